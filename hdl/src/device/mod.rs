@@ -1,0 +1,1 @@
+//! What sits behind the rings.

@@ -1,0 +1,14 @@
+//! The virtio PCIe endpoint as RTL, written in rust-hdl, and the printer that turns it into Verilog.
+//!
+//! Layers, from the leaves up: [`cells`] (registers, RAMs, FIFOs), [`tlp`] (PCIe packets on the wire),
+//! [`pcie`] (config space, completer, MSI-X), [`dma`] (read and write engines, gather, scatter),
+//! [`virtio`] (register file, ring engine), [`device`] (what sits behind the rings), and [`verilog`]
+//! (the printer). Nothing here knows of simulation.
+pub mod cells;
+pub mod device;
+pub mod dma;
+pub mod pcie;
+pub mod testing;
+pub mod tlp;
+pub mod verilog;
+pub mod virtio;

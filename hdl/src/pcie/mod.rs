@@ -1,0 +1,2 @@
+//! The PCI function: config space, completer, MSI-X, INTx.
+pub mod register_bus;

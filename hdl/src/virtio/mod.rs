@@ -1,0 +1,1 @@
+//! The virtio side: legacy register file and ring engine.
