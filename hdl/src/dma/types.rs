@@ -11,7 +11,7 @@ pub struct ReadRequest {
     /// Byte address in the client's RAM of the first byte; wraps at the RAM's size.
     pub destination: Bits<16>,
     /// Which client's RAM, and who is told of the retirement.
-    pub client: Bits<3>,
+    pub client: Bits<4>,
     /// The client's own number for the request, given back with the retirement.
     pub slot: Bits<6>,
 }
@@ -22,7 +22,7 @@ pub struct ReadRequest {
 #[derive(Copy, Clone, Debug, PartialEq, Default, LogicStruct)]
 pub struct RamWrite {
     /// Which client's RAM.
-    pub client: Bits<3>,
+    pub client: Bits<4>,
     /// Index in the even bank.
     pub even_index: Bits<11>,
     /// Byte lanes to write in the even bank.
@@ -39,7 +39,7 @@ pub struct RamWrite {
 #[derive(Copy, Clone, Debug, PartialEq, Default, LogicStruct)]
 pub struct ReadRetire {
     /// Which client.
-    pub client: Bits<3>,
+    pub client: Bits<4>,
     /// The client's number for the request.
     pub slot: Bits<6>,
     /// An error completion, a poisoned or malformed one, or a timeout: the data are not to be used.
@@ -56,7 +56,7 @@ pub struct WriteRequest {
     /// Byte address in the client's RAM of the first byte; wraps at the RAM's size.
     pub source: Bits<16>,
     /// Which client's RAM, and what is reported when it is done.
-    pub client: Bits<3>,
+    pub client: Bits<4>,
 }
 
 /// One buffer of a chain, or the mark behind the chain's last one.
