@@ -1,1 +1,2 @@
 //! The virtio side: legacy register file and ring engine.
+pub mod layout;
