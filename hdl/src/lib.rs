@@ -5,6 +5,7 @@
 //! [`virtio`] (register file, ring engine), [`device`] (what sits behind the rings), and [`verilog`]
 //! (the printer). Nothing here knows of simulation.
 pub mod cells;
+pub mod config;
 pub mod device;
 pub mod dma;
 pub mod pcie;

@@ -1,0 +1,302 @@
+//! What an endpoint is generated from: the device, its queue, its PCI identity, its features.
+//!
+//! A configuration is a TOML file or the name of an example; every key may be left out. [`EndpointConfig::parse`]
+//! checks everything before a block is constructed, and reports every problem with its line and what is allowed.
+use serde::Serialize;
+use std::collections::BTreeSet;
+use std::path::Path;
+
+mod error;
+mod link;
+mod read;
+mod table;
+
+pub use error::{ConfigError, Problem};
+pub use link::LinkOptions;
+
+/// The examples that are built in: name and text.
+pub const EXAMPLES: &[(&str, &str)] = &[
+    ("blk", include_str!("../configs/blk.toml")),
+    ("blk-memory-bar", include_str!("../configs/blk-memory-bar.toml")),
+    ("blk-one-vector", include_str!("../configs/blk-one-vector.toml")),
+    ("blk-intx", include_str!("../configs/blk-intx.toml")),
+    ("blk-plain", include_str!("../configs/blk-plain.toml")),
+];
+
+/// The virtio device behind the rings.
+#[derive(Copy, Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Device {
+    /// A disk.
+    Blk,
+}
+
+impl Device {
+    /// All devices, with their names in a configuration.
+    pub const NAMES: &'static [(&'static str, Device)] = &[("blk", Device::Blk)];
+
+    /// The virtio device id, which legacy drivers find as the subsystem id.
+    pub fn virtio_id(self) -> u16 {
+        match self {
+            Device::Blk => 2,
+        }
+    }
+
+    /// The default PCI device id.
+    pub fn pci_device(self) -> u16 {
+        match self {
+            Device::Blk => 0x1001,
+        }
+    }
+
+    /// The class codes a driver knows for the device; the first is the default.
+    pub fn classes(self) -> &'static [u32] {
+        match self {
+            Device::Blk => &[0x01_0000, 0x01_8000],
+        }
+    }
+
+    /// Number of virtqueues.
+    pub fn queues(self) -> usize {
+        match self {
+            Device::Blk => 1,
+        }
+    }
+}
+
+/// Address space of BAR0, the legacy register file.
+#[derive(Copy, Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Bar0 {
+    /// I/O space, as legacy drivers expect.
+    Io,
+    /// Memory space, for hard IP without I/O BARs.
+    Memory,
+}
+
+impl Bar0 {
+    /// Both, with their names in a configuration.
+    pub const NAMES: &'static [(&'static str, Bar0)] = &[("io", Bar0::Io), ("memory", Bar0::Memory)];
+}
+
+/// A feature bit that the device offers.
+#[derive(Copy, Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Feature {
+    /// blk: `seg_max` in the device config is valid (bit 2).
+    SegMax,
+    /// blk: the geometry in the device config is valid (bit 4).
+    Geometry,
+    /// blk: the disk may be read-only; offered while the `blk_read_only` port is high (bit 5).
+    Ro,
+    /// blk: `blk_size` in the device config is valid (bit 6).
+    BlkSize,
+    /// blk: FLUSH requests (bit 9).
+    Flush,
+    /// An interrupt when the queue runs empty, even if suppressed (bit 24).
+    NotifyOnEmpty,
+    /// Indirect descriptor tables (bit 28).
+    Indirect,
+    /// `used_event` and `avail_event` (bit 29).
+    EventIdx,
+}
+
+impl Feature {
+    /// All features, with their names in a configuration.
+    pub const NAMES: &'static [(&'static str, Feature)] = &[
+        ("event_idx", Feature::EventIdx),
+        ("indirect", Feature::Indirect),
+        ("notify_on_empty", Feature::NotifyOnEmpty),
+        ("seg_max", Feature::SegMax),
+        ("geometry", Feature::Geometry),
+        ("ro", Feature::Ro),
+        ("blk_size", Feature::BlkSize),
+        ("flush", Feature::Flush),
+    ];
+
+    /// Number of the bit in HOST_FEATURES.
+    pub fn bit(self) -> u32 {
+        match self {
+            Feature::SegMax => 2,
+            Feature::Geometry => 4,
+            Feature::Ro => 5,
+            Feature::BlkSize => 6,
+            Feature::Flush => 9,
+            Feature::NotifyOnEmpty => 24,
+            Feature::Indirect => 28,
+            Feature::EventIdx => 29,
+        }
+    }
+}
+
+/// PCI identity.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Ids {
+    /// Vendor ID.
+    pub vendor: u16,
+    /// Device ID.
+    pub device: u16,
+    /// Subsystem vendor ID.
+    pub subsystem_vendor: u16,
+    /// Subsystem ID: the virtio device id.
+    pub subsystem: u16,
+    /// Class code, 24 bits; always one that [`Device::classes`] names.
+    pub class: u32,
+    /// Revision ID: the virtio ABI version.
+    pub revision: u8,
+}
+
+impl Ids {
+    /// The vendor ID of virtio devices.
+    pub const VIRTIO_VENDOR: u16 = 0x1af4;
+
+    fn of(device: Device) -> Self {
+        Ids {
+            vendor: Self::VIRTIO_VENDOR,
+            device: device.pci_device(),
+            subsystem_vendor: Self::VIRTIO_VENDOR,
+            subsystem: device.virtio_id(),
+            class: device.classes()[0],
+            revision: 0,
+        }
+    }
+}
+
+/// Disk geometry as virtio-blk's device config holds it.
+#[derive(Copy, Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Geometry {
+    /// Cylinders.
+    pub cylinders: u16,
+    /// Heads.
+    pub heads: u8,
+    /// Sectors per track.
+    pub sectors: u8,
+}
+
+/// What only virtio-blk has.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct BlkOptions {
+    /// Logical block size in bytes (`blk_size` of the device config).
+    pub block_size: u32,
+    /// Most data segments of one request (`seg_max` of the device config).
+    pub seg_max: u32,
+    /// Geometry of the device config.
+    pub geometry: Geometry,
+    /// What GET_ID answers, at most 20 ASCII characters.
+    pub serial: String,
+}
+
+impl BlkOptions {
+    fn of(queue_size: u16) -> Self {
+        BlkOptions {
+            block_size: 512,
+            // Header and status take two descriptors of the longest chain.
+            seg_max: u32::from(queue_size.saturating_sub(2)).min(126),
+            geometry: Geometry { cylinders: 16383, heads: 16, sectors: 63 },
+            serial: "virtio-hdl".into(),
+        }
+    }
+}
+
+/// A complete, checked configuration of one endpoint.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct EndpointConfig {
+    /// The device.
+    pub device: Device,
+    /// Size of each virtqueue, a power of 2 from 2 to 256.
+    pub queue_size: u16,
+    /// MSI-X vectors, 0 to 8; 0 means INTx only: no MSI-X capability, no BAR1.
+    pub vectors: u8,
+    /// Address space of BAR0.
+    pub bar0: Bar0,
+    /// Largest payload the device supports (Device Capabilities), 128, 256 or 512 bytes.
+    pub max_payload: u16,
+    /// Memory reads in flight.
+    pub read_tags: u16,
+    /// Microseconds after which a read without completion is given up.
+    pub completion_timeout_us: u32,
+    /// Features the device offers.
+    pub features: BTreeSet<Feature>,
+    /// PCI identity.
+    pub ids: Ids,
+    /// virtio-blk's options.
+    pub blk: BlkOptions,
+    /// The link the endpoint is meant for.
+    pub link: LinkOptions,
+    /// Remarks on values that were replaced; for the user's eyes.
+    #[serde(skip)]
+    pub warnings: Vec<Problem>,
+}
+
+impl EndpointConfig {
+    /// The default configuration of a device.
+    pub fn of(device: Device) -> Self {
+        let queue_size = 256;
+        EndpointConfig {
+            device,
+            queue_size,
+            vectors: 2,
+            bar0: Bar0::Io,
+            max_payload: 256,
+            read_tags: 32,
+            completion_timeout_us: 10_000,
+            features: Feature::NAMES.iter().map(|(_, feature)| *feature).collect(),
+            ids: Ids::of(device),
+            blk: BlkOptions::of(queue_size),
+            link: LinkOptions::default(),
+            warnings: vec![],
+        }
+    }
+
+    /// The default virtio-blk endpoint: the example `blk`.
+    pub fn blk() -> Self {
+        Self::of(Device::Blk)
+    }
+
+    /// Checks the text of a configuration; `file` is how messages call it.
+    pub fn parse(text: &str, file: &str) -> Result<Self, ConfigError> {
+        read::read(text, file)
+    }
+
+    /// Reads a file, or takes the example of that name where there is no such file.
+    pub fn load(name: &str) -> Result<Self, ConfigError> {
+        let path = Path::new(name);
+        if !path.exists() {
+            if let Some((example, text)) = EXAMPLES.iter().find(|(example, _)| *example == name) {
+                return Self::parse(text, &format!("example {example}"));
+            }
+        }
+        match std::fs::read_to_string(path) {
+            Ok(text) => Self::parse(&text, name),
+            Err(error) => Err(ConfigError::unreadable(name, &error)),
+        }
+    }
+
+    /// Whether the device offers a feature.
+    pub fn offers(&self, feature: Feature) -> bool {
+        self.features.contains(&feature)
+    }
+
+    /// HOST_FEATURES: what is offered, and BAD_FEATURE (bit 30). RO is in it if it may be offered at all.
+    pub fn host_features(&self) -> u32 {
+        self.features.iter().fold(1 << 30, |bits, feature| bits | 1 << feature.bit())
+    }
+
+    /// Bytes of virtio-blk's device config behind the registers: through `blk_size`.
+    pub fn device_config_bytes(&self) -> usize {
+        match self.device {
+            Device::Blk => 24,
+        }
+    }
+
+    /// Size of BAR0 in bytes: the next power of two of the registers and the device config.
+    pub fn bar0_bytes(&self) -> u32 {
+        let registers = if self.vectors == 0 { 20 } else { 24 };
+        ((registers + self.device_config_bytes()) as u32).next_power_of_two()
+    }
+
+    /// The completion timeout in clock cycles.
+    pub fn completion_timeout_cycles(&self) -> u64 {
+        u64::from(self.completion_timeout_us) * self.link.clock_hz / 1_000_000
+    }
+}

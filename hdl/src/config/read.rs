@@ -1,0 +1,214 @@
+//! From TOML to an [`EndpointConfig`]: ranges first, then what must fit together.
+use super::table::{Problems, Table};
+use super::{Bar0, BlkOptions, ConfigError, Device, EndpointConfig, Feature, Geometry, Ids, LinkOptions, Problem};
+use std::ops::Range;
+use toml::de::DeTable;
+
+/// Largest queue: what the ring engine's index memories hold.
+const MAX_QUEUE_SIZE: u64 = 256;
+
+pub(super) fn read(text: &str, file: &str) -> Result<EndpointConfig, ConfigError> {
+    let mut problems = Problems::new(text);
+    let mut warnings = vec![];
+    let config = match DeTable::parse(text) {
+        Ok(document) => document_of(document.into_inner(), &mut problems, &mut warnings),
+        Err(error) => {
+            problems.add(&error.span().unwrap_or(0..0), error.message());
+            EndpointConfig::blk()
+        }
+    };
+    let problems = problems.finish();
+    if problems.is_empty() {
+        Ok(EndpointConfig { warnings, ..config })
+    } else {
+        Err(ConfigError { file: file.into(), problems })
+    }
+}
+
+fn document_of(document: DeTable, problems: &mut Problems, warnings: &mut Vec<Problem>) -> EndpointConfig {
+    let mut top = Table::new("", document);
+    let device = top.choice(problems, "device", Device::NAMES).map_or(Device::Blk, |(device, _)| device);
+    let mut config = EndpointConfig::of(device);
+    if let Some((size, _)) =
+        top.number(problems, "queue_size", 2..=MAX_QUEUE_SIZE, "a power of 2 from 2 to 256", u64::is_power_of_two)
+    {
+        config.queue_size = size as u16;
+    }
+    if let Some((vectors, _)) = top.number(problems, "vectors", 0..=8, "0 (no MSI-X) to 8", |_| true) {
+        config.vectors = vectors as u8;
+    }
+    if let Some((bar0, _)) = top.choice(problems, "bar0", Bar0::NAMES) {
+        config.bar0 = bar0;
+    }
+    if let Some((bytes, _)) = top.number(problems, "max_payload", 128..=512, "128, 256, 512", u64::is_power_of_two) {
+        config.max_payload = bytes as u16;
+    }
+    if let Some((tags, _)) = top.number(problems, "read_tags", 32..=32, "32", |_| true) {
+        config.read_tags = tags as u16;
+    }
+    let timeout = top.number(problems, "completion_timeout_us", 1..=64_000, "1 to 64000 microseconds", |_| true);
+    if let Some((microseconds, _)) = timeout {
+        config.completion_timeout_us = microseconds as u32;
+    }
+    let features = top.choices(problems, "features", Feature::NAMES);
+    if let Some((chosen, _)) = &features {
+        config.features = chosen.iter().map(|(feature, _)| *feature).collect();
+    } else if config.queue_size < 4 {
+        config.features.remove(&Feature::SegMax);
+    }
+    let chosen = features.map(|(chosen, _)| chosen).unwrap_or_default();
+    config.blk = BlkOptions::of(config.queue_size);
+
+    if let Some((mut ids, _)) = top.table(problems, "ids", "ids") {
+        read_ids(&mut ids, problems, warnings, &mut config);
+        ids.finish(problems);
+    }
+    if let Some((mut blk, _)) = top.table(problems, "blk", "blk") {
+        read_blk(&mut blk, problems, &mut config);
+        blk.finish(problems);
+    }
+    let seg_max = chosen.iter().find(|(feature, _)| *feature == Feature::SegMax);
+    if let Some((_, place)) = seg_max.filter(|_| config.queue_size < 4) {
+        problems.add(
+            place,
+            "the feature seg_max needs a queue_size of at least 4: a request's header and status take two descriptors",
+        );
+    }
+    if let Some((mut link, place)) = top.table(problems, "link", "link") {
+        read_link(&mut link, problems, &place, &mut config);
+        link.finish(problems);
+    }
+    top.finish(problems);
+    config
+}
+
+fn read_ids(table: &mut Table, problems: &mut Problems, warnings: &mut Vec<Problem>, config: &mut EndpointConfig) {
+    let mut id = |problems: &mut Problems, key| table.number(problems, key, 0..=0xffff, "0 to 0xffff", |_| true);
+    let vendor = id(problems, "vendor");
+    let device = id(problems, "device");
+    let subsystem_vendor = id(problems, "subsystem_vendor");
+    let subsystem = id(problems, "subsystem");
+    let class = table.number(problems, "class", 0..=0xff_ffff, "24 bits, as 0x010000", |_| true);
+    let revision = table.number(problems, "revision", 0..=0xff, "0 to 0xff", |_| true);
+
+    let ids = &mut config.ids;
+    let set = |target: &mut u16, found: &Option<(u64, Range<usize>)>| {
+        if let Some((value, _)) = found {
+            *target = *value as u16;
+        }
+    };
+    set(&mut ids.vendor, &vendor);
+    set(&mut ids.device, &device);
+    set(&mut ids.subsystem_vendor, &subsystem_vendor);
+    set(&mut ids.subsystem, &subsystem);
+    if let Some((value, _)) = &revision {
+        ids.revision = *value as u8;
+    }
+    if let Some((value, place)) = class {
+        let known = config.device.classes();
+        if known.contains(&(value as u32)) {
+            ids.class = value as u32;
+        } else {
+            let names = known.iter().map(|class| format!("{class:#08x}")).collect::<Vec<_>>().join(", ");
+            let message =
+                format!("ids.class = {value:#08x} is not a class of this device ({names}); {:#08x} is used", known[0]);
+            warnings.push(problems.at(&place, message));
+        }
+    }
+    // What a virtio driver looks at before it binds; with another vendor a driver of one's own decides.
+    if ids.vendor != Ids::VIRTIO_VENDOR {
+        return;
+    }
+    if let Some((value, place)) = device.filter(|(value, _)| !(0x1000..=0x103f).contains(value)) {
+        let message = format!(
+            "ids.device = {value:#06x} is not a legacy virtio device; with ids.vendor 0x1af4 allowed: 0x1000 to 0x103f"
+        );
+        problems.add(&place, message);
+    }
+    let virtio_id = config.device.virtio_id();
+    if let Some((value, place)) = subsystem.filter(|(value, _)| *value != u64::from(virtio_id)) {
+        let message = format!(
+            "ids.subsystem = {value} is not this device's virtio id; with ids.vendor 0x1af4 allowed: {virtio_id}"
+        );
+        problems.add(&place, message);
+    }
+    if let Some((value, place)) = revision.filter(|(value, _)| *value != 0) {
+        let message =
+            format!("ids.revision = {value} is a virtio ABI that no driver knows; with ids.vendor 0x1af4 allowed: 0");
+        problems.add(&place, message);
+    }
+}
+
+fn read_blk(table: &mut Table, problems: &mut Problems, config: &mut EndpointConfig) {
+    let block_size = table.number(problems, "block_size", 512..=4096, "512, 1024, 2048, 4096", u64::is_power_of_two);
+    let seg_max = table.number(problems, "seg_max", 1..=254, "1 to 254", |_| true);
+    let geometry = table.table(problems, "geometry", "blk.geometry");
+    let printable = |text: &str| text.len() <= 20 && text.bytes().all(|byte| (0x20..0x7f).contains(&byte));
+    if let Some((serial, _)) = table.text(problems, "serial", "at most 20 printable ASCII characters", printable) {
+        config.blk.serial = serial;
+    }
+    let mut needs = |feature, name: &str, key: &str, place: &Range<usize>| {
+        if !config.features.contains(&feature) {
+            let message = format!("blk.{key} has no effect: add \"{name}\" to features, or leave it out");
+            problems.add(place, message);
+        }
+    };
+    if let Some((bytes, place)) = block_size {
+        needs(Feature::BlkSize, "blk_size", "block_size", &place);
+        config.blk.block_size = bytes as u32;
+    }
+    if let Some((segments, place)) = seg_max {
+        needs(Feature::SegMax, "seg_max", "seg_max", &place);
+        config.blk.seg_max = segments as u32;
+        if segments + 2 > u64::from(config.queue_size) {
+            let message = format!(
+                "blk.seg_max = {segments} does not fit queue_size {}: header and status take two descriptors; allowed: 1 to {}",
+                config.queue_size,
+                config.queue_size.saturating_sub(2)
+            );
+            problems.add(&place, message);
+        }
+    }
+    if let Some((mut geometry, place)) = geometry {
+        if !config.features.contains(&Feature::Geometry) {
+            problems.add(&place, "blk.geometry has no effect: add \"geometry\" to features, or leave it out");
+        }
+        config.blk.geometry = read_geometry(&mut geometry, problems, config.blk.geometry);
+        geometry.finish(problems);
+    }
+}
+
+fn read_geometry(table: &mut Table, problems: &mut Problems, default: Geometry) -> Geometry {
+    let mut number =
+        |key, range, allowed| table.number(problems, key, range, allowed, |_| true).map(|(value, _)| value);
+    Geometry {
+        cylinders: number("cylinders", 1..=0xffff, "1 to 65535").map_or(default.cylinders, |value| value as u16),
+        heads: number("heads", 1..=0xff, "1 to 255").map_or(default.heads, |value| value as u8),
+        sectors: number("sectors", 1..=0xff, "1 to 255").map_or(default.sectors, |value| value as u8),
+    }
+}
+
+fn read_link(table: &mut Table, problems: &mut Problems, place: &Range<usize>, config: &mut EndpointConfig) {
+    let generation = table.number(problems, "generation", 1..=3, "1, 2, 3", |_| true);
+    let lanes = table.number(problems, "lanes", 1..=8, "1, 2, 4, 8", u64::is_power_of_two);
+    let allowed = "1_000_000 to 500_000_000 Hz";
+    let clock = table.number(problems, "clock_hz", 1_000_000..=500_000_000, allowed, |_| true);
+    let link = LinkOptions {
+        generation: generation.as_ref().map_or(config.link.generation, |(value, _)| *value as u8),
+        lanes: lanes.as_ref().map_or(config.link.lanes, |(value, _)| *value as u8),
+        clock_hz: clock.as_ref().map_or(config.link.clock_hz, |(value, _)| *value),
+    };
+    if link.tlp_layer_bits_per_second() > link.datapath_bits_per_second() {
+        let needed = link.tlp_layer_bits_per_second().div_ceil(LinkOptions::DATAPATH_BITS * 1_000_000);
+        let message = format!(
+            "{} carries {:.1} Gb/s, a 128-bit datapath at {} Hz only {:.1}: allowed: clock_hz of at least {needed}_000_000, or a smaller link",
+            link.name(),
+            link.tlp_layer_bits_per_second() as f64 / 1e9,
+            link.clock_hz,
+            link.datapath_bits_per_second() as f64 / 1e9,
+        );
+        let place = [&generation, &lanes, &clock].into_iter().flatten().next().map_or(place, |(_, place)| place);
+        problems.add(place, message);
+    }
+    config.link = link;
+}

@@ -1,0 +1,164 @@
+//! Configurations: the defaults, the examples, and an exact message for everything that can be wrong.
+use virtio_hdl_rtl::config::{Bar0, EndpointConfig, Feature, EXAMPLES};
+
+fn messages(text: &str) -> Vec<String> {
+    match EndpointConfig::parse(text, "x.toml") {
+        Ok(config) => panic!("accepted: {config:?}"),
+        Err(error) => error.to_string().lines().map(String::from).collect(),
+    }
+}
+
+#[track_caller]
+fn refused(text: &str, message: &str) {
+    assert_eq!(messages(text), [message], "{text}");
+}
+
+#[test]
+fn empty_file_is_the_default_and_the_blk_example_spells_it_out() {
+    let default = EndpointConfig::blk();
+    assert_eq!(EndpointConfig::parse("", "x.toml"), Ok(default.clone()));
+    assert_eq!(EndpointConfig::load("blk"), Ok(default));
+}
+
+#[test]
+fn every_example_is_accepted_without_warning() {
+    for (name, text) in EXAMPLES {
+        let config = EndpointConfig::parse(text, name).unwrap_or_else(|error| panic!("{error}"));
+        assert_eq!(config.warnings, [], "{name}");
+    }
+    assert_eq!(EndpointConfig::load("blk-memory-bar").unwrap().bar0, Bar0::Memory);
+}
+
+#[test]
+fn default_features_are_those_of_the_virtio_blk_specification() {
+    let config = EndpointConfig::blk();
+    // SEG_MAX 2, GEOMETRY 4, RO 5, BLK_SIZE 6, FLUSH 9, NOTIFY_ON_EMPTY 24, INDIRECT 28, EVENT_IDX 29, BAD 30.
+    assert_eq!(config.host_features(), 0x7100_0274);
+    let plain = EndpointConfig::load("blk-plain").unwrap();
+    assert_eq!(plain.host_features(), 1 << 30);
+    assert!(config.offers(Feature::Indirect) && !plain.offers(Feature::Indirect));
+}
+
+#[test]
+fn bar0_is_the_next_power_of_two_of_registers_and_device_config() {
+    assert_eq!(EndpointConfig::blk().bar0_bytes(), 64);
+    assert_eq!(EndpointConfig::load("blk-intx").unwrap().bar0_bytes(), 64);
+}
+
+#[test]
+fn unknown_keys_are_named_with_what_is_allowed() {
+    refused(
+        "device = \"blk\"\nqueue-size = 16\n",
+        "x.toml:2:1: unknown key queue-size at the top; did you mean queue_size?; allowed: device, queue_size, vectors, bar0, \
+         max_payload, read_tags, completion_timeout_us, features, ids, blk, link",
+    );
+    refused(
+        "[link]\nlane = 4",
+        "x.toml:2:1: unknown key lane in link; did you mean lanes?; allowed: generation, lanes, clock_hz",
+    );
+    refused(
+        "[blk.geometry]\ntracks = 1",
+        "x.toml:2:1: unknown key tracks in blk.geometry; allowed: cylinders, heads, sectors",
+    );
+}
+
+#[test]
+fn values_out_of_range_say_what_is_allowed() {
+    for (text, message) in [
+        ("queue_size = 100", "1:14: queue_size = 100 is out of range; allowed: a power of 2 from 2 to 256"),
+        ("queue_size = 512", "1:14: queue_size = 512 is out of range; allowed: a power of 2 from 2 to 256"),
+        ("queue_size = -1", "1:14: queue_size = -1 is out of range; allowed: a power of 2 from 2 to 256"),
+        ("queue_size = \"16\"", "1:14: queue_size must be a number, not a text; allowed: a power of 2 from 2 to 256"),
+        ("vectors = 9", "1:11: vectors = 9 is out of range; allowed: 0 (no MSI-X) to 8"),
+        ("bar0 = \"mem\"", "1:8: bar0: \"mem\" is not known; allowed: \"io\", \"memory\""),
+        ("bar0 = 0", "1:8: bar0 takes a name, not a number; allowed: \"io\", \"memory\""),
+        ("device = \"floppy\"", "1:10: device: \"floppy\" is not known; allowed: \"blk\""),
+        ("max_payload = 200", "1:15: max_payload = 200 is out of range; allowed: 128, 256, 512"),
+        ("read_tags = 16", "1:13: read_tags = 16 is out of range; allowed: 32"),
+        ("completion_timeout_us = 0", "1:25: completion_timeout_us = 0 is out of range; allowed: 1 to 64000 microseconds"),
+        ("features = [\"flush\", \"flush\"]", "1:22: features names \"flush\" twice"),
+        ("ids = 3", "1:7: ids must be a section or table, not a number"),
+        ("[ids]\nvendor = 0x10000", "2:10: ids.vendor = 0x10000 is out of range; allowed: 0 to 0xffff"),
+        ("[blk]\nblock_size = 256", "2:14: blk.block_size = 256 is out of range; allowed: 512, 1024, 2048, 4096"),
+        (
+            "[blk]\nserial = \"a serial number too long\"",
+            "2:10: blk.serial = \"a serial number too long\" is not possible; allowed: at most 20 printable ASCII characters",
+        ),
+        ("[link]\nlanes = 3", "2:9: link.lanes = 3 is out of range; allowed: 1, 2, 4, 8"),
+    ] {
+        refused(text, &format!("x.toml:{message}"));
+    }
+    assert!(messages("features = [\"mac\"]")[0].starts_with(
+        "x.toml:1:13: features: \"mac\" is not known; allowed: \"event_idx\", \"indirect\", \"notify_on_empty\""
+    ));
+}
+
+#[test]
+fn impossible_combinations_are_refused() {
+    for (text, message) in [
+        (
+            "features = []\n[blk]\nblock_size = 4096",
+            "3:14: blk.block_size has no effect: add \"blk_size\" to features, or leave it out",
+        ),
+        (
+            "queue_size = 16\n[blk]\nseg_max = 126",
+            "3:11: blk.seg_max = 126 does not fit queue_size 16: header and status take two descriptors; allowed: 1 to 14",
+        ),
+        (
+            "queue_size = 2\nfeatures = [\"seg_max\"]",
+            "2:13: the feature seg_max needs a queue_size of at least 4: a request's header and status take two descriptors",
+        ),
+        (
+            "[ids]\nrevision = 1",
+            "2:12: ids.revision = 1 is a virtio ABI that no driver knows; with ids.vendor 0x1af4 allowed: 0",
+        ),
+        (
+            "[ids]\ndevice = 0x1041",
+            "2:10: ids.device = 0x1041 is not a legacy virtio device; with ids.vendor 0x1af4 allowed: 0x1000 to 0x103f",
+        ),
+        (
+            "[ids]\nsubsystem = 1",
+            "2:13: ids.subsystem = 1 is not this device's virtio id; with ids.vendor 0x1af4 allowed: 2",
+        ),
+        (
+            "[link]\ngeneration = 3\nlanes = 8\n",
+            "2:14: gen3 x8 carries 57.9 Gb/s, a 128-bit datapath at 125000000 Hz only 16.0: allowed: clock_hz of at least \
+             453_000_000, or a smaller link",
+        ),
+    ] {
+        refused(text, &format!("x.toml:{message}"));
+    }
+    let own = "[ids]\nvendor = 0x1234\nrevision = 1\nsubsystem = 7\ndevice = 1";
+    assert!(EndpointConfig::parse(own, "x.toml").is_ok(), "another vendor has its own driver and ids");
+    assert!(EndpointConfig::parse("queue_size = 2", "x.toml").is_ok(), "the default features follow the queue");
+}
+
+#[test]
+fn an_unknown_class_falls_back_to_the_default_with_a_warning() {
+    let config = EndpointConfig::parse("[ids]\nclass = 0x020000", "x.toml").unwrap();
+    assert_eq!(config.ids.class, 0x01_0000);
+    assert_eq!((config.warnings[0].line, config.warnings[0].column), (2, 9));
+    assert_eq!(EndpointConfig::parse("[ids]\nclass = 0x018000", "x.toml").unwrap().ids.class, 0x01_8000);
+}
+
+#[test]
+fn every_problem_is_reported_in_the_order_of_the_file() {
+    let found = messages("vectors = 99\nqueue_size = 3\n[link]\nlanes = 5\ncolour = 1\n");
+    assert_eq!(found.len(), 4, "{found:#?}");
+    for (line, message) in found.iter().zip(["1:", "2:", "4:", "5:"]) {
+        assert!(line.starts_with(&format!("x.toml:{message}")), "{line}");
+    }
+}
+
+#[test]
+fn what_is_not_toml_has_a_place_too() {
+    assert!(messages("vectors = \n")[0].starts_with("x.toml:1:"), "{:?}", messages("vectors = \n"));
+    assert!(messages("vectors = 1\nvectors = 2\n")[0].starts_with("x.toml:2:1: duplicate key"));
+}
+
+#[test]
+fn a_missing_file_lists_the_examples() {
+    let error = EndpointConfig::load("/no/such.toml").unwrap_err().to_string();
+    assert!(error.starts_with("/no/such.toml: cannot read the configuration: "), "{error}");
+    assert!(error.contains("blk-memory-bar"), "{error}");
+}
