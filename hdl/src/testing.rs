@@ -86,27 +86,29 @@ pub struct PortInfo {
 #[derive(Default)]
 struct PortProbe {
     depth: usize,
-    ns: usize,
+    namespaces: Vec<String>,
     ports: Vec<PortInfo>,
 }
 impl Probe for PortProbe {
     fn visit_start_scope(&mut self, _n: &str, _b: &dyn Block) {
         self.depth += 1;
     }
-    fn visit_start_namespace(&mut self, _n: &str, _b: &dyn Block) {
-        self.ns += 1;
+    fn visit_start_namespace(&mut self, name: &str, _b: &dyn Block) {
+        self.namespaces.push(name.into());
     }
     fn visit_atom(&mut self, name: &str, a: &dyn Atom) {
-        if self.depth == 1 && self.ns == 0 && a.kind().is_parameter() {
+        if self.depth == 1 && a.kind().is_parameter() {
+            let mut path = self.namespaces.clone();
+            path.push(name.into());
             self.ports.push(PortInfo {
-                name: name.into(),
+                name: path.join("_"),
                 width: a.bits(),
                 input: a.kind() == AtomKind::InputParameter,
             });
         }
     }
     fn visit_end_namespace(&mut self, _n: &str, _b: &dyn Block) {
-        self.ns -= 1;
+        self.namespaces.pop();
     }
     fn visit_end_scope(&mut self, _n: &str, _b: &dyn Block) {
         self.depth -= 1;
@@ -222,16 +224,16 @@ impl Diff {
 /// drive_random!(uut, rng, line; a, b): randomise inputs and log them.
 #[macro_export]
 macro_rules! drive_random {
-    ($u:expr, $r:expr, $l:expr; $($p:ident),* $(,)?) => {{
-        $( $u.$p.next = $crate::testing::Port::random($r);
-           $l.push_str(&$crate::testing::Port::hex($u.$p.next)); $l.push(' '); )*
+    ($u:expr, $r:expr, $l:expr; $($($p:ident).+),* $(,)?) => {{
+        $( $u.$($p).+.next = $crate::testing::Port::random($r);
+           $l.push_str(&$crate::testing::Port::hex($u.$($p).+.next)); $l.push(' '); )*
         $l.push('\n');
     }};
 }
 #[macro_export]
 macro_rules! log_fields {
-    ($u:expr, $l:expr; $($p:ident),* $(,)?) => {{
-        $( $l.push_str(&$crate::testing::Port::hex($u.$p.val())); $l.push(' '); )*
+    ($u:expr, $l:expr; $($($p:ident).+),* $(,)?) => {{
+        $( $l.push_str(&$crate::testing::Port::hex($u.$($p).+.val())); $l.push(' '); )*
         $l.push('\n');
     }};
 }

@@ -1,8 +1,29 @@
 //! Leaf cells: the only blocks whose Verilog is written by hand.
+//!
+//! In their text `// module: NAME` names the module, and `interface.field` is called `interface_field`.
 pub mod bank;
+pub mod banked_ram;
+pub mod fifo;
+pub mod lut_ram;
+pub mod ram;
 pub mod register;
+pub mod skid;
 pub mod stream;
 
 pub use bank::Bank;
+pub use banked_ram::BankedRam;
+pub use fifo::StreamFifo;
+pub use lut_ram::LutRam;
+pub use ram::SdpRam;
 pub use register::Reg;
+pub use skid::Skid;
 pub use stream::{Sink, Source};
+
+/// `[W-1:0] `, or nothing for one bit.
+fn range(width: usize) -> String {
+    if width == 1 {
+        String::new()
+    } else {
+        format!("[{}:0] ", width - 1)
+    }
+}

@@ -1156,7 +1156,7 @@ impl Printer {
                 }
                 for a in m.atoms.iter().filter(|a| a.kind == AtomKind::OutputParameter) {
                     // leaf text assigns its outputs procedurally unless it says `assign name`
-                    if !t.contains(&format!("assign {}", a.name)) {
+                    if !t.contains(&format!("assign {} ", a.name.replace('$', "_"))) {
                         port_reg.insert(a.name.clone());
                     }
                 }

@@ -1,0 +1,65 @@
+//! Distributed RAM.
+use rust_hdl::prelude::*;
+
+/// One write port, one asynchronous read port: `rdata` follows `raddr` in the same cycle, a word written is
+/// seen from the next cycle on. W bits wide, 2^AW words; for small tables.
+#[derive(LogicBlock)]
+pub struct LutRam<const W: usize, const AW: usize> {
+    /// Rising edge.
+    pub clock: Signal<In, Clock>,
+    /// Word to write.
+    pub waddr: Signal<In, Bits<AW>>,
+    /// Data to write.
+    pub wdata: Signal<In, Bits<W>>,
+    /// Write in this cycle.
+    pub wen: Signal<In, Bit>,
+    /// Word to read.
+    pub raddr: Signal<In, Bits<AW>>,
+    /// The word, in the same cycle.
+    pub rdata: Signal<Out, Bits<W>>,
+    _memory: Vec<Bits<W>>,
+}
+
+impl<const W: usize, const AW: usize> Default for LutRam<W, AW> {
+    fn default() -> Self {
+        Self {
+            clock: Default::default(),
+            waddr: Default::default(),
+            wdata: Default::default(),
+            wen: Default::default(),
+            raddr: Default::default(),
+            rdata: Default::default(),
+            _memory: vec![Default::default(); 1 << AW],
+        }
+    }
+}
+
+impl<const W: usize, const AW: usize> Logic for LutRam<W, AW> {
+    fn update(&mut self) {
+        if self.clock.pos_edge() && self.wen.val() {
+            self._memory[self.waddr.val().index()] = self.wdata.val();
+        }
+        self.rdata.next = self._memory[self.raddr.val().index()];
+    }
+    fn connect(&mut self) {
+        self.rdata.connect();
+    }
+    fn hdl(&self) -> Verilog {
+        let depth = 1usize << AW;
+        let range = super::range(W);
+        Verilog::Custom(format!(
+            "\
+// module: lut_ram_{W}x{depth}
+// Distributed RAM: one write port, one asynchronous read port.
+(* ram_style = \"distributed\" *)
+reg {range}memory [0:{last}];
+integer i;
+initial for (i = 0; i < {depth}; i = i + 1) memory[i] = {W}'h0;
+assign rdata = memory[raddr];
+always @(posedge clock)
+    if (wen) memory[waddr] <= wdata;
+",
+            last = depth - 1,
+        ))
+    }
+}

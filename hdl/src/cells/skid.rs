@@ -1,0 +1,98 @@
+//! Two-entry elastic buffer: cuts every combinational path of a stream.
+use super::register::literal_digits;
+use super::stream::{Sink, Source};
+use rust_hdl::prelude::*;
+
+/// A stream buffer of two entries with all outputs from registers; one beat per cycle, one cycle of latency.
+///
+/// `input.ready` falls only when both entries are taken, so a sender that was told `ready` can always send.
+#[derive(LogicBlock)]
+pub struct Skid<T: Synth> {
+    /// Rising edge.
+    pub clock: Signal<In, Clock>,
+    /// Synchronous, active high: empties the buffer.
+    pub reset: Signal<In, Bit>,
+    /// Beats in.
+    pub input: Sink<T>,
+    /// The same beats, at least one cycle later.
+    pub output: Source<T>,
+    _spare: T,
+}
+
+impl<T: Synth> Default for Skid<T> {
+    fn default() -> Self {
+        Self {
+            clock: Default::default(),
+            reset: Default::default(),
+            input: Sink {
+                data: Default::default(),
+                valid: Default::default(),
+                ready: Signal::<Out, Bit>::new_with_default(true),
+            },
+            output: Default::default(),
+            _spare: T::default(),
+        }
+    }
+}
+
+impl<T: Synth> Logic for Skid<T> {
+    fn update(&mut self) {
+        if self.clock.pos_edge() {
+            let push = self.input.valid.val() && self.input.ready.val();
+            let free = self.output.ready.val() || !self.output.valid.val();
+            if free {
+                let spare_full = !self.input.ready.val();
+                self.output.data.next = if spare_full { self._spare } else { self.input.data.val() };
+                self.output.valid.next = spare_full || push;
+                self.input.ready.next = true;
+            } else if push {
+                self._spare = self.input.data.val();
+                self.input.ready.next = false;
+            }
+            if self.reset.val() {
+                self.output.valid.next = false;
+                self.input.ready.next = true;
+            }
+        }
+    }
+    fn connect(&mut self) {
+        self.input.ready.connect();
+        self.output.data.connect();
+        self.output.valid.connect();
+    }
+    fn hdl(&self) -> Verilog {
+        let width = T::BITS;
+        let range = super::range(width);
+        let init = format!("{width}'h{}", literal_digits(T::default().verilog()));
+        Verilog::Custom(format!(
+            "\
+// module: skid_buffer_{width}
+// Two-entry stream buffer, all outputs from registers. `input_ready` is low while `spare` is taken.
+reg {range}spare;
+wire push = input_valid && input_ready;
+wire free = output_ready || !output_valid;
+initial begin
+    input_ready = 1'b1;
+    output_valid = 1'b0;
+    output_data = {init};
+    spare = {init};
+end
+always @(posedge clock) begin
+    if (free)
+        output_data <= input_ready ? input_data : spare;
+    if (input_ready)
+        spare <= input_data;
+    if (reset) begin
+        output_valid <= 1'b0;
+        input_ready <= 1'b1;
+    end else if (free) begin
+        output_valid <= push || !input_ready;
+        input_ready <= 1'b1;
+    end else if (push) begin
+        input_ready <= 1'b0;
+    end
+end
+"
+        ))
+    }
+}
