@@ -13,3 +13,10 @@ pub mod testing;
 pub mod tlp;
 pub mod verilog;
 pub mod virtio;
+
+/// A comment that reaches the Verilog, for use inside `update`. As its first statement,
+/// `comment!("module NAME: text")` also names the module.
+#[macro_export]
+macro_rules! comment {
+    ($($text:tt)*) => {};
+}

@@ -1,0 +1,257 @@
+//! Takes received packets apart: requests one way, completions another.
+use super::header::{HeaderDecode, PacketKind};
+use super::types::{CompletionBeat, Request, TlpBeat};
+use crate::cells::{Reg, Sink, Skid, Source, StreamFifo};
+use crate::comment;
+use rust_hdl::prelude::*;
+
+/// Turns the received stream into [`Request`]s and [`CompletionBeat`]s.
+///
+/// ```text
+///            +-> first beat: HeaderDecode -> held header --> FIFO --> request
+/// rx beats --+                                    |
+///            +-> lanes 2:0 with the last beat's lane 3 --> skid --> completion
+/// ```
+/// A completion's payload starts in lane 3, behind its three header double words, and is moved to lane 0: a beat
+/// leaves when the next one comes in, the remainder while the next packet's header comes in, so back-to-back
+/// completions flow at one beat per cycle.
+///
+/// A request leaves when its packet has ended as its header said; a malformed one is counted and dropped. A
+/// completion is passed on as it comes: if the packet then turns out to be malformed it is counted, and the last
+/// beat that leaves has `poisoned` set, so that its tag ends with an error instead of waiting for the timeout.
+#[derive(LogicBlock, Default)]
+pub struct ReceiveUnpack {
+    /// Rising edge.
+    pub clock: Signal<In, Clock>,
+    /// Synchronous, active high.
+    pub reset: Signal<In, Bit>,
+    /// Packets from the link.
+    pub rx: Sink<TlpBeat>,
+    /// Requests, in the order they came.
+    pub request: Source<Request>,
+    /// Completions, in the order they came.
+    pub completion: Source<CompletionBeat>,
+    /// One cycle for each malformed packet.
+    pub malformed: Signal<Out, Bit>,
+    /// One cycle for each message, which is dropped.
+    pub message: Signal<Out, Bit>,
+    /// Something is on its way through the block.
+    pub busy: Signal<Out, Bit>,
+
+    decode: HeaderDecode,
+    request_fifo: StreamFifo<Request, 3>,
+    completion_skid: Skid<CompletionBeat>,
+
+    in_packet: Reg<Bit>,
+    second_beat: Reg<Bit>,
+    packet: DFF<PacketKind>,
+    four_dwords: DFF<Bit>,
+    left: DFF<Bits<11>>,
+    request_header: DFF<Request>,
+    request_low: DFF<Bits<32>>,
+    request_high: DFF<Bits<32>>,
+    request_pending: Reg<Bit>,
+    completion_header: DFF<CompletionBeat>,
+    payload_left: Reg<Bits<11>>,
+    lane3: DFF<Bits<32>>,
+    flush: Reg<Bit>,
+    flush_bad: DFF<Bit>,
+    is_first: DFF<Bit>,
+    malformed_pulse: Reg<Bit>,
+    message_pulse: Reg<Bit>,
+
+    beat: Signal<Local, Bits<128>>,
+    keep: Signal<Local, Bits<4>>,
+    last: Signal<Local, Bit>,
+    take: Signal<Local, Bit>,
+    ready: Signal<Local, Bit>,
+    packet_now: Signal<Local, PacketKind>,
+    left_now: Signal<Local, Bits<11>>,
+    ends_here: Signal<Local, Bit>,
+    wanted_keep: Signal<Local, Bits<4>>,
+    bad_frame: Signal<Local, Bit>,
+    emit: Signal<Local, Bit>,
+    last_payload: Signal<Local, Bit>,
+    low_lanes: Signal<Local, Bits<96>>,
+}
+
+impl Logic for ReceiveUnpack {
+    #[hdl_gen]
+    fn update(&mut self) {
+        comment!("module tlp_receive_unpack: takes received packets apart into requests and completion beats");
+        dff_setup!(
+            self,
+            clock,
+            in_packet,
+            second_beat,
+            packet,
+            four_dwords,
+            left,
+            request_header,
+            request_low,
+            request_high,
+            request_pending,
+            completion_header,
+            payload_left,
+            lane3,
+            flush,
+            flush_bad,
+            is_first,
+            malformed_pulse,
+            message_pulse
+        );
+        clock!(self, clock, request_fifo, completion_skid);
+        self.request_fifo.reset.next = self.reset.val();
+        self.completion_skid.reset.next = self.reset.val();
+        self.in_packet.reset.next = self.reset.val();
+        self.second_beat.reset.next = self.reset.val();
+        self.request_pending.reset.next = self.reset.val();
+        self.payload_left.reset.next = self.reset.val();
+        self.flush.reset.next = self.reset.val();
+        self.malformed_pulse.reset.next = self.reset.val();
+        self.message_pulse.reset.next = self.reset.val();
+
+        comment!("both ways out must have room: ready comes from registers alone");
+        self.ready.next = self.completion_skid.input.ready.val()
+            & (!self.request_pending.q.val() | self.request_fifo.input.ready.val());
+        self.rx.ready.next = self.ready.val();
+        self.take.next = self.rx.valid.val() & self.ready.val();
+        self.beat.next = self.rx.data.val().data;
+        self.keep.next = self.rx.data.val().keep;
+        self.last.next = self.rx.data.val().last;
+        self.decode.beat.next = self.beat.val();
+
+        comment!("does the packet end where its header says?");
+        if self.in_packet.q.val() {
+            self.packet_now.next = self.packet.q.val();
+            self.left_now.next = self.left.q.val();
+        } else {
+            self.packet_now.next = self.decode.packet.val();
+            self.left_now.next = self.decode.total.val();
+        }
+        self.ends_here.next = !(self.left_now.val() > bits::<11>(4));
+        self.wanted_keep.next = bits::<4>(15);
+        if self.left_now.val() == bits::<11>(3) {
+            self.wanted_keep.next = bits::<4>(7);
+        } else if self.left_now.val() == bits::<11>(2) {
+            self.wanted_keep.next = bits::<4>(3);
+        } else if self.left_now.val() == bits::<11>(1) {
+            self.wanted_keep.next = bits::<4>(1);
+        }
+        self.bad_frame.next = (self.last.val() ^ self.ends_here.val()) | (self.keep.val() != self.wanted_keep.val());
+
+        comment!("completion beats: the lane kept from the last beat, then this beat's lanes 2 to 0");
+        self.low_lanes.next = self.beat.val().get_bits::<96>(0);
+        self.last_payload.next = !(self.payload_left.q.val() > bits::<11>(4)) | self.bad_frame.val();
+        self.emit.next = self.rx.valid.val()
+            & self.in_packet.q.val()
+            & (self.packet.q.val() == PacketKind::Completion)
+            & (self.payload_left.q.val() != bits::<11>(0))
+            & (!self.request_pending.q.val() | self.request_fifo.input.ready.val());
+        self.completion_skid.input.valid.next = self.flush.q.val() | self.emit.val();
+        self.completion_skid.input.data.next.data = bit_cast::<128, 32>(self.lane3.q.val());
+        self.completion_skid.input.data.next.last = true;
+        self.completion_skid.input.data.next.poisoned =
+            self.completion_header.q.val().poisoned | self.flush_bad.q.val();
+        if !self.flush.q.val() {
+            self.completion_skid.input.data.next.data =
+                (bit_cast::<128, 96>(self.low_lanes.val()) << 32) | bit_cast::<128, 32>(self.lane3.q.val());
+            self.completion_skid.input.data.next.last = self.last_payload.val();
+            self.completion_skid.input.data.next.poisoned =
+                self.completion_header.q.val().poisoned | self.bad_frame.val();
+        }
+        self.completion_skid.input.data.next.first = self.is_first.q.val();
+        self.completion_skid.input.data.next.tag = self.completion_header.q.val().tag;
+        self.completion_skid.input.data.next.requester_id = self.completion_header.q.val().requester_id;
+        self.completion_skid.input.data.next.status = self.completion_header.q.val().status;
+        self.completion_skid.input.data.next.byte_count = self.completion_header.q.val().byte_count;
+        self.completion_skid.input.data.next.lower_address = self.completion_header.q.val().lower_address;
+        self.completion_skid.input.data.next.length = self.completion_header.q.val().length;
+        if self.completion_skid.input.ready.val() {
+            self.flush.d.next = false;
+        }
+
+        comment!("requests: the pending one moves on, the next may take its place in the same cycle");
+        self.request_fifo.input.valid.next = self.request_pending.q.val();
+        self.request_fifo.input.data.next.kind = self.request_header.q.val().kind;
+        self.request_fifo.input.data.next.length = self.request_header.q.val().length;
+        self.request_fifo.input.data.next.first_be = self.request_header.q.val().first_be;
+        self.request_fifo.input.data.next.last_be = self.request_header.q.val().last_be;
+        self.request_fifo.input.data.next.requester_id = self.request_header.q.val().requester_id;
+        self.request_fifo.input.data.next.tag = self.request_header.q.val().tag;
+        self.request_fifo.input.data.next.attributes = self.request_header.q.val().attributes;
+        self.request_fifo.input.data.next.traffic_class = self.request_header.q.val().traffic_class;
+        self.request_fifo.input.data.next.address = self.request_header.q.val().address;
+        self.request_fifo.input.data.next.poisoned = self.request_header.q.val().poisoned;
+        self.request_fifo.input.data.next.data =
+            (bit_cast::<64, 32>(self.request_high.q.val()) << 32) | bit_cast::<64, 32>(self.request_low.q.val());
+        if self.request_fifo.input.ready.val() {
+            self.request_pending.d.next = false;
+        }
+
+        self.malformed_pulse.d.next = false;
+        self.message_pulse.d.next = false;
+        if self.take.val() {
+            self.in_packet.d.next = !self.last.val();
+            self.second_beat.d.next = !self.in_packet.q.val();
+            self.left.d.next = self.left_now.val() - bits::<11>(4);
+            self.lane3.d.next = self.beat.val().get_bits::<32>(96);
+            self.packet.d.next = self.packet_now.val();
+            if self.bad_frame.val() {
+                self.packet.d.next = PacketKind::Malformed;
+            }
+            if self.last.val() {
+                self.malformed_pulse.d.next = self.bad_frame.val() | (self.packet_now.val() == PacketKind::Malformed);
+                self.message_pulse.d.next = !self.bad_frame.val() & (self.packet_now.val() == PacketKind::Message);
+                self.request_pending.d.next = !self.bad_frame.val() & (self.packet_now.val() == PacketKind::Request);
+            }
+            if !self.in_packet.q.val() {
+                self.four_dwords.d.next = self.decode.four_dwords.val();
+                self.request_header.d.next = self.decode.request.val();
+                self.request_low.d.next = self.beat.val().get_bits::<32>(96);
+                self.request_high.d.next = bits::<32>(0);
+                self.completion_header.d.next = self.decode.completion.val();
+                self.is_first.d.next = true;
+                self.payload_left.d.next = self.decode.payload.val();
+                if self.decode.packet.val() == PacketKind::Completion {
+                    comment!("a payload that ends in this beat, or a packet that does, leaves next cycle");
+                    if !(self.decode.payload.val() > bits::<11>(1)) | self.bad_frame.val() {
+                        self.flush.d.next = true;
+                        self.flush_bad.d.next = self.bad_frame.val();
+                        self.payload_left.d.next = bits::<11>(0);
+                    }
+                }
+            } else {
+                if self.second_beat.q.val() {
+                    if self.four_dwords.q.val() {
+                        self.request_low.d.next = self.beat.val().get_bits::<32>(0);
+                        self.request_high.d.next = self.beat.val().get_bits::<32>(32);
+                    } else {
+                        self.request_high.d.next = self.beat.val().get_bits::<32>(0);
+                    }
+                }
+                if self.emit.val() {
+                    self.is_first.d.next = false;
+                    self.payload_left.d.next = self.payload_left.q.val() - bits::<11>(4);
+                    if self.last_payload.val() {
+                        self.payload_left.d.next = bits::<11>(0);
+                    } else if self.payload_left.q.val() == bits::<11>(5) {
+                        self.payload_left.d.next = bits::<11>(0);
+                        self.flush.d.next = true;
+                        self.flush_bad.d.next = false;
+                    }
+                }
+            }
+        }
+
+        Source::<Request>::link(&mut self.request, &mut self.request_fifo.output);
+        Source::<CompletionBeat>::link(&mut self.completion, &mut self.completion_skid.output);
+        self.malformed.next = self.malformed_pulse.q.val();
+        self.message.next = self.message_pulse.q.val();
+        self.busy.next = self.in_packet.q.val()
+            | self.request_pending.q.val()
+            | self.flush.q.val()
+            | self.request_fifo.output.valid.val()
+            | self.completion_skid.output.valid.val();
+    }
+}
