@@ -1,0 +1,85 @@
+//! A block under test with everything around it.
+use super::driver::TopPorts;
+use super::{ports, Diff, PortInfo, Rng};
+use crate::cells::register::literal_digits;
+use crate::verilog;
+use num_bigint::BigUint;
+use rust_hdl::prelude::*;
+
+/// Runs a block cycle by cycle in rust-hdl's evaluator, records all its ports, and at the end replays the record
+/// in Verilator.
+pub struct Bench<U: Block> {
+    /// The block.
+    pub uut: U,
+    /// Random numbers for the stimuli.
+    pub rng: Rng,
+    /// Cycles run.
+    pub cycles: u64,
+    clock: fn(&mut U) -> &mut Signal<In, Clock>,
+    verilog: String,
+    ports: Vec<PortInfo>,
+    diff: Diff,
+}
+
+impl<U: Block> Bench<U> {
+    /// Connects, checks and prints the block. `clock` names its clock: `|uut| &mut uut.clock`.
+    pub fn new(name: &str, mut uut: U, clock: fn(&mut U) -> &mut Signal<In, Clock>) -> Self {
+        uut.connect_all();
+        check_all(&uut).unwrap_or_else(|error| panic!("{name}: {error:?}"));
+        // before the first cycle: a simulated RAM prints its contents
+        let verilog = verilog::generate(&uut, "top");
+        let ports = ports(&uut);
+        Bench { uut, rng: Rng::from_env(), cycles: 0, clock, verilog, ports, diff: Diff::new(name) }
+    }
+
+    /// One cycle: `drive` sets inputs while the clock is low, `check` sees the settled block before the edge.
+    pub fn cycle(&mut self, drive: impl FnOnce(&mut U, &mut Rng), check: impl FnOnce(&U)) {
+        (self.clock)(&mut self.uut).next = false.into();
+        drive(&mut self.uut, &mut self.rng);
+        self.settle();
+        self.record();
+        check(&self.uut);
+        (self.clock)(&mut self.uut).next = true.into();
+        self.settle();
+        self.cycles += 1;
+    }
+
+    fn settle(&mut self) {
+        assert!(simulate(&mut self.uut, 1000), "{}: does not settle in cycle {}", self.diff.name, self.cycles);
+    }
+
+    fn record(&mut self) {
+        let Diff { stim, expect, .. } = &mut self.diff;
+        let mut index = 0;
+        let ports = &self.ports;
+        TopPorts::visit(&self.uut, |_, _, atom| {
+            let port = &ports[index];
+            index += 1;
+            if port.name != "clock" {
+                let line = if port.input { &mut *stim } else { &mut *expect };
+                line.push_str(&digits(atom));
+                line.push(' ');
+            }
+        });
+        stim.push('\n');
+        expect.push('\n');
+    }
+
+    /// The Verilog.
+    pub fn verilog(&self) -> &str {
+        &self.verilog
+    }
+
+    /// Replays all cycles in Verilator; panics with the first difference of each output.
+    pub fn finish(self) {
+        self.diff.check(&self.verilog, &self.ports);
+    }
+}
+
+/// All bits of an atom as one hexadecimal number.
+fn digits(atom: &dyn Atom) -> String {
+    let digits = literal_digits(atom.verilog());
+    let Some(magnitude) = digits.strip_prefix('-') else { return digits };
+    let magnitude = BigUint::parse_bytes(magnitude.as_bytes(), 16).unwrap_or_default();
+    format!("{:x}", (BigUint::from(1u32) << atom.bits()) - magnitude)
+}
