@@ -1,2 +1,10 @@
 //! The virtio side: legacy register file and ring engine.
+pub mod available;
 pub mod layout;
+pub mod registers;
+pub mod types;
+pub mod walker;
+pub mod window;
+
+/// Most queues an endpoint can have.
+pub const MAX_QUEUES: usize = 4;

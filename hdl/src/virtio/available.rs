@@ -1,0 +1,486 @@
+//! Reads the available ring: index, then slots in batches, while the driver's notifications are off.
+use super::types::*;
+use crate::cells::{BankedRam, Reg, Sink, Skid, Source};
+use crate::comment;
+use crate::dma::types::*;
+use rust_hdl::prelude::*;
+
+/// What the reader of the available index does.
+#[derive(Copy, Clone, Debug, PartialEq, LogicState)]
+pub enum PollState {
+    /// Waits for a kick.
+    Asleep,
+    /// Offers the read of the index.
+    Request,
+    /// Waits for it.
+    Wait,
+    /// The index is in the RAM, which needs a cycle to be read.
+    Load,
+    /// Takes the index.
+    Look,
+    /// Waits until the slots of all known entries have been asked for.
+    Follow,
+    /// Switches notifications on before a last look at the index.
+    Arm,
+    /// Waits until that write has left.
+    ArmWait,
+}
+
+/// Available-ring reader of one queue.
+///
+/// ```text
+///  kick -> [poll index] -> known -> [fetch slots, two buffers of 16] -> heads
+///             ^   |no news
+///             |   v
+///           [arm: avail_event or used.flags] -> look once more -> asleep
+/// ```
+/// A slot is read only after the index that covers it has been returned: PCIe lets reads pass reads, so a slot read
+/// in parallel with its index could be older than the index.
+#[derive(LogicBlock)]
+pub struct AvailableReader {
+    pub clock: Signal<In, Clock>,
+    pub reset: Signal<In, Bit>,
+    /// The queue is set up and has not been stopped.
+    pub enable: Signal<In, Bit>,
+    /// Address of the descriptor table, with which the ring begins.
+    pub ring_base: Signal<In, Bits<64>>,
+    /// One cycle: the driver kicked the queue.
+    pub kick: Signal<In, Bit>,
+    /// EVENT_IDX has been negotiated.
+    pub event_idx: Signal<In, Bit>,
+    /// Reads of the ring.
+    pub request: Source<ReadRequest>,
+    /// Retirements of all DMA clients.
+    pub retire: Signal<In, ReadRetire>,
+    pub retire_valid: Signal<In, Bit>,
+    /// RAM writes of all DMA clients.
+    pub write: Signal<In, RamWrite>,
+    pub write_valid: Signal<In, Bit>,
+    /// Head descriptors in the order of the ring.
+    pub heads: Source<Bits<16>>,
+    /// Notifications on or off.
+    pub notify: Source<NotifyUpdate>,
+    /// One cycle: the last `notify` with `enable` has left for host memory.
+    pub notify_done: Signal<In, Bit>,
+    /// Available entries seen so far, modulo 2^16.
+    pub known: Signal<Out, Bits<16>>,
+    /// Waits for a kick, and none is pending.
+    pub asleep: Signal<Out, Bit>,
+    /// One cycle: a rule was broken.
+    pub violation_valid: Signal<Out, Bit>,
+    pub violation: Signal<Out, ViolationReport>,
+
+    ram: BankedRam<2>,
+    request_skid: Skid<ReadRequest>,
+    head_skid: Skid<Bits<16>>,
+    poll: Reg<PollState>,
+    kicked: Reg<Bit>,
+    armed: Reg<Bit>,
+    mute: Reg<Bit>,
+    known_index: Reg<Bits<16>>,
+    fetch_index: Reg<Bits<16>>,
+    offer: Reg<Bit>,
+    offer_count: Reg<Bits<5>>,
+    offer_address: Reg<Bits<64>>,
+    fill: Reg<Bit>,
+    drain: Reg<Bit>,
+    busy0: Reg<Bit>,
+    busy1: Reg<Bit>,
+    ready0: Reg<Bit>,
+    ready1: Reg<Bit>,
+    count0: Reg<Bits<5>>,
+    count1: Reg<Bits<5>>,
+    position: Reg<Bits<5>>,
+    loaded: Reg<Bit>,
+
+    client: Constant<Bits<4>>,
+    queue_size: Constant<Bits<16>>,
+    queue_mask: Constant<Bits<16>>,
+    available_offset: Constant<Bits<64>>,
+    slots_offset: Constant<Bits<64>>,
+
+    retired: Signal<Local, Bit>,
+    retired_slot: Signal<Local, Bits<6>>,
+    retired_error: Signal<Local, Bit>,
+    index: Signal<Local, Bits<16>>,
+    ahead: Signal<Local, Bits<16>>,
+    missing: Signal<Local, Bits<16>>,
+    to_wrap: Signal<Local, Bits<16>>,
+    ring_position: Signal<Local, Bits<16>>,
+    batch: Signal<Local, Bits<16>>,
+    poll_request: Signal<Local, Bit>,
+    index_request: Signal<Local, ReadRequest>,
+    slot_request: Signal<Local, ReadRequest>,
+    slot_bytes: Signal<Local, Bits<13>>,
+    fill_busy: Signal<Local, Bit>,
+    drain_ready: Signal<Local, Bit>,
+    drain_count: Signal<Local, Bits<5>>,
+    slots: Signal<Local, Bits<128>>,
+    slot_shift: Signal<Local, Bits<8>>,
+    head: Signal<Local, Bits<16>>,
+    head_valid: Signal<Local, Bit>,
+    head_bad: Signal<Local, Bit>,
+    position_next: Signal<Local, Bits<5>>,
+    report: Signal<Local, ViolationReport>,
+    update: Signal<Local, NotifyUpdate>,
+    write_client: Signal<Local, Bits<4>>,
+    write_mine: Signal<Local, Bit>,
+}
+
+impl AvailableReader {
+    /// `client` is the reader's DMA client number.
+    pub fn new(client: u64, queue_size: u16) -> Self {
+        let available_offset = super::layout::avail_offset(queue_size);
+        Self {
+            clock: Default::default(),
+            reset: Default::default(),
+            enable: Default::default(),
+            ring_base: Default::default(),
+            kick: Default::default(),
+            event_idx: Default::default(),
+            request: Default::default(),
+            retire: Default::default(),
+            retire_valid: Default::default(),
+            write: Default::default(),
+            write_valid: Default::default(),
+            heads: Default::default(),
+            notify: Default::default(),
+            notify_done: Default::default(),
+            known: Default::default(),
+            asleep: Default::default(),
+            violation_valid: Default::default(),
+            violation: Default::default(),
+            ram: Default::default(),
+            request_skid: Default::default(),
+            head_skid: Default::default(),
+            poll: Default::default(),
+            kicked: Default::default(),
+            armed: Default::default(),
+            mute: Default::default(),
+            known_index: Default::default(),
+            fetch_index: Default::default(),
+            offer: Default::default(),
+            offer_count: Default::default(),
+            offer_address: Default::default(),
+            fill: Default::default(),
+            drain: Default::default(),
+            busy0: Default::default(),
+            busy1: Default::default(),
+            ready0: Default::default(),
+            ready1: Default::default(),
+            count0: Default::default(),
+            count1: Default::default(),
+            position: Default::default(),
+            loaded: Default::default(),
+            client: Constant::new(client.into()),
+            queue_size: Constant::new(u64::from(queue_size).into()),
+            queue_mask: Constant::new(u64::from(queue_size - 1).into()),
+            available_offset: Constant::new(available_offset.into()),
+            slots_offset: Constant::new((available_offset + 4).into()),
+            retired: Default::default(),
+            retired_slot: Default::default(),
+            retired_error: Default::default(),
+            index: Default::default(),
+            ahead: Default::default(),
+            missing: Default::default(),
+            to_wrap: Default::default(),
+            ring_position: Default::default(),
+            batch: Default::default(),
+            poll_request: Default::default(),
+            index_request: Default::default(),
+            slot_request: Default::default(),
+            slot_bytes: Default::default(),
+            fill_busy: Default::default(),
+            drain_ready: Default::default(),
+            drain_count: Default::default(),
+            slots: Default::default(),
+            slot_shift: Default::default(),
+            head: Default::default(),
+            head_valid: Default::default(),
+            head_bad: Default::default(),
+            position_next: Default::default(),
+            report: Default::default(),
+            update: Default::default(),
+            write_client: Default::default(),
+            write_mine: Default::default(),
+        }
+    }
+}
+
+impl Logic for AvailableReader {
+    #[hdl_gen]
+    fn update(&mut self) {
+        comment!("module available_reader: reads index and slots of the available ring");
+        dff_setup!(
+            self,
+            clock,
+            poll,
+            kicked,
+            armed,
+            mute,
+            known_index,
+            fetch_index,
+            offer,
+            offer_count,
+            offer_address,
+            fill,
+            drain,
+            busy0,
+            busy1,
+            ready0,
+            ready1,
+            count0,
+            count1,
+            position,
+            loaded
+        );
+        clock!(self, clock, ram, request_skid, head_skid);
+        self.request_skid.reset.next = self.reset.val();
+        self.head_skid.reset.next = self.reset.val();
+        self.poll.reset.next = self.reset.val();
+        self.kicked.reset.next = self.reset.val();
+        self.armed.reset.next = self.reset.val();
+        self.mute.reset.next = self.reset.val();
+        self.known_index.reset.next = self.reset.val();
+        self.fetch_index.reset.next = self.reset.val();
+        self.offer.reset.next = self.reset.val();
+        self.offer_count.reset.next = self.reset.val();
+        self.offer_address.reset.next = self.reset.val();
+        self.fill.reset.next = self.reset.val();
+        self.drain.reset.next = self.reset.val();
+        self.busy0.reset.next = self.reset.val();
+        self.busy1.reset.next = self.reset.val();
+        self.ready0.reset.next = self.reset.val();
+        self.ready1.reset.next = self.reset.val();
+        self.count0.reset.next = self.reset.val();
+        self.count1.reset.next = self.reset.val();
+        self.position.reset.next = self.reset.val();
+        self.loaded.reset.next = self.reset.val();
+
+        // RAM: the index at byte 0, slot buffers at bytes 32 and 64
+        self.write_client.next = self.write.val().client;
+        self.write_mine.next = self.write_valid.val() & (self.write_client.val() == self.client.val());
+        self.ram.write_even_index.next = bit_cast::<2, 11>(self.write.val().even_index);
+        self.ram.write_odd_index.next = bit_cast::<2, 11>(self.write.val().odd_index);
+        self.ram.write_data.next = self.write.val().data;
+        self.ram.write_even_enable.next = 0.into();
+        self.ram.write_odd_enable.next = 0.into();
+        if self.write_mine.val() {
+            self.ram.write_even_enable.next = self.write.val().even_enable;
+            self.ram.write_odd_enable.next = self.write.val().odd_enable;
+        }
+        self.ram.read_even_index.next = 1.into();
+        self.ram.read_odd_index.next = 1.into();
+        if self.drain.q.val() {
+            self.ram.read_even_index.next = 2.into();
+            self.ram.read_odd_index.next = 2.into();
+        }
+
+        self.retired.next = self.retire_valid.val() & (self.retire.val().client == self.client.val());
+        self.retired_slot.next = self.retire.val().slot;
+        self.retired_error.next = self.retire.val().error;
+
+        self.violation_valid.next = false;
+        self.report.next.rule = Violation::Nothing;
+        self.report.next.head = 0.into();
+
+        // ------------------------------------------------------------ the index
+        if self.kick.val() & self.enable.val() {
+            self.kicked.d.next = true;
+        }
+        self.poll_request.next = false;
+        self.update.next.enable = false;
+        self.update.next.index = self.known_index.q.val();
+        self.notify.valid.next = self.mute.q.val();
+        if self.notify.ready.val() {
+            self.mute.d.next = false;
+        }
+        self.index.next = self.ram.read_even_data.val().get_bits::<16>(16);
+        self.ahead.next = self.index.val() - self.fetch_index.q.val();
+        match self.poll.q.val() {
+            PollState::Asleep => {
+                self.armed.d.next = false;
+                if self.kicked.q.val() & self.enable.val() {
+                    // with EVENT_IDX a stale avail_event keeps the driver quiet
+                    self.mute.d.next = !self.event_idx.val();
+                    self.poll.d.next = PollState::Request;
+                }
+            }
+            PollState::Request => {
+                self.poll_request.next = self.enable.val();
+                if self.enable.val() & self.request_skid.input.ready.val() {
+                    // this read sees whatever the kick announced
+                    self.kicked.d.next = self.kick.val();
+                    self.poll.d.next = PollState::Wait;
+                }
+            }
+            PollState::Wait => {
+                if self.retired.val() & (self.retired_slot.val() == 0) {
+                    self.poll.d.next = PollState::Load;
+                    if self.retired_error.val() {
+                        self.poll.d.next = PollState::Asleep;
+                        self.violation_valid.next = true;
+                        self.report.next.rule = Violation::RingRead;
+                    }
+                }
+            }
+            PollState::Load => {
+                self.ram.read_even_index.next = 0.into();
+                self.poll.d.next = PollState::Look;
+            }
+            PollState::Look => {
+                self.known_index.d.next = self.index.val();
+                if self.ahead.val() > self.queue_size.val() {
+                    self.known_index.d.next = self.known_index.q.val();
+                    self.poll.d.next = PollState::Asleep;
+                    self.violation_valid.next = true;
+                    self.report.next.rule = Violation::AvailableIndex;
+                } else if self.ahead.val().any() {
+                    self.mute.d.next = self.armed.q.val() & !self.event_idx.val();
+                    self.armed.d.next = false;
+                    self.poll.d.next = PollState::Follow;
+                } else if self.armed.q.val() {
+                    self.poll.d.next = PollState::Asleep;
+                } else {
+                    self.poll.d.next = PollState::Arm;
+                }
+            }
+            PollState::Follow => {
+                if self.fetch_index.q.val() == self.known_index.q.val() {
+                    self.poll.d.next = PollState::Request;
+                }
+            }
+            PollState::Arm => {
+                // an update that mutes must have gone first
+                if !self.mute.q.val() {
+                    self.notify.valid.next = true;
+                    self.update.next.enable = true;
+                    if self.notify.ready.val() {
+                        self.poll.d.next = PollState::ArmWait;
+                    }
+                }
+            }
+            PollState::ArmWait => {
+                if self.notify_done.val() {
+                    self.armed.d.next = true;
+                    self.poll.d.next = PollState::Request;
+                }
+            }
+            _ => self.poll.d.next = PollState::Asleep,
+        }
+        self.notify.data.next = self.update.val();
+        self.index_request.next.address = self.ring_base.val() + self.available_offset.val();
+        self.index_request.next.length = 4.into();
+        self.index_request.next.destination = 0.into();
+        self.index_request.next.client = self.client.val();
+        self.index_request.next.slot = 0.into();
+
+        // ------------------------------------------------------------ the slots
+        // batch: up to 16 slots, to the end of the ring at most
+        self.missing.next = self.known_index.q.val() - self.fetch_index.q.val();
+        self.ring_position.next = self.fetch_index.q.val() & self.queue_mask.val();
+        self.to_wrap.next = self.queue_size.val() - self.ring_position.val();
+        self.batch.next = 16.into();
+        if self.missing.val() < self.batch.val() {
+            self.batch.next = self.missing.val();
+        }
+        if self.to_wrap.val() < self.batch.val() {
+            self.batch.next = self.to_wrap.val();
+        }
+        self.fill_busy.next = self.busy0.q.val();
+        if self.fill.q.val() {
+            self.fill_busy.next = self.busy1.q.val();
+        }
+        if !self.offer.q.val() & self.enable.val() & self.missing.val().any() & !self.fill_busy.val() {
+            self.offer.d.next = true;
+            self.offer_count.d.next = self.batch.val().get_bits::<5>(0);
+            self.offer_address.d.next = self.ring_base.val()
+                + self.slots_offset.val()
+                + (bit_cast::<64, 16>(self.ring_position.val()) << 1);
+        }
+        self.slot_bytes.next = bit_cast::<13, 5>(self.offer_count.q.val()) << 1;
+        self.slot_request.next.address = self.offer_address.q.val();
+        self.slot_request.next.length = self.slot_bytes.val();
+        self.slot_request.next.destination = 32.into();
+        self.slot_request.next.slot = 1.into();
+        if self.fill.q.val() {
+            self.slot_request.next.destination = 64.into();
+            self.slot_request.next.slot = 2.into();
+        }
+        self.slot_request.next.client = self.client.val();
+        self.request_skid.input.valid.next = self.poll_request.val() | self.offer.q.val();
+        self.request_skid.input.data.next = self.slot_request.val();
+        if self.poll_request.val() {
+            self.request_skid.input.data.next = self.index_request.val();
+        }
+        if self.offer.q.val() & !self.poll_request.val() & self.request_skid.input.ready.val() {
+            self.offer.d.next = false;
+            self.fetch_index.d.next = self.fetch_index.q.val() + bit_cast::<16, 5>(self.offer_count.q.val());
+            self.fill.d.next = !self.fill.q.val();
+            if self.fill.q.val() {
+                self.busy1.d.next = true;
+                self.count1.d.next = self.offer_count.q.val();
+            } else {
+                self.busy0.d.next = true;
+                self.count0.d.next = self.offer_count.q.val();
+            }
+        }
+        if self.retired.val() & (self.retired_slot.val() == 1) {
+            self.ready0.d.next = true;
+        }
+        if self.retired.val() & (self.retired_slot.val() == 2) {
+            self.ready1.d.next = true;
+        }
+        if self.retired.val() & self.retired_error.val() & self.retired_slot.val().any() {
+            self.violation_valid.next = true;
+            self.report.next.rule = Violation::RingRead;
+        }
+
+        // ------------------------------------------------------------ the heads
+        self.drain_ready.next = self.ready0.q.val();
+        self.drain_count.next = self.count0.q.val();
+        if self.drain.q.val() {
+            self.drain_ready.next = self.ready1.q.val();
+            self.drain_count.next = self.count1.q.val();
+        }
+        // the RAM port shows the buffer one cycle after the address, unless the index was being read
+        self.loaded.d.next = self.drain_ready.val() & (self.poll.q.val() != PollState::Load);
+        self.slots.next = self.ram.read_even_data.val();
+        if self.position.q.val().get_bit(3) {
+            self.slots.next = self.ram.read_odd_data.val();
+        }
+        self.slot_shift.next = bit_cast::<8, 3>(self.position.q.val().get_bits::<3>(0)) << 4;
+        self.head.next = self.slots.val().get_bits::<16>(self.slot_shift.val().index());
+        self.head_bad.next = self.head.val() >= self.queue_size.val();
+        self.head_valid.next = self.loaded.q.val() & self.drain_ready.val() & self.enable.val();
+        self.head_skid.input.data.next = self.head.val();
+        self.head_skid.input.valid.next = self.head_valid.val() & !self.head_bad.val();
+        self.position_next.next = self.position.q.val() + 1;
+        if self.head_valid.val() & self.head_bad.val() {
+            self.violation_valid.next = true;
+            self.report.next.rule = Violation::HeadRange;
+            self.report.next.head = self.head.val();
+        }
+        if self.head_valid.val() & !self.head_bad.val() & self.head_skid.input.ready.val() {
+            self.position.d.next = self.position_next.val();
+            if self.position_next.val() == self.drain_count.val() {
+                self.position.d.next = 0.into();
+                self.loaded.d.next = false;
+                self.drain.d.next = !self.drain.q.val();
+                if self.drain.q.val() {
+                    self.busy1.d.next = false;
+                    self.ready1.d.next = false;
+                } else {
+                    self.busy0.d.next = false;
+                    self.ready0.d.next = false;
+                }
+            }
+        }
+
+        Source::<ReadRequest>::link(&mut self.request, &mut self.request_skid.output);
+        Source::<Bits<16>>::link(&mut self.heads, &mut self.head_skid.output);
+        self.known.next = self.known_index.q.val();
+        self.asleep.next = (self.poll.q.val() == PollState::Asleep) & !self.kicked.q.val();
+        self.violation.next = self.report.val();
+    }
+}

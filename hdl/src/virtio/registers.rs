@@ -1,0 +1,414 @@
+//! The legacy register file in BAR0 (virtio 1.x, section 4.1.4.8 "Legacy Interfaces: A Note on PCI Device Layout").
+use super::MAX_QUEUES;
+use crate::cells::Reg;
+use crate::pcie::register_bus::RegisterSlave;
+use crate::comment;
+use rust_hdl::prelude::*;
+
+/// What the constructor of [`LegacyRegisters`] needs to know.
+#[derive(Clone, Debug)]
+pub struct LegacyRegistersConfig {
+    /// Size of each queue in descriptors; one to [`MAX_QUEUES`] queues.
+    pub queue_sizes: Vec<u16>,
+    /// MSI-X vectors the function has, 0 for none.
+    pub vectors: u16,
+    /// Length of the device-specific configuration, bytes, a multiple of 4 up to 32.
+    pub device_config_length: u16,
+    /// What a driver that writes BAD_FEATURE (bit 30) back is given instead.
+    pub safe_features: u32,
+}
+
+/// Legacy virtio registers.
+///
+/// ```text
+///   0x00 HOST_FEATURES  0x04 GUEST_FEATURES  0x08 QUEUE_PFN  0x0c QUEUE_NUM   0x0e QUEUE_SEL
+///   0x10 QUEUE_NOTIFY   0x12 STATUS          0x13 ISR        0x14 CONFIG_VECTOR 0x16 QUEUE_VECTOR
+///   0x14 device config while MSI-X is disabled, 0x18 while it is enabled
+/// ```
+/// Each header register answers at its own offset and size; every other access reads all ones and changes
+/// nothing. The per-queue outputs carry queue 0 in the lowest bits.
+#[derive(LogicBlock)]
+pub struct LegacyRegisters {
+    pub clock: Signal<In, Clock>,
+    pub reset: Signal<In, Bit>,
+    /// BAR0 accesses.
+    pub bus: RegisterSlave,
+    /// MSI-X Enable of the capability: moves the device config and shows the vector registers.
+    pub msix_enable: Signal<In, Bit>,
+    /// Bus Master Enable of the command register; falling clears DRIVER_OK.
+    pub bus_master: Signal<In, Bit>,
+    /// Features offered.
+    pub device_features: Signal<In, Bits<32>>,
+    /// Device-specific configuration, byte 0 in bits 7:0.
+    pub device_config: Signal<In, Bits<256>>,
+    /// A queue wants the driver's attention: sets ISR bit 0.
+    pub isr_queue: Signal<In, Bit>,
+    /// The device config changed: sets ISR bits 0 and 1.
+    pub isr_config: Signal<In, Bit>,
+    /// Features the driver accepted.
+    pub driver_features: Signal<Out, Bits<32>>,
+    /// Page frame of each queue, 0 = inactive.
+    pub queue_pfn: Signal<Out, Bits<128>>,
+    /// MSI-X vector of each queue, 0xffff = none.
+    pub queue_vector: Signal<Out, Bits<64>>,
+    /// MSI-X vector of config changes, 0xffff = none.
+    pub config_vector: Signal<Out, Bits<16>>,
+    /// One-cycle kick of each queue.
+    pub notify: Signal<Out, Bits<4>>,
+    /// The driver has set DRIVER_OK.
+    pub driver_ok: Signal<Out, Bit>,
+    /// ISR is not 0.
+    pub isr_pending: Signal<Out, Bit>,
+    /// One cycle: the driver reset the device (STATUS = 0 or QUEUE_PFN = 0).
+    pub device_reset: Signal<Out, Bit>,
+
+    features: Reg<Bits<32>>,
+    select: Reg<Bits<16>>,
+    status: Reg<Bits<8>>,
+    isr: Reg<Bits<2>>,
+    config_vector_reg: Reg<Bits<16>>,
+    pfn: Vec<Reg<Bits<32>>>,
+    vector: Vec<Reg<Bits<16>>>,
+    notify_reg: Reg<Bits<4>>,
+    reset_request: Reg<Bit>,
+    bus_master_before: Reg<Bit>,
+    done: Reg<Bit>,
+    read_data: Reg<Bits<32>>,
+
+    queue_size: Vec<Constant<Bits<16>>>,
+    queue_count: Constant<Bits<16>>,
+    vectors: Constant<Bits<16>>,
+    config_length: Constant<Bits<12>>,
+    safe_features: Constant<Bits<32>>,
+
+    access: Signal<Local, Bit>,
+    write: Signal<Local, Bit>,
+    read: Signal<Local, Bit>,
+    clear: Signal<Local, Bit>,
+    enable: Signal<Local, Bits<4>>,
+    address: Signal<Local, Bits<12>>,
+    config_start: Signal<Local, Bits<12>>,
+    config_address: Signal<Local, Bits<12>>,
+    in_config: Signal<Local, Bit>,
+    low_half: Signal<Local, Bits<16>>,
+    high_half: Signal<Local, Bits<16>>,
+    accepted_vector_low: Signal<Local, Bits<16>>,
+    accepted_vector_high: Signal<Local, Bits<16>>,
+    selected_pfn: Signal<Local, Bits<32>>,
+    selected_size: Signal<Local, Bits<16>>,
+    selected_vector: Signal<Local, Bits<16>>,
+    config_shift: Signal<Local, Bits<8>>,
+    wide: Signal<Local, Bits<32>>,
+    isr_next: Signal<Local, Bits<2>>,
+    notify_next: Signal<Local, Bits<4>>,
+    value: Signal<Local, Bits<32>>,
+    one_pfn: Signal<Local, Bits<32>>,
+    one_vector: Signal<Local, Bits<16>>,
+    all_queue_pfn: Signal<Local, Bits<128>>,
+    all_queue_vector: Signal<Local, Bits<64>>,
+}
+
+impl LegacyRegisters {
+    /// Builds the register file; panics if the configuration is outside its documented range, which
+    /// [`crate::config`] has excluded.
+    pub fn new(config: &LegacyRegistersConfig) -> Self {
+        let queues = config.queue_sizes.len();
+        assert!((1..=MAX_QUEUES).contains(&queues), "1 to {MAX_QUEUES} queues");
+        assert!(config.device_config_length <= 32 && config.device_config_length % 4 == 0);
+        Self {
+            clock: Default::default(),
+            reset: Default::default(),
+            bus: Default::default(),
+            msix_enable: Default::default(),
+            bus_master: Default::default(),
+            device_features: Default::default(),
+            device_config: Default::default(),
+            isr_queue: Default::default(),
+            isr_config: Default::default(),
+            driver_features: Default::default(),
+            queue_pfn: Default::default(),
+            queue_vector: Default::default(),
+            config_vector: Default::default(),
+            notify: Default::default(),
+            driver_ok: Default::default(),
+            isr_pending: Default::default(),
+            device_reset: Default::default(),
+            features: Default::default(),
+            select: Default::default(),
+            status: Default::default(),
+            isr: Default::default(),
+            config_vector_reg: Reg::new(0xffff.into()),
+            pfn: (0..queues).map(|_| Reg::default()).collect(),
+            vector: (0..queues).map(|_| Reg::new(0xffff.into())).collect(),
+            notify_reg: Default::default(),
+            reset_request: Default::default(),
+            bus_master_before: Default::default(),
+            done: Default::default(),
+            read_data: Default::default(),
+            queue_size: config.queue_sizes.iter().map(|size| Constant::new(u64::from(*size).into())).collect(),
+            queue_count: Constant::new((queues as u64).into()),
+            vectors: Constant::new(u64::from(config.vectors).into()),
+            config_length: Constant::new(u64::from(config.device_config_length).into()),
+            safe_features: Constant::new(u64::from(config.safe_features).into()),
+            access: Default::default(),
+            write: Default::default(),
+            read: Default::default(),
+            clear: Default::default(),
+            enable: Default::default(),
+            address: Default::default(),
+            config_start: Default::default(),
+            config_address: Default::default(),
+            in_config: Default::default(),
+            low_half: Default::default(),
+            high_half: Default::default(),
+            accepted_vector_low: Default::default(),
+            accepted_vector_high: Default::default(),
+            selected_pfn: Default::default(),
+            selected_size: Default::default(),
+            selected_vector: Default::default(),
+            config_shift: Default::default(),
+            wide: Default::default(),
+            isr_next: Default::default(),
+            notify_next: Default::default(),
+            value: Default::default(),
+            one_pfn: Default::default(),
+            one_vector: Default::default(),
+            all_queue_pfn: Default::default(),
+            all_queue_vector: Default::default(),
+        }
+    }
+}
+
+impl Logic for LegacyRegisters {
+    #[hdl_gen]
+    fn update(&mut self) {
+        comment!("module legacy_registers: the legacy virtio register file in BAR0");
+        dff_setup!(
+            self,
+            clock,
+            features,
+            select,
+            status,
+            isr,
+            config_vector_reg,
+            notify_reg,
+            reset_request,
+            bus_master_before,
+            done,
+            read_data
+        );
+        self.reset_request.reset.next = self.reset.val();
+        self.bus_master_before.reset.next = self.reset.val();
+        self.done.reset.next = self.reset.val();
+        self.read_data.reset.next = self.reset.val();
+        self.notify_reg.reset.next = self.reset.val();
+        // what a driver's reset clears is reset together, in the cycle after the resetting write
+        self.clear.next = self.reset.val() | self.reset_request.q.val();
+        self.features.reset.next = self.clear.val();
+        self.select.reset.next = self.clear.val();
+        self.status.reset.next = self.clear.val();
+        self.isr.reset.next = self.clear.val();
+        self.config_vector_reg.reset.next = self.clear.val();
+
+        self.access.next = self.bus.valid.val() & !self.done.q.val();
+        self.done.d.next = self.access.val();
+        self.write.next = self.access.val() & self.bus.write.val();
+        self.read.next = self.access.val() & !self.bus.write.val();
+        self.enable.next = self.bus.enable.val();
+        self.address.next = self.bus.address.val();
+        self.low_half.next = self.bus.write_data.val().get_bits::<16>(0);
+        self.high_half.next = self.bus.write_data.val().get_bits::<16>(16);
+
+        // a vector the function does not have reads back as none
+        self.accepted_vector_low.next = 0xffff.into();
+        if self.low_half.val() < self.vectors.val() {
+            self.accepted_vector_low.next = self.low_half.val();
+        }
+        self.accepted_vector_high.next = 0xffff.into();
+        if self.high_half.val() < self.vectors.val() {
+            self.accepted_vector_high.next = self.high_half.val();
+        }
+
+        // the selected queue's registers
+        self.selected_pfn.next = 0.into();
+        self.selected_size.next = 0.into();
+        self.selected_vector.next = 0xffff.into();
+        for i in 0..self.pfn.len() {
+            if self.select.q.val() == i.to_bits::<16>() {
+                self.selected_pfn.next = self.pfn[i].q.val();
+                self.selected_size.next = self.queue_size[i].val();
+                self.selected_vector.next = self.vector[i].q.val();
+            }
+        }
+
+        // device config: at 0x18 while MSI-X is enabled, else at 0x14
+        self.config_start.next = 0x14.into();
+        if self.msix_enable.val() {
+            self.config_start.next = 0x18.into();
+        }
+        self.config_address.next = self.address.val() - self.config_start.val();
+        self.in_config.next = (self.address.val() >= self.config_start.val())
+            & (self.config_address.val() < self.config_length.val());
+        self.config_shift.next = bit_cast::<8, 5>(self.config_address.val().get_bits::<5>(0)) << 3;
+
+        // reads
+        self.value.next = 0xffff_ffff_u64.into();
+        if self.in_config.val() {
+            self.value.next = self.device_config.val().get_bits::<32>(self.config_shift.val().index());
+        } else {
+            match self.address.val().index() {
+                0x00 => {
+                    if self.enable.val() == 0xf {
+                        self.value.next = self.device_features.val();
+                    }
+                }
+                0x04 => {
+                    if self.enable.val() == 0xf {
+                        self.value.next = self.features.q.val();
+                    }
+                }
+                0x08 => {
+                    if self.enable.val() == 0xf {
+                        self.value.next = self.selected_pfn.val();
+                    }
+                }
+                0x0c => {
+                    if self.enable.val() == 0x3 {
+                        self.value.next = bit_cast::<32, 16>(self.selected_size.val());
+                    }
+                    if self.enable.val() == 0xc {
+                        self.value.next = bit_cast::<32, 16>(self.select.q.val()) << 16;
+                    }
+                }
+                0x10 => {
+                    if self.enable.val() == 0x4 {
+                        self.value.next = bit_cast::<32, 8>(self.status.q.val()) << 16;
+                    }
+                    if self.enable.val() == 0x8 {
+                        self.value.next = bit_cast::<32, 2>(self.isr.q.val()) << 24;
+                    }
+                }
+                0x14 => {
+                    if self.msix_enable.val() & (self.enable.val() == 0x3) {
+                        self.value.next = bit_cast::<32, 16>(self.config_vector_reg.q.val());
+                    }
+                    if self.msix_enable.val() & (self.enable.val() == 0xc) {
+                        self.value.next = bit_cast::<32, 16>(self.selected_vector.val()) << 16;
+                    }
+                }
+                _ => {}
+            }
+        }
+        if self.read.val() {
+            self.read_data.d.next = self.value.val();
+        }
+
+        // ISR: reading clears it, what comes in the same cycle stays
+        self.isr_next.next = self.isr.q.val();
+        if self.read.val() & !self.in_config.val() & (self.address.val() == 0x10) & (self.enable.val() == 0x8) {
+            self.isr_next.next = 0.into();
+        }
+        if self.isr_queue.val() {
+            self.isr_next.next = self.isr_next.val() | 1;
+        }
+        if self.isr_config.val() {
+            self.isr_next.next = 3.into();
+        }
+        self.isr.d.next = self.isr_next.val();
+
+        // writes
+        for i in 0..self.pfn.len() {
+            self.pfn[i].clock.next = self.clock.val();
+            self.pfn[i].reset.next = self.clear.val();
+            self.pfn[i].d.next = self.pfn[i].q.val();
+            self.vector[i].clock.next = self.clock.val();
+            self.vector[i].reset.next = self.clear.val();
+            self.vector[i].d.next = self.vector[i].q.val();
+        }
+        self.reset_request.d.next = false;
+        self.notify_next.next = 0.into();
+        self.wide.next = self.bus.write_data.val();
+        if self.write.val() & !self.in_config.val() {
+            match self.address.val().index() {
+                0x04 => {
+                    if self.enable.val() == 0xf {
+                        self.features.d.next = self.wide.val() & self.device_features.val();
+                        if self.wide.val().get_bit(30) {
+                            // the driver echoed BAD_FEATURE: it did not negotiate at all
+                            self.features.d.next = self.safe_features.val() & self.device_features.val();
+                        }
+                    }
+                }
+                0x08 => {
+                    if self.enable.val() == 0xf {
+                        self.reset_request.d.next = self.wide.val() == 0;
+                        for i in 0..self.pfn.len() {
+                            if self.select.q.val() == i.to_bits::<16>() {
+                                self.pfn[i].d.next = self.wide.val();
+                            }
+                        }
+                    }
+                }
+                0x0c => {
+                    if (self.enable.val() == 0xc) & (self.high_half.val() < self.queue_count.val()) {
+                        self.select.d.next = self.high_half.val();
+                    }
+                }
+                0x10 => {
+                    if self.enable.val() == 0x3 {
+                        for i in 0..self.pfn.len() {
+                            if self.low_half.val() == i.to_bits::<16>() {
+                                self.notify_next.next = self.notify_next.val().replace_bit(i, true);
+                            }
+                        }
+                    }
+                    if self.enable.val() == 0x4 {
+                        self.status.d.next = self.wide.val().get_bits::<8>(16);
+                        self.reset_request.d.next = self.wide.val().get_bits::<8>(16) == 0;
+                    }
+                }
+                0x14 => {
+                    if self.msix_enable.val() & (self.enable.val() == 0x3) {
+                        self.config_vector_reg.d.next = self.accepted_vector_low.val();
+                    }
+                    if self.msix_enable.val() & (self.enable.val() == 0xc) {
+                        for i in 0..self.pfn.len() {
+                            if self.select.q.val() == i.to_bits::<16>() {
+                                self.vector[i].d.next = self.accepted_vector_high.val();
+                            }
+                        }
+                    }
+                }
+                _ => {}
+            }
+        }
+        self.notify_reg.d.next = self.notify_next.val();
+
+        // a guest that takes bus mastering away without stopping the device means to stop it
+        self.bus_master_before.d.next = self.bus_master.val();
+        if self.bus_master_before.q.val() & !self.bus_master.val() {
+            self.status.d.next = self.status.q.val() & 0xfb;
+        }
+
+        self.bus.done.next = self.done.q.val();
+        self.bus.read_data.next = self.read_data.q.val();
+        self.driver_features.next = self.features.q.val();
+        self.config_vector.next = self.config_vector_reg.q.val();
+        self.notify.next = self.notify_reg.q.val();
+        self.driver_ok.next = self.status.q.val().get_bit(2);
+        self.isr_pending.next = self.isr.q.val().any();
+        self.device_reset.next = self.reset_request.q.val();
+        self.all_queue_pfn.next = 0.into();
+        self.all_queue_vector.next = 0.into();
+        for i in 0..self.pfn.len() {
+            self.one_pfn.next = self.pfn[i].q.val();
+            self.one_vector.next = self.vector[i].q.val();
+            self.all_queue_pfn.next =
+                self.all_queue_pfn.val() | (bit_cast::<128, 32>(self.one_pfn.val()) << (i * 32).to_bits::<7>());
+            self.all_queue_vector.next =
+                self.all_queue_vector.val() | (bit_cast::<64, 16>(self.one_vector.val()) << (i * 16).to_bits::<6>());
+        }
+        self.queue_pfn.next = self.all_queue_pfn.val();
+        self.queue_vector.next = self.all_queue_vector.val();
+    }
+}

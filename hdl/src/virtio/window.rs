@@ -1,0 +1,436 @@
+//! Windows of descriptors: reads the first ones of many chains at once, and indirect tables as soon as they are known.
+use super::types::*;
+use crate::cells::{BankedRam, LutRam, Reg, SdpRam, Sink, Skid, Source};
+use crate::comment;
+use crate::dma::types::*;
+use rust_hdl::prelude::*;
+
+/// What the decoder of first descriptors does.
+#[derive(Copy, Clone, Debug, PartialEq, LogicState)]
+pub enum DecodeState {
+    /// Waits for a first window; its first descriptor is being read from the RAM.
+    Idle,
+    /// Looks at the descriptor.
+    Look,
+    /// Offers the read of the indirect table.
+    Offer,
+}
+
+/// Window reader of one queue.
+///
+/// Each head gets one of 16 contexts with a window of up to 16 descriptors in the RAM. First windows (4 descriptors, 64
+/// bytes) are read as fast as heads come. The decoder looks at each first descriptor as it arrives and reads an indirect
+/// table at once. The walker sees the oldest context only: it reads descriptors from its window, asks for further windows
+/// of the same chain, and frees it.
+///
+/// ```text
+///  heads -> [first windows] --+-> request      RAM <- DMA
+///           [decoder] --------+                 |
+///  walker's further windows --+                 +-> decoder, walker
+/// ```
+#[derive(LogicBlock)]
+pub struct WindowReader {
+    pub clock: Signal<In, Clock>,
+    pub reset: Signal<In, Bit>,
+    /// Address of the descriptor table.
+    pub ring_base: Signal<In, Bits<64>>,
+    /// RING_INDIRECT_DESC has been negotiated.
+    pub indirect: Signal<In, Bit>,
+    /// Head descriptors, each smaller than the queue size.
+    pub heads: Sink<Bits<16>>,
+    /// Reads of descriptors.
+    pub request: Source<ReadRequest>,
+    /// Retirements of all DMA clients.
+    pub retire: Signal<In, ReadRetire>,
+    pub retire_valid: Signal<In, Bit>,
+    /// RAM writes of all DMA clients.
+    pub write: Signal<In, RamWrite>,
+    pub write_valid: Signal<In, Bit>,
+    /// The oldest context's window is there.
+    pub window_ready: Signal<Out, Bit>,
+    /// A read of the oldest context failed.
+    pub window_failed: Signal<Out, Bit>,
+    /// Head descriptor of the oldest context.
+    pub head: Signal<Out, Bits<16>>,
+    /// Its first descriptor is an indirect one, and the window is of the indirect table.
+    pub in_table: Signal<Out, Bit>,
+    /// Host address of that table.
+    pub table_base: Signal<Out, Bits<64>>,
+    /// Descriptors of that table.
+    pub table_count: Signal<Out, Bits<16>>,
+    /// Position in the oldest window of the descriptor to read.
+    pub position: Signal<In, Bits<4>>,
+    /// The descriptor at `position`, one cycle later.
+    pub descriptor: Signal<Out, Bits<128>>,
+    /// The next window of the oldest chain; `window_ready` falls until it is there.
+    pub further: Sink<WindowRequest>,
+    /// One cycle: the walker is done with the oldest context.
+    pub free: Signal<In, Bit>,
+    /// Some context is in use.
+    pub busy: Signal<Out, Bit>,
+
+    window_ram: BankedRam<7>,
+    first_ram: SdpRam<128, 4, 16>,
+    head_ram: LutRam<16, 4>,
+    table_ram: LutRam<80, 4>,
+    request_skid: Skid<ReadRequest>,
+
+    // the contexts, a circle: [walk, decode) decoded, [decode, tail) waiting for the decoder
+    tail: Reg<Bits<4>>,
+    decode: Reg<Bits<4>>,
+    walk: Reg<Bits<4>>,
+    in_use: Reg<Bits<5>>,
+    undecoded: Reg<Bits<5>>,
+    ready: Reg<Bits<16>>,
+    failed: Reg<Bits<16>>,
+    indirect_window: Reg<Bits<16>>,
+    odd_position: Reg<Bit>,
+
+    first_offer: Reg<Bit>,
+    first_address: DFF<Bits<64>>,
+    first_length: DFF<Bits<13>>,
+    first_context: DFF<Bits<4>>,
+    decoder: Reg<DecodeState>,
+    decode_address: DFF<Bits<64>>,
+    decode_count: DFF<Bits<16>>,
+
+    client: Constant<Bits<4>>,
+    queue_size: Constant<Bits<16>>,
+
+    retired: Signal<Local, Bit>,
+    retired_slot: Signal<Local, Bits<6>>,
+    retired_context: Signal<Local, Bits<4>>,
+    retired_first: Signal<Local, Bit>,
+    write_client: Signal<Local, Bits<4>>,
+    write_mine: Signal<Local, Bit>,
+    write_even_index: Signal<Local, Bits<11>>,
+    write_even_enable: Signal<Local, Bits<16>>,
+    ready_next: Signal<Local, Bits<16>>,
+    failed_next: Signal<Local, Bits<16>>,
+    indirect_next: Signal<Local, Bits<16>>,
+    taken: Signal<Local, Bit>,
+    decoded: Signal<Local, Bit>,
+    first_window: Signal<Local, Bits<16>>,
+    head_to_end: Signal<Local, Bits<16>>,
+    first: Signal<Local, Bits<128>>,
+    first_flags: Signal<Local, Bits<16>>,
+    first_table_length: Signal<Local, Bits<32>>,
+    first_table_count: Signal<Local, Bits<28>>,
+    first_table_ok: Signal<Local, Bit>,
+    decode_window: Signal<Local, Bits<16>>,
+    table_entry: Signal<Local, Bits<80>>,
+    walk_index: Signal<Local, Bits<7>>,
+    further_bytes: Signal<Local, Bits<13>>,
+    first_request: Signal<Local, ReadRequest>,
+    decode_request: Signal<Local, ReadRequest>,
+    further_request: Signal<Local, ReadRequest>,
+    decode_offers: Signal<Local, Bit>,
+}
+
+impl WindowReader {
+    /// `client` is the reader's DMA client number; the queue size is a power of two up to 256.
+    pub fn new(client: u64, queue_size: u16) -> Self {
+        Self {
+            clock: Default::default(),
+            reset: Default::default(),
+            ring_base: Default::default(),
+            indirect: Default::default(),
+            heads: Default::default(),
+            request: Default::default(),
+            retire: Default::default(),
+            retire_valid: Default::default(),
+            write: Default::default(),
+            write_valid: Default::default(),
+            window_ready: Default::default(),
+            window_failed: Default::default(),
+            head: Default::default(),
+            in_table: Default::default(),
+            table_base: Default::default(),
+            table_count: Default::default(),
+            position: Default::default(),
+            descriptor: Default::default(),
+            further: Default::default(),
+            free: Default::default(),
+            busy: Default::default(),
+            window_ram: Default::default(),
+            first_ram: Default::default(),
+            head_ram: Default::default(),
+            table_ram: Default::default(),
+            request_skid: Default::default(),
+            tail: Default::default(),
+            decode: Default::default(),
+            walk: Default::default(),
+            in_use: Default::default(),
+            undecoded: Default::default(),
+            ready: Default::default(),
+            failed: Default::default(),
+            indirect_window: Default::default(),
+            odd_position: Default::default(),
+            first_offer: Default::default(),
+            first_address: Default::default(),
+            first_length: Default::default(),
+            first_context: Default::default(),
+            decoder: Default::default(),
+            decode_address: Default::default(),
+            decode_count: Default::default(),
+            client: Constant::new(client.into()),
+            queue_size: Constant::new(u64::from(queue_size).into()),
+            retired: Default::default(),
+            retired_slot: Default::default(),
+            retired_context: Default::default(),
+            retired_first: Default::default(),
+            write_client: Default::default(),
+            write_mine: Default::default(),
+            write_even_index: Default::default(),
+            write_even_enable: Default::default(),
+            ready_next: Default::default(),
+            failed_next: Default::default(),
+            indirect_next: Default::default(),
+            taken: Default::default(),
+            decoded: Default::default(),
+            first_window: Default::default(),
+            head_to_end: Default::default(),
+            first: Default::default(),
+            first_flags: Default::default(),
+            first_table_length: Default::default(),
+            first_table_count: Default::default(),
+            first_table_ok: Default::default(),
+            decode_window: Default::default(),
+            table_entry: Default::default(),
+            walk_index: Default::default(),
+            further_bytes: Default::default(),
+            first_request: Default::default(),
+            decode_request: Default::default(),
+            further_request: Default::default(),
+            decode_offers: Default::default(),
+        }
+    }
+}
+
+impl Logic for WindowReader {
+    #[hdl_gen]
+    fn update(&mut self) {
+        comment!("module window_reader: reads windows of descriptors, many chains at once");
+        dff_setup!(
+            self,
+            clock,
+            tail,
+            decode,
+            walk,
+            in_use,
+            undecoded,
+            ready,
+            failed,
+            indirect_window,
+            odd_position,
+            first_offer,
+            first_address,
+            first_length,
+            first_context,
+            decoder,
+            decode_address,
+            decode_count
+        );
+        clock!(self, clock, window_ram, first_ram, head_ram, table_ram, request_skid);
+        self.request_skid.reset.next = self.reset.val();
+        self.tail.reset.next = self.reset.val();
+        self.decode.reset.next = self.reset.val();
+        self.walk.reset.next = self.reset.val();
+        self.in_use.reset.next = self.reset.val();
+        self.undecoded.reset.next = self.reset.val();
+        self.ready.reset.next = self.reset.val();
+        self.failed.reset.next = self.reset.val();
+        self.indirect_window.reset.next = self.reset.val();
+        self.odd_position.reset.next = self.reset.val();
+        self.first_offer.reset.next = self.reset.val();
+        self.decoder.reset.next = self.reset.val();
+
+        // ------------------------------------------------------------ descriptors arrive
+        // context C's window is at bytes C*256 and up; its first descriptor also goes to the decoder's own RAM
+        self.write_client.next = self.write.val().client;
+        self.write_mine.next = self.write_valid.val() & (self.write_client.val() == self.client.val());
+        self.write_even_index.next = self.write.val().even_index;
+        self.write_even_enable.next = self.write.val().even_enable;
+        self.window_ram.write_even_index.next = bit_cast::<7, 11>(self.write_even_index.val());
+        self.window_ram.write_odd_index.next = bit_cast::<7, 11>(self.write.val().odd_index);
+        self.window_ram.write_data.next = self.write.val().data;
+        self.window_ram.write_even_enable.next = 0.into();
+        self.window_ram.write_odd_enable.next = 0.into();
+        self.first_ram.waddr.next = self.write_even_index.val().get_bits::<4>(3);
+        self.first_ram.wdata.next = self.write.val().data;
+        self.first_ram.wen.next = 0.into();
+        if self.write_mine.val() {
+            self.window_ram.write_even_enable.next = self.write_even_enable.val();
+            self.window_ram.write_odd_enable.next = self.write.val().odd_enable;
+            if self.write_even_index.val().get_bits::<3>(0) == 0 {
+                self.first_ram.wen.next = self.write_even_enable.val();
+            }
+        }
+
+        self.ready_next.next = self.ready.q.val();
+        self.failed_next.next = self.failed.q.val();
+        self.indirect_next.next = self.indirect_window.q.val();
+        self.retired.next = self.retire_valid.val() & (self.retire.val().client == self.client.val());
+        self.retired_slot.next = self.retire.val().slot;
+        self.retired_context.next = self.retired_slot.val().get_bits::<4>(0);
+        // slots 0-15: first windows, which the decoder passes on; 16-31: any other
+        self.retired_first.next = self.retired.val() & !self.retired_slot.val().get_bit(4);
+        if self.retired.val() {
+            if !self.retired_first.val() {
+                self.ready_next.next = self.ready_next.val().replace_bit(self.retired_context.val().index(), true);
+            }
+            if self.retire.val().error {
+                self.failed_next.next = self.failed_next.val().replace_bit(self.retired_context.val().index(), true);
+            }
+        }
+
+        // ------------------------------------------------------------ first windows
+        self.head_to_end.next = self.queue_size.val() - self.heads.data.val();
+        self.first_window.next = 4.into();
+        if self.head_to_end.val() < 4 {
+            self.first_window.next = self.head_to_end.val();
+        }
+        self.heads.ready.next = !self.first_offer.q.val() & !self.in_use.q.val().get_bit(4);
+        self.taken.next = self.heads.valid.val() & !self.first_offer.q.val() & !self.in_use.q.val().get_bit(4);
+        self.head_ram.waddr.next = self.tail.q.val();
+        self.head_ram.wdata.next = self.heads.data.val();
+        self.head_ram.wen.next = self.taken.val();
+        if self.taken.val() {
+            self.first_offer.d.next = true;
+            self.first_address.d.next = self.ring_base.val() + (bit_cast::<64, 16>(self.heads.data.val()) << 4);
+            self.first_length.d.next = bit_cast::<13, 16>(self.first_window.val()) << 4;
+            self.first_context.d.next = self.tail.q.val();
+            self.tail.d.next = self.tail.q.val() + 1;
+        }
+        self.first_request.next.address = self.first_address.q.val();
+        self.first_request.next.length = self.first_length.q.val();
+        self.first_request.next.destination = bit_cast::<16, 4>(self.first_context.q.val()) << 8;
+        self.first_request.next.client = self.client.val();
+        self.first_request.next.slot = bit_cast::<6, 4>(self.first_context.q.val());
+
+        // ------------------------------------------------------------ decoder of first descriptors
+        self.first_ram.raddr.next = self.decode.q.val();
+        self.first.next = self.first_ram.rdata.val();
+        self.first_flags.next = self.first.val().get_bits::<16>(96);
+        self.first_table_length.next = self.first.val().get_bits::<32>(64);
+        self.first_table_count.next = self.first_table_length.val().get_bits::<28>(4);
+        // what breaks a rule is left to the walker, which reports in order
+        self.first_table_ok.next = self.indirect.val()
+            & (self.first_flags.val().get_bits::<3>(0).get_bit(2))
+            & !self.first_flags.val().get_bit(0)
+            & (self.first_table_length.val().get_bits::<4>(0) == 0)
+            & self.first_table_count.val().any()
+            & (self.first_table_count.val() <= bit_cast::<28, 16>(self.queue_size.val()));
+        self.table_ram.waddr.next = self.decode.q.val();
+        self.table_ram.wdata.next = (bit_cast::<80, 28>(self.first_table_count.val()) << 64)
+            | bit_cast::<80, 64>(self.first.val().get_bits::<64>(0));
+        self.table_ram.wen.next = false;
+        self.decoded.next = false;
+        self.decode_offers.next = false;
+        match self.decoder.q.val() {
+            DecodeState::Idle => {
+                if self.undecoded.q.val().any() {
+                    self.decoder.d.next = DecodeState::Look;
+                }
+            }
+            DecodeState::Look => {
+                self.decode_address.d.next = self.first.val().get_bits::<64>(0);
+                self.decode_count.d.next = bit_cast::<16, 28>(self.first_table_count.val());
+                if self.first_table_ok.val() & !self.failed.q.val().get_bit(self.decode.q.val().index()) {
+                    self.table_ram.wen.next = true;
+                    self.indirect_next.next = self.indirect_next.val().replace_bit(self.decode.q.val().index(), true);
+                    self.decoder.d.next = DecodeState::Offer;
+                } else {
+                    self.indirect_next.next = self.indirect_next.val().replace_bit(self.decode.q.val().index(), false);
+                    self.ready_next.next = self.ready_next.val().replace_bit(self.decode.q.val().index(), true);
+                    self.decoded.next = true;
+                    self.decoder.d.next = DecodeState::Idle;
+                }
+            }
+            DecodeState::Offer => {
+                self.decode_offers.next = true;
+                if self.request_skid.input.ready.val() & !self.further.valid.val() {
+                    self.decoded.next = true;
+                    self.decoder.d.next = DecodeState::Idle;
+                }
+            }
+            _ => self.decoder.d.next = DecodeState::Idle,
+        }
+        if self.decoded.val() {
+            self.decode.d.next = self.decode.q.val() + 1;
+        }
+        self.decode_window.next = 16.into();
+        if self.decode_count.q.val() < 16 {
+            self.decode_window.next = self.decode_count.q.val();
+        }
+        self.decode_request.next.address = self.decode_address.q.val();
+        self.decode_request.next.length = bit_cast::<13, 16>(self.decode_window.val()) << 4;
+        self.decode_request.next.destination = bit_cast::<16, 4>(self.decode.q.val()) << 8;
+        self.decode_request.next.client = self.client.val();
+        self.decode_request.next.slot = bit_cast::<6, 4>(self.decode.q.val()) | 0x10;
+
+        // ------------------------------------------------------------ further windows of the oldest chain
+        self.further_bytes.next = bit_cast::<13, 5>(self.further.data.val().count) << 4;
+        self.further_request.next.address = self.further.data.val().address;
+        self.further_request.next.length = self.further_bytes.val();
+        self.further_request.next.destination = bit_cast::<16, 4>(self.walk.q.val()) << 8;
+        self.further_request.next.client = self.client.val();
+        self.further_request.next.slot = bit_cast::<6, 4>(self.walk.q.val()) | 0x10;
+        self.further.ready.next = self.request_skid.input.ready.val();
+        if self.further.valid.val() & self.request_skid.input.ready.val() {
+            self.ready_next.next = self.ready_next.val().replace_bit(self.walk.q.val().index(), false);
+        }
+
+        // the oldest chain goes first: all others wait behind it
+        self.request_skid.input.valid.next =
+            self.further.valid.val() | self.decode_offers.val() | self.first_offer.q.val();
+        self.request_skid.input.data.next = self.first_request.val();
+        if self.further.valid.val() {
+            self.request_skid.input.data.next = self.further_request.val();
+        } else if self.decode_offers.val() {
+            self.request_skid.input.data.next = self.decode_request.val();
+        } else if self.request_skid.input.ready.val() {
+            self.first_offer.d.next = self.taken.val();
+        }
+        Source::<ReadRequest>::link(&mut self.request, &mut self.request_skid.output);
+
+        // ------------------------------------------------------------ the oldest context
+        self.walk_index.next = (bit_cast::<7, 4>(self.walk.q.val()) << 3)
+            | bit_cast::<7, 3>(self.position.val().get_bits::<3>(1));
+        self.window_ram.read_even_index.next = self.walk_index.val();
+        self.window_ram.read_odd_index.next = self.walk_index.val();
+        self.odd_position.d.next = self.position.val().get_bit(0);
+        self.descriptor.next = self.window_ram.read_even_data.val();
+        if self.odd_position.q.val() {
+            self.descriptor.next = self.window_ram.read_odd_data.val();
+        }
+        self.head_ram.raddr.next = self.walk.q.val();
+        self.head.next = self.head_ram.rdata.val();
+        self.table_ram.raddr.next = self.walk.q.val();
+        self.table_entry.next = self.table_ram.rdata.val();
+        self.table_base.next = self.table_entry.val().get_bits::<64>(0);
+        self.table_count.next = self.table_entry.val().get_bits::<16>(64);
+        self.in_table.next = self.indirect_window.q.val().get_bit(self.walk.q.val().index());
+        self.window_ready.next = self.ready.q.val().get_bit(self.walk.q.val().index());
+        self.window_failed.next = self.failed.q.val().get_bit(self.walk.q.val().index());
+        if self.free.val() {
+            self.walk.d.next = self.walk.q.val() + 1;
+            self.ready_next.next = self.ready_next.val().replace_bit(self.walk.q.val().index(), false);
+            self.failed_next.next = self.failed_next.val().replace_bit(self.walk.q.val().index(), false);
+        }
+        self.ready.d.next = self.ready_next.val();
+        self.failed.d.next = self.failed_next.val();
+        self.indirect_window.d.next = self.indirect_next.val();
+        if self.taken.val() & !self.free.val() {
+            self.in_use.d.next = self.in_use.q.val() + 1;
+        } else if self.free.val() & !self.taken.val() {
+            self.in_use.d.next = self.in_use.q.val() - 1;
+        }
+        if self.retired_first.val() & !self.decoded.val() {
+            self.undecoded.d.next = self.undecoded.q.val() + 1;
+        } else if self.decoded.val() & !self.retired_first.val() {
+            self.undecoded.d.next = self.undecoded.q.val() - 1;
+        }
+        self.busy.next = self.in_use.q.val().any();
+    }
+}
