@@ -1,1 +1,2 @@
 //! What sits behind the rings.
+pub mod blk;

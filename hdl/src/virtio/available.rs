@@ -1,6 +1,6 @@
 //! Reads the available ring: index, then slots in batches, while the driver's notifications are off.
 use super::types::*;
-use crate::cells::{BankedRam, Reg, Sink, Skid, Source};
+use crate::cells::{BankedRam, Reg, Skid, Source};
 use crate::comment;
 use crate::dma::types::*;
 use rust_hdl::prelude::*;

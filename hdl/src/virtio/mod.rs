@@ -1,8 +1,11 @@
 //! The virtio side: legacy register file and ring engine.
 pub mod available;
+pub mod interrupt_decision;
+pub mod interrupts;
 pub mod layout;
 pub mod registers;
 pub mod types;
+pub mod used;
 pub mod walker;
 pub mod window;
 

@@ -73,3 +73,25 @@ pub struct WindowRequest {
     /// Descriptors, 1 to 16.
     pub count: Bits<5>,
 }
+
+/// What a write of the used ring was for.
+#[derive(Copy, Clone, Debug, PartialEq, LogicState)]
+pub enum UsedWriteKind {
+    /// Used elements; `value` of them.
+    Elements,
+    /// The used index, now `value`.
+    Index,
+    /// Notifications switched on.
+    Listen,
+    /// Notifications switched off.
+    Mute,
+}
+
+/// A write of the used ring on its way.
+#[derive(Copy, Clone, Debug, PartialEq, Default, LogicStruct)]
+pub struct UsedWrite {
+    /// What for.
+    pub kind: UsedWriteKind,
+    /// See [`UsedWriteKind`].
+    pub value: Bits<16>,
+}

@@ -1,20 +1,9 @@
-//! Reads descriptors and follows chains: many windows in flight, chains delivered in order.
+//! Follows the chains: checks every descriptor against the rules of the ring and passes the buffers on, in order.
 use super::types::*;
-use crate::cells::{BankedRam, LutRam, Reg, SdpRam, Sink, Skid, Source, StreamFifo};
+use crate::cells::{Reg, Skid, Source, StreamFifo};
 use crate::comment;
 use crate::dma::types::*;
 use rust_hdl::prelude::*;
-
-/// What the decoder of first descriptors does.
-#[derive(Copy, Clone, Debug, PartialEq, LogicState)]
-pub enum DecodeState {
-    /// Waits for a first window; its descriptor is being read from the RAM.
-    Idle,
-    /// Looks at the descriptor.
-    Look,
-    /// Offers the read of the indirect table.
-    Offer,
-}
 
 /// What the walker does.
 #[derive(Copy, Clone, Debug, PartialEq, LogicState)]
@@ -39,34 +28,32 @@ pub enum WalkState {
     Halt,
 }
 
-/// Descriptor reader of one queue.
+/// Chain walker of one queue.
 ///
-/// Each head gets one of 16 contexts with a window of up to 16 descriptors in the RAM. First windows (4 descriptors, 64
-/// bytes) are read as fast as heads come. The decoder looks at each first descriptor as it arrives and reads an indirect
-/// table at once. The walker takes the contexts in order, checks every descriptor, passes the buffers on, and reads further
-/// windows of long chains.
+/// Three cycles a descriptor: load, take, decide. The buffers go into two FIFOs, each as deep as the longest chain plus
+/// its end mark, so that a chain can always be walked to its end although the device waits for the chain's lengths
+/// before it takes the first byte.
 ///
-/// ```text
-///  heads -> [first windows] -> RAM -> [decoder: indirect tables] -> RAM -> [walker] -> readable, writable, chain
-/// ```
+/// A chain that breaks a rule gets end marks with `error`, and the walker halts until it is reset.
 #[derive(LogicBlock)]
-pub struct DescriptorWalker {
+pub struct ChainWalker {
     pub clock: Signal<In, Clock>,
     pub reset: Signal<In, Bit>,
     /// Address of the descriptor table.
     pub ring_base: Signal<In, Bits<64>>,
     /// RING_INDIRECT_DESC has been negotiated.
     pub indirect: Signal<In, Bit>,
-    /// Head descriptors, each smaller than the queue size.
-    pub heads: Sink<Bits<16>>,
-    /// Reads of descriptors.
-    pub request: Source<ReadRequest>,
-    /// Retirements of all DMA clients.
-    pub retire: Signal<In, ReadRetire>,
-    pub retire_valid: Signal<In, Bit>,
-    /// RAM writes of all DMA clients.
-    pub write: Signal<In, RamWrite>,
-    pub write_valid: Signal<In, Bit>,
+    /// From the window reader, about its oldest context; see [`super::window::WindowReader`].
+    pub window_ready: Signal<In, Bit>,
+    pub window_failed: Signal<In, Bit>,
+    pub head: Signal<In, Bits<16>>,
+    pub in_table: Signal<In, Bit>,
+    pub table_base: Signal<In, Bits<64>>,
+    pub table_count: Signal<In, Bits<16>>,
+    pub position: Signal<Out, Bits<4>>,
+    pub descriptor: Signal<In, Bits<128>>,
+    pub further: Source<WindowRequest>,
+    pub free: Signal<Out, Bit>,
     /// Buffers the device may read, with an end mark behind each chain.
     pub readable: Source<BufferDescriptor>,
     /// Buffers the device may write, with an end mark behind each chain.
@@ -77,422 +64,388 @@ pub struct DescriptorWalker {
     pub violation_valid: Signal<Out, Bit>,
     pub violation: Signal<Out, ViolationReport>,
 
-    window_ram: BankedRam<7>,
-    first_ram: SdpRam<128, 4, 16>,
-    head_ram: LutRam<16, 4>,
-    table_ram: LutRam<80, 4>,
-    request_skid: Skid<ReadRequest>,
     readable_fifo: StreamFifo<BufferDescriptor, 9>,
     writable_fifo: StreamFifo<BufferDescriptor, 9>,
     chain_fifo: StreamFifo<Chain, 5>,
+    further_skid: Skid<WindowRequest>,
 
-    // contexts, a circle
-    tail: Reg<Bits<4>>,
-    decode: Reg<Bits<4>>,
-    walk: Reg<Bits<4>>,
-    in_use: Reg<Bits<5>>,
-    undecoded: Reg<Bits<5>>,
-    ready: Reg<Bits<16>>,
-    failed: Reg<Bits<16>>,
-    is_indirect: Reg<Bits<16>>,
-
-    // first windows
-    first_offer: Reg<Bit>,
-    first_address: DFF<Bits<64>>,
-    first_length: DFF<Bits<13>>,
-    first_context: DFF<Bits<4>>,
-
-    // decoder
-    decoder: Reg<DecodeState>,
-    decode_address: DFF<Bits<64>>,
-    decode_count: DFF<Bits<16>>,
-
-    // walker
     state: Reg<WalkState>,
-    head: DFF<Bits<16>>,
-    in_table: DFF<Bit>,
-    table_base: DFF<Bits<64>>,
-    table_count: DFF<Bits<16>>,
-    position: DFF<Bits<4>>,
+    // the table that is being walked: the queue's own or an indirect one
+    nested: DFF<Bit>,
+    base: DFF<Bits<64>>,
+    table_size: DFF<Bits<16>>,
+    // the window: descriptors `window_base` to `window_base + window_count - 1` of the table
     window_base: DFF<Bits<16>>,
     window_count: DFF<Bits<16>>,
+    place: DFF<Bits<4>>,
+    wanted: DFF<Bits<16>>,
+    contiguous: DFF<Bit>,
+    // the chain so far
     count: DFF<Bits<16>>,
-    readable_total: DFF<Bits<33>>,
-    writable_total: DFF<Bits<33>>,
-    buffer_address: DFF<Bits<64>>,
-    buffer_length: DFF<Bits<32>>,
+    readable_total: DFF<Bits<32>>,
+    writable_total: DFF<Bits<32>>,
+    writable_seen: DFF<Bit>,
+    broken: DFF<Bit>,
+    // the descriptor
+    address: DFF<Bits<64>>,
+    length: DFF<Bits<32>>,
     flag_next: DFF<Bit>,
     flag_write: DFF<Bit>,
     flag_indirect: DFF<Bit>,
     next_index: DFF<Bits<16>>,
-    window_address: DFF<Bits<64>>,
-    broken: DFF<Bit>,
+    further_address: DFF<Bits<64>>,
+    further_count: DFF<Bits<5>>,
 
-    client: Constant<Bits<4>>,
     queue_size: Constant<Bits<16>>,
 
-    retired: Signal<Local, Bit>,
-    retired_slot: Signal<Local, Bits<6>>,
-    retired_context: Signal<Local, Bits<4>>,
-    retired_first: Signal<Local, Bit>,
-    write_client: Signal<Local, Bits<4>>,
-    write_mine: Signal<Local, Bit>,
-    write_even_index: Signal<Local, Bits<11>>,
-    write_even_enable: Signal<Local, Bits<16>>,
-    ready_next: Signal<Local, Bits<16>>,
-    failed_next: Signal<Local, Bits<16>>,
-    indirect_next: Signal<Local, Bits<16>>,
-    taken: Signal<Local, Bit>,
-    freed: Signal<Local, Bit>,
-    decoded: Signal<Local, Bit>,
-    first_window: Signal<Local, Bits<16>>,
+    flags: Signal<Local, Bits<16>>,
     head_to_end: Signal<Local, Bits<16>>,
-    first: Signal<Local, Bits<128>>,
-    first_flags: Signal<Local, Bits<16>>,
-    first_table_length: Signal<Local, Bits<32>>,
-    first_table_ok: Signal<Local, Bit>,
-    decode_window: Signal<Local, Bits<16>>,
-    descriptor: Signal<Local, Bits<128>>,
-    descriptor_flags: Signal<Local, Bits<16>>,
-    table_entry: Signal<Local, Bits<80>>,
-    walk_index: Signal<Local, Bits<7>>,
-    walk_head: Signal<Local, Bits<16>>,
-    walk_head_to_end: Signal<Local, Bits<16>>,
-    walk_indirect: Signal<Local, Bit>,
+    first_count: Signal<Local, Bits<16>>,
+    table_length_bad: Signal<Local, Bit>,
+    length_count: Signal<Local, Bits<28>>,
     rule: Signal<Local, Violation>,
     bad: Signal<Local, Bit>,
-    length_bits: Signal<Local, Bits<32>>,
-    length_wide: Signal<Local, Bits<33>>,
-    readable_sum: Signal<Local, Bits<33>>,
-    writable_sum: Signal<Local, Bits<33>>,
+    total: Signal<Local, Bits<32>>,
+    sum: Signal<Local, Bits<33>>,
     count_next: Signal<Local, Bits<16>>,
     offset: Signal<Local, Bits<16>>,
-    contiguous: Signal<Local, Bit>,
+    window_end: Signal<Local, Bits<16>>,
     to_table_end: Signal<Local, Bits<16>>,
-    refetch_limit: Signal<Local, Bits<16>>,
-    refetch_count: Signal<Local, Bits<16>>,
-    refetch_offset: Signal<Local, Bits<64>>,
+    window_limit: Signal<Local, Bits<16>>,
+    further_window: Signal<Local, Bits<16>>,
     fifo_ready: Signal<Local, Bit>,
-    push: Signal<Local, Bit>,
+    push_readable: Signal<Local, Bit>,
+    push_writable: Signal<Local, Bit>,
     mark: Signal<Local, Bit>,
+    can_mark: Signal<Local, Bit>,
     buffer: Signal<Local, BufferDescriptor>,
     chain_entry: Signal<Local, Chain>,
-    first_request: Signal<Local, ReadRequest>,
-    decode_request: Signal<Local, ReadRequest>,
-    walk_request: Signal<Local, ReadRequest>,
-    decode_offers: Signal<Local, Bit>,
-    walk_offers: Signal<Local, Bit>,
+    window_request: Signal<Local, WindowRequest>,
     report: Signal<Local, ViolationReport>,
 }
 
-impl DescriptorWalker {
-    /// `client` is the walker's DMA client number; the queue size is a power of two up to 256.
-    pub fn new(client: u64, queue_size: u16) -> Self {
+impl ChainWalker {
+    /// The queue size is a power of two up to 256.
+    pub fn new(queue_size: u16) -> Self {
         Self {
             clock: Default::default(),
             reset: Default::default(),
             ring_base: Default::default(),
             indirect: Default::default(),
-            heads: Default::default(),
-            request: Default::default(),
-            retire: Default::default(),
-            retire_valid: Default::default(),
-            write: Default::default(),
-            write_valid: Default::default(),
-            readable: Default::default(),
-            writable: Default::default(),
-            chain: Default::default(),
-            violation_valid: Default::default(),
-            violation: Default::default(),
-            window_ram: Default::default(),
-            first_ram: Default::default(),
-            head_ram: Default::default(),
-            table_ram: Default::default(),
-            request_skid: Default::default(),
-            readable_fifo: Default::default(),
-            writable_fifo: Default::default(),
-            chain_fifo: Default::default(),
-            tail: Default::default(),
-            decode: Default::default(),
-            walk: Default::default(),
-            in_use: Default::default(),
-            undecoded: Default::default(),
-            ready: Default::default(),
-            failed: Default::default(),
-            is_indirect: Default::default(),
-            first_offer: Default::default(),
-            first_address: Default::default(),
-            first_length: Default::default(),
-            first_context: Default::default(),
-            decoder: Default::default(),
-            decode_address: Default::default(),
-            decode_count: Default::default(),
-            state: Default::default(),
+            window_ready: Default::default(),
+            window_failed: Default::default(),
             head: Default::default(),
             in_table: Default::default(),
             table_base: Default::default(),
             table_count: Default::default(),
             position: Default::default(),
+            descriptor: Default::default(),
+            further: Default::default(),
+            free: Default::default(),
+            readable: Default::default(),
+            writable: Default::default(),
+            chain: Default::default(),
+            violation_valid: Default::default(),
+            violation: Default::default(),
+            readable_fifo: Default::default(),
+            writable_fifo: Default::default(),
+            chain_fifo: Default::default(),
+            further_skid: Default::default(),
+            state: Default::default(),
+            nested: Default::default(),
+            base: Default::default(),
+            table_size: Default::default(),
             window_base: Default::default(),
             window_count: Default::default(),
+            place: Default::default(),
+            wanted: Default::default(),
+            contiguous: Default::default(),
             count: Default::default(),
             readable_total: Default::default(),
             writable_total: Default::default(),
-            buffer_address: Default::default(),
-            buffer_length: Default::default(),
+            writable_seen: Default::default(),
+            broken: Default::default(),
+            address: Default::default(),
+            length: Default::default(),
             flag_next: Default::default(),
             flag_write: Default::default(),
             flag_indirect: Default::default(),
             next_index: Default::default(),
-            window_address: Default::default(),
-            broken: Default::default(),
-            client: Constant::new(client.into()),
+            further_address: Default::default(),
+            further_count: Default::default(),
             queue_size: Constant::new(u64::from(queue_size).into()),
-            retired: Default::default(),
-            retired_slot: Default::default(),
-            retired_context: Default::default(),
-            retired_first: Default::default(),
-            write_client: Default::default(),
-            write_mine: Default::default(),
-            write_even_index: Default::default(),
-            write_even_enable: Default::default(),
-            ready_next: Default::default(),
-            failed_next: Default::default(),
-            indirect_next: Default::default(),
-            taken: Default::default(),
-            freed: Default::default(),
-            decoded: Default::default(),
-            first_window: Default::default(),
+            flags: Default::default(),
             head_to_end: Default::default(),
-            first: Default::default(),
-            first_flags: Default::default(),
-            first_table_length: Default::default(),
-            first_table_ok: Default::default(),
-            decode_window: Default::default(),
-            descriptor: Default::default(),
-            descriptor_flags: Default::default(),
-            table_entry: Default::default(),
-            walk_index: Default::default(),
-            walk_head: Default::default(),
-            walk_head_to_end: Default::default(),
-            walk_indirect: Default::default(),
+            first_count: Default::default(),
+            table_length_bad: Default::default(),
+            length_count: Default::default(),
             rule: Default::default(),
             bad: Default::default(),
-            length_bits: Default::default(),
-            length_wide: Default::default(),
-            readable_sum: Default::default(),
-            writable_sum: Default::default(),
+            total: Default::default(),
+            sum: Default::default(),
             count_next: Default::default(),
             offset: Default::default(),
-            contiguous: Default::default(),
+            window_end: Default::default(),
             to_table_end: Default::default(),
-            refetch_limit: Default::default(),
-            refetch_count: Default::default(),
-            refetch_offset: Default::default(),
+            window_limit: Default::default(),
+            further_window: Default::default(),
             fifo_ready: Default::default(),
-            push: Default::default(),
+            push_readable: Default::default(),
+            push_writable: Default::default(),
             mark: Default::default(),
+            can_mark: Default::default(),
             buffer: Default::default(),
             chain_entry: Default::default(),
-            first_request: Default::default(),
-            decode_request: Default::default(),
-            walk_request: Default::default(),
-            decode_offers: Default::default(),
-            walk_offers: Default::default(),
+            window_request: Default::default(),
             report: Default::default(),
         }
     }
 }
 
-impl Logic for DescriptorWalker {
+impl Logic for ChainWalker {
     #[hdl_gen]
     fn update(&mut self) {
-        comment!("module descriptor_walker: reads descriptors and follows chains");
+        comment!("module chain_walker: checks descriptors and follows chains, in order");
         dff_setup!(
             self,
             clock,
-            tail,
-            decode,
-            walk,
-            in_use,
-            undecoded,
-            ready,
-            failed,
-            is_indirect,
-            first_offer,
-            first_address,
-            first_length,
-            first_context,
-            decoder,
-            decode_address,
-            decode_count,
             state,
-            head,
-            in_table,
-            table_base,
-            table_count,
-            position,
+            nested,
+            base,
+            table_size,
             window_base,
             window_count,
+            place,
+            wanted,
+            contiguous,
             count,
             readable_total,
             writable_total,
-            buffer_address,
-            buffer_length,
+            writable_seen,
+            broken,
+            address,
+            length,
             flag_next,
             flag_write,
             flag_indirect,
             next_index,
-            window_address,
-            broken
+            further_address,
+            further_count
         );
-        clock!(
-            self,
-            clock,
-            window_ram,
-            first_ram,
-            head_ram,
-            table_ram,
-            request_skid,
-            readable_fifo,
-            writable_fifo,
-            chain_fifo
-        );
-        self.request_skid.reset.next = self.reset.val();
+        clock!(self, clock, readable_fifo, writable_fifo, chain_fifo, further_skid);
         self.readable_fifo.reset.next = self.reset.val();
         self.writable_fifo.reset.next = self.reset.val();
         self.chain_fifo.reset.next = self.reset.val();
-        self.tail.reset.next = self.reset.val();
-        self.decode.reset.next = self.reset.val();
-        self.walk.reset.next = self.reset.val();
-        self.in_use.reset.next = self.reset.val();
-        self.undecoded.reset.next = self.reset.val();
-        self.ready.reset.next = self.reset.val();
-        self.failed.reset.next = self.reset.val();
-        self.is_indirect.reset.next = self.reset.val();
-        self.first_offer.reset.next = self.reset.val();
-        self.decoder.reset.next = self.reset.val();
+        self.further_skid.reset.next = self.reset.val();
         self.state.reset.next = self.reset.val();
 
-        // ------------------------------------------------------------ descriptors arrive
-        // context C's window is at bytes C*256 and up; the first descriptor also goes to a RAM of the decoder's own
-        self.write_client.next = self.write.val().client;
-        self.write_mine.next = self.write_valid.val() & (self.write_client.val() == self.client.val());
-        self.write_even_index.next = self.write.val().even_index;
-        self.write_even_enable.next = self.write.val().even_enable;
-        self.window_ram.write_even_index.next = bit_cast::<7, 11>(self.write_even_index.val());
-        self.window_ram.write_odd_index.next = bit_cast::<7, 11>(self.write.val().odd_index);
-        self.window_ram.write_data.next = self.write.val().data;
-        self.window_ram.write_even_enable.next = 0.into();
-        self.window_ram.write_odd_enable.next = 0.into();
-        self.first_ram.waddr.next = self.write_even_index.val().get_bits::<4>(3);
-        self.first_ram.wdata.next = self.write.val().data;
-        self.first_ram.wen.next = 0.into();
-        if self.write_mine.val() {
-            self.window_ram.write_even_enable.next = self.write_even_enable.val();
-            self.window_ram.write_odd_enable.next = self.write.val().odd_enable;
-            if self.write_even_index.val().get_bits::<3>(0) == 0 {
-                self.first_ram.wen.next = self.write_even_enable.val();
-            }
-        }
-
-        self.ready_next.next = self.ready.q.val();
-        self.failed_next.next = self.failed.q.val();
-        self.indirect_next.next = self.is_indirect.q.val();
-        self.retired.next = self.retire_valid.val() & (self.retire.val().client == self.client.val());
-        self.retired_slot.next = self.retire.val().slot;
-        self.retired_context.next = self.retired_slot.val().get_bits::<4>(0);
-        self.retired_first.next = self.retired.val() & (self.retired_slot.val().get_bits::<2>(4) == 0);
-        if self.retired.val() {
-            if !self.retired_first.val() {
-                self.ready_next.next = self.ready_next.val().replace_bit(self.retired_context.val().index(), true);
-            }
-            if self.retire.val().error {
-                self.failed_next.next = self.failed_next.val().replace_bit(self.retired_context.val().index(), true);
-            }
-        }
-
-        // ------------------------------------------------------------ first windows
-        self.head_to_end.next = self.queue_size.val() - self.heads.data.val();
-        self.first_window.next = 4.into();
+        self.flags.next = self.descriptor.val().get_bits::<16>(96);
+        // same first window as the window reader's: four descriptors, to the end of the table at most
+        self.head_to_end.next = self.queue_size.val() - self.head.val();
+        self.first_count.next = 4.into();
         if self.head_to_end.val() < 4 {
-            self.first_window.next = self.head_to_end.val();
+            self.first_count.next = self.head_to_end.val();
         }
-        self.heads.ready.next = !self.first_offer.q.val() & !self.in_use.q.val().get_bit(4);
-        self.taken.next = self.heads.valid.val() & !self.first_offer.q.val() & !self.in_use.q.val().get_bit(4);
-        self.head_ram.waddr.next = self.tail.q.val();
-        self.head_ram.wdata.next = self.heads.data.val();
-        self.head_ram.wen.next = self.taken.val();
-        if self.taken.val() {
-            self.first_offer.d.next = true;
-            self.first_address.d.next = self.ring_base.val() + (bit_cast::<64, 16>(self.heads.data.val()) << 4);
-            self.first_length.d.next = bit_cast::<13, 16>(self.first_window.val()) << 4;
-            self.first_context.d.next = self.tail.q.val();
-            self.tail.d.next = self.tail.q.val() + 1;
-        }
-        self.first_request.next.address = self.first_address.q.val();
-        self.first_request.next.length = self.first_length.q.val();
-        self.first_request.next.destination = bit_cast::<16, 4>(self.first_context.q.val()) << 8;
-        self.first_request.next.client = self.client.val();
-        self.first_request.next.slot = bit_cast::<6, 4>(self.first_context.q.val());
 
-        // ------------------------------------------------------------ decoder of first descriptors
-        self.first_ram.raddr.next = self.decode.q.val();
-        self.first.next = self.first_ram.rdata.val();
-        self.first_flags.next = self.first.val().get_bits::<16>(96);
-        self.first_table_length.next = self.first.val().get_bits::<32>(64);
-        // what breaks a rule is left to the walker, which reports in order
-        self.first_table_ok.next = self.indirect.val()
-            & (self.first_flags.val().get_bits::<3>(0) == 4)
-            & (self.first_table_length.val().get_bits::<4>(0) == 0)
-            & self.first_table_length.val().any()
-            & (self.first_table_length.val().get_bits::<28>(4) <= bit_cast::<28, 16>(self.queue_size.val()));
-        self.table_ram.waddr.next = self.decode.q.val();
-        self.table_ram.wdata.next = (bit_cast::<80, 16>(self.first_table_length.val().get_bits::<16>(4)) << 64)
-            | bit_cast::<80, 64>(self.first.val().get_bits::<64>(0));
-        self.table_ram.wen.next = false;
-        self.decoded.next = false;
-        self.decode_offers.next = false;
-        match self.decoder.q.val() {
-            DecodeState::Idle => {
-                if self.undecoded.q.val().any() {
-                    self.decoder.d.next = DecodeState::Look;
+        // ------------------------------------------------------------ the rules
+        self.total.next = self.readable_total.q.val();
+        if self.flag_write.q.val() {
+            self.total.next = self.writable_total.q.val();
+        }
+        self.sum.next = bit_cast::<33, 32>(self.total.val()) + bit_cast::<33, 32>(self.length.q.val());
+        self.count_next.next = self.count.q.val() + 1;
+        self.length_count.next = self.length.q.val().get_bits::<28>(4);
+        self.table_length_bad.next = (self.length.q.val().get_bits::<4>(0) != 0)
+            | (self.length_count.val() == 0)
+            | (self.length_count.val() > bit_cast::<28, 16>(self.queue_size.val()));
+        self.rule.next = Violation::Nothing;
+        if self.flag_indirect.q.val() {
+            if !self.indirect.val() {
+                self.rule.next = Violation::IndirectNotNegotiated;
+            } else if self.nested.q.val() {
+                self.rule.next = Violation::IndirectNested;
+            } else if self.flag_next.q.val() {
+                self.rule.next = Violation::IndirectWithNext;
+            } else if self.table_length_bad.val() {
+                self.rule.next = Violation::IndirectLength;
+            }
+        } else if self.length.q.val() == 0 {
+            self.rule.next = Violation::ZeroLength;
+        } else if self.writable_seen.q.val() & !self.flag_write.q.val() {
+            self.rule.next = Violation::WritableFirst;
+        } else if self.count.q.val() >= self.queue_size.val() {
+            self.rule.next = Violation::ChainTooLong;
+        } else if self.sum.val().get_bit(32) {
+            self.rule.next = Violation::TotalLength;
+        } else if self.flag_next.q.val() & (self.next_index.q.val() >= self.table_size.q.val()) {
+            self.rule.next = Violation::NextRange;
+        }
+        self.bad.next = self.rule.val() != Violation::Nothing;
+
+        // ------------------------------------------------------------ the walk
+        self.violation_valid.next = false;
+        self.report.next.rule = self.rule.val();
+        self.report.next.head = self.head.val();
+        self.free.next = false;
+        self.push_readable.next = false;
+        self.push_writable.next = false;
+        self.mark.next = false;
+        self.can_mark.next = self.readable_fifo.input.ready.val()
+            & self.writable_fifo.input.ready.val()
+            & self.chain_fifo.input.ready.val();
+        self.fifo_ready.next = self.readable_fifo.input.ready.val();
+        if self.flag_write.q.val() {
+            self.fifo_ready.next = self.writable_fifo.input.ready.val();
+        }
+        self.offset.next = self.next_index.q.val() - self.window_base.q.val();
+        self.window_end.next = self.window_base.q.val() + self.window_count.q.val();
+        self.to_table_end.next = self.table_size.q.val() - self.wanted.q.val();
+        self.window_limit.next = 4.into();
+        if self.contiguous.q.val() {
+            self.window_limit.next = 16.into();
+        }
+        self.further_window.next = self.window_limit.val();
+        if self.to_table_end.val() < self.window_limit.val() {
+            self.further_window.next = self.to_table_end.val();
+        }
+        self.further_skid.input.valid.next = false;
+        match self.state.q.val() {
+            WalkState::Idle => {
+                self.nested.d.next = self.in_table.val();
+                self.base.d.next = self.ring_base.val();
+                self.table_size.d.next = self.queue_size.val();
+                self.window_base.d.next = self.head.val();
+                self.window_count.d.next = self.first_count.val();
+                if self.in_table.val() {
+                    self.base.d.next = self.table_base.val();
+                    self.table_size.d.next = self.table_count.val();
+                    self.window_base.d.next = 0.into();
+                    self.window_count.d.next = 16.into();
+                }
+                self.place.d.next = 0.into();
+                self.count.d.next = 0.into();
+                self.readable_total.d.next = 0.into();
+                self.writable_total.d.next = 0.into();
+                self.writable_seen.d.next = false;
+                self.broken.d.next = false;
+                if self.window_ready.val() {
+                    self.state.d.next = WalkState::Load;
+                    if self.window_failed.val() {
+                        self.violation_valid.next = true;
+                        self.report.next.rule = Violation::RingRead;
+                        self.broken.d.next = true;
+                        self.state.d.next = WalkState::End;
+                    }
                 }
             }
-            DecodeState::Look => {
-                self.decode_address.d.next = self.first.val().get_bits::<64>(0);
-                self.decode_count.d.next = self.first_table_length.val().get_bits::<16>(4);
-                if self.first_table_ok.val() & !self.failed.q.val().get_bit(self.decode.q.val().index()) {
-                    self.table_ram.wen.next = true;
-                    self.indirect_next.next = self.indirect_next.val().replace_bit(self.decode.q.val().index(), true);
-                    self.decoder.d.next = DecodeState::Offer;
-                } else {
-                    self.indirect_next.next = self.indirect_next.val().replace_bit(self.decode.q.val().index(), false);
-                    self.ready_next.next = self.ready_next.val().replace_bit(self.decode.q.val().index(), true);
-                    self.decoded.next = true;
-                    self.decoder.d.next = DecodeState::Idle;
+            WalkState::Load => self.state.d.next = WalkState::Take,
+            WalkState::Take => {
+                self.address.d.next = self.descriptor.val().get_bits::<64>(0);
+                self.length.d.next = self.descriptor.val().get_bits::<32>(64);
+                self.flag_next.d.next = self.flags.val().get_bit(0);
+                self.flag_write.d.next = self.flags.val().get_bit(1);
+                self.flag_indirect.d.next = self.flags.val().get_bit(2);
+                self.next_index.d.next = self.descriptor.val().get_bits::<16>(112);
+                self.state.d.next = WalkState::Decide;
+            }
+            WalkState::Decide => {
+                if self.bad.val() {
+                    self.violation_valid.next = true;
+                    self.broken.d.next = true;
+                    self.state.d.next = WalkState::End;
+                } else if self.flag_indirect.q.val() {
+                    // behind other descriptors, where the decoder does not see it
+                    self.nested.d.next = true;
+                    self.base.d.next = self.address.q.val();
+                    self.table_size.d.next = bit_cast::<16, 28>(self.length_count.val());
+                    self.wanted.d.next = 0.into();
+                    self.contiguous.d.next = true;
+                    self.state.d.next = WalkState::Refetch;
+                } else if self.fifo_ready.val() {
+                    self.push_readable.next = !self.flag_write.q.val();
+                    self.push_writable.next = self.flag_write.q.val();
+                    self.count.d.next = self.count_next.val();
+                    if self.flag_write.q.val() {
+                        self.writable_seen.d.next = true;
+                        self.writable_total.d.next = bit_cast::<32, 33>(self.sum.val());
+                    } else {
+                        self.readable_total.d.next = bit_cast::<32, 33>(self.sum.val());
+                    }
+                    self.wanted.d.next = self.next_index.q.val();
+                    self.contiguous.d.next = self.next_index.q.val() == self.window_end.val();
+                    if !self.flag_next.q.val() {
+                        self.state.d.next = WalkState::End;
+                    } else if (self.next_index.q.val() >= self.window_base.q.val())
+                        & (self.offset.val() < self.window_count.q.val())
+                    {
+                        self.place.d.next = self.offset.val().get_bits::<4>(0);
+                        self.state.d.next = WalkState::Load;
+                    } else {
+                        self.state.d.next = WalkState::Refetch;
+                    }
                 }
             }
-            DecodeState::Offer => {
-                self.decode_offers.next = true;
-                if self.request_skid.input.ready.val() & !self.walk_offers.val() {
-                    self.decoded.next = true;
-                    self.decoder.d.next = DecodeState::Idle;
+            WalkState::Refetch => {
+                self.further_address.d.next = self.base.q.val() + (bit_cast::<64, 16>(self.wanted.q.val()) << 4);
+                self.further_count.d.next = self.further_window.val().get_bits::<5>(0);
+                self.window_base.d.next = self.wanted.q.val();
+                self.window_count.d.next = self.further_window.val();
+                self.place.d.next = 0.into();
+                self.state.d.next = WalkState::Offer;
+            }
+            WalkState::Offer => {
+                self.further_skid.input.valid.next = true;
+                if self.further_skid.input.ready.val() {
+                    self.state.d.next = WalkState::Wait;
                 }
             }
-            _ => self.decoder.d.next = DecodeState::Idle,
+            WalkState::Wait => {
+                // the old window is gone once the request has left the skid buffer
+                if self.window_ready.val() & !self.further_skid.output.valid.val() {
+                    self.state.d.next = WalkState::Load;
+                    if self.window_failed.val() {
+                        self.violation_valid.next = true;
+                        self.report.next.rule = Violation::RingRead;
+                        self.broken.d.next = true;
+                        self.state.d.next = WalkState::End;
+                    }
+                }
+            }
+            WalkState::End => {
+                if self.can_mark.val() {
+                    self.mark.next = true;
+                    self.free.next = true;
+                    self.state.d.next = WalkState::Idle;
+                    if self.broken.q.val() {
+                        self.state.d.next = WalkState::Halt;
+                    }
+                }
+            }
+            _ => {}
         }
-        if self.decoded.val() {
-            self.decode.d.next = self.decode.q.val() + 1;
-        }
-        self.decode_window.next = 16.into();
-        if self.decode_count.q.val() < 16 {
-            self.decode_window.next = self.decode_count.q.val();
-        }
-        self.decode_request.next.address = self.decode_address.q.val();
-        self.decode_request.next.length = bit_cast::<13, 16>(self.decode_window.val()) << 4;
-        self.decode_request.next.destination = bit_cast::<16, 4>(self.decode.q.val()) << 8;
-        self.decode_request.next.client = self.client.val();
-        self.decode_request.next.slot = bit_cast::<6, 4>(self.decode.q.val()) | 0x10;
+        self.position.next = self.place.q.val();
+        self.violation.next = self.report.val();
+        self.window_request.next.address = self.further_address.q.val();
+        self.window_request.next.count = self.further_count.q.val();
+        self.further_skid.input.data.next = self.window_request.val();
+        Source::<WindowRequest>::link(&mut self.further, &mut self.further_skid.output);
+
+        self.buffer.next.address = self.address.q.val();
+        self.buffer.next.length = self.length.q.val();
+        self.buffer.next.end = self.mark.val();
+        self.buffer.next.error = self.mark.val() & self.broken.q.val();
+        self.readable_fifo.input.data.next = self.buffer.val();
+        self.readable_fifo.input.valid.next = self.push_readable.val() | self.mark.val();
+        self.writable_fifo.input.data.next = self.buffer.val();
+        self.writable_fifo.input.valid.next = self.push_writable.val() | self.mark.val();
+        self.chain_entry.next.head = self.head.val();
+        self.chain_entry.next.readable_length = self.readable_total.q.val();
+        self.chain_entry.next.writable_length = self.writable_total.q.val();
+        self.chain_entry.next.error = self.broken.q.val();
+        self.chain_fifo.input.data.next = self.chain_entry.val();
+        self.chain_fifo.input.valid.next = self.mark.val();
+        Source::<BufferDescriptor>::link(&mut self.readable, &mut self.readable_fifo.output);
+        Source::<BufferDescriptor>::link(&mut self.writable, &mut self.writable_fifo.output);
+        Source::<Chain>::link(&mut self.chain, &mut self.chain_fifo.output);
     }
 }

@@ -1,0 +1,170 @@
+//! Turns the device side's answers into bytes for the chain's writable buffers.
+use super::types::*;
+use crate::cells::{Reg, Sink, Source};
+use crate::comment;
+use crate::dma::types::*;
+use rust_hdl::prelude::*;
+
+/// What the response block does.
+#[derive(Copy, Clone, Debug, PartialEq, LogicState)]
+pub enum ResponseState {
+    /// Waits for a request.
+    Idle,
+    /// Waits for the device side's status.
+    Status,
+    /// Offers the scatter command.
+    Command,
+    /// Passes read data on.
+    Data,
+    /// Offers the beat with the status byte alone.
+    StatusByte,
+}
+
+/// Response side of the block device.
+///
+/// A request that reads data is answered by the data with the status byte behind them; every other one by the status byte
+/// alone, in the last writable byte of its chain.
+#[derive(LogicBlock, Default)]
+pub struct BlkResponse {
+    pub clock: Signal<In, Clock>,
+    pub reset: Signal<In, Bit>,
+    /// Drain: answers are consumed and forgotten.
+    pub stop: Signal<In, Bit>,
+    /// Requests in order.
+    pub pending: Sink<BlkPending>,
+    /// Status of each command, in order.
+    pub status: Sink<Bits<8>>,
+    /// Data of read commands that succeeded.
+    pub read: Sink<Bits<128>>,
+    /// What to do with the chain's writable buffers.
+    pub scatter: Source<ScatterCommand>,
+    /// Bytes for them.
+    pub writable: Source<ByteBeat>,
+    /// Between requests.
+    pub idle: Signal<Out, Bit>,
+
+    state: Reg<ResponseState>,
+    head: DFF<Bits<16>>,
+    drop: DFF<Bit>,
+    value: DFF<Bits<8>>,
+    data_length: DFF<Bits<32>>,
+    writable_length: DFF<Bits<32>>,
+    with_data: DFF<Bit>,
+    remaining: DFF<Bits<32>>,
+
+    with_data_next: Signal<Local, Bit>,
+    tail_length: Signal<Local, Bits<5>>,
+    tail_shift: Signal<Local, Bits<8>>,
+    full_beat: Signal<Local, Bit>,
+    status_wide: Signal<Local, Bits<128>>,
+    tail_mask: Signal<Local, Bits<128>>,
+    out_command: Signal<Local, ScatterCommand>,
+    out_beat: Signal<Local, ByteBeat>,
+    taken: Signal<Local, Bit>,
+}
+
+impl Logic for BlkResponse {
+    #[hdl_gen]
+    fn update(&mut self) {
+        comment!("module blk_response: data and status byte of virtio-blk");
+        dff_setup!(self, clock, state, head, drop, value, data_length, writable_length, with_data, remaining);
+        self.state.reset.next = self.reset.val();
+
+        self.pending.ready.next = false;
+        self.status.ready.next = false;
+        self.read.ready.next = false;
+        self.scatter.valid.next = false;
+        self.writable.valid.next = false;
+        self.with_data_next.next = (self.status.data.val() == 0) & self.data_length.q.val().any();
+        // the last beat has room for the status byte unless it is full
+        self.full_beat.next = self.remaining.q.val() >= 16;
+        self.tail_length.next = self.remaining.q.val().get_bits::<5>(0);
+        self.tail_shift.next = bit_cast::<8, 5>(self.tail_length.val()) << 3;
+        self.status_wide.next = bit_cast::<128, 8>(self.value.q.val()) << self.tail_shift.val().get_bits::<7>(0);
+        self.tail_mask.next = (bits::<128>(1) << self.tail_shift.val().get_bits::<7>(0)) - 1;
+        self.out_beat.next.data = self.read.data.val();
+        self.out_beat.next.count = 16.into();
+        self.out_beat.next.last = false;
+        self.out_beat.next.error = false;
+        self.taken.next = self.writable.ready.val() | self.stop.val();
+        match self.state.q.val() {
+            ResponseState::Idle => {
+                self.head.d.next = self.pending.data.val().head;
+                self.drop.d.next = self.pending.data.val().drop;
+                self.value.d.next = self.pending.data.val().status;
+                self.data_length.d.next = self.pending.data.val().data_length;
+                self.remaining.d.next = self.pending.data.val().data_length;
+                self.writable_length.d.next = self.pending.data.val().writable_length;
+                self.with_data.d.next = false;
+                self.pending.ready.next = true;
+                if self.pending.valid.val() {
+                    self.state.d.next = ResponseState::Command;
+                    if self.pending.data.val().commanded {
+                        self.state.d.next = ResponseState::Status;
+                    }
+                }
+            }
+            ResponseState::Status => {
+                self.status.ready.next = true;
+                self.value.d.next = self.status.data.val();
+                self.with_data.d.next = self.with_data_next.val();
+                if self.status.valid.val() {
+                    self.state.d.next = ResponseState::Command;
+                }
+            }
+            ResponseState::Command => {
+                self.scatter.valid.next = !self.stop.val();
+                if self.scatter.ready.val() | self.stop.val() {
+                    if self.with_data.q.val() {
+                        self.state.d.next = ResponseState::Data;
+                    } else if self.drop.q.val() | self.stop.val() {
+                        self.state.d.next = ResponseState::Idle;
+                    } else {
+                        self.state.d.next = ResponseState::StatusByte;
+                    }
+                }
+            }
+            ResponseState::Data => {
+                self.writable.valid.next = self.read.valid.val() & !self.stop.val();
+                self.read.ready.next = self.taken.val();
+                if !self.full_beat.val() {
+                    self.out_beat.next.data =
+                        (self.read.data.val() & self.tail_mask.val()) | self.status_wide.val();
+                    self.out_beat.next.count = self.tail_length.val() + 1;
+                    self.out_beat.next.last = true;
+                }
+                if self.read.valid.val() & self.taken.val() {
+                    self.remaining.d.next = self.remaining.q.val() - 16;
+                    if !self.full_beat.val() {
+                        self.state.d.next = ResponseState::Idle;
+                    } else if self.remaining.q.val() == 16 {
+                        self.state.d.next = ResponseState::StatusByte;
+                    }
+                }
+            }
+            ResponseState::StatusByte => {
+                self.writable.valid.next = !self.stop.val();
+                self.out_beat.next.data = bit_cast::<128, 8>(self.value.q.val());
+                self.out_beat.next.count = 1.into();
+                self.out_beat.next.last = true;
+                if self.taken.val() {
+                    self.state.d.next = ResponseState::Idle;
+                }
+            }
+            _ => self.state.d.next = ResponseState::Idle,
+        }
+        self.out_command.next.head = self.head.q.val();
+        self.out_command.next.drop = self.drop.q.val();
+        self.out_command.next.skip = self.writable_length.q.val() - 1;
+        self.out_command.next.length = 1.into();
+        self.out_command.next.used_length = 1.into();
+        if self.with_data.q.val() {
+            self.out_command.next.skip = 0.into();
+            self.out_command.next.length = self.data_length.q.val() + 1;
+            self.out_command.next.used_length = self.data_length.q.val() + 1;
+        }
+        self.scatter.data.next = self.out_command.val();
+        self.writable.data.next = self.out_beat.val();
+        self.idle.next = self.state.q.val() == ResponseState::Idle;
+    }
+}

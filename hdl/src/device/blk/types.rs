@@ -1,0 +1,55 @@
+//! What the block device and its device side exchange.
+use rust_hdl::prelude::*;
+
+/// What a command does; the codes are those on the device-side port.
+#[derive(Copy, Clone, Debug, PartialEq, LogicState)]
+pub enum BlkOperation {
+    /// Read sectors.
+    Read,
+    /// Write sectors.
+    Write,
+    /// Make all acknowledged writes durable.
+    Flush,
+    /// Give the serial number, padded with zeroes to `length`.
+    GetId,
+}
+
+/// A command for the device side.
+#[derive(Copy, Clone, Debug, PartialEq, Default, LogicStruct)]
+pub struct BlkCommand {
+    /// What to do.
+    pub operation: BlkOperation,
+    /// First sector of 512 bytes.
+    pub sector: Bits<64>,
+    /// Bytes: a multiple of 512 for reads and writes, up to 4096 for the serial number, 0 for a flush.
+    pub length: Bits<32>,
+}
+
+/// A beat of write data. The data of a command end with `last`; if `error` comes with it, they are incomplete and must be
+/// discarded, and the status must be an error.
+#[derive(Copy, Clone, Debug, PartialEq, Default, LogicStruct)]
+pub struct BlkWriteBeat {
+    /// Byte 0 in bits 7:0.
+    pub data: Bits<128>,
+    /// Last beat of the command.
+    pub last: bool,
+    /// With `last`: discard.
+    pub error: bool,
+}
+
+/// A request that waits for its response.
+#[derive(Copy, Clone, Debug, PartialEq, Default, LogicStruct)]
+pub struct BlkPending {
+    /// Head descriptor.
+    pub head: Bits<16>,
+    /// The chain is broken: no response.
+    pub drop: bool,
+    /// The device side gives the status; else it is `status`.
+    pub commanded: bool,
+    /// Status where no command was given.
+    pub status: Bits<8>,
+    /// Bytes the device side gives if its status is 0.
+    pub data_length: Bits<32>,
+    /// All writable bytes of the chain; the last one takes the status.
+    pub writable_length: Bits<32>,
+}

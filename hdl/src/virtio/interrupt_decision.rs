@@ -1,0 +1,214 @@
+//! Decides, after each write of the used index, whether the driver wants an interrupt.
+use super::layout;
+use super::types::*;
+use crate::cells::{Reg, Source};
+use crate::comment;
+use crate::dma::types::*;
+use rust_hdl::prelude::*;
+
+/// What the decision waits for.
+#[derive(Copy, Clone, Debug, PartialEq, LogicState)]
+pub enum DecisionState {
+    /// A new used index.
+    Idle,
+    /// The read of the driver's wish to be accepted.
+    Offer,
+    /// That read's data.
+    Wait,
+    /// Decides.
+    Look,
+}
+
+/// Interrupt decision of one queue.
+///
+/// The driver's wish (`avail.flags`, or `used_event` with EVENT_IDX) is read after the used index has left, never before:
+/// reads push posted writes ahead of them, so a driver that changes its wish either sees the new index or is seen.
+/// `needs_event` of [`super::layout`] is the rule in Rust.
+#[derive(LogicBlock)]
+pub struct InterruptDecision {
+    pub clock: Signal<In, Clock>,
+    pub reset: Signal<In, Bit>,
+    /// Address of the descriptor table, with which the ring begins.
+    pub ring_base: Signal<In, Bits<64>>,
+    /// EVENT_IDX has been negotiated.
+    pub event_idx: Signal<In, Bit>,
+    /// NOTIFY_ON_EMPTY has been negotiated.
+    pub notify_on_empty: Signal<In, Bit>,
+    /// Used index as the driver can see it.
+    pub written_index: Signal<In, Bits<16>>,
+    /// Available index as last read.
+    pub known_index: Signal<In, Bits<16>>,
+    /// The read of the driver's wish.
+    pub request: Source<ReadRequest>,
+    /// Retirements of all DMA clients.
+    pub retire: Signal<In, ReadRetire>,
+    pub retire_valid: Signal<In, Bit>,
+    /// RAM writes of all DMA clients.
+    pub write: Signal<In, RamWrite>,
+    pub write_valid: Signal<In, Bit>,
+    /// One cycle: interrupt.
+    pub interrupt: Signal<Out, Bit>,
+    /// A decision is due or under way.
+    pub busy: Signal<Out, Bit>,
+    /// One cycle: the read failed.
+    pub violation_valid: Signal<Out, Bit>,
+    pub violation: Signal<Out, ViolationReport>,
+
+    state: Reg<DecisionState>,
+    decided: Reg<Bits<16>>,
+    new_index: DFF<Bits<16>>,
+    address: DFF<Bits<64>>,
+    wish: Reg<Bits<32>>,
+    raise: Reg<Bit>,
+
+    client: Constant<Bits<4>>,
+    available_offset: Constant<Bits<64>>,
+    event_offset: Constant<Bits<64>>,
+
+    mine: Signal<Local, Bit>,
+    lanes: Signal<Local, Bits<16>>,
+    fresh: Signal<Local, Bits<32>>,
+    mask: Signal<Local, Bits<32>>,
+    retired: Signal<Local, Bit>,
+    passed: Signal<Local, Bits<16>>,
+    progress: Signal<Local, Bits<16>>,
+    seen_index: Signal<Local, Bits<16>>,
+    crossed: Signal<Local, Bit>,
+    out: Signal<Local, ReadRequest>,
+    report: Signal<Local, ViolationReport>,
+}
+
+impl InterruptDecision {
+    /// `client` is the block's DMA client number.
+    pub fn new(client: u64, queue_size: u16) -> Self {
+        Self {
+            clock: Default::default(),
+            reset: Default::default(),
+            ring_base: Default::default(),
+            event_idx: Default::default(),
+            notify_on_empty: Default::default(),
+            written_index: Default::default(),
+            known_index: Default::default(),
+            request: Default::default(),
+            retire: Default::default(),
+            retire_valid: Default::default(),
+            write: Default::default(),
+            write_valid: Default::default(),
+            interrupt: Default::default(),
+            busy: Default::default(),
+            violation_valid: Default::default(),
+            violation: Default::default(),
+            state: Default::default(),
+            decided: Default::default(),
+            new_index: Default::default(),
+            address: Default::default(),
+            wish: Default::default(),
+            raise: Default::default(),
+            client: Constant::new(client.into()),
+            available_offset: Constant::new(layout::avail_offset(queue_size).into()),
+            event_offset: Constant::new(layout::used_event_offset(queue_size).into()),
+            mine: Default::default(),
+            lanes: Default::default(),
+            fresh: Default::default(),
+            mask: Default::default(),
+            retired: Default::default(),
+            passed: Default::default(),
+            progress: Default::default(),
+            seen_index: Default::default(),
+            crossed: Default::default(),
+            out: Default::default(),
+            report: Default::default(),
+        }
+    }
+}
+
+impl Logic for InterruptDecision {
+    #[hdl_gen]
+    fn update(&mut self) {
+        comment!("module interrupt_decision: whether the driver wants an interrupt for new used elements");
+        dff_setup!(self, clock, state, decided, new_index, address, wish, raise);
+        self.state.reset.next = self.reset.val();
+        self.decided.reset.next = self.reset.val();
+        self.wish.reset.next = self.reset.val();
+        self.raise.reset.next = self.reset.val();
+
+        // the wish lies at the start of this client's RAM, which is this one register
+        self.mine.next = self.write_valid.val() & (self.write.val().client == self.client.val());
+        self.lanes.next = self.write.val().even_enable;
+        self.fresh.next = bit_cast::<32, 128>(self.write.val().data);
+        self.mask.next = 0.into();
+        for i in 0..4 {
+            if self.lanes.val().get_bit(i) {
+                self.mask.next = self.mask.val() | (bits::<32>(0xff) << (i * 8).to_bits::<5>());
+            }
+        }
+        if self.mine.val() {
+            self.wish.d.next = (self.wish.q.val() & !self.mask.val()) | (self.fresh.val() & self.mask.val());
+        }
+        self.retired.next = self.retire_valid.val() & (self.retire.val().client == self.client.val());
+
+        // new - event - 1 < new - old, modulo 2^16
+        self.passed.next = self.new_index.q.val() - self.wish.q.val().get_bits::<16>(0) - 1;
+        self.progress.next = self.new_index.q.val() - self.decided.q.val();
+        self.crossed.next = !self.wish.q.val().get_bit(0);
+        self.seen_index.next = self.wish.q.val().get_bits::<16>(16);
+        if self.event_idx.val() {
+            self.crossed.next = self.passed.val() < self.progress.val();
+            self.seen_index.next = self.known_index.val();
+        }
+
+        self.raise.d.next = false;
+        self.violation_valid.next = false;
+        self.report.next.rule = Violation::RingRead;
+        self.report.next.head = 0.into();
+        match self.state.q.val() {
+            DecisionState::Idle => {
+                self.new_index.d.next = self.written_index.val();
+                self.address.d.next = self.ring_base.val() + self.available_offset.val();
+                if self.event_idx.val() {
+                    self.address.d.next = self.ring_base.val() + self.event_offset.val();
+                }
+                if self.written_index.val() != self.decided.q.val() {
+                    self.state.d.next = DecisionState::Offer;
+                }
+            }
+            DecisionState::Offer => {
+                if self.request.ready.val() {
+                    self.state.d.next = DecisionState::Wait;
+                }
+            }
+            DecisionState::Wait => {
+                if self.retired.val() {
+                    self.state.d.next = DecisionState::Look;
+                    if self.retire.val().error {
+                        self.violation_valid.next = true;
+                        self.decided.d.next = self.new_index.q.val();
+                        self.state.d.next = DecisionState::Idle;
+                    }
+                }
+            }
+            DecisionState::Look => {
+                self.decided.d.next = self.new_index.q.val();
+                self.raise.d.next = self.crossed.val()
+                    | (self.notify_on_empty.val() & (self.seen_index.val() == self.new_index.q.val()));
+                self.state.d.next = DecisionState::Idle;
+            }
+            _ => self.state.d.next = DecisionState::Idle,
+        }
+        self.out.next.address = self.address.q.val();
+        self.out.next.length = 4.into();
+        if self.event_idx.val() {
+            self.out.next.length = 2.into();
+        }
+        self.out.next.destination = 0.into();
+        self.out.next.client = self.client.val();
+        self.out.next.slot = 0.into();
+        self.request.data.next = self.out.val();
+        self.request.valid.next = self.state.q.val() == DecisionState::Offer;
+        self.interrupt.next = self.raise.q.val();
+        self.violation.next = self.report.val();
+        self.busy.next = (self.state.q.val() != DecisionState::Idle)
+            | (self.written_index.val() != self.decided.q.val())
+            | self.raise.q.val();
+    }
+}

@@ -1,0 +1,377 @@
+//! Writes the used ring: elements in batches, one index write a batch, and the driver's notification switch.
+use super::layout;
+use super::types::*;
+use crate::cells::{BankedRam, Reg, Sink, Skid, Source, StreamFifo};
+use crate::comment;
+use crate::dma::types::*;
+use rust_hdl::prelude::*;
+
+/// What the writer does.
+#[derive(Copy, Clone, Debug, PartialEq, LogicState)]
+pub enum UsedState {
+    /// Waits for elements or a notification update.
+    Idle,
+    /// Offers the write of a batch of elements.
+    Elements,
+    /// Puts the new index into the RAM.
+    IndexStore,
+    /// Offers its write.
+    Index,
+    /// Puts used.flags or avail_event into the RAM.
+    NotifyStore,
+    /// Offers its write.
+    Notify,
+}
+
+/// Used-ring writer of one queue.
+///
+/// Elements wait in a RAM of 32 slots until a batch goes out. All writes go through the one in-order write engine, so that
+/// elements are visible before the index that covers them.
+///
+/// ```text
+///   RAM bytes   0..255  32 element slots {head u32, length u32}
+///             256..383  16 slots of 8 bytes for the index, used.flags and avail_event
+/// ```
+#[derive(LogicBlock)]
+pub struct UsedWriter {
+    pub clock: Signal<In, Clock>,
+    pub reset: Signal<In, Bit>,
+    /// Address of the descriptor table, with which the ring begins.
+    pub ring_base: Signal<In, Bits<64>>,
+    /// EVENT_IDX has been negotiated.
+    pub event_idx: Signal<In, Bit>,
+    /// Finished chains; their data have been accepted by the write engine.
+    pub used: Sink<UsedElement>,
+    /// Notifications on or off.
+    pub notify: Sink<NotifyUpdate>,
+    /// One cycle: notifications are on, the write has left.
+    pub notify_done: Signal<Out, Bit>,
+    /// Writes of the used ring.
+    pub request: Source<WriteRequest>,
+    /// The write engine's read port of this client's RAM.
+    pub read_even_index: Signal<In, Bits<11>>,
+    pub read_odd_index: Signal<In, Bits<11>>,
+    pub read_even_data: Signal<Out, Bits<128>>,
+    pub read_odd_data: Signal<Out, Bits<128>>,
+    /// One cycle: the oldest write request of this client has left.
+    pub done: Signal<In, Bit>,
+    /// Used index as the driver can see it.
+    pub written_index: Signal<Out, Bits<16>>,
+    /// Something is on its way.
+    pub busy: Signal<Out, Bit>,
+
+    ram: BankedRam<4>,
+    request_skid: Skid<WriteRequest>,
+    under_way: StreamFifo<UsedWrite, 3>,
+    state: Reg<UsedState>,
+    pushed: Reg<Bits<16>>,
+    published: Reg<Bits<16>>,
+    freed: Reg<Bits<16>>,
+    written: Reg<Bits<16>>,
+    word_slot: Reg<Bits<4>>,
+    batch: DFF<Bits<16>>,
+    batch_address: DFF<Bits<64>>,
+    batch_source: DFF<Bits<16>>,
+    listen: Reg<Bit>,
+    listening: Reg<Bit>,
+
+    client: Constant<Bits<4>>,
+    queue_size: Constant<Bits<16>>,
+    queue_mask: Constant<Bits<16>>,
+    flags_offset: Constant<Bits<64>>,
+    index_offset: Constant<Bits<64>>,
+    elements_offset: Constant<Bits<64>>,
+    event_offset: Constant<Bits<64>>,
+
+    waiting: Signal<Local, Bits<16>>,
+    held: Signal<Local, Bits<16>>,
+    to_wrap: Signal<Local, Bits<16>>,
+    to_slot_wrap: Signal<Local, Bits<16>>,
+    ring_position: Signal<Local, Bits<16>>,
+    batch_limit: Signal<Local, Bits<16>>,
+    slot: Signal<Local, Bits<5>>,
+    store: Signal<Local, Bit>,
+    store_word: Signal<Local, Bit>,
+    word: Signal<Local, Bits<64>>,
+    element: Signal<Local, Bits<64>>,
+    store_data: Signal<Local, Bits<64>>,
+    store_index: Signal<Local, Bits<4>>,
+    store_lane: Signal<Local, Bits<16>>,
+    store_odd: Signal<Local, Bit>,
+    word_source: Signal<Local, Bits<16>>,
+    offer: Signal<Local, Bit>,
+    accepted: Signal<Local, Bit>,
+    out: Signal<Local, WriteRequest>,
+    entry: Signal<Local, UsedWrite>,
+    finished: Signal<Local, UsedWriteKind>,
+    finished_value: Signal<Local, Bits<16>>,
+}
+
+impl UsedWriter {
+    /// `client` is the writer's DMA client number.
+    pub fn new(client: u64, queue_size: u16) -> Self {
+        let used = layout::used_offset(queue_size);
+        Self {
+            clock: Default::default(),
+            reset: Default::default(),
+            ring_base: Default::default(),
+            event_idx: Default::default(),
+            used: Default::default(),
+            notify: Default::default(),
+            notify_done: Default::default(),
+            request: Default::default(),
+            read_even_index: Default::default(),
+            read_odd_index: Default::default(),
+            read_even_data: Default::default(),
+            read_odd_data: Default::default(),
+            done: Default::default(),
+            written_index: Default::default(),
+            busy: Default::default(),
+            ram: Default::default(),
+            request_skid: Default::default(),
+            under_way: Default::default(),
+            state: Default::default(),
+            pushed: Default::default(),
+            published: Default::default(),
+            freed: Default::default(),
+            written: Default::default(),
+            word_slot: Default::default(),
+            batch: Default::default(),
+            batch_address: Default::default(),
+            batch_source: Default::default(),
+            listen: Default::default(),
+            listening: Default::default(),
+            client: Constant::new(client.into()),
+            queue_size: Constant::new(u64::from(queue_size).into()),
+            queue_mask: Constant::new(u64::from(queue_size - 1).into()),
+            flags_offset: Constant::new((used + layout::RING_FLAGS).into()),
+            index_offset: Constant::new((used + layout::RING_INDEX).into()),
+            elements_offset: Constant::new((used + layout::RING_ENTRIES).into()),
+            event_offset: Constant::new(layout::avail_event_offset(queue_size).into()),
+            waiting: Default::default(),
+            held: Default::default(),
+            to_wrap: Default::default(),
+            to_slot_wrap: Default::default(),
+            ring_position: Default::default(),
+            batch_limit: Default::default(),
+            slot: Default::default(),
+            store: Default::default(),
+            store_word: Default::default(),
+            word: Default::default(),
+            element: Default::default(),
+            store_data: Default::default(),
+            store_index: Default::default(),
+            store_lane: Default::default(),
+            store_odd: Default::default(),
+            word_source: Default::default(),
+            offer: Default::default(),
+            accepted: Default::default(),
+            out: Default::default(),
+            entry: Default::default(),
+            finished: Default::default(),
+            finished_value: Default::default(),
+        }
+    }
+}
+
+impl Logic for UsedWriter {
+    #[hdl_gen]
+    fn update(&mut self) {
+        comment!("module used_writer: writes elements, index and notification switch of the used ring");
+        dff_setup!(
+            self,
+            clock,
+            state,
+            pushed,
+            published,
+            freed,
+            written,
+            word_slot,
+            batch,
+            batch_address,
+            batch_source,
+            listen,
+            listening
+        );
+        clock!(self, clock, ram, request_skid, under_way);
+        self.request_skid.reset.next = self.reset.val();
+        self.under_way.reset.next = self.reset.val();
+        self.state.reset.next = self.reset.val();
+        self.pushed.reset.next = self.reset.val();
+        self.published.reset.next = self.reset.val();
+        self.freed.reset.next = self.reset.val();
+        self.written.reset.next = self.reset.val();
+        self.word_slot.reset.next = self.reset.val();
+        self.listen.reset.next = self.reset.val();
+        self.listening.reset.next = self.reset.val();
+
+        // ------------------------------------------------------------ batches
+        self.waiting.next = self.pushed.q.val() - self.published.q.val();
+        self.ring_position.next = self.published.q.val() & self.queue_mask.val();
+        self.to_wrap.next = self.queue_size.val() - self.ring_position.val();
+        self.to_slot_wrap.next = bits::<16>(32) - bit_cast::<16, 5>(self.published.q.val().get_bits::<5>(0));
+        self.batch_limit.next = self.waiting.val();
+        if self.to_wrap.val() < self.batch_limit.val() {
+            self.batch_limit.next = self.to_wrap.val();
+        }
+        if self.to_slot_wrap.val() < self.batch_limit.val() {
+            self.batch_limit.next = self.to_slot_wrap.val();
+        }
+
+        // ------------------------------------------------------------ the writer
+        self.notify.ready.next = false;
+        self.offer.next = false;
+        self.store_word.next = false;
+        self.word.next = bit_cast::<64, 16>(self.published.q.val());
+        self.out.next.address = self.batch_address.q.val();
+        self.out.next.length = bit_cast::<13, 16>(self.batch.q.val()) << 3;
+        self.out.next.source = self.batch_source.q.val();
+        self.out.next.client = self.client.val();
+        self.entry.next.kind = UsedWriteKind::Elements;
+        self.entry.next.value = self.batch.q.val();
+        self.word_source.next = (bit_cast::<16, 4>(self.word_slot.q.val()) << 3) | 0x100;
+        self.accepted.next = false;
+        match self.state.q.val() {
+            UsedState::Idle => {
+                self.batch.d.next = self.batch_limit.val();
+                self.batch_source.d.next = bit_cast::<16, 5>(self.published.q.val().get_bits::<5>(0)) << 3;
+                self.batch_address.d.next = self.ring_base.val()
+                    + self.elements_offset.val()
+                    + (bit_cast::<64, 16>(self.ring_position.val()) << 3);
+                if self.waiting.val().any() {
+                    self.state.d.next = UsedState::Elements;
+                } else if self.notify.valid.val() {
+                    self.notify.ready.next = true;
+                    self.listen.d.next = self.notify.data.val().enable;
+                    self.batch.d.next = self.notify.data.val().index;
+                    // with EVENT_IDX a stale avail_event mutes the driver by itself
+                    if self.notify.data.val().enable | !self.event_idx.val() {
+                        self.state.d.next = UsedState::NotifyStore;
+                    }
+                }
+            }
+            UsedState::Elements => {
+                self.offer.next = true;
+                if self.request_skid.input.ready.val() & self.under_way.input.ready.val() {
+                    self.accepted.next = true;
+                    self.published.d.next = self.published.q.val() + self.batch.q.val();
+                    self.state.d.next = UsedState::IndexStore;
+                }
+            }
+            UsedState::IndexStore => {
+                self.store_word.next = true;
+                self.batch_address.d.next = self.ring_base.val() + self.index_offset.val();
+                self.state.d.next = UsedState::Index;
+            }
+            UsedState::Index => {
+                self.offer.next = true;
+                self.out.next.length = 2.into();
+                self.out.next.source = self.word_source.val();
+                self.entry.next.kind = UsedWriteKind::Index;
+                self.entry.next.value = self.published.q.val();
+                if self.request_skid.input.ready.val() & self.under_way.input.ready.val() {
+                    self.accepted.next = true;
+                    self.word_slot.d.next = self.word_slot.q.val() + 1;
+                    self.state.d.next = UsedState::Idle;
+                }
+            }
+            UsedState::NotifyStore => {
+                self.store_word.next = true;
+                self.batch_address.d.next = self.ring_base.val() + self.flags_offset.val();
+                self.word.next = 1.into();
+                if self.listen.q.val() {
+                    self.word.next = 0.into();
+                }
+                if self.event_idx.val() {
+                    self.word.next = bit_cast::<64, 16>(self.batch.q.val());
+                    self.batch_address.d.next = self.ring_base.val() + self.event_offset.val();
+                }
+                self.state.d.next = UsedState::Notify;
+            }
+            UsedState::Notify => {
+                self.offer.next = true;
+                self.out.next.length = 2.into();
+                self.out.next.source = self.word_source.val();
+                self.entry.next.kind = UsedWriteKind::Mute;
+                if self.listen.q.val() {
+                    self.entry.next.kind = UsedWriteKind::Listen;
+                }
+                if self.request_skid.input.ready.val() & self.under_way.input.ready.val() {
+                    self.accepted.next = true;
+                    self.word_slot.d.next = self.word_slot.q.val() + 1;
+                    self.state.d.next = UsedState::Idle;
+                }
+            }
+            _ => self.state.d.next = UsedState::Idle,
+        }
+        self.request_skid.input.data.next = self.out.val();
+        self.request_skid.input.valid.next = self.offer.val() & self.under_way.input.ready.val();
+        self.under_way.input.data.next = self.entry.val();
+        self.under_way.input.valid.next = self.accepted.val();
+        Source::<WriteRequest>::link(&mut self.request, &mut self.request_skid.output);
+
+        // ------------------------------------------------------------ elements into the RAM
+        self.held.next = self.pushed.q.val() - self.freed.q.val();
+        self.used.ready.next = (self.held.val() < 32) & !self.store_word.val();
+        self.store.next = self.used.valid.val() & (self.held.val() < 32) & !self.store_word.val();
+        if self.store.val() {
+            self.pushed.d.next = self.pushed.q.val() + 1;
+        }
+        self.slot.next = self.pushed.q.val().get_bits::<5>(0);
+        self.element.next =
+            (bit_cast::<64, 32>(self.used.data.val().length) << 32) | bit_cast::<64, 16>(self.used.data.val().head);
+        // slot S of 8 bytes: half S[0] of word S[4:1]
+        self.store_data.next = self.element.val();
+        self.store_odd.next = self.slot.val().get_bit(1);
+        self.store_index.next = bit_cast::<4, 3>(self.slot.val().get_bits::<3>(2));
+        self.store_lane.next = 0x00ff.into();
+        if self.slot.val().get_bit(0) {
+            self.store_lane.next = 0xff00.into();
+        }
+        if self.store_word.val() {
+            self.store_data.next = self.word.val();
+            self.store_odd.next = self.word_slot.q.val().get_bit(1);
+            self.store_index.next = bit_cast::<4, 2>(self.word_slot.q.val().get_bits::<2>(2)) | 8;
+            self.store_lane.next = 0x00ff.into();
+            if self.word_slot.q.val().get_bit(0) {
+                self.store_lane.next = 0xff00.into();
+            }
+        }
+        self.ram.write_even_index.next = self.store_index.val();
+        self.ram.write_odd_index.next = self.store_index.val();
+        self.ram.write_data.next =
+            (bit_cast::<128, 64>(self.store_data.val()) << 64) | bit_cast::<128, 64>(self.store_data.val());
+        self.ram.write_even_enable.next = 0.into();
+        self.ram.write_odd_enable.next = 0.into();
+        if self.store.val() | self.store_word.val() {
+            if self.store_odd.val() {
+                self.ram.write_odd_enable.next = self.store_lane.val();
+            } else {
+                self.ram.write_even_enable.next = self.store_lane.val();
+            }
+        }
+        self.ram.read_even_index.next = bit_cast::<4, 11>(self.read_even_index.val());
+        self.ram.read_odd_index.next = bit_cast::<4, 11>(self.read_odd_index.val());
+        self.read_even_data.next = self.ram.read_even_data.val();
+        self.read_odd_data.next = self.ram.read_odd_data.val();
+
+        // ------------------------------------------------------------ what has left
+        self.finished.next = self.under_way.output.data.val().kind;
+        self.finished_value.next = self.under_way.output.data.val().value;
+        self.under_way.output.ready.next = self.done.val();
+        self.listening.d.next = false;
+        if self.done.val() & self.under_way.output.valid.val() {
+            match self.finished.val() {
+                UsedWriteKind::Elements => self.freed.d.next = self.freed.q.val() + self.finished_value.val(),
+                UsedWriteKind::Index => self.written.d.next = self.finished_value.val(),
+                UsedWriteKind::Listen => self.listening.d.next = true,
+                _ => {}
+            }
+        }
+        self.notify_done.next = self.listening.q.val();
+        self.written_index.next = self.written.q.val();
+        self.busy.next = (self.pushed.q.val() != self.written.q.val())
+            | (self.state.q.val() != UsedState::Idle)
+            | self.under_way.output.valid.val();
+    }
+}
