@@ -27,9 +27,3 @@ fn range(width: usize) -> String {
         format!("[{}:0] ", width - 1)
     }
 }
-
-/// A comment that reaches the Verilog; `comment!("module name: text")` first in `update` names the module.
-#[macro_export]
-macro_rules! comment {
-    ($($text:tt)*) => {};
-}
