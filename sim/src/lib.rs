@@ -1,1 +1,2 @@
-
+//! Co-simulation kit of the virtio PCIe endpoint.
+pub mod link;
