@@ -1,3 +1,11 @@
 //! The PCI function: config space, completer, MSI-X, INTx.
+pub mod completer;
+pub mod config_space;
+pub mod function;
 pub mod layout;
 pub mod register_bus;
+pub mod registers;
+
+pub use completer::Completer;
+pub use config_space::ConfigSpace;
+pub use function::{BarSpace, FunctionConfig};

@@ -2,9 +2,11 @@
 pub mod format;
 pub mod header;
 pub mod receive_unpack;
+pub mod transmit_arbiter;
 pub mod transmit_pack;
 pub mod types;
 
 pub use header::{HeaderDecode, PacketKind};
 pub use receive_unpack::ReceiveUnpack;
+pub use transmit_arbiter::TransmitArbiter;
 pub use transmit_pack::TransmitPack;

@@ -1,0 +1,119 @@
+//! Lets the senders of packets take turns.
+use super::types::{TransmitBeat, TransmitKind};
+use crate::cells::{Reg, Sink, Skid, Source};
+use crate::comment;
+use rust_hdl::prelude::*;
+
+/// Merges the four senders into one stream, packet by packet, round robin.
+///
+/// Packets leave in the order in which their last beats are taken: there is no buffer in front of the choice.
+/// A completion offered after the last beat of a posted write was taken cannot pass it, and neither can an
+/// interrupt.
+#[derive(LogicBlock, Default)]
+pub struct TransmitArbiter {
+    /// Rising edge.
+    pub clock: Signal<In, Clock>,
+    /// Synchronous, active high.
+    pub reset: Signal<In, Bit>,
+    /// Completions: always allowed.
+    pub completion: Sink<TransmitBeat>,
+    /// Writes of the write engine: begin only while `bus_master`.
+    pub posted: Sink<TransmitBeat>,
+    /// Interrupts: memory writes begin only while `bus_master`, messages always.
+    pub interrupt: Sink<TransmitBeat>,
+    /// Read requests: begin only while `bus_master` and `nonposted_allowed`.
+    pub nonposted: Sink<TransmitBeat>,
+    /// The function may send memory requests.
+    pub bus_master: Signal<In, Bit>,
+    /// The link has credits for non-posted requests.
+    pub nonposted_allowed: Signal<In, Bit>,
+    /// All of them.
+    pub transmit: Source<TransmitBeat>,
+
+    skid: Skid<TransmitBeat>,
+    /// A packet has begun and not ended: its sender keeps the way out.
+    in_packet: Reg<Bit>,
+    /// The sender of the present packet, or of the last one.
+    owner: Reg<Bits<2>>,
+
+    valid: Signal<Local, Bits<4>>,
+    interrupt_allowed: Signal<Local, Bit>,
+    want: Signal<Local, Bits<4>>,
+    pick: Signal<Local, Bits<2>>,
+    found: Signal<Local, Bit>,
+    chosen: Signal<Local, TransmitBeat>,
+}
+
+impl Logic for TransmitArbiter {
+    #[hdl_gen]
+    fn update(&mut self) {
+        comment!("module tlp_transmit_arbiter: the senders of packets take turns, packet by packet");
+        dff_setup!(self, clock, in_packet, owner);
+        clock!(self, clock, skid);
+        self.in_packet.reset.next = self.reset.val();
+        self.owner.reset.next = self.reset.val();
+        self.skid.reset.next = self.reset.val();
+
+        comment!("who may begin");
+        self.interrupt_allowed.next = self.bus_master.val() | (self.interrupt.data.val().kind == TransmitKind::Message);
+        self.want.next = bits::<4>(0)
+            .replace_bit(0, self.completion.valid.val())
+            .replace_bit(1, self.posted.valid.val() & self.bus_master.val())
+            .replace_bit(2, self.interrupt.valid.val() & self.interrupt_allowed.val())
+            .replace_bit(3, self.nonposted.valid.val() & self.bus_master.val() & self.nonposted_allowed.val());
+        self.valid.next = bits::<4>(0)
+            .replace_bit(0, self.completion.valid.val())
+            .replace_bit(1, self.posted.valid.val())
+            .replace_bit(2, self.interrupt.valid.val())
+            .replace_bit(3, self.nonposted.valid.val());
+
+        comment!("the next one behind the last owner");
+        self.pick.next = self.owner.q.val();
+        self.found.next = false;
+        if self.in_packet.q.val() {
+            self.found.next = self.valid.val().get_bit(self.owner.q.val().index());
+        } else {
+            for i in 0..4 {
+                if self.want.val().get_bit(i) & !self.found.val() & (self.owner.q.val() < i.to_bits::<2>()) {
+                    self.pick.next = i.to_bits();
+                    self.found.next = true;
+                }
+            }
+            for i in 0..4 {
+                if self.want.val().get_bit(i) & !self.found.val() {
+                    self.pick.next = i.to_bits();
+                    self.found.next = true;
+                }
+            }
+        }
+        self.completion.ready.next = false;
+        self.posted.ready.next = false;
+        self.interrupt.ready.next = false;
+        self.nonposted.ready.next = false;
+        match self.pick.val().index() {
+            0 => {
+                self.chosen.next = self.completion.data.val();
+                self.completion.ready.next = self.skid.input.ready.val() & self.found.val();
+            }
+            1 => {
+                self.chosen.next = self.posted.data.val();
+                self.posted.ready.next = self.skid.input.ready.val() & self.found.val();
+            }
+            2 => {
+                self.chosen.next = self.interrupt.data.val();
+                self.interrupt.ready.next = self.skid.input.ready.val() & self.found.val();
+            }
+            _ => {
+                self.chosen.next = self.nonposted.data.val();
+                self.nonposted.ready.next = self.skid.input.ready.val() & self.found.val();
+            }
+        }
+        self.skid.input.data.next = self.chosen.val();
+        self.skid.input.valid.next = self.found.val();
+        if self.found.val() & self.skid.input.ready.val() {
+            self.owner.d.next = self.pick.val();
+            self.in_packet.d.next = !self.chosen.val().last;
+        }
+        Source::<TransmitBeat>::link(&mut self.transmit, &mut self.skid.output);
+    }
+}
