@@ -394,9 +394,8 @@ impl Logic for AvailableReader {
         if !self.offer.q.val() & self.enable.val() & self.missing.val().any() & !self.fill_busy.val() {
             self.offer.d.next = true;
             self.offer_count.d.next = self.batch.val().get_bits::<5>(0);
-            self.offer_address.d.next = self.ring_base.val()
-                + self.slots_offset.val()
-                + (bit_cast::<64, 16>(self.ring_position.val()) << 1);
+            self.offer_address.d.next =
+                self.ring_base.val() + self.slots_offset.val() + (bit_cast::<64, 16>(self.ring_position.val()) << 1);
         }
         self.slot_bytes.next = bit_cast::<13, 5>(self.offer_count.q.val()) << 1;
         self.slot_request.next.address = self.offer_address.q.val();

@@ -55,17 +55,7 @@ impl Logic for InterruptController {
     #[hdl_gen]
     fn update(&mut self) {
         comment!("module interrupt_controller: ISR, INTx level and MSI-X vectors");
-        dff_setup!(
-            self,
-            clock,
-            queue_pending,
-            config_pending,
-            queue_isr,
-            config_isr,
-            intx_level,
-            vector,
-            vector_valid
-        );
+        dff_setup!(self, clock, queue_pending, config_pending, queue_isr, config_isr, intx_level, vector, vector_valid);
         self.queue_pending.reset.next = self.reset.val();
         self.config_pending.reset.next = self.reset.val();
         self.queue_isr.reset.next = self.reset.val();

@@ -1,8 +1,8 @@
 //! The legacy register file in BAR0 (virtio 1.x, section 4.1.4.8 "Legacy Interfaces: A Note on PCI Device Layout").
 use super::MAX_QUEUES;
 use crate::cells::Reg;
-use crate::pcie::register_bus::RegisterSlave;
 use crate::comment;
+use crate::pcie::register_bus::RegisterSlave;
 use rust_hdl::prelude::*;
 
 /// What the constructor of [`LegacyRegisters`] needs to know.
@@ -247,8 +247,8 @@ impl Logic for LegacyRegisters {
             self.config_start.next = 0x18.into();
         }
         self.config_address.next = self.address.val() - self.config_start.val();
-        self.in_config.next = (self.address.val() >= self.config_start.val())
-            & (self.config_address.val() < self.config_length.val());
+        self.in_config.next =
+            (self.address.val() >= self.config_start.val()) & (self.config_address.val() < self.config_length.val());
         self.config_shift.next = bit_cast::<8, 5>(self.config_address.val().get_bits::<5>(0)) << 3;
 
         // reads

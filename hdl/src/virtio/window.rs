@@ -395,8 +395,8 @@ impl Logic for WindowReader {
         Source::<ReadRequest>::link(&mut self.request, &mut self.request_skid.output);
 
         // ------------------------------------------------------------ the oldest context
-        self.walk_index.next = (bit_cast::<7, 4>(self.walk.q.val()) << 3)
-            | bit_cast::<7, 3>(self.position.val().get_bits::<3>(1));
+        self.walk_index.next =
+            (bit_cast::<7, 4>(self.walk.q.val()) << 3) | bit_cast::<7, 3>(self.position.val().get_bits::<3>(1));
         self.window_ram.read_even_index.next = self.walk_index.val();
         self.window_ram.read_odd_index.next = self.walk_index.val();
         self.odd_position.d.next = self.position.val().get_bit(0);

@@ -327,8 +327,8 @@ impl Logic for BlkRequest {
         self.out_pending.next.data_length = self.data_length.q.val();
         self.out_pending.next.writable_length = self.writable_length.q.val();
         self.pending.data.next = self.out_pending.val();
-        self.idle.next =
-            (self.state.q.val() == RequestState::Idle) | (self.stop.val() & (self.state.q.val() == RequestState::Drain));
+        self.idle.next = (self.state.q.val() == RequestState::Idle)
+            | (self.stop.val() & (self.state.q.val() == RequestState::Drain));
         self.violation.next = self.report.val();
     }
 }

@@ -128,8 +128,7 @@ impl Logic for BlkResponse {
                 self.writable.valid.next = self.read.valid.val() & !self.stop.val();
                 self.read.ready.next = self.taken.val();
                 if !self.full_beat.val() {
-                    self.out_beat.next.data =
-                        (self.read.data.val() & self.tail_mask.val()) | self.status_wide.val();
+                    self.out_beat.next.data = (self.read.data.val() & self.tail_mask.val()) | self.status_wide.val();
                     self.out_beat.next.count = self.tail_length.val() + 1;
                     self.out_beat.next.last = true;
                 }
