@@ -1,5 +1,5 @@
 //! Takes received packets apart: requests one way, completions another.
-use super::header::{HeaderDecode, PacketKind};
+use super::header_decode::{HeaderDecode, PacketKind};
 use super::types::{CompletionBeat, Request, TlpBeat};
 use crate::cells::{Reg, Sink, Skid, Source, StreamFifo};
 use crate::comment;

@@ -1,0 +1,150 @@
+//! Writes a TLP's header.
+use super::format;
+use super::types::{TransmitBeat, TransmitKind};
+use crate::comment;
+use rust_hdl::prelude::*;
+
+/// Combinational encoder of a packet's header (PCI Express Base Specification, 2.2.1 to 2.2.9).
+///
+/// Memory requests have a header of three double words below 4 GiB and of four above, as the specification wants
+/// it; messages have four, completions three.
+#[derive(LogicBlock)]
+pub struct HeaderEncode {
+    /// What to send.
+    pub beat: Signal<In, TransmitBeat>,
+    /// {bus, device, function}: requester ID and completer ID.
+    pub function_id: Signal<In, Bits<16>>,
+    /// Three or four double words, the first in bits 31:0; the fourth is 0 where there are three.
+    pub header: Signal<Out, Bits<128>>,
+    /// The header has four double words.
+    pub four_dwords: Signal<Out, Bit>,
+    /// There is a payload.
+    pub has_data: Signal<Out, Bit>,
+
+    is_four: Signal<Local, Bit>,
+    with_data: Signal<Local, Bit>,
+    packet_type: Signal<Local, Bits<5>>,
+    traffic: Signal<Local, Bits<32>>,
+    length: Signal<Local, Bits<11>>,
+    header_length: Signal<Local, Bits<10>>,
+    address: Signal<Local, Bits<64>>,
+    address_high: Signal<Local, Bits<32>>,
+    address_low: Signal<Local, Bits<32>>,
+    identity: Signal<Local, Bits<32>>,
+    tag: Signal<Local, Bits<32>>,
+    enables: Signal<Local, Bits<32>>,
+    base: Signal<Local, Bits<32>>,
+    base_four: Signal<Local, Bits<32>>,
+    dword0: Signal<Local, Bits<32>>,
+    dword1: Signal<Local, Bits<32>>,
+    dword2: Signal<Local, Bits<32>>,
+    low_half: Signal<Local, Bits<128>>,
+    third: Signal<Local, Bits<128>>,
+    fourth: Signal<Local, Bits<128>>,
+
+    memory: Constant<Bits<5>>,
+    cpl: Constant<Bits<5>>,
+    message_local: Constant<Bits<5>>,
+}
+
+impl Default for HeaderEncode {
+    fn default() -> Self {
+        let code = |code: u32| Constant::new(u64::from(code).into());
+        Self {
+            beat: Default::default(),
+            function_id: Default::default(),
+            header: Default::default(),
+            four_dwords: Default::default(),
+            has_data: Default::default(),
+            is_four: Default::default(),
+            with_data: Default::default(),
+            packet_type: Default::default(),
+            traffic: Default::default(),
+            length: Default::default(),
+            header_length: Default::default(),
+            address: Default::default(),
+            address_high: Default::default(),
+            address_low: Default::default(),
+            identity: Default::default(),
+            tag: Default::default(),
+            enables: Default::default(),
+            base: Default::default(),
+            base_four: Default::default(),
+            dword0: Default::default(),
+            dword1: Default::default(),
+            dword2: Default::default(),
+            low_half: Default::default(),
+            third: Default::default(),
+            fourth: Default::default(),
+            memory: code(format::TYPE_MEMORY),
+            cpl: code(format::TYPE_COMPLETION),
+            message_local: code(format::TYPE_MESSAGE_LOCAL),
+        }
+    }
+}
+
+impl Logic for HeaderEncode {
+    #[hdl_gen]
+    fn update(&mut self) {
+        comment!("module tlp_header_encode: the header of a packet to send; combinational");
+        self.address.next = self.beat.val().address;
+        self.address_high.next = self.address.val().get_bits::<32>(32);
+        self.address_low.next = bit_cast::<32, 30>(self.address.val().get_bits::<30>(2)) << 2;
+        self.length.next = self.beat.val().length;
+        self.header_length.next = self.length.val().get_bits::<10>(0);
+        self.identity.next = bit_cast::<32, 16>(self.function_id.val()) << 16;
+        self.tag.next = bit_cast::<32, 8>(self.beat.val().tag) << 8;
+        self.enables.next =
+            (bit_cast::<32, 4>(self.beat.val().last_be) << 4) | bit_cast::<32, 4>(self.beat.val().first_be);
+        self.packet_type.next = self.memory.val();
+        self.is_four.next = self.address_high.val() != bits::<32>(0);
+        self.with_data.next = false;
+        self.traffic.next = bits::<32>(0);
+        self.dword1.next = self.identity.val() | self.tag.val() | self.enables.val();
+        self.dword2.next = self.address_low.val();
+        match self.beat.val().kind {
+            TransmitKind::MemoryRead => {}
+            TransmitKind::MemoryWrite => self.with_data.next = true,
+            TransmitKind::Message => {
+                self.packet_type.next = self.message_local.val();
+                self.is_four.next = true;
+                self.header_length.next = bits::<10>(0);
+                self.address_high.next = bits::<32>(0);
+                self.address_low.next = bits::<32>(0);
+                self.dword1.next =
+                    self.identity.val() | self.tag.val() | bit_cast::<32, 8>(self.beat.val().message_code);
+            }
+            _ => {
+                self.packet_type.next = self.cpl.val();
+                self.is_four.next = false;
+                self.with_data.next = self.beat.val().kind == TransmitKind::CompletionData;
+                if self.beat.val().kind == TransmitKind::Completion {
+                    self.header_length.next = bits::<10>(0);
+                }
+                self.traffic.next = (bit_cast::<32, 3>(self.beat.val().traffic_class) << 20)
+                    | (bit_cast::<32, 2>(self.beat.val().attributes) << 12);
+                self.dword1.next = self.identity.val()
+                    | (bit_cast::<32, 3>(self.beat.val().status) << 13)
+                    | bit_cast::<32, 12>(self.beat.val().byte_count);
+                self.dword2.next = (bit_cast::<32, 16>(self.beat.val().requester_id) << 16)
+                    | self.tag.val()
+                    | bit_cast::<32, 7>(self.beat.val().lower_address);
+            }
+        }
+        self.base.next = (bit_cast::<32, 5>(self.packet_type.val()) << 24)
+            | self.traffic.val()
+            | bit_cast::<32, 10>(self.header_length.val());
+        self.base_four.next = self.base.val().replace_bit(29, self.is_four.val());
+        self.dword0.next = self.base_four.val().replace_bit(30, self.with_data.val());
+        self.low_half.next = (bit_cast::<128, 32>(self.dword1.val()) << 32) | bit_cast::<128, 32>(self.dword0.val());
+        self.third.next = bit_cast::<128, 32>(self.dword2.val()) << 64;
+        self.fourth.next = bits::<128>(0);
+        if self.is_four.val() {
+            self.third.next = bit_cast::<128, 32>(self.address_high.val()) << 64;
+            self.fourth.next = bit_cast::<128, 32>(self.address_low.val()) << 96;
+        }
+        self.header.next = self.fourth.val() | self.third.val() | self.low_half.val();
+        self.four_dwords.next = self.is_four.val();
+        self.has_data.next = self.with_data.val();
+    }
+}
