@@ -4,6 +4,7 @@ pub mod interrupt_decision;
 pub mod interrupts;
 pub mod layout;
 pub mod registers;
+pub mod ring;
 pub mod types;
 pub mod used;
 pub mod walker;

@@ -1,0 +1,244 @@
+//! The ring engine of one queue.
+use super::available::AvailableReader;
+use super::interrupt_decision::InterruptDecision;
+use super::types::*;
+use super::used::UsedWriter;
+use super::walker::ChainWalker;
+use super::window::WindowReader;
+use crate::cells::{Reg, Sink, Source};
+use crate::comment;
+use crate::dma::types::*;
+use rust_hdl::prelude::*;
+
+/// DMA client numbers of a queue's parts, counted from the queue's first number.
+pub mod client {
+    /// Reads of index and slots of the available ring.
+    pub const AVAILABLE: u64 = 0;
+    /// Reads of descriptors.
+    pub const WINDOW: u64 = 1;
+    /// Reads of the driver's interrupt wish.
+    pub const DECISION: u64 = 2;
+    /// Reads of buffers.
+    pub const GATHER: u64 = 3;
+    /// Numbers a queue takes.
+    pub const READS: u64 = 4;
+    /// Writes of buffers.
+    pub const SCATTER: u64 = 0;
+    /// Writes of the used ring.
+    pub const USED: u64 = 1;
+    /// Write numbers a queue takes.
+    pub const WRITES: u64 = 2;
+}
+
+/// Ring engine of one queue: from kicks to chains, from used elements to interrupts.
+///
+/// ```text
+///  kick -> [available reader] -heads-> [window reader] -descriptors-> [chain walker] -> readable, writable, chain
+///               | notify on/off
+///               v
+///  used -> [used writer] -written index-> [interrupt decision] -> interrupt
+/// ```
+/// The first broken rule stops the queue until it is reset; the report stays readable.
+#[derive(LogicBlock)]
+pub struct RingEngine {
+    pub clock: Signal<In, Clock>,
+    pub reset: Signal<In, Bit>,
+    /// The queue is set up.
+    pub enable: Signal<In, Bit>,
+    /// Address of the descriptor table, with which the ring begins.
+    pub ring_base: Signal<In, Bits<64>>,
+    /// Negotiated features.
+    pub event_idx: Signal<In, Bit>,
+    pub indirect: Signal<In, Bit>,
+    pub notify_on_empty: Signal<In, Bit>,
+    /// One cycle: the driver kicked the queue.
+    pub kick: Signal<In, Bit>,
+    /// Reads of host memory, by part.
+    pub available_request: Source<ReadRequest>,
+    pub window_request: Source<ReadRequest>,
+    pub decision_request: Source<ReadRequest>,
+    /// Retirements of all DMA clients.
+    pub retire: Signal<In, ReadRetire>,
+    pub retire_valid: Signal<In, Bit>,
+    /// RAM writes of all DMA clients.
+    pub write: Signal<In, RamWrite>,
+    pub write_valid: Signal<In, Bit>,
+    /// Writes of the used ring, and the write engine's port to their data.
+    pub used_request: Source<WriteRequest>,
+    pub read_even_index: Signal<In, Bits<11>>,
+    pub read_odd_index: Signal<In, Bits<11>>,
+    pub read_even_data: Signal<Out, Bits<128>>,
+    pub read_odd_data: Signal<Out, Bits<128>>,
+    pub used_done: Signal<In, Bit>,
+    /// Chains, and their buffers with an end mark behind each chain.
+    pub chain: Source<Chain>,
+    pub readable: Source<BufferDescriptor>,
+    pub writable: Source<BufferDescriptor>,
+    /// Finished chains; their data have been accepted by the write engine.
+    pub used: Sink<UsedElement>,
+    /// One cycle: the device found a rule broken.
+    pub device_violation_valid: Signal<In, Bit>,
+    pub device_violation: Signal<In, ViolationReport>,
+    /// One cycle: the driver wants an interrupt.
+    pub interrupt: Signal<Out, Bit>,
+    /// First broken rule, `Nothing` if none.
+    pub violation: Signal<Out, ViolationReport>,
+    /// Something is in flight.
+    pub busy: Signal<Out, Bit>,
+
+    available: AvailableReader,
+    window: WindowReader,
+    walker: ChainWalker,
+    used_writer: UsedWriter,
+    decision: InterruptDecision,
+    report: Reg<ViolationReport>,
+    stopped: Reg<Bit>,
+    found: Signal<Local, ViolationReport>,
+    found_valid: Signal<Local, Bit>,
+}
+
+impl RingEngine {
+    /// `read_client` and `write_client` are the queue's first DMA client numbers.
+    pub fn new(read_client: u64, write_client: u64, queue_size: u16) -> Self {
+        Self {
+            clock: Default::default(),
+            reset: Default::default(),
+            enable: Default::default(),
+            ring_base: Default::default(),
+            event_idx: Default::default(),
+            indirect: Default::default(),
+            notify_on_empty: Default::default(),
+            kick: Default::default(),
+            available_request: Default::default(),
+            window_request: Default::default(),
+            decision_request: Default::default(),
+            retire: Default::default(),
+            retire_valid: Default::default(),
+            write: Default::default(),
+            write_valid: Default::default(),
+            used_request: Default::default(),
+            read_even_index: Default::default(),
+            read_odd_index: Default::default(),
+            read_even_data: Default::default(),
+            read_odd_data: Default::default(),
+            used_done: Default::default(),
+            chain: Default::default(),
+            readable: Default::default(),
+            writable: Default::default(),
+            used: Default::default(),
+            device_violation_valid: Default::default(),
+            device_violation: Default::default(),
+            interrupt: Default::default(),
+            violation: Default::default(),
+            busy: Default::default(),
+            available: AvailableReader::new(read_client + client::AVAILABLE, queue_size),
+            window: WindowReader::new(read_client + client::WINDOW, queue_size),
+            walker: ChainWalker::new(queue_size),
+            used_writer: UsedWriter::new(write_client + client::USED, queue_size),
+            decision: InterruptDecision::new(read_client + client::DECISION, queue_size),
+            report: Default::default(),
+            stopped: Default::default(),
+            found: Default::default(),
+            found_valid: Default::default(),
+        }
+    }
+}
+
+impl Logic for RingEngine {
+    #[hdl_gen]
+    fn update(&mut self) {
+        comment!("module ring_engine: from kicks to chains, from used elements to interrupts");
+        dff_setup!(self, clock, report, stopped);
+        clock!(self, clock, available, window, walker, used_writer, decision);
+        self.report.reset.next = self.reset.val();
+        self.stopped.reset.next = self.reset.val();
+        self.available.reset.next = self.reset.val();
+        self.window.reset.next = self.reset.val();
+        self.walker.reset.next = self.reset.val();
+        self.used_writer.reset.next = self.reset.val();
+        self.decision.reset.next = self.reset.val();
+
+        self.available.enable.next = self.enable.val() & !self.stopped.q.val();
+        self.available.ring_base.next = self.ring_base.val();
+        self.available.kick.next = self.kick.val();
+        self.available.event_idx.next = self.event_idx.val();
+        self.available.retire.next = self.retire.val();
+        self.available.retire_valid.next = self.retire_valid.val();
+        self.available.write.next = self.write.val();
+        self.available.write_valid.next = self.write_valid.val();
+        self.available.notify_done.next = self.used_writer.notify_done.val();
+        Source::<ReadRequest>::link(&mut self.available_request, &mut self.available.request);
+        Source::<Bits<16>>::join(&mut self.available.heads, &mut self.window.heads);
+        Source::<NotifyUpdate>::join(&mut self.available.notify, &mut self.used_writer.notify);
+
+        self.window.ring_base.next = self.ring_base.val();
+        self.window.indirect.next = self.indirect.val();
+        self.window.retire.next = self.retire.val();
+        self.window.retire_valid.next = self.retire_valid.val();
+        self.window.write.next = self.write.val();
+        self.window.write_valid.next = self.write_valid.val();
+        Source::<ReadRequest>::link(&mut self.window_request, &mut self.window.request);
+
+        self.walker.ring_base.next = self.ring_base.val();
+        self.walker.indirect.next = self.indirect.val();
+        self.walker.window_ready.next = self.window.window_ready.val();
+        self.walker.window_failed.next = self.window.window_failed.val();
+        self.walker.head.next = self.window.head.val();
+        self.walker.in_table.next = self.window.in_table.val();
+        self.walker.table_base.next = self.window.table_base.val();
+        self.walker.table_count.next = self.window.table_count.val();
+        self.walker.descriptor.next = self.window.descriptor.val();
+        self.window.position.next = self.walker.position.val();
+        self.window.free.next = self.walker.free.val();
+        Source::<WindowRequest>::join(&mut self.walker.further, &mut self.window.further);
+        Source::<Chain>::link(&mut self.chain, &mut self.walker.chain);
+        Source::<BufferDescriptor>::link(&mut self.readable, &mut self.walker.readable);
+        Source::<BufferDescriptor>::link(&mut self.writable, &mut self.walker.writable);
+
+        self.used_writer.ring_base.next = self.ring_base.val();
+        self.used_writer.event_idx.next = self.event_idx.val();
+        self.used_writer.done.next = self.used_done.val();
+        self.used_writer.read_even_index.next = self.read_even_index.val();
+        self.used_writer.read_odd_index.next = self.read_odd_index.val();
+        self.read_even_data.next = self.used_writer.read_even_data.val();
+        self.read_odd_data.next = self.used_writer.read_odd_data.val();
+        Sink::<UsedElement>::link(&mut self.used, &mut self.used_writer.used);
+        Source::<WriteRequest>::link(&mut self.used_request, &mut self.used_writer.request);
+
+        self.decision.ring_base.next = self.ring_base.val();
+        self.decision.event_idx.next = self.event_idx.val();
+        self.decision.notify_on_empty.next = self.notify_on_empty.val();
+        self.decision.written_index.next = self.used_writer.written_index.val();
+        self.decision.known_index.next = self.available.known.val();
+        self.decision.retire.next = self.retire.val();
+        self.decision.retire_valid.next = self.retire_valid.val();
+        self.decision.write.next = self.write.val();
+        self.decision.write_valid.next = self.write_valid.val();
+        Source::<ReadRequest>::link(&mut self.decision_request, &mut self.decision.request);
+        self.interrupt.next = self.decision.interrupt.val();
+
+        // the first violation stays; the walker's names the chain, so it wins over the others in the same cycle
+        self.found_valid.next = true;
+        self.found.next = self.walker.violation.val();
+        if !self.walker.violation_valid.val() {
+            self.found.next = self.device_violation.val();
+            if !self.device_violation_valid.val() {
+                self.found.next = self.available.violation.val();
+                if !self.available.violation_valid.val() {
+                    self.found.next = self.decision.violation.val();
+                    self.found_valid.next = self.decision.violation_valid.val();
+                }
+            }
+        }
+        if self.found_valid.val() & !self.stopped.q.val() {
+            self.stopped.d.next = true;
+            self.report.d.next = self.found.val();
+        }
+        self.violation.next = self.report.q.val();
+        self.busy.next = self.used_writer.busy.val()
+            | self.decision.busy.val()
+            | (!self.stopped.q.val()
+                & (!self.available.asleep.val()
+                    | (self.available.known.val() != self.used_writer.written_index.val())));
+    }
+}

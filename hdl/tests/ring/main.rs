@@ -1,0 +1,247 @@
+//! The ring engine against a Rust driver: chains of every shape, interrupts, notifications, bad rings.
+mod driver;
+mod memory;
+
+use driver::{Descriptor, Driver, Features};
+use virtio_hdl_rtl::virtio::types::Violation;
+
+/// Runs random chains through a ring.
+fn random_chains(name: &str, queue_size: u16, features: Features, chains: usize) -> Driver {
+    let mut driver = Driver::new(name, queue_size, features);
+    driver.run_random(chains);
+    driver
+}
+
+const PLAIN: Features = Features { event_idx: false, indirect: false, notify_on_empty: false };
+
+#[test]
+fn virtqueue_chains_across_the_table_in_any_order() {
+    random_chains("ring_plain", 16, PLAIN, 150).finish();
+}
+
+#[test]
+fn virtqueue_indirect_tables_of_any_length() {
+    random_chains("ring_indirect", 32, Features { indirect: true, ..PLAIN }, 150).finish();
+}
+
+#[test]
+fn virtqueue_event_idx_suppresses_and_never_loses() {
+    random_chains("ring_event_idx", 16, Features { event_idx: true, indirect: true, ..PLAIN }, 150).finish();
+}
+
+#[test]
+fn virtqueue_notify_on_empty_overrides_no_interrupt() {
+    let mut driver = Driver::new("ring_notify_on_empty", 8, Features { notify_on_empty: true, ..PLAIN });
+    driver.no_interrupt(true);
+    driver.offer_chain(0, &[Descriptor::writable(0x40000, 16)]);
+    driver.kick();
+    driver.run_until_used(1);
+    driver.settle();
+    assert_eq!(driver.interrupts, 1, "the queue ran empty");
+    driver.finish();
+}
+
+#[test]
+fn virtqueue_no_interrupt_suppresses() {
+    let mut driver = Driver::new("ring_no_interrupt", 8, PLAIN);
+    driver.no_interrupt(true);
+    driver.offer_chain(0, &[Descriptor::writable(0x40000, 16)]);
+    driver.kick();
+    driver.run_until_used(1);
+    driver.settle();
+    assert_eq!(driver.interrupts, 0);
+    driver.no_interrupt(false);
+    driver.offer_chain(0, &[Descriptor::writable(0x40000, 16)]);
+    driver.kick();
+    driver.run_until_used(2);
+    driver.settle();
+    assert_eq!(driver.interrupts, 1);
+    driver.finish();
+}
+
+#[test]
+fn virtqueue_no_notify_is_set_while_polling_and_cleared_before_sleep() {
+    let mut driver = Driver::new("ring_no_notify", 8, PLAIN);
+    driver.offer_chain(0, &[Descriptor::writable(0x40000, 16)]);
+    driver.kick();
+    let mut muted = false;
+    for _ in 0..2000 {
+        driver.cycle();
+        muted |= driver.used_flags() == 1;
+        if driver.asleep() {
+            break;
+        }
+    }
+    assert!(muted, "NO_NOTIFY while it polls");
+    assert_eq!(driver.used_flags(), 0, "notifications on when it sleeps");
+    driver.finish();
+}
+
+#[test]
+fn virtqueue_kick_of_a_queue_that_is_not_set_up_is_ignored() {
+    let mut driver = Driver::new("ring_not_set_up", 8, PLAIN);
+    driver.bench.uut.enable.next = false;
+    driver.offer_chain(0, &[Descriptor::writable(0x40000, 16)]);
+    driver.kick();
+    for _ in 0..200 {
+        driver.cycle();
+    }
+    assert!(driver.dma.read_log.is_empty(), "no DMA");
+    driver.finish();
+}
+
+/// Offers a good chain, then what `spoil` makes, and expects `rule` for `head`, the good chain used and nothing else.
+fn bad_ring(name: &str, features: Features, rule: Violation, head: u16, spoil: impl FnOnce(&mut Driver)) {
+    let mut driver = Driver::new(name, 8, features);
+    driver.offer_chain(7, &[Descriptor::readable(0x30000, 16), Descriptor::writable(0x40000, 16)]);
+    spoil(&mut driver);
+    driver.kick();
+    driver.run_until_used(1);
+    for _ in 0..1500 {
+        driver.cycle();
+    }
+    let report = driver.bench.uut.violation.val();
+    assert_eq!((report.rule, report.head.to_u64()), (rule, u64::from(head)), "{name}");
+    assert_eq!(driver.used_count(), 1, "{name}: only the good chain is used");
+    driver.expect_only_named_reads();
+    // a reset recovers
+    driver.reset();
+    driver.offer_chain(3, &[Descriptor::writable(0x40000, 16)]);
+    driver.kick();
+    driver.run_until_used(1);
+    assert_eq!(driver.bench.uut.violation.val().rule, Violation::Nothing);
+    driver.finish();
+}
+
+#[test]
+fn bad_ring_head_out_of_range() {
+    bad_ring("bad_head", PLAIN, Violation::HeadRange, 8, |driver| driver.offer_head(8));
+}
+
+#[test]
+fn bad_ring_loop() {
+    bad_ring("bad_loop", PLAIN, Violation::ChainTooLong, 0, |driver| {
+        driver.descriptor(0, 0x30000, 4, 1, 1);
+        driver.descriptor(1, 0x30000, 4, 1, 0);
+        driver.offer_head(0);
+    });
+}
+
+#[test]
+fn bad_ring_indirect_chain_longer_than_the_queue() {
+    let features = Features { indirect: true, ..PLAIN };
+    bad_ring("bad_long", features, Violation::ChainTooLong, 0, |driver| {
+        for i in 0..8 {
+            driver.table_descriptor(0x50000, i, 0x30000, 4, 1, (i + 1) % 8);
+        }
+        driver.descriptor(0, 0x50000, 8 * 16, 4, 0);
+        driver.offer_head(0);
+    });
+}
+
+#[test]
+fn bad_ring_next_out_of_range() {
+    bad_ring("bad_next", PLAIN, Violation::NextRange, 0, |driver| {
+        driver.descriptor(0, 0x30000, 4, 1, 8);
+        driver.offer_head(0);
+    });
+}
+
+#[test]
+fn bad_ring_next_outside_an_indirect_table() {
+    bad_ring("bad_next_indirect", Features { indirect: true, ..PLAIN }, Violation::NextRange, 0, |driver| {
+        driver.table_descriptor(0x50000, 0, 0x30000, 4, 1, 1);
+        driver.descriptor(0, 0x50000, 16, 4, 0);
+        driver.offer_head(0);
+    });
+}
+
+#[test]
+fn bad_ring_indirect_inside_indirect() {
+    bad_ring("bad_nested", Features { indirect: true, ..PLAIN }, Violation::IndirectNested, 0, |driver| {
+        driver.table_descriptor(0x50000, 0, 0x51000, 16, 4, 0);
+        driver.descriptor(0, 0x50000, 16, 4, 0);
+        driver.offer_head(0);
+    });
+}
+
+#[test]
+fn bad_ring_indirect_without_the_feature() {
+    bad_ring("bad_not_negotiated", PLAIN, Violation::IndirectNotNegotiated, 0, |driver| {
+        driver.descriptor(0, 0x50000, 16, 4, 0);
+        driver.offer_head(0);
+    });
+}
+
+#[test]
+fn bad_ring_indirect_with_next() {
+    bad_ring("bad_indirect_next", Features { indirect: true, ..PLAIN }, Violation::IndirectWithNext, 0, |driver| {
+        driver.descriptor(0, 0x50000, 16, 5, 1);
+        driver.offer_head(0);
+    });
+}
+
+#[test]
+fn bad_ring_indirect_length_not_a_multiple_of_16() {
+    for (i, length) in [0, 8, 24, 9 * 16, 0xffff_fff0].into_iter().enumerate() {
+        let name = format!("bad_indirect_length_{i}");
+        bad_ring(&name, Features { indirect: true, ..PLAIN }, Violation::IndirectLength, 0, |driver| {
+            driver.descriptor(0, 0x50000, length, 4, 0);
+            driver.offer_head(0);
+        });
+    }
+}
+
+#[test]
+fn bad_ring_zero_length_descriptor() {
+    bad_ring("bad_zero", PLAIN, Violation::ZeroLength, 0, |driver| {
+        driver.descriptor(0, 0x30000, 0, 0, 0);
+        driver.offer_head(0);
+    });
+}
+
+#[test]
+fn bad_ring_writable_before_readable() {
+    bad_ring("bad_order", PLAIN, Violation::WritableFirst, 0, |driver| {
+        driver.descriptor(0, 0x40000, 4, 3, 1);
+        driver.descriptor(1, 0x30000, 4, 0, 0);
+        driver.offer_head(0);
+    });
+}
+
+#[test]
+fn bad_ring_total_length_over_32_bits() {
+    bad_ring("bad_total", PLAIN, Violation::TotalLength, 0, |driver| {
+        driver.descriptor(0, 0x40000, 0xffff_ffff, 3, 1);
+        driver.descriptor(1, 0x40000, 1, 2, 0);
+        driver.offer_head(0);
+    });
+}
+
+#[test]
+fn bad_ring_available_index_jumps_by_more_than_the_queue_size() {
+    let mut driver = Driver::new("bad_index", 8, PLAIN);
+    driver.set_available_index(9);
+    driver.kick();
+    for _ in 0..500 {
+        driver.cycle();
+    }
+    assert_eq!(driver.bench.uut.violation.val().rule, Violation::AvailableIndex);
+    assert_eq!(driver.dma.read_log.len(), 1, "only the index was read");
+    driver.finish();
+}
+
+#[test]
+fn bad_ring_descriptor_read_fails() {
+    let mut driver = Driver::new("bad_read", 8, PLAIN);
+    driver.offer_chain(2, &[Descriptor::writable(0x40000, 16)]);
+    driver.dma.poisoned = Some(driver.base + 2 * 16);
+    driver.kick();
+    for _ in 0..1000 {
+        driver.cycle();
+    }
+    let report = driver.bench.uut.violation.val();
+    assert_eq!((report.rule, report.head.to_u64()), (Violation::RingRead, 2));
+    assert_eq!(driver.used_count(), 0);
+    driver.finish();
+}
