@@ -973,6 +973,122 @@ fn writes_of(b: &[S], out: &mut BTreeMap<String, usize>) {
     }
 }
 
+/// Cuts a combinational body into processes: as many as its data flow allows, so that no process reads, through others,
+/// what it writes itself. A loop that is only in the text, not in the logic, would cost the simulator its static
+/// order and is a lint warning.
+///
+/// Statements that write the same signal stay together, in their order, and so does a statement that reads a signal before
+/// its last write. What still forms a loop is merged.
+fn split_processes(ir: Vec<S>) -> Vec<Vec<S>> {
+    let n = ir.len();
+    let mut writers: HashMap<String, Vec<usize>> = HashMap::new();
+    let mut reads: Vec<BTreeSet<String>> = vec![];
+    for (i, s) in ir.iter().enumerate() {
+        let mut w = BTreeMap::new();
+        writes_of(std::slice::from_ref(s), &mut w);
+        for k in w.into_keys() {
+            writers.entry(k).or_default().push(i);
+        }
+        let mut r = BTreeSet::new();
+        statement_reads(s, &mut r);
+        reads.push(r);
+    }
+    // group of each statement; a comment goes with the statement behind it
+    let mut group: Vec<usize> = (0..n).collect();
+    fn find(group: &mut [usize], i: usize) -> usize {
+        let mut root = i;
+        while group[root] != root {
+            root = group[root];
+        }
+        group[i] = root;
+        root
+    }
+    fn join(group: &mut [usize], a: usize, b: usize) {
+        let (a, b) = (find(group, a), find(group, b));
+        group[a.max(b)] = a.min(b);
+    }
+    for i in 0..n.saturating_sub(1) {
+        if matches!(ir[i], S::Comment(_)) {
+            join(&mut group, i, i + 1);
+        }
+    }
+    for list in writers.values() {
+        list.iter().for_each(|i| join(&mut group, list[0], *i));
+    }
+    for (i, r) in reads.iter().enumerate() {
+        for v in r {
+            if let Some(list) = writers.get(v) {
+                if *list.last().unwrap() >= i {
+                    join(&mut group, list[0], i);
+                }
+            }
+        }
+    }
+    // groups that feed each other in a circle are one
+    let mut feeds: BTreeMap<usize, BTreeSet<usize>> = BTreeMap::new();
+    for (i, r) in reads.iter().enumerate() {
+        for v in r {
+            if let Some(list) = writers.get(v) {
+                let (from, to) = (find(&mut group, list[0]), find(&mut group, i));
+                if from != to {
+                    feeds.entry(from).or_default().insert(to);
+                }
+            }
+        }
+    }
+    let reachable: BTreeMap<usize, BTreeSet<usize>> = feeds
+        .keys()
+        .map(|start| {
+            let mut seen = BTreeSet::new();
+            let mut todo = vec![*start];
+            while let Some(at) = todo.pop() {
+                for next in feeds.get(&at).into_iter().flatten() {
+                    if seen.insert(*next) {
+                        todo.push(*next);
+                    }
+                }
+            }
+            (*start, seen)
+        })
+        .collect();
+    for (a, from_a) in &reachable {
+        for b in from_a {
+            if reachable.get(b).is_some_and(|from_b| from_b.contains(a)) {
+                join(&mut group, *a, *b);
+            }
+        }
+    }
+    let mut out: BTreeMap<usize, Vec<S>> = BTreeMap::new();
+    for (i, s) in ir.into_iter().enumerate() {
+        let root = find(&mut group, i);
+        out.entry(root).or_default().push(s);
+    }
+    out.into_values().filter(|g| g.iter().any(|s| !matches!(s, S::Comment(_)))).collect()
+}
+
+/// Signals a statement reads, those of its conditions included.
+fn statement_reads(s: &S, out: &mut BTreeSet<String>) {
+    match s {
+        S::Assign(_, r) => reads_of(r, out),
+        S::SliceAssign(_, o, _, r) => {
+            reads_of(o, out);
+            reads_of(r, out);
+        }
+        S::If(arms, other) => {
+            for (test, body) in arms {
+                reads_of(test, out);
+                body.iter().for_each(|s| statement_reads(s, out));
+            }
+            other.iter().flatten().for_each(|s| statement_reads(s, out));
+        }
+        S::Case(test, cases) => {
+            reads_of(test, out);
+            cases.iter().flat_map(|(_, body)| body).for_each(|s| statement_reads(s, out));
+        }
+        S::Comment(_) => {}
+    }
+}
+
 /// Drops array indices so that `bank[i]$q` (source) and `bank$3$q` (elaborated) compare equal.
 fn base_key(s: &str) -> String {
     let mut out: Vec<String> = vec![];
@@ -1251,33 +1367,18 @@ impl Printer {
     ) {
         let mut counts = BTreeMap::new();
         writes_of(&ir, &mut counts);
-        // last top-level statement that writes each target
-        let mut last: HashMap<String, usize> = HashMap::new();
-        for (i, s) in ir.iter().enumerate() {
-            let mut w = BTreeMap::new();
-            writes_of(std::slice::from_ref(s), &mut w);
-            for k in w.keys() {
-                last.insert(k.clone(), i);
-            }
-        }
-        // single unconditional assignments become continuous ones
         let mut cont: Vec<(String, E)> = vec![];
-        let mut keep = vec![];
-        for (i, s) in ir.drain(..).enumerate() {
-            match s {
-                S::Assign(l, r) if counts[&l] == 1 => {
-                    let mut rd = BTreeSet::new();
-                    reads_of(&r, &mut rd);
-                    if rd.iter().all(|v| last.get(v).is_none_or(|k| *k < i)) {
-                        cont.push((l, r));
-                    } else {
-                        keep.push(S::Assign(l, r));
-                    }
+        let mut processes: Vec<Vec<S>> = vec![];
+        for mut group in split_processes(std::mem::take(&mut ir)) {
+            match group.last() {
+                Some(S::Assign(..)) if group.iter().filter(|s| !matches!(s, S::Comment(_))).count() == 1 => {
+                    let Some(S::Assign(l, r)) = group.pop() else { unreachable!() };
+                    cont.push((l, r));
                 }
-                s => keep.push(s),
+                _ => processes.push(group),
             }
         }
-        let ir = keep;
+        let ir: Vec<S> = processes.iter().flatten().cloned().collect();
         let simple: HashMap<String, E> = cont
             .iter()
             .filter(|(_, e)| matches!(e, E::Sig(_) | E::Lit(_) | E::Enum(_)))
@@ -1382,20 +1483,21 @@ impl Printer {
         if !assigns.is_empty() {
             let _ = write!(body, "\n{assigns}");
         }
-        if ir.iter().any(|s| !matches!(s, S::Comment(_))) {
+        for process in &processes {
             let mut t = String::new();
             // a temporary used inside a branch still needs a value on every path
             let mut first = vec![];
-            for (v, w) in &sc.temps {
+            let mut written = BTreeMap::new();
+            writes_of(process, &mut written);
+            for (v, _) in &sc.temps {
                 let key = sc.sigs.iter().find(|(_, s)| s.v == *v).unwrap().0.clone();
-                let top = ir.iter().any(|s| matches!(s, S::Assign(l, _) if *l == key));
-                if proc.contains_key(&key) && !top {
-                    let _ = w;
+                let top = process.iter().any(|s| matches!(s, S::Assign(l, _) if *l == key));
+                if written.contains_key(&key) && !top {
                     first.push(S::Assign(key, E::Lit(BigUint::default())));
                 }
             }
             sc.stmts(&first, 2, &mut t);
-            sc.stmts(&ir, 2, &mut t);
+            sc.stmts(process, 2, &mut t);
             let _ = write!(body, "\n    always @* begin\n{t}    end\n");
         }
         for ((clk, rst), regs) in &groups {

@@ -47,7 +47,7 @@ pub struct InterruptDecision {
     pub write: Signal<In, RamWrite>,
     pub write_valid: Signal<In, Bit>,
     /// One cycle: interrupt.
-    pub interrupt: Signal<Out, Bit>,
+    pub raise_interrupt: Signal<Out, Bit>,
     /// A decision is due or under way.
     pub busy: Signal<Out, Bit>,
     /// One cycle: the read failed.
@@ -94,7 +94,7 @@ impl InterruptDecision {
             retire_valid: Default::default(),
             write: Default::default(),
             write_valid: Default::default(),
-            interrupt: Default::default(),
+            raise_interrupt: Default::default(),
             busy: Default::default(),
             violation_valid: Default::default(),
             violation: Default::default(),
@@ -205,7 +205,7 @@ impl Logic for InterruptDecision {
         self.out.next.slot = 0.into();
         self.request.data.next = self.out.val();
         self.request.valid.next = self.state.q.val() == DecisionState::Offer;
-        self.interrupt.next = self.raise.q.val();
+        self.raise_interrupt.next = self.raise.q.val();
         self.violation.next = self.report.val();
         self.busy.next = (self.state.q.val() != DecisionState::Idle)
             | (self.written_index.val() != self.decided.q.val())

@@ -80,7 +80,7 @@ pub struct RingEngine {
     pub device_violation_valid: Signal<In, Bit>,
     pub device_violation: Signal<In, ViolationReport>,
     /// One cycle: the driver wants an interrupt.
-    pub interrupt: Signal<Out, Bit>,
+    pub raise_interrupt: Signal<Out, Bit>,
     /// First broken rule, `Nothing` if none.
     pub violation: Signal<Out, ViolationReport>,
     /// Something is in flight.
@@ -128,7 +128,7 @@ impl RingEngine {
             used: Default::default(),
             device_violation_valid: Default::default(),
             device_violation: Default::default(),
-            interrupt: Default::default(),
+            raise_interrupt: Default::default(),
             violation: Default::default(),
             busy: Default::default(),
             available: AvailableReader::new(read_client + client::AVAILABLE, queue_size),
@@ -215,7 +215,7 @@ impl Logic for RingEngine {
         self.decision.write.next = self.write.val();
         self.decision.write_valid.next = self.write_valid.val();
         Source::<ReadRequest>::link(&mut self.decision_request, &mut self.decision.request);
-        self.interrupt.next = self.decision.interrupt.val();
+        self.raise_interrupt.next = self.decision.raise_interrupt.val();
 
         // the first violation stays; the walker's names the chain, so it wins over the others in the same cycle
         self.found_valid.next = true;

@@ -224,7 +224,7 @@ impl Driver {
         let mut rng = Rng(cycle * 0x9e37_79b9 + 1);
         let uut = &self.bench.uut;
         self.dma.observe(uut, &mut rng, cycle, &mut self.memory);
-        self.interrupts += usize::from(uut.interrupt.val());
+        self.interrupts += usize::from(uut.raise_interrupt.val());
         self.using = uut.used.valid.val() && !uut.used.ready.val();
         if uut.used.valid.val() && uut.used.ready.val() {
             self.to_use.pop_front();
