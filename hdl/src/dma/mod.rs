@@ -1,2 +1,14 @@
 //! DMA: read engine, write engine, and the byte-granular movers between guest buffers and device streams.
+pub mod arbiter;
+pub mod place;
+pub mod read_engine;
+pub mod read_receive;
+pub mod read_tags;
+pub mod rotate;
+pub mod splitter;
 pub mod types;
+pub mod write_engine;
+
+pub use arbiter::{ReadArbiter, RequestArbiter, WriteArbiter};
+pub use read_engine::ReadEngine;
+pub use write_engine::WriteEngine;

@@ -1,0 +1,197 @@
+//! DMA reads of host memory into the RAMs of the clients.
+use super::place::BeatPlacer;
+use super::read_receive::CompletionReceiver;
+use super::read_tags::TagTable;
+use super::splitter::Splitter;
+use super::types::{RamWrite, ReadRequest, ReadRetire};
+use crate::cells::{Reg, Sink, Source};
+use crate::comment;
+use crate::tlp::types::{CompletionBeat, TransmitBeat, TransmitKind};
+use rust_hdl::prelude::*;
+
+/// DMA read engine with 2^TW tags (`TAGS`).
+///
+/// ```text
+/// request -> splitter -> MRd with the next tag of the circle -> transmit
+///                              | set up
+///                          tag table -> retire, in the order of issue
+///                              | check, account
+/// completion -> receiver ------+-> placer -> write (one write of both banks per beat)
+/// ```
+/// Requests are cut at multiples of the maximum read request size. Completions come in any order between tags and
+/// in any number of pieces; their data go to the client's RAM as they come. A request is retired when all its
+/// tags and all earlier requests have ended; its data are in the RAM then.
+///
+/// One chunk leaves per cycle, a request takes one cycle more; completions are taken without a pause.
+#[derive(LogicBlock)]
+pub struct ReadEngine<const TW: usize, const TAGS: usize> {
+    pub clock: Signal<In, Clock>,
+    pub reset: Signal<In, Bit>,
+    /// Device Control: maximum read request size, 128 << n bytes.
+    pub max_read_request: Signal<In, Bits<3>>,
+    /// Device Control: 8-bit tags.
+    pub extended_tag: Signal<In, Bit>,
+    /// Our bus, device and function number.
+    pub function_id: Signal<In, Bits<16>>,
+    /// No new read leaves; requests are swallowed and not retired; what is outstanding drains.
+    pub stop: Signal<In, Bit>,
+    /// Nothing is outstanding or queued.
+    pub idle: Signal<Out, Bit>,
+    pub request: Sink<ReadRequest>,
+    /// MRd, one beat each.
+    pub transmit: Source<TransmitBeat>,
+    pub completion: Sink<CompletionBeat>,
+    /// A write of a client's RAM.
+    pub write: Signal<Out, RamWrite>,
+    pub write_valid: Signal<Out, Bit>,
+    /// A request has ended; never before the cycle after its last `write`.
+    pub retire: Signal<Out, ReadRetire>,
+    pub retire_valid: Signal<Out, Bit>,
+    /// Pulse: a tag was given up.
+    pub timeout: Signal<Out, Bit>,
+    /// Pulse: a completion nobody waits for was dropped.
+    pub unexpected_completion: Signal<Out, Bit>,
+    /// Pulse: a completion with an error status, poisoned data or contradictions.
+    pub error_completion: Signal<Out, Bit>,
+    /// A read waits because all tags are taken.
+    pub stall_no_tag: Signal<Out, Bit>,
+
+    splitter: Splitter,
+    tags: TagTable<TW, TAGS>,
+    receiver: CompletionReceiver,
+    placer: BeatPlacer,
+    read: DFF<TransmitBeat>,
+    read_valid: Reg<Bit>,
+    issue: Signal<Local, Bit>,
+    beat: Signal<Local, TransmitBeat>,
+}
+
+impl<const TW: usize, const TAGS: usize> ReadEngine<TW, TAGS> {
+    /// An engine that gives a read up when it has not been answered `timeout` cycles after it was issued.
+    pub fn new(timeout: u64) -> Self {
+        Self {
+            clock: Default::default(),
+            reset: Default::default(),
+            max_read_request: Default::default(),
+            extended_tag: Default::default(),
+            function_id: Default::default(),
+            stop: Default::default(),
+            idle: Default::default(),
+            request: Default::default(),
+            transmit: Default::default(),
+            completion: Default::default(),
+            write: Default::default(),
+            write_valid: Default::default(),
+            retire: Default::default(),
+            retire_valid: Default::default(),
+            timeout: Default::default(),
+            unexpected_completion: Default::default(),
+            error_completion: Default::default(),
+            stall_no_tag: Default::default(),
+            splitter: Default::default(),
+            tags: TagTable::new(timeout),
+            receiver: Default::default(),
+            placer: Default::default(),
+            read: Default::default(),
+            read_valid: Default::default(),
+            issue: Default::default(),
+            beat: Default::default(),
+        }
+    }
+}
+
+impl<const TW: usize, const TAGS: usize> Logic for ReadEngine<TW, TAGS> {
+    #[hdl_gen]
+    fn update(&mut self) {
+        comment!("module dma_read_engine: reads host memory into client RAMs, many tags in flight");
+        dff_setup!(self, clock, read, read_valid);
+        self.read_valid.reset.next = self.reset.val();
+        clock!(self, clock, splitter, tags, receiver, placer);
+        self.splitter.reset.next = self.reset.val();
+        self.tags.reset.next = self.reset.val();
+        self.receiver.reset.next = self.reset.val();
+        self.placer.reset.next = self.reset.val();
+
+        // requests to chunks
+        self.splitter.size.next = self.max_read_request.val();
+        self.splitter.stop.next = self.stop.val();
+        self.splitter.transfer.valid.next = self.request.valid.val();
+        self.request.ready.next = self.splitter.transfer.ready.val();
+        self.splitter.transfer.data.next.address = self.request.data.val().address;
+        self.splitter.transfer.data.next.length = self.request.data.val().length;
+        self.splitter.transfer.data.next.ram_address = self.request.data.val().destination;
+        self.splitter.transfer.data.next.client = self.request.data.val().client;
+        self.splitter.transfer.data.next.slot = self.request.data.val().slot;
+
+        // chunks to reads
+        self.issue.next = self.splitter.chunk.valid.val()
+            & self.tags.available.val()
+            & (!self.read_valid.q.val() | self.transmit.ready.val());
+        self.splitter.chunk.ready.next = self.issue.val();
+        self.stall_no_tag.next = self.splitter.chunk.valid.val() & !self.tags.available.val();
+        self.beat.next.data = 0.into();
+        self.beat.next.last = true;
+        self.beat.next.kind = TransmitKind::MemoryRead;
+        self.beat.next.length = self.splitter.chunk.data.val().dwords;
+        self.beat.next.address = self.splitter.chunk.data.val().address & !bits::<64>(3);
+        self.beat.next.first_be = self.splitter.chunk.data.val().first_be;
+        self.beat.next.last_be = self.splitter.chunk.data.val().last_be;
+        self.beat.next.tag = self.tags.next_tag.val();
+        self.beat.next.requester_id = 0.into();
+        self.beat.next.status = 0.into();
+        self.beat.next.byte_count = 0.into();
+        self.beat.next.lower_address = 0.into();
+        self.beat.next.attributes = 0.into();
+        self.beat.next.traffic_class = 0.into();
+        self.beat.next.message_code = 0.into();
+        if self.issue.val() {
+            self.read.d.next = self.beat.val();
+            self.read_valid.d.next = true;
+        } else if self.transmit.ready.val() {
+            self.read_valid.d.next = false;
+        }
+        self.transmit.data.next = self.read.q.val();
+        self.transmit.valid.next = self.read_valid.q.val();
+
+        // tags
+        self.tags.extended_tag.next = self.extended_tag.val();
+        self.tags.allocate.next = self.issue.val();
+        self.tags.chunk.next = self.splitter.chunk.data.val();
+        self.tags.lookup_tag.next = self.receiver.lookup_tag.val();
+        self.tags.advance.next = self.receiver.advance.val();
+        self.tags.advance_address.next = self.receiver.advance_address.val();
+        self.tags.advance_remaining.next = self.receiver.advance_remaining.val();
+        self.tags.advance_lower_address.next = self.receiver.advance_lower_address.val();
+        self.tags.spoil.next = self.receiver.spoil.val();
+        self.tags.refuse.next = self.receiver.refuse.val();
+        self.tags.finish.next = self.receiver.finish.val();
+        self.tags.finish_tag.next = self.receiver.finish_tag.val();
+        self.tags.finish_error.next = self.receiver.finish_error.val();
+
+        // completions
+        Sink::<CompletionBeat>::link(&mut self.completion, &mut self.receiver.completion);
+        self.receiver.function_id.next = self.function_id.val();
+        self.receiver.found.next = self.tags.found.val();
+        self.receiver.address.next = self.tags.address.val();
+        self.receiver.remaining.next = self.tags.remaining.val();
+        self.receiver.lower_address.next = self.tags.lower_address.val();
+        self.receiver.client.next = self.tags.client.val();
+        self.receiver.expire.next = self.tags.expire.val();
+        self.receiver.expire_tag.next = self.tags.expire_tag.val();
+        self.placer.beat.next = self.receiver.beat.val();
+        self.placer.beat_valid.next = self.receiver.beat_valid.val();
+        self.write.next = self.placer.write.val();
+        self.write_valid.next = self.placer.write_valid.val();
+
+        self.retire.next = self.tags.retire.val();
+        self.retire_valid.next = self.tags.retire_valid.val();
+        self.timeout.next = self.tags.expire.val();
+        self.unexpected_completion.next = self.receiver.unexpected.val();
+        self.error_completion.next = self.receiver.error.val();
+        self.idle.next = self.tags.empty.val()
+            & self.receiver.empty.val()
+            & self.splitter.transfer.ready.val()
+            & !self.read_valid.q.val()
+            & !self.request.valid.val();
+    }
+}

@@ -1,0 +1,222 @@
+//! Takes completions, checks them against the tag table and says where each beat goes.
+use crate::cells::{Reg, Sink};
+use crate::comment;
+use crate::tlp::types::CompletionBeat;
+use rust_hdl::prelude::*;
+
+/// One beat of an accepted completion and where it goes.
+#[derive(Copy, Clone, Debug, PartialEq, Default, LogicStruct)]
+pub struct PlacedBeat {
+    /// Payload.
+    pub data: Bits<128>,
+    /// RAM byte address of lane 0.
+    pub address: Bits<16>,
+    /// Lanes to write, contiguous.
+    pub lanes: Bits<16>,
+    /// Whose RAM.
+    pub client: Bits<4>,
+}
+
+/// Completion receiver: takes one beat per cycle, always.
+///
+/// ```text
+/// completion -> [ header arithmetic ] -> check against the tag table -> [ where this beat goes ] -> lanes -> beat
+///                  registers                                                registers
+/// ```
+/// A completion is believed only if its tag is outstanding, it is addressed to this function, and its byte
+/// count, its lower address and its length agree with what the tag still expects. Any other completion
+/// of an outstanding tag ends the tag with an error; whatever a completion says, no lane outside the tag's
+/// destination is written, because the window of lanes comes from the table, not from the packet's end.
+#[derive(LogicBlock, Default)]
+pub struct CompletionReceiver {
+    pub clock: Signal<In, Clock>,
+    pub reset: Signal<In, Bit>,
+    /// Our requester ID.
+    pub function_id: Signal<In, Bits<16>>,
+    pub completion: Sink<CompletionBeat>,
+
+    // the tag table
+    pub lookup_tag: Signal<Out, Bits<8>>,
+    pub found: Signal<In, Bit>,
+    pub address: Signal<In, Bits<16>>,
+    pub remaining: Signal<In, Bits<13>>,
+    pub lower_address: Signal<In, Bits<7>>,
+    pub client: Signal<In, Bits<4>>,
+    pub advance: Signal<Out, Bit>,
+    pub advance_address: Signal<Out, Bits<16>>,
+    pub advance_remaining: Signal<Out, Bits<13>>,
+    pub advance_lower_address: Signal<Out, Bits<7>>,
+    pub spoil: Signal<Out, Bit>,
+    pub refuse: Signal<Out, Bit>,
+    pub finish: Signal<Out, Bit>,
+    pub finish_tag: Signal<Out, Bits<8>>,
+    pub finish_error: Signal<Out, Bit>,
+    pub expire: Signal<In, Bit>,
+    pub expire_tag: Signal<In, Bits<8>>,
+
+    /// Beat for the RAM.
+    pub beat: Signal<Out, PlacedBeat>,
+    pub beat_valid: Signal<Out, Bit>,
+    /// Pulse: a completion nobody waits for.
+    pub unexpected: Signal<Out, Bit>,
+    /// Pulse: a completion that fails its tag.
+    pub error: Signal<Out, Bit>,
+    /// Nothing is inside.
+    pub empty: Signal<Out, Bit>,
+
+    // the beat at hand and what its header comes to
+    held: DFF<CompletionBeat>,
+    held_valid: Reg<Bit>,
+    ours: DFF<Bit>,
+    ends_read: DFF<Bit>,
+    plausible: DFF<Bit>,
+    window: DFF<Bits<13>>,
+    moved: DFF<Bits<13>>,
+    // of the beat that comes in
+    skip_in: Signal<Local, Bits<2>>,
+    reach_in: Signal<Local, Bits<14>>,
+    needed_in: Signal<Local, Bits<12>>,
+    length_in: Signal<Local, Bits<12>>,
+    bytes_in: Signal<Local, Bits<13>>,
+
+    header: Signal<Local, Bit>,
+    matched: Signal<Local, Bit>,
+    good: Signal<Local, Bit>,
+    skip: Signal<Local, Bits<2>>,
+    moved_dwords: Signal<Local, Bits<5>>,
+
+    // the beat after the check
+    in_packet: Reg<Bit>,
+    placed_valid: Reg<Bit>,
+    placed_data: DFF<Bits<128>>,
+    placed_last: DFF<Bit>,
+    placed_address: DFF<Bits<16>>,
+    placed_window: DFF<Bits<13>>,
+    placed_skip: DFF<Bits<2>>,
+    placed_client: DFF<Bits<4>>,
+    placed_tag: DFF<Bits<8>>,
+    placed_ends_read: DFF<Bit>,
+    placed_poisoned: DFF<Bit>,
+    alive: Signal<Local, Bit>,
+    complete: Signal<Local, Bit>,
+    broken: Signal<Local, Bit>,
+    lanes: Signal<Local, Bits<16>>,
+    edge_lanes: Signal<Local, Bits<16>>,
+    whole: Signal<Local, Bit>,
+    in_window: Signal<Local, Bits<4>>,
+    placed: Signal<Local, PlacedBeat>,
+}
+
+impl Logic for CompletionReceiver {
+    #[hdl_gen]
+    fn update(&mut self) {
+        comment!("module dma_read_receiver: checks completions against the tag table, places their beats");
+        dff_setup!(self, clock, held, held_valid, ours, ends_read, plausible, window, moved);
+        dff_setup!(self, clock, in_packet, placed_valid, placed_data, placed_last, placed_address, placed_window);
+        dff_setup!(self, clock, placed_skip, placed_client, placed_tag, placed_ends_read, placed_poisoned);
+        self.held_valid.reset.next = self.reset.val();
+        self.in_packet.reset.next = self.reset.val();
+        self.placed_valid.reset.next = self.reset.val();
+
+        // first stage: the RAM takes a beat in every cycle, so there is never a reason to wait
+        self.completion.ready.next = true;
+        self.held.d.next = self.completion.data.val();
+        self.held_valid.d.next = self.completion.valid.val();
+        self.ours.d.next = self.completion.data.val().requester_id == self.function_id.val();
+        self.skip_in.next = bit_cast::<2, 7>(self.completion.data.val().lower_address);
+        self.reach_in.next =
+            bit_cast::<14, 13>(self.completion.data.val().byte_count) + bit_cast::<14, 2>(self.skip_in.val()) + 3;
+        self.needed_in.next = self.reach_in.val().get_bits::<12>(2);
+        self.length_in.next = bit_cast::<12, 11>(self.completion.data.val().length);
+        self.bytes_in.next = bit_cast::<13, 11>(self.completion.data.val().length) << 2;
+        self.ends_read.d.next = self.length_in.val() == self.needed_in.val();
+        self.plausible.d.next = self.length_in.val().any() & (self.length_in.val() <= self.needed_in.val());
+        // bytes from lane 0 of the first beat to the last valid one
+        self.window.d.next = self.bytes_in.val();
+        if self.length_in.val() == self.needed_in.val() {
+            self.window.d.next = self.completion.data.val().byte_count + bit_cast::<13, 2>(self.skip_in.val());
+        }
+        self.moved.d.next = self.bytes_in.val() - bit_cast::<13, 2>(self.skip_in.val());
+
+        // second stage: look the tag up and account for the packet
+        self.lookup_tag.next = self.held.q.val().tag;
+        self.header.next = self.held_valid.q.val() & self.held.q.val().first;
+        self.matched.next = self.header.val() & self.found.val() & self.ours.q.val();
+        self.good.next = self.matched.val()
+            & self.plausible.q.val()
+            & (self.held.q.val().status == 0)
+            & (self.held.q.val().byte_count == self.remaining.val())
+            & (self.held.q.val().lower_address == self.lower_address.val());
+        self.unexpected.next = self.header.val() & !self.matched.val();
+        self.refuse.next = self.matched.val() & !self.good.val();
+        self.spoil.next = self.good.val() & self.held.q.val().poisoned;
+        self.advance.next = self.good.val();
+        self.advance_address.next = self.address.val() + bit_cast::<16, 13>(self.moved.q.val());
+        self.advance_remaining.next = self.remaining.val() - self.moved.q.val();
+        if self.ends_read.q.val() {
+            self.advance_remaining.next = 0.into();
+        }
+        self.moved_dwords.next =
+            self.lower_address.val().get_bits::<5>(2) + bit_cast::<5, 11>(self.held.q.val().length);
+        self.advance_lower_address.next = bit_cast::<7, 5>(self.moved_dwords.val()) << 2;
+
+        self.skip.next = bit_cast::<2, 7>(self.held.q.val().lower_address);
+        self.alive.next = !(self.expire.val() & (self.expire_tag.val() == self.placed_tag.q.val()));
+        // a packet must end where its length says
+        self.complete.next = self.placed_window.q.val() <= 16;
+        self.broken.next = self.placed_valid.q.val() & (self.complete.val() != self.placed_last.q.val());
+        self.placed_valid.d.next = false;
+        if self.held_valid.q.val() {
+            self.placed_data.d.next = self.held.q.val().data;
+            self.placed_last.d.next = self.held.q.val().last;
+            if self.held.q.val().first {
+                self.placed_valid.d.next = self.good.val();
+                self.placed_address.d.next = self.address.val() - bit_cast::<16, 2>(self.skip.val());
+                self.placed_window.d.next = self.window.q.val();
+                self.placed_skip.d.next = self.skip.val();
+                self.placed_client.d.next = self.client.val();
+                self.placed_tag.d.next = self.held.q.val().tag;
+                self.placed_ends_read.d.next = self.ends_read.q.val();
+                self.placed_poisoned.d.next = self.held.q.val().poisoned;
+            } else {
+                self.placed_valid.d.next = self.in_packet.q.val() & self.alive.val() & !self.broken.val();
+                self.placed_address.d.next = self.placed_address.q.val() + 16;
+                self.placed_window.d.next = self.placed_window.q.val() - 16;
+                self.placed_skip.d.next = 0.into();
+            }
+        }
+        if self.header.val() {
+            self.in_packet.d.next = self.good.val();
+        } else if !self.alive.val() | self.broken.val() {
+            self.in_packet.d.next = false;
+        }
+
+        // third stage: the beat's lanes
+        self.finish.next = self.alive.val()
+            & (self.broken.val()
+                | (self.placed_valid.q.val() & self.placed_last.q.val() & self.placed_ends_read.q.val()));
+        self.finish_tag.next = self.placed_tag.q.val();
+        self.finish_error.next = self.broken.val();
+        self.error.next = self.refuse.val() | self.spoil.val() | (self.broken.val() & self.alive.val());
+
+        self.whole.next = self.placed_window.q.val().get_bits::<9>(4).any();
+        self.in_window.next = bit_cast::<4, 13>(self.placed_window.q.val());
+        self.lanes.next = 0.into();
+        for i in 0..16 {
+            if self.whole.val() | (self.in_window.val() > i.to_bits::<4>()) {
+                self.lanes.next = self.lanes.val().replace_bit(i, true);
+            }
+        }
+        self.edge_lanes.next = (bits::<16>(0xFFFF) << self.placed_skip.q.val()) & self.lanes.val();
+        if self.placed_poisoned.q.val() {
+            self.edge_lanes.next = 0.into();
+        }
+        self.placed.next.data = self.placed_data.q.val();
+        self.placed.next.address = self.placed_address.q.val();
+        self.placed.next.lanes = self.edge_lanes.val();
+        self.placed.next.client = self.placed_client.q.val();
+        self.beat.next = self.placed.val();
+        self.beat_valid.next = self.placed_valid.q.val() & self.alive.val();
+        self.empty.next = !self.held_valid.q.val() & !self.placed_valid.q.val();
+    }
+}

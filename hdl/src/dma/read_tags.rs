@@ -1,0 +1,409 @@
+//! The read engine's outstanding requests, one per tag.
+use super::splitter::Chunk;
+use super::types::ReadRetire;
+use crate::cells::{LutRam, Reg};
+use crate::comment;
+use rust_hdl::prelude::*;
+
+/// Tag table: who asked, where the data go, what is still to come.
+///
+/// Tags are given out in a circle and taken back in the same order, so a retirement needs no search. The
+/// circle has 2^TW slots (`TAGS`); with extended tags the 8-bit tag counts on beyond them, and what is above
+/// the slot number is a generation by which a late completion of an earlier request is recognised.
+///
+/// What the request set up and how far its completions have come are in separate RAMs, because both are
+/// written in the same cycle; `fresh` says that no completion has come yet.
+#[derive(LogicBlock)]
+pub struct TagTable<const TW: usize, const TAGS: usize> {
+    pub clock: Signal<In, Clock>,
+    pub reset: Signal<In, Bit>,
+    /// Tags of 8 bits may be used. Taken over when nothing is outstanding.
+    pub extended_tag: Signal<In, Bit>,
+
+    /// A tag is free.
+    pub available: Signal<Out, Bit>,
+    /// The tag that `allocate` takes.
+    pub next_tag: Signal<Out, Bits<8>>,
+    /// A read leaves with `next_tag`.
+    pub allocate: Signal<In, Bit>,
+    /// What it reads.
+    pub chunk: Signal<In, Chunk>,
+
+    /// Tag of the completion at hand.
+    pub lookup_tag: Signal<In, Bits<8>>,
+    /// It is outstanding, and not all of it is accounted for; in the same cycle.
+    pub found: Signal<Out, Bit>,
+    /// RAM address of the next byte.
+    pub address: Signal<Out, Bits<16>>,
+    /// Bytes still to come.
+    pub remaining: Signal<Out, Bits<13>>,
+    /// Low bits of the host address of the next byte.
+    pub lower_address: Signal<Out, Bits<7>>,
+    /// Whose RAM.
+    pub client: Signal<Out, Bits<4>>,
+    /// Account for the completion at hand: what follows it.
+    pub advance: Signal<In, Bit>,
+    pub advance_address: Signal<In, Bits<16>>,
+    pub advance_remaining: Signal<In, Bits<13>>,
+    pub advance_lower_address: Signal<In, Bits<7>>,
+    /// The completion at hand spoils the data of its tag.
+    pub spoil: Signal<In, Bit>,
+    /// The completion at hand ends its tag with an error.
+    pub refuse: Signal<In, Bit>,
+    /// The last beat of `finish_tag` is on its way to the RAM.
+    pub finish: Signal<In, Bit>,
+    pub finish_tag: Signal<In, Bits<8>>,
+    pub finish_error: Signal<In, Bit>,
+
+    /// The oldest tag is given up in this cycle.
+    pub expire: Signal<Out, Bit>,
+    pub expire_tag: Signal<Out, Bits<8>>,
+    /// A request has ended.
+    pub retire: Signal<Out, ReadRetire>,
+    pub retire_valid: Signal<Out, Bit>,
+    /// Nothing outstanding and nothing to retire.
+    pub empty: Signal<Out, Bit>,
+
+    // the circle
+    wide: Reg<Bit>,
+    newest: Reg<Bits<8>>,
+    oldest: Reg<Bits<8>>,
+    count: Reg<Bits<9>>,
+    limit_wide: Constant<Bits<9>>,
+    limit_narrow: Constant<Bits<9>>,
+    newest_inc: Signal<Local, Bits<8>>,
+    oldest_inc: Signal<Local, Bits<8>>,
+    newest_slot: Signal<Local, Bits<TW>>,
+    oldest_slot: Signal<Local, Bits<TW>>,
+    lookup_slot: Signal<Local, Bits<TW>>,
+    finish_slot: Signal<Local, Bits<TW>>,
+
+    // one bit per slot
+    open: Reg<Bits<TAGS>>,
+    open_next: Signal<Local, Bits<TAGS>>,
+    failed: Reg<Bits<TAGS>>,
+    failed_next: Signal<Local, Bits<TAGS>>,
+    fresh: Reg<Bits<TAGS>>,
+    fresh_next: Signal<Local, Bits<TAGS>>,
+
+    // set up by the request, read by completions
+    issued_tag: LutRam<8, TW>,
+    issued_client: LutRam<4, TW>,
+    issued_address: LutRam<16, TW>,
+    issued_length: LutRam<13, TW>,
+    issued_lower: LutRam<7, TW>,
+    // how far its completions have come
+    next_address: LutRam<16, TW>,
+    next_remaining: LutRam<13, TW>,
+    next_lower: LutRam<7, TW>,
+    is_fresh: Signal<Local, Bit>,
+    left: Signal<Local, Bits<13>>,
+
+    // set up by the request, read by the retirement
+    retire_client: LutRam<4, TW>,
+    retire_slot: LutRam<6, TW>,
+    retire_last: LutRam<1, TW>,
+    retire_first: LutRam<1, TW>,
+    retire_stamp: LutRam<6, TW>,
+    pop: Signal<Local, Bit>,
+    pop_first: Signal<Local, Bit>,
+    pop_last: Signal<Local, Bit>,
+    pop_error: Signal<Local, Bit>,
+    earlier_error: Reg<Bit>,
+    ended: DFF<ReadRetire>,
+    ended_valid: Reg<Bit>,
+    told: DFF<ReadRetire>,
+    told_valid: Reg<Bit>,
+
+    // age of the oldest
+    period: Constant<Bits<32>>,
+    prescaler: Reg<Bits<32>>,
+    ticks: Reg<Bits<6>>,
+    age: Signal<Local, Bits<6>>,
+    too_old: Reg<Bit>,
+    expiring: Signal<Local, Bit>,
+}
+
+impl<const TW: usize, const TAGS: usize> TagTable<TW, TAGS> {
+    /// A table whose requests are given up `timeout` cycles after they left (up to 1/8 later).
+    pub fn new(timeout: u64) -> Self {
+        assert!((1..=8).contains(&TW) && TAGS == 1 << TW, "TAGS must be 2^TW, TW 1 to 8");
+        Self {
+            clock: Default::default(),
+            reset: Default::default(),
+            extended_tag: Default::default(),
+            available: Default::default(),
+            next_tag: Default::default(),
+            allocate: Default::default(),
+            chunk: Default::default(),
+            lookup_tag: Default::default(),
+            found: Default::default(),
+            address: Default::default(),
+            remaining: Default::default(),
+            lower_address: Default::default(),
+            client: Default::default(),
+            advance: Default::default(),
+            advance_address: Default::default(),
+            advance_remaining: Default::default(),
+            advance_lower_address: Default::default(),
+            spoil: Default::default(),
+            refuse: Default::default(),
+            finish: Default::default(),
+            finish_tag: Default::default(),
+            finish_error: Default::default(),
+            expire: Default::default(),
+            expire_tag: Default::default(),
+            retire: Default::default(),
+            retire_valid: Default::default(),
+            empty: Default::default(),
+            wide: Default::default(),
+            newest: Default::default(),
+            oldest: Default::default(),
+            count: Default::default(),
+            limit_wide: Constant::new((TAGS as u64).into()),
+            limit_narrow: Constant::new((TAGS.min(32) as u64).into()),
+            newest_inc: Default::default(),
+            oldest_inc: Default::default(),
+            newest_slot: Default::default(),
+            oldest_slot: Default::default(),
+            lookup_slot: Default::default(),
+            finish_slot: Default::default(),
+            open: Default::default(),
+            open_next: Default::default(),
+            failed: Default::default(),
+            failed_next: Default::default(),
+            fresh: Default::default(),
+            fresh_next: Default::default(),
+            issued_tag: Default::default(),
+            issued_client: Default::default(),
+            issued_address: Default::default(),
+            issued_length: Default::default(),
+            issued_lower: Default::default(),
+            next_address: Default::default(),
+            next_remaining: Default::default(),
+            next_lower: Default::default(),
+            is_fresh: Default::default(),
+            left: Default::default(),
+            retire_client: Default::default(),
+            retire_slot: Default::default(),
+            retire_last: Default::default(),
+            retire_first: Default::default(),
+            retire_stamp: Default::default(),
+            pop: Default::default(),
+            pop_first: Default::default(),
+            pop_last: Default::default(),
+            pop_error: Default::default(),
+            earlier_error: Default::default(),
+            ended: Default::default(),
+            ended_valid: Default::default(),
+            told: Default::default(),
+            told_valid: Default::default(),
+            period: Constant::new(((timeout / 16).clamp(1, u32::MAX as u64) - 1).into()),
+            prescaler: Default::default(),
+            ticks: Default::default(),
+            age: Default::default(),
+            too_old: Default::default(),
+            expiring: Default::default(),
+        }
+    }
+}
+
+impl<const TW: usize, const TAGS: usize> Logic for TagTable<TW, TAGS> {
+    #[hdl_gen]
+    fn update(&mut self) {
+        comment!("module dma_read_tags: outstanding reads, one per tag, retired in the order of issue");
+        dff_setup!(self, clock, wide, newest, oldest, count, open, failed, fresh);
+        dff_setup!(self, clock, earlier_error, ended, ended_valid, told, told_valid, prescaler, ticks, too_old);
+        self.wide.reset.next = self.reset.val();
+        self.newest.reset.next = self.reset.val();
+        self.oldest.reset.next = self.reset.val();
+        self.count.reset.next = self.reset.val();
+        self.open.reset.next = self.reset.val();
+        self.failed.reset.next = self.reset.val();
+        self.fresh.reset.next = self.reset.val();
+        self.earlier_error.reset.next = self.reset.val();
+        self.ended_valid.reset.next = self.reset.val();
+        self.told_valid.reset.next = self.reset.val();
+        self.prescaler.reset.next = self.reset.val();
+        self.ticks.reset.next = self.reset.val();
+        self.too_old.reset.next = self.reset.val();
+        clock!(self, clock, issued_tag, issued_client, issued_address, issued_length, issued_lower);
+        clock!(self, clock, next_address, next_remaining, next_lower);
+        clock!(self, clock, retire_client, retire_slot, retire_last, retire_first, retire_stamp);
+
+        self.newest_slot.next = bit_cast::<TW, 8>(self.newest.q.val());
+        self.oldest_slot.next = bit_cast::<TW, 8>(self.oldest.q.val());
+        self.lookup_slot.next = bit_cast::<TW, 8>(self.lookup_tag.val());
+        self.finish_slot.next = bit_cast::<TW, 8>(self.finish_tag.val());
+
+        // set up
+        self.issued_tag.waddr.next = self.newest_slot.val();
+        self.issued_tag.wdata.next = self.newest.q.val();
+        self.issued_tag.wen.next = self.allocate.val();
+        self.issued_client.waddr.next = self.newest_slot.val();
+        self.issued_client.wdata.next = self.chunk.val().client;
+        self.issued_client.wen.next = self.allocate.val();
+        self.issued_address.waddr.next = self.newest_slot.val();
+        self.issued_address.wdata.next = self.chunk.val().ram_address;
+        self.issued_address.wen.next = self.allocate.val();
+        self.issued_length.waddr.next = self.newest_slot.val();
+        self.issued_length.wdata.next = self.chunk.val().length;
+        self.issued_length.wen.next = self.allocate.val();
+        self.issued_lower.waddr.next = self.newest_slot.val();
+        self.issued_lower.wdata.next = bit_cast::<7, 64>(self.chunk.val().address);
+        self.issued_lower.wen.next = self.allocate.val();
+        self.retire_client.waddr.next = self.newest_slot.val();
+        self.retire_client.wdata.next = self.chunk.val().client;
+        self.retire_client.wen.next = self.allocate.val();
+        self.retire_slot.waddr.next = self.newest_slot.val();
+        self.retire_slot.wdata.next = self.chunk.val().slot;
+        self.retire_slot.wen.next = self.allocate.val();
+        self.retire_first.waddr.next = self.newest_slot.val();
+        self.retire_first.wdata.next = 0.into();
+        if self.chunk.val().first {
+            self.retire_first.wdata.next = 1.into();
+        }
+        self.retire_first.wen.next = self.allocate.val();
+        self.retire_last.waddr.next = self.newest_slot.val();
+        self.retire_last.wdata.next = 0.into();
+        if self.chunk.val().last {
+            self.retire_last.wdata.next = 1.into();
+        }
+        self.retire_last.wen.next = self.allocate.val();
+        self.retire_stamp.waddr.next = self.newest_slot.val();
+        self.retire_stamp.wdata.next = self.ticks.q.val();
+        self.retire_stamp.wen.next = self.allocate.val();
+
+        // look up and account
+        self.issued_tag.raddr.next = self.lookup_slot.val();
+        self.issued_client.raddr.next = self.lookup_slot.val();
+        self.issued_address.raddr.next = self.lookup_slot.val();
+        self.issued_length.raddr.next = self.lookup_slot.val();
+        self.issued_lower.raddr.next = self.lookup_slot.val();
+        self.next_address.raddr.next = self.lookup_slot.val();
+        self.next_remaining.raddr.next = self.lookup_slot.val();
+        self.next_lower.raddr.next = self.lookup_slot.val();
+        self.next_address.waddr.next = self.lookup_slot.val();
+        self.next_address.wdata.next = self.advance_address.val();
+        self.next_address.wen.next = self.advance.val();
+        self.next_remaining.waddr.next = self.lookup_slot.val();
+        self.next_remaining.wdata.next = self.advance_remaining.val();
+        self.next_remaining.wen.next = self.advance.val();
+        self.next_lower.waddr.next = self.lookup_slot.val();
+        self.next_lower.wdata.next = self.advance_lower_address.val();
+        self.next_lower.wen.next = self.advance.val();
+        self.is_fresh.next = self.fresh.q.val().get_bit(self.lookup_slot.val().index());
+        self.address.next = self.next_address.rdata.val();
+        self.left.next = self.next_remaining.rdata.val();
+        self.lower_address.next = self.next_lower.rdata.val();
+        if self.is_fresh.val() {
+            self.address.next = self.issued_address.rdata.val();
+            self.left.next = self.issued_length.rdata.val();
+            self.lower_address.next = self.issued_lower.rdata.val();
+        }
+        self.remaining.next = self.left.val();
+        self.client.next = self.issued_client.rdata.val();
+
+        // age of the oldest; `too_old` is about the tag that was the oldest one cycle ago
+        self.prescaler.d.next = self.prescaler.q.val() + 1;
+        if self.prescaler.q.val() == self.period.val() {
+            self.prescaler.d.next = 0.into();
+            self.ticks.d.next = self.ticks.q.val() + 1;
+        }
+        self.retire_stamp.raddr.next = self.oldest_slot.val();
+        self.age.next = self.ticks.q.val() - self.retire_stamp.rdata.val();
+        self.pop.next = self.count.q.val().any() & !self.open.q.val().get_bit(self.oldest_slot.val().index());
+        self.too_old.d.next = self.count.q.val().any() & !self.pop.val() & (self.age.val() > 16);
+        self.expiring.next = self.too_old.q.val() & self.open.q.val().get_bit(self.oldest_slot.val().index());
+        self.expire.next = self.expiring.val();
+        self.expire_tag.next = self.oldest.q.val();
+
+        self.found.next = self.open.q.val().get_bit(self.lookup_slot.val().index())
+            & (self.issued_tag.rdata.val() == self.lookup_tag.val())
+            & self.left.val().any()
+            & !(self.expiring.val() & (self.lookup_slot.val() == self.oldest_slot.val()));
+
+        // one bit per slot
+        self.open_next.next = self.open.q.val();
+        self.failed_next.next = self.failed.q.val();
+        self.fresh_next.next = self.fresh.q.val();
+        if self.advance.val() {
+            self.fresh_next.next = self.fresh_next.val().replace_bit(self.lookup_slot.val().index(), false);
+        }
+        if self.refuse.val() {
+            self.open_next.next = self.open_next.val().replace_bit(self.lookup_slot.val().index(), false);
+        }
+        if self.refuse.val() | self.spoil.val() {
+            self.failed_next.next = self.failed_next.val().replace_bit(self.lookup_slot.val().index(), true);
+        }
+        if self.finish.val() {
+            self.open_next.next = self.open_next.val().replace_bit(self.finish_slot.val().index(), false);
+            if self.finish_error.val() {
+                self.failed_next.next = self.failed_next.val().replace_bit(self.finish_slot.val().index(), true);
+            }
+        }
+        if self.expiring.val() {
+            self.open_next.next = self.open_next.val().replace_bit(self.oldest_slot.val().index(), false);
+            self.failed_next.next = self.failed_next.val().replace_bit(self.oldest_slot.val().index(), true);
+        }
+        if self.allocate.val() {
+            self.open_next.next = self.open_next.val().replace_bit(self.newest_slot.val().index(), true);
+            self.failed_next.next = self.failed_next.val().replace_bit(self.newest_slot.val().index(), false);
+            self.fresh_next.next = self.fresh_next.val().replace_bit(self.newest_slot.val().index(), true);
+        }
+        self.open.d.next = self.open_next.val();
+        self.failed.d.next = self.failed_next.val();
+        self.fresh.d.next = self.fresh_next.val();
+
+        // the circle
+        self.newest_inc.next = self.newest.q.val() + 1;
+        self.oldest_inc.next = self.oldest.q.val() + 1;
+        if !self.wide.q.val() {
+            self.newest_inc.next = (self.newest.q.val() + 1) & 0x1F;
+            self.oldest_inc.next = (self.oldest.q.val() + 1) & 0x1F;
+        }
+        self.next_tag.next = self.newest.q.val();
+        self.available.next = self.count.q.val() < self.limit_narrow.val();
+        if self.wide.q.val() {
+            self.available.next = self.count.q.val() < self.limit_wide.val();
+        }
+        if self.allocate.val() {
+            self.newest.d.next = self.newest_inc.val();
+            if !self.pop.val() {
+                self.count.d.next = self.count.q.val() + 1;
+            }
+        } else if self.pop.val() {
+            self.count.d.next = self.count.q.val() - 1;
+        }
+        if self.pop.val() {
+            self.oldest.d.next = self.oldest_inc.val();
+        }
+        if !self.count.q.val().any() & !self.allocate.val() & (self.wide.q.val() != self.extended_tag.val()) {
+            self.wide.d.next = self.extended_tag.val();
+            self.newest.d.next = 0.into();
+            self.oldest.d.next = 0.into();
+        }
+
+        // retirement: two registers later than the pop, so that the last beat is in the RAM
+        self.retire_client.raddr.next = self.oldest_slot.val();
+        self.retire_slot.raddr.next = self.oldest_slot.val();
+        self.retire_first.raddr.next = self.oldest_slot.val();
+        self.retire_last.raddr.next = self.oldest_slot.val();
+        self.pop_first.next = self.retire_first.rdata.val().any();
+        self.pop_last.next = self.retire_last.rdata.val().any();
+        self.pop_error.next = self.failed.q.val().get_bit(self.oldest_slot.val().index())
+            | (self.earlier_error.q.val() & !self.pop_first.val());
+        if self.pop.val() {
+            self.earlier_error.d.next = self.pop_error.val();
+        }
+        self.ended_valid.d.next = self.pop.val() & self.pop_last.val();
+        self.ended.d.next.client = self.retire_client.rdata.val();
+        self.ended.d.next.slot = self.retire_slot.rdata.val();
+        self.ended.d.next.error = self.pop_error.val();
+        self.told_valid.d.next = self.ended_valid.q.val();
+        self.told.d.next = self.ended.q.val();
+        self.retire.next = self.told.q.val();
+        self.retire_valid.next = self.told_valid.q.val();
+        self.empty.next = !self.count.q.val().any() & !self.ended_valid.q.val() & !self.told_valid.q.val();
+    }
+}

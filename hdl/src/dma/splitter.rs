@@ -1,0 +1,163 @@
+//! Cuts a request at the boundaries a TLP must not cross.
+use crate::cells::{Reg, Sink, Source};
+use crate::comment;
+use rust_hdl::prelude::*;
+
+/// What both engines ask the splitter to cut: a host range, and where it lies in the client's RAM.
+#[derive(Copy, Clone, Debug, PartialEq, Default, LogicStruct)]
+pub struct Transfer {
+    /// Byte address in host memory.
+    pub address: Bits<64>,
+    /// Bytes, 1 to 4096.
+    pub length: Bits<13>,
+    /// Byte address in the client's RAM of the first byte.
+    pub ram_address: Bits<16>,
+    /// Which client.
+    pub client: Bits<4>,
+    /// The client's own number for the request.
+    pub slot: Bits<6>,
+}
+
+/// One TLP's part of a [`Transfer`].
+#[derive(Copy, Clone, Debug, PartialEq, Default, LogicStruct)]
+pub struct Chunk {
+    /// Byte address in host memory.
+    pub address: Bits<64>,
+    /// Bytes.
+    pub length: Bits<13>,
+    /// Byte address in the client's RAM of the first byte.
+    pub ram_address: Bits<16>,
+    /// Which client.
+    pub client: Bits<4>,
+    /// The client's own number for the request.
+    pub slot: Bits<6>,
+    /// First chunk of the transfer.
+    pub first: bool,
+    /// Last chunk of the transfer.
+    pub last: bool,
+    /// Double words that the bytes touch, 1 to 1024.
+    pub dwords: Bits<11>,
+    /// Byte enables of the first double word.
+    pub first_be: Bits<4>,
+    /// Byte enables of the last double word, 0 when there is only one.
+    pub last_be: Bits<4>,
+}
+
+/// Cuts a transfer at multiples of the maximum size, hence at 4 KiB too.
+///
+/// A transfer takes one cycle to load and then gives one chunk per cycle. `chunk` comes from the
+/// registers through two adders: the consumer registers it.
+#[derive(LogicBlock, Default)]
+pub struct Splitter {
+    pub clock: Signal<In, Clock>,
+    pub reset: Signal<In, Bit>,
+    /// Maximum size as in the Device Control register: 128 << size bytes; 6 and 7 mean 4096.
+    pub size: Signal<In, Bits<3>>,
+    /// Forget what is left of the transfer, swallow new ones.
+    pub stop: Signal<In, Bit>,
+    pub transfer: Sink<Transfer>,
+    pub chunk: Source<Chunk>,
+    active: Reg<Bit>,
+    first: DFF<Bit>,
+    address: DFF<Bits<64>>,
+    remaining: DFF<Bits<13>>,
+    ram_address: DFF<Bits<16>>,
+    client: DFF<Bits<4>>,
+    slot: DFF<Bits<6>>,
+    mask: Signal<Local, Bits<12>>,
+    below: Signal<Local, Bits<12>>,
+    room: Signal<Local, Bits<13>>,
+    last: Signal<Local, Bit>,
+    byte: Signal<Local, Bits<2>>,
+    end: Signal<Local, Bits<2>>,
+    span: Signal<Local, Bits<13>>,
+    dwords: Signal<Local, Bits<11>>,
+    first_mask: Signal<Local, Bits<4>>,
+    last_mask: Signal<Local, Bits<4>>,
+    part: Signal<Local, Chunk>,
+}
+
+impl Logic for Splitter {
+    #[hdl_gen]
+    fn update(&mut self) {
+        comment!("module dma_splitter: cuts a DMA request at multiples of the maximum TLP size");
+        dff_setup!(self, clock, active, first, address, remaining, ram_address, client, slot);
+        self.active.reset.next = self.reset.val();
+
+        self.mask.next = 0xFFF.into();
+        match self.size.val().index() {
+            0 => self.mask.next = 0x07F.into(),
+            1 => self.mask.next = 0x0FF.into(),
+            2 => self.mask.next = 0x1FF.into(),
+            3 => self.mask.next = 0x3FF.into(),
+            4 => self.mask.next = 0x7FF.into(),
+            _ => self.mask.next = 0xFFF.into(),
+        }
+        // bytes up to the next boundary, less one
+        self.below.next = !self.address.q.val().get_bits::<12>(0) & self.mask.val();
+        self.room.next = bit_cast::<13, 12>(self.below.val()) + 1;
+        self.last.next = self.remaining.q.val() <= self.room.val();
+
+        // both double-word counts are made beside the comparison that selects one
+        self.byte.next = self.address.q.val().get_bits::<2>(0);
+        self.span.next = self.remaining.q.val() + bit_cast::<13, 2>(self.byte.val()) + 3;
+        self.dwords.next = bit_cast::<11, 10>(self.below.val().get_bits::<10>(2)) + 1;
+        self.last_mask.next = 0xF.into();
+        self.end.next = self.remaining.q.val().get_bits::<2>(0) + self.byte.val();
+        if self.last.val() {
+            self.dwords.next = self.span.val().get_bits::<11>(2);
+            match self.end.val().index() {
+                1 => self.last_mask.next = 0x1.into(),
+                2 => self.last_mask.next = 0x3.into(),
+                3 => self.last_mask.next = 0x7.into(),
+                _ => self.last_mask.next = 0xF.into(),
+            }
+        }
+        self.first_mask.next = bits::<4>(0xF) << self.byte.val();
+
+        self.part.next.address = self.address.q.val();
+        self.part.next.length = self.room.val();
+        if self.last.val() {
+            self.part.next.length = self.remaining.q.val();
+        }
+        self.part.next.ram_address = self.ram_address.q.val();
+        self.part.next.client = self.client.q.val();
+        self.part.next.slot = self.slot.q.val();
+        self.part.next.first = self.first.q.val();
+        self.part.next.last = self.last.val();
+        self.part.next.dwords = self.dwords.val();
+        self.part.next.first_be = self.first_mask.val();
+        self.part.next.last_be = self.last_mask.val();
+        if self.dwords.val() == 1 {
+            self.part.next.first_be = self.first_mask.val() & self.last_mask.val();
+            self.part.next.last_be = 0.into();
+        }
+        self.chunk.data.next = self.part.val();
+        self.chunk.valid.next = self.active.q.val() & !self.stop.val();
+        self.transfer.ready.next = !self.active.q.val();
+
+        if self.active.q.val() {
+            if self.chunk.ready.val() {
+                // what follows a cut begins at the boundary
+                self.address.d.next = (self.address.q.val() | bit_cast::<64, 12>(self.mask.val())) + 1;
+                self.remaining.d.next = self.remaining.q.val() - self.room.val();
+                self.ram_address.d.next = self.ram_address.q.val() + bit_cast::<16, 13>(self.room.val());
+                self.first.d.next = false;
+                if self.last.val() {
+                    self.active.d.next = false;
+                }
+            }
+        } else {
+            self.active.d.next = self.transfer.valid.val();
+            self.first.d.next = true;
+            self.address.d.next = self.transfer.data.val().address;
+            self.remaining.d.next = self.transfer.data.val().length;
+            self.ram_address.d.next = self.transfer.data.val().ram_address;
+            self.client.d.next = self.transfer.data.val().client;
+            self.slot.d.next = self.transfer.data.val().slot;
+        }
+        if self.stop.val() {
+            self.active.d.next = false;
+        }
+    }
+}

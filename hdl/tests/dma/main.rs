@@ -1,0 +1,4 @@
+//! The DMA blocks: each is run in rust-hdl's evaluator against a model that reacts to it, and the recorded
+//! run is replayed in Verilator.
+mod bench;
+mod read;

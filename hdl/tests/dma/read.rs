@@ -1,0 +1,405 @@
+//! The read engine against a model of the root complex.
+use crate::bench::{beat, bytes, host_byte, Bench};
+use rust_hdl::prelude::*;
+use std::collections::VecDeque;
+use virtio_hdl_rtl::dma::types::ReadRequest;
+use virtio_hdl_rtl::dma::ReadEngine;
+use virtio_hdl_rtl::testing::Rng;
+use virtio_hdl_rtl::tlp::types::{CompletionBeat, TransmitBeat, TransmitKind};
+
+const OUR_ID: u64 = 0x0300;
+const CLIENTS: u64 = 3;
+
+/// How a run is to go.
+#[derive(Clone)]
+struct Plan {
+    requests: usize,
+    max_read_request: u64,
+    extended: bool,
+    /// Longest request.
+    longest: u64,
+    /// Chance in percent that a stream idles in a cycle.
+    idle: u64,
+    /// Chance in percent that a completion lies.
+    faults: u64,
+    /// Chance in percent that a read is never answered.
+    silence: u64,
+}
+
+impl Default for Plan {
+    fn default() -> Self {
+        Plan { requests: 150, max_read_request: 2, extended: true, longest: 4096, idle: 30, faults: 0, silence: 0 }
+    }
+}
+
+struct Request {
+    address: u64,
+    length: u64,
+    destination: u64,
+    client: usize,
+    slot: u64,
+    /// Bytes asked for with MRd so far.
+    asked: u64,
+    must_fail: bool,
+}
+
+/// A read on its way.
+struct Pending {
+    request: usize,
+    tag: u64,
+    /// Host address of the next byte, and how many are to come.
+    address: u64,
+    remaining: u64,
+}
+
+#[derive(Default, Debug, PartialEq)]
+struct Counts {
+    unexpected: u64,
+    errors: u64,
+    timeouts: u64,
+}
+
+/// Host side: takes reads, answers them in any order and in any legal number of pieces, and lies if told to.
+struct Root {
+    plan: Plan,
+    requests: Vec<Request>,
+    first_unasked: usize,
+    pending: Vec<Pending>,
+    beats: VecDeque<CompletionBeat>,
+    silent: Vec<(u64, u64)>,
+    counts: Counts,
+}
+
+impl Root {
+    /// Checks a read and returns the request it is for.
+    fn take_read(&mut self, read: TransmitBeat, rng: &mut Rng) {
+        assert_eq!(read.kind, TransmitKind::MemoryRead);
+        assert!(read.last);
+        let maximum = (128 << self.plan.max_read_request).min(4096);
+        let request = &mut self.requests[self.first_unasked];
+        let start = request.address + request.asked;
+        let length = (request.length - request.asked).min(maximum - start % maximum);
+        let offset = start % 4;
+        let dwords = (offset + length).div_ceil(4);
+        let end = (offset + length) % 4;
+        let tail = if end == 0 { 0xF } else { (1 << end) - 1 };
+        let head = (0xF << offset) & 0xF;
+        assert_eq!(read.address.to_u64(), start & !3);
+        assert_eq!(read.length.to_u64(), dwords);
+        assert_eq!(read.first_be.to_u64(), if dwords == 1 { head & tail } else { head });
+        assert_eq!(read.last_be.to_u64(), if dwords == 1 { 0 } else { tail });
+        let tag = read.tag.to_u64();
+        assert!(self.plan.extended || tag < 32);
+        assert!(self.pending.iter().all(|p| p.tag != tag), "tag {tag} is outstanding");
+        request.asked += length;
+        let pending = Pending { request: self.first_unasked, tag, address: start, remaining: length };
+        if request.asked == request.length {
+            self.first_unasked += 1;
+        }
+        if rng.below(100) < self.plan.silence {
+            self.requests[pending.request].must_fail = true;
+            self.silent.push((tag, start));
+            self.counts.timeouts += 1;
+        } else {
+            self.pending.push(pending);
+        }
+    }
+
+    /// Queues one completion.
+    fn answer(&mut self, rng: &mut Rng) {
+        if self.pending.is_empty() {
+            return;
+        }
+        let pick = rng.below(self.pending.len().min(12) as u64) as usize;
+        let p = &mut self.pending[pick];
+        // legal cuts are at multiples of 64, and at most 256 bytes
+        let to_boundary = 64 - p.address % 64;
+        let piece = (to_boundary + 64 * rng.below(4)).min(p.remaining);
+        let skip = p.address % 4;
+        let length = (skip + piece).div_ceil(4);
+        let mut header = CompletionBeat {
+            tag: p.tag.into(),
+            requester_id: OUR_ID.into(),
+            byte_count: p.remaining.into(),
+            lower_address: (p.address & 0x7F).into(),
+            length: length.into(),
+            ..Default::default()
+        };
+        let mut count = length.div_ceil(4);
+        let base = p.address - skip;
+        let data = |j: u64| -> Bits<128> {
+            let lanes: Vec<u8> = (0..16).map(|i| host_byte(base + 16 * j + i)).collect();
+            beat(&lanes)
+        };
+        let fault = if rng.below(100) < self.plan.faults { rng.below(11) } else { 99 };
+        let mut ends = piece == p.remaining;
+        let mut fails = true;
+        match fault {
+            0 | 1 => {
+                header.status = (if fault == 0 { 1 } else { 4 }).into();
+                header.length = 0.into();
+                count = 1;
+                ends = true;
+            }
+            2 => header.poisoned = true,
+            3 => {
+                header.byte_count = ((p.remaining + 1 + rng.below(4000)) % 4096 + 1).into();
+                ends = true;
+                if header.byte_count.to_u64() == p.remaining {
+                    header.byte_count = (p.remaining % 4096 + 1).into();
+                }
+            }
+            4 => {
+                header.lower_address = ((p.address + 1 + rng.below(127)) & 0x7F).into();
+                ends = true;
+            }
+            5 => {
+                let more = rng.chance(1, 2) || length <= 4;
+                header.length = (if more { length + 4 } else { length - 4 }).into();
+                ends = true;
+            }
+            6 if count > 1 => {
+                count = 1 + rng.below(count - 1);
+                ends = true;
+            }
+            7 => {
+                count += 1 + rng.below(20);
+                ends = true;
+            }
+            8 => {
+                // a tag that is not outstanding: the one that comes next
+                header.tag = (p.tag ^ 0x80).into();
+                self.counts.unexpected += 1;
+                fails = false;
+            }
+            9 => {
+                header.requester_id = (OUR_ID ^ (1 << rng.below(16))).into();
+                self.counts.unexpected += 1;
+                fails = false;
+            }
+            10 => {
+                header.length = 0.into();
+                ends = true;
+                count = 1;
+            }
+            _ => fails = false,
+        }
+        for j in 0..count {
+            let payload = if fault >= 8 && fault != 99 { Bits::from(rng.next()) } else { data(j) };
+            self.beats.push_back(CompletionBeat { data: payload, first: j == 0, last: j == count - 1, ..header });
+        }
+        if fault == 8 || fault == 9 {
+            return;
+        }
+        if fails {
+            self.counts.errors += 1;
+            self.requests[p.request].must_fail = true;
+        }
+        p.address += piece;
+        p.remaining -= piece;
+        if ends {
+            let gone = self.pending.remove(pick);
+            // what a root complex sends of a tag that has ended already
+            // (right behind one that is too short it would count as one error with it)
+            if fails && fault != 5 && fault != 6 && self.plan.extended && rng.chance(1, 2) {
+                self.counts.unexpected += 1;
+                self.beats.push_back(CompletionBeat {
+                    first: true,
+                    last: true,
+                    tag: gone.tag.into(),
+                    requester_id: OUR_ID.into(),
+                    byte_count: 4.into(),
+                    length: 1.into(),
+                    ..Default::default()
+                });
+            }
+        }
+    }
+}
+
+type Engine = ReadEngine<5, 32>;
+
+fn bench(name: &str, timeout: u64) -> Bench<Engine> {
+    Bench::new(name, Box::new(Engine::new(timeout)), |u, level| u.clock.next = level.into())
+}
+
+/// Resets the engine, runs a plan to its end, and returns the cycles it took.
+fn run(b: &mut Bench<Engine>, seed: u64, plan: &Plan) -> u64 {
+    b.rng = Rng(seed);
+    let started = b.cycle;
+    let mut root = Root {
+        plan: plan.clone(),
+        requests: vec![],
+        first_unasked: 0,
+        pending: vec![],
+        beats: VecDeque::new(),
+        silent: vec![],
+        counts: Counts::default(),
+    };
+    // client RAMs, and who may write each byte: the request's number and the byte expected
+    let mut ram = vec![vec![0u8; 65536]; CLIENTS as usize];
+    let mut owner: Vec<Vec<Option<(usize, u8)>>> = vec![vec![None; 65536]; CLIENTS as usize];
+    let mut written: Vec<Vec<bool>> = vec![vec![false; 65536]; CLIENTS as usize];
+    let mut next_place = [7u64, 1000, 60000];
+    let mut in_use = [0u64; CLIENTS as usize];
+    let mut seen = Counts::default();
+    let (mut accepted, mut retired) = (0, 0);
+    let mut offered: Option<ReadRequest> = None;
+    let mut held: Option<TransmitBeat> = None;
+    let mut completion_out = false;
+
+    b.uut.function_id.next = OUR_ID.into();
+    b.uut.max_read_request.next = plan.max_read_request.into();
+    b.uut.extended_tag.next = plan.extended;
+    b.uut.reset.next = true;
+    b.settle();
+    b.tick();
+    b.uut.reset.next = false;
+    while retired < plan.requests {
+        // drive
+        if offered.is_none() && accepted < plan.requests && b.rng.below(100) >= plan.idle {
+            let client = b.rng.below(CLIENTS) as usize;
+            let length = match b.rng.below(3) {
+                0 => 1 + b.rng.below(plan.longest.min(24)),
+                _ => 1 + b.rng.below(plan.longest),
+            };
+            if in_use[client] + length < 50_000 {
+                let address = match b.rng.below(3) {
+                    0 => b.rng.next() >> 8,
+                    1 => (b.rng.below(1 << 20) << 12) + 4096 - b.rng.below(length.min(4096)),
+                    _ => b.rng.below(1 << 32) & !15,
+                };
+                offered = Some(ReadRequest {
+                    address: address.into(),
+                    length: length.into(),
+                    destination: next_place[client].into(),
+                    client: (client as u64).into(),
+                    slot: b.rng.below(64).into(),
+                });
+                next_place[client] = (next_place[client] + length + b.rng.below(3)) % 65536;
+            }
+        }
+        b.uut.request.valid.next = offered.is_some();
+        b.uut.request.data.next = offered.unwrap_or_default();
+        b.uut.transmit.ready.next = b.rng.below(100) >= plan.idle;
+        if root.beats.len() < 40 {
+            let mut rng = b.rng.clone();
+            root.answer(&mut rng);
+            b.rng = rng;
+        }
+        completion_out |= !root.beats.is_empty() && b.rng.below(100) >= plan.idle;
+        b.uut.completion.valid.next = completion_out;
+        b.uut.completion.data.next = root.beats.front().copied().unwrap_or_default();
+        b.settle();
+
+        // look
+        let u = &b.uut;
+        if u.retire_valid.val() {
+            let retire = u.retire.val();
+            let request = &root.requests[retired];
+            assert_eq!(retire.client.to_u64(), request.client as u64, "order of retirement");
+            assert_eq!(retire.slot.to_u64(), request.slot);
+            assert_eq!(retire.error, request.must_fail, "request {retired}, cycle {}", b.cycle);
+            for i in 0..request.length {
+                let at = ((request.destination + i) % 65536) as usize;
+                if !retire.error {
+                    assert!(written[request.client][at], "byte {i} of request {retired} never came");
+                    assert_eq!(ram[request.client][at], host_byte(request.address + i));
+                }
+                owner[request.client][at] = None;
+            }
+            in_use[request.client] -= request.length;
+            retired += 1;
+        }
+        if u.write_valid.val() {
+            let w = u.write.val();
+            let data = bytes(w.data);
+            for (lane, byte) in data.iter().enumerate() {
+                for (bank, enable, index) in [(0, w.even_enable, w.even_index), (1, w.odd_enable, w.odd_index)] {
+                    if enable.get_bit(lane) {
+                        let at = index.to_u64() as usize * 32 + bank * 16 + lane;
+                        let client = w.client.to_u64() as usize;
+                        let (request, expected) = owner[client][at].expect("write outside of every live request");
+                        assert!(root.requests[request].must_fail || *byte == expected, "wrong byte at {at:#x}");
+                        ram[client][at] = *byte;
+                        written[client][at] = true;
+                    }
+                }
+            }
+        }
+        seen.unexpected += u.unexpected_completion.val() as u64;
+        seen.errors += u.error_completion.val() as u64;
+        seen.timeouts += u.timeout.val() as u64;
+        if let Some(before) = held {
+            assert!(u.transmit.valid.val() && u.transmit.data.val() == before, "transmit changed while it waited");
+        }
+        held = (u.transmit.valid.val() && !u.transmit.ready.val()).then(|| u.transmit.data.val());
+        let read = (u.transmit.valid.val() && u.transmit.ready.val()).then(|| u.transmit.data.val());
+        if u.request.valid.val() && u.request.ready.val() {
+            let r = offered.take().unwrap();
+            let request = Request {
+                address: r.address.to_u64(),
+                length: r.length.to_u64(),
+                destination: r.destination.to_u64(),
+                client: r.client.to_u64() as usize,
+                slot: r.slot.to_u64(),
+                asked: 0,
+                must_fail: false,
+            };
+            for i in 0..request.length {
+                let at = ((request.destination + i) % 65536) as usize;
+                assert!(owner[request.client][at].is_none(), "the test overlaps its own requests");
+                owner[request.client][at] = Some((accepted, host_byte(request.address + i)));
+                written[request.client][at] = false;
+            }
+            in_use[request.client] += request.length;
+            root.requests.push(request);
+            accepted += 1;
+        }
+        assert!(u.completion.ready.val(), "completions are always taken");
+        if completion_out {
+            root.beats.pop_front();
+            completion_out = false;
+        }
+        if let Some(read) = read {
+            let mut rng = b.rng.clone();
+            root.take_read(read, &mut rng);
+            b.rng = rng;
+        }
+        b.tick();
+        assert!(b.cycle - started < 400_000, "hangs with {retired} of {} retired", plan.requests);
+    }
+    // nothing is left behind
+    b.uut.request.valid.next = false;
+    b.uut.transmit.ready.next = true;
+    for _ in 0..100 {
+        b.uut.completion.valid.next = !root.beats.is_empty();
+        b.uut.completion.data.next = root.beats.pop_front().unwrap_or_default();
+        b.settle();
+        seen.unexpected += b.uut.unexpected_completion.val() as u64;
+        seen.errors += b.uut.error_completion.val() as u64;
+        b.tick();
+    }
+    assert!(b.uut.idle.val());
+    assert_eq!(seen, root.counts);
+    b.cycle - started
+}
+
+#[test]
+fn read_engine_delivers_random_requests_whatever_the_order_and_cut_of_completions() {
+    let mut b = bench("dma_read_random", 60_000);
+    for (seed, max_read_request, idle) in [(1, 0, 0), (2, 2, 30), (3, 5, 60)] {
+        run(&mut b, seed, &Plan { max_read_request, idle, ..Plan::default() });
+    }
+    run(&mut b, 4, &Plan { extended: false, ..Plan::default() });
+    b.compare();
+}
+
+#[test]
+fn read_engine_survives_lying_completions_and_fails_exactly_their_requests() {
+    let mut b = bench("dma_read_faults", 60_000);
+    for seed in [11, 12] {
+        run(&mut b, seed, &Plan { faults: 20, longest: 1500, requests: 300, ..Plan::default() });
+    }
+    b.compare();
+}
