@@ -51,7 +51,7 @@ pub struct ReadEngine<const TW: usize, const TAGS: usize> {
     pub timeout: Signal<Out, Bit>,
     /// Pulse: a completion nobody waits for was dropped.
     pub unexpected_completion: Signal<Out, Bit>,
-    /// Pulse: a completion with an error status, poisoned data or contradictions.
+    /// Pulse: a read has ended with a completion with an error status, poisoned data or contradictions.
     pub error_completion: Signal<Out, Bit>,
     /// A read waits because all tags are taken.
     pub stall_no_tag: Signal<Out, Bit>,
@@ -187,7 +187,7 @@ impl<const TW: usize, const TAGS: usize> Logic for ReadEngine<TW, TAGS> {
         self.retire_valid.next = self.tags.retire_valid.val();
         self.timeout.next = self.tags.expire.val();
         self.unexpected_completion.next = self.receiver.unexpected.val();
-        self.error_completion.next = self.receiver.error.val();
+        self.error_completion.next = self.tags.bad.val();
         self.idle.next = self.tags.empty.val()
             & self.receiver.empty.val()
             & self.splitter.transfer.ready.val()

@@ -59,8 +59,6 @@ pub struct CompletionReceiver {
     pub beat_valid: Signal<Out, Bit>,
     /// Pulse: a completion nobody waits for.
     pub unexpected: Signal<Out, Bit>,
-    /// Pulse: a completion that fails its tag.
-    pub error: Signal<Out, Bit>,
     /// Nothing is inside.
     pub empty: Signal<Out, Bit>,
 
@@ -197,7 +195,6 @@ impl Logic for CompletionReceiver {
                 | (self.placed_valid.q.val() & self.placed_last.q.val() & self.placed_ends_read.q.val()));
         self.finish_tag.next = self.placed_tag.q.val();
         self.finish_error.next = self.broken.val();
-        self.error.next = self.refuse.val() | self.spoil.val() | (self.broken.val() & self.alive.val());
 
         self.whole.next = self.placed_window.q.val().get_bits::<9>(4).any();
         self.in_window.next = bit_cast::<4, 13>(self.placed_window.q.val());

@@ -58,6 +58,8 @@ pub struct TagTable<const TW: usize, const TAGS: usize> {
     /// The oldest tag is given up in this cycle.
     pub expire: Signal<Out, Bit>,
     pub expire_tag: Signal<Out, Bits<8>>,
+    /// Pulse: a tag has ended with a bad completion.
+    pub bad: Signal<Out, Bit>,
     /// A request has ended.
     pub retire: Signal<Out, ReadRetire>,
     pub retire_valid: Signal<Out, Bit>,
@@ -121,6 +123,7 @@ pub struct TagTable<const TW: usize, const TAGS: usize> {
     ticks: Reg<Bits<6>>,
     age: Signal<Local, Bits<6>>,
     too_old: Reg<Bit>,
+    expired: Reg<Bit>,
     expiring: Signal<Local, Bit>,
 }
 
@@ -153,6 +156,7 @@ impl<const TW: usize, const TAGS: usize> TagTable<TW, TAGS> {
             finish_error: Default::default(),
             expire: Default::default(),
             expire_tag: Default::default(),
+            bad: Default::default(),
             retire: Default::default(),
             retire_valid: Default::default(),
             empty: Default::default(),
@@ -203,6 +207,7 @@ impl<const TW: usize, const TAGS: usize> TagTable<TW, TAGS> {
             ticks: Default::default(),
             age: Default::default(),
             too_old: Default::default(),
+            expired: Default::default(),
             expiring: Default::default(),
         }
     }
@@ -213,7 +218,19 @@ impl<const TW: usize, const TAGS: usize> Logic for TagTable<TW, TAGS> {
     fn update(&mut self) {
         comment!("module dma_read_tags: outstanding reads, one per tag, retired in the order of issue");
         dff_setup!(self, clock, wide, newest, oldest, count, open, failed, fresh);
-        dff_setup!(self, clock, earlier_error, ended, ended_valid, told, told_valid, prescaler, ticks, too_old);
+        dff_setup!(
+            self,
+            clock,
+            earlier_error,
+            ended,
+            ended_valid,
+            told,
+            told_valid,
+            prescaler,
+            ticks,
+            too_old,
+            expired
+        );
         self.wide.reset.next = self.reset.val();
         self.newest.reset.next = self.reset.val();
         self.oldest.reset.next = self.reset.val();
@@ -227,6 +244,7 @@ impl<const TW: usize, const TAGS: usize> Logic for TagTable<TW, TAGS> {
         self.prescaler.reset.next = self.reset.val();
         self.ticks.reset.next = self.reset.val();
         self.too_old.reset.next = self.reset.val();
+        self.expired.reset.next = self.reset.val();
         clock!(self, clock, issued_tag, issued_client, issued_address, issued_length, issued_lower);
         clock!(self, clock, next_address, next_remaining, next_lower);
         clock!(self, clock, retire_client, retire_slot, retire_last, retire_first, retire_stamp);
@@ -315,6 +333,7 @@ impl<const TW: usize, const TAGS: usize> Logic for TagTable<TW, TAGS> {
         self.pop.next = self.count.q.val().any() & !self.open.q.val().get_bit(self.oldest_slot.val().index());
         self.too_old.d.next = self.count.q.val().any() & !self.pop.val() & (self.age.val() > 16);
         self.expiring.next = self.too_old.q.val() & self.open.q.val().get_bit(self.oldest_slot.val().index());
+        self.expired.d.next = self.expiring.val();
         self.expire.next = self.expiring.val();
         self.expire_tag.next = self.oldest.q.val();
 
@@ -393,6 +412,9 @@ impl<const TW: usize, const TAGS: usize> Logic for TagTable<TW, TAGS> {
         self.pop_last.next = self.retire_last.rdata.val().any();
         self.pop_error.next = self.failed.q.val().get_bit(self.oldest_slot.val().index())
             | (self.earlier_error.q.val() & !self.pop_first.val());
+        // a tag that was given up is popped in the next cycle
+        self.bad.next =
+            self.pop.val() & self.failed.q.val().get_bit(self.oldest_slot.val().index()) & !self.expired.q.val();
         if self.pop.val() {
             self.earlier_error.d.next = self.pop_error.val();
         }

@@ -50,6 +50,7 @@ struct Pending {
     /// Host address of the next byte, and how many are to come.
     address: u64,
     remaining: u64,
+    failed: bool,
 }
 
 #[derive(Default, Debug, PartialEq)]
@@ -92,7 +93,7 @@ impl Root {
         assert!(self.plan.extended || tag < 32);
         assert!(self.pending.iter().all(|p| p.tag != tag), "tag {tag} is outstanding");
         request.asked += length;
-        let pending = Pending { request: self.first_unasked, tag, address: start, remaining: length };
+        let pending = Pending { request: self.first_unasked, tag, address: start, remaining: length, failed: false };
         if request.asked == request.length {
             self.first_unasked += 1;
         }
@@ -192,7 +193,8 @@ impl Root {
             return;
         }
         if fails {
-            self.counts.errors += 1;
+            self.counts.errors += !p.failed as u64;
+            p.failed = true;
             self.requests[p.request].must_fail = true;
         }
         p.address += piece;
