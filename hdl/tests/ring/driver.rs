@@ -2,10 +2,12 @@
 use crate::memory::{bench, Dma, Memory};
 use rust_hdl::prelude::*;
 use std::collections::VecDeque;
+use virtio_hdl_rtl::cells::Source;
 use virtio_hdl_rtl::dma::types::*;
 use virtio_hdl_rtl::testing::{Bench, Rng};
 use virtio_hdl_rtl::virtio::layout;
 use virtio_hdl_rtl::virtio::ring::RingEngine;
+use virtio_hdl_rtl::virtio::types::Chain;
 
 /// Negotiated features.
 #[derive(Clone, Copy)]
@@ -43,6 +45,32 @@ struct Offered {
 
 fn total(buffers: &[Descriptor]) -> u64 {
     buffers.iter().map(|buffer| u64::from(buffer.length)).sum()
+}
+
+/// What moved in one cycle, before the clock edge.
+#[derive(Default)]
+struct Seen {
+    chain: Option<Chain>,
+    readable: Option<BufferDescriptor>,
+    writable: Option<BufferDescriptor>,
+    /// A used element was offered; it was taken.
+    used: Option<bool>,
+    interrupt: bool,
+}
+
+impl Seen {
+    fn of(uut: &RingEngine) -> Self {
+        fn moved<T: Synth>(source: &Source<T>) -> Option<T> {
+            (source.valid.val() && source.ready.val()).then(|| source.data.val())
+        }
+        Self {
+            chain: moved(&uut.chain),
+            readable: moved(&uut.readable),
+            writable: moved(&uut.writable),
+            used: uut.used.valid.val().then(|| uut.used.ready.val()),
+            interrupt: uut.raise_interrupt.val(),
+        }
+    }
 }
 
 pub struct Driver {
@@ -198,13 +226,19 @@ impl Driver {
     // ---------------------------------------------------------------- time
     pub fn cycle(&mut self) {
         let cycle = self.bench.cycles;
-        let (dma, memory, kick, reset) = (&mut self.dma, &self.memory, std::mem::take(&mut self.kicked), self.in_reset);
-        let (to_use, using) = (self.to_use.front().copied(), self.using);
+        let (dma, memory) = (&mut self.dma, &mut self.memory);
+        let (kick, reset, to_use) = (std::mem::take(&mut self.kicked), self.in_reset, self.to_use.front().copied());
+        let using = self.using;
+        let mut seen = Seen::default();
+        let mut rng = Rng(cycle.wrapping_mul(0x9e37_79b9) + 1);
+        // both closures need the memory: the first reads it, the second writes it
+        let memory = std::cell::RefCell::new(memory);
+        let dma = std::cell::RefCell::new(dma);
         self.bench.cycle(
             |uut, rng| {
                 uut.reset.next = reset;
                 uut.kick.next = kick;
-                dma.drive(uut, rng, cycle, memory);
+                dma.borrow_mut().drive(uut, rng, cycle, &memory.borrow());
                 uut.chain.ready.next = rng.chance(2, 3);
                 uut.readable.ready.next = rng.chance(2, 3);
                 uut.writable.ready.next = rng.chance(2, 3);
@@ -213,24 +247,23 @@ impl Driver {
                 let (head, length) = to_use.unwrap_or_default();
                 uut.used.data.next = UsedElement { head: u64::from(head).into(), length: u64::from(length).into() };
             },
-            |_| {},
+            |uut| {
+                dma.borrow_mut().observe(uut, &mut rng, cycle, &mut memory.borrow_mut());
+                seen = Seen::of(uut);
+            },
         );
         if !reset {
-            self.observe(cycle);
+            self.observe(seen);
         }
     }
 
-    fn observe(&mut self, cycle: u64) {
-        let mut rng = Rng(cycle * 0x9e37_79b9 + 1);
-        let uut = &self.bench.uut;
-        self.dma.observe(uut, &mut rng, cycle, &mut self.memory);
-        self.interrupts += usize::from(uut.raise_interrupt.val());
-        self.using = uut.used.valid.val() && !uut.used.ready.val();
-        if uut.used.valid.val() && uut.used.ready.val() {
+    fn observe(&mut self, seen: Seen) {
+        self.interrupts += usize::from(seen.interrupt);
+        self.using = seen.used == Some(false);
+        if seen.used == Some(true) {
             self.to_use.pop_front();
         }
-        if uut.chain.valid.val() && uut.chain.ready.val() {
-            let chain = uut.chain.data.val();
+        if let Some(chain) = seen.chain {
             if !chain.error {
                 let expected = &self.offered[self.chains];
                 assert_eq!(chain.head.to_u64(), u64::from(expected.head));
@@ -240,13 +273,13 @@ impl Driver {
                 self.to_use.push_back((expected.head, total(&expected.writable) as u32));
             }
         }
-        if uut.readable.valid.val() && uut.readable.ready.val() {
+        if let Some(buffer) = seen.readable {
             let expected = self.offered.get(self.readable.0).map(|chain| &chain.readable[..]);
-            check_buffer(uut.readable.data.val(), &mut self.readable, expected);
+            check_buffer(buffer, &mut self.readable, expected);
         }
-        if uut.writable.valid.val() && uut.writable.ready.val() {
+        if let Some(buffer) = seen.writable {
             let expected = self.offered.get(self.writable.0).map(|chain| &chain.writable[..]);
-            check_buffer(uut.writable.data.val(), &mut self.writable, expected);
+            check_buffer(buffer, &mut self.writable, expected);
         }
     }
 
