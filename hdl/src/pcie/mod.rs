@@ -2,10 +2,14 @@
 pub mod completer;
 pub mod config_space;
 pub mod function;
+pub mod intx_messages;
 pub mod layout;
+pub mod msix_table;
 pub mod register_bus;
 pub mod registers;
 
 pub use completer::Completer;
 pub use config_space::ConfigSpace;
 pub use function::{BarSpace, FunctionConfig};
+pub use intx_messages::IntxMessages;
+pub use msix_table::MsixTable;
