@@ -8,6 +8,7 @@ pub mod cells;
 pub mod config;
 pub mod device;
 pub mod dma;
+pub mod endpoint;
 pub mod pcie;
 pub mod testing;
 pub mod tlp;

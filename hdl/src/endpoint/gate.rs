@@ -1,0 +1,46 @@
+//! The gate between a DMA engine and the transmit arbiter.
+use crate::cells::{Reg, Sink, Source};
+use crate::comment;
+use crate::tlp::types::TransmitBeat;
+use rust_hdl::prelude::*;
+
+/// Lets packets through, or swallows whole packets while `discard` is high.
+///
+/// A reset must get rid of packets that may not leave any more because bus mastering has been taken away. A packet
+/// that has begun to leave goes on to its end, and one that has begun to be swallowed is swallowed to its end.
+#[derive(LogicBlock, Default)]
+pub struct TransmitGate {
+    pub clock: Signal<In, Clock>,
+    pub reset: Signal<In, Bit>,
+    /// From the engine.
+    pub input: Sink<TransmitBeat>,
+    /// To the arbiter.
+    pub output: Source<TransmitBeat>,
+    /// Swallow packets that have not begun.
+    pub discard: Signal<In, Bit>,
+
+    passing: Reg<Bit>,
+    swallowing: Reg<Bit>,
+    swallow: Signal<Local, Bit>,
+}
+
+impl Logic for TransmitGate {
+    #[hdl_gen]
+    fn update(&mut self) {
+        comment!("module transmit_gate: lets packets through or swallows them whole");
+        dff_setup!(self, clock, passing, swallowing);
+        self.passing.reset.next = self.reset.val();
+        self.swallowing.reset.next = self.reset.val();
+        self.swallow.next = self.swallowing.q.val() | (self.discard.val() & !self.passing.q.val());
+        self.output.data.next = self.input.data.val();
+        self.output.valid.next = self.input.valid.val() & !self.swallow.val();
+        self.input.ready.next = self.output.ready.val() | self.swallow.val();
+        if self.input.valid.val() {
+            if self.swallow.val() {
+                self.swallowing.d.next = !self.input.data.val().last;
+            } else if self.output.ready.val() {
+                self.passing.d.next = !self.input.data.val().last;
+            }
+        }
+    }
+}

@@ -1,0 +1,4 @@
+//! Complete endpoints.
+pub mod diagnostics;
+pub mod gate;
+pub mod reset;

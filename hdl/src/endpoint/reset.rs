@@ -1,0 +1,96 @@
+//! What a device reset does to the data path, and in which order.
+use crate::cells::Reg;
+use crate::comment;
+use rust_hdl::prelude::*;
+
+/// Stages of a device reset.
+#[derive(Copy, Clone, Debug, PartialEq, LogicState)]
+pub enum ResetState {
+    /// No reset under way.
+    Run,
+    /// New DMA is stopped; packets of the old configuration still leave, and register accesses wait for them.
+    Quiesce,
+    /// Register accesses go on; what the host and the device side still owe comes in and is forgotten.
+    Drain,
+    /// The data path is reset.
+    Clear,
+}
+
+/// Reset sequencer.
+///
+/// ```text
+///  request ->  Quiesce --quiet--> Drain --drained--> Clear -> Run
+///  stop        ------------------------------------------
+///  hold        ---------
+/// ```
+/// `hold` keeps register accesses waiting, so that the first access answered after the resetting write is answered
+/// behind the last packet of the old configuration.
+#[derive(LogicBlock, Default)]
+pub struct ResetSequencer {
+    pub clock: Signal<In, Clock>,
+    pub reset: Signal<In, Bit>,
+    /// One cycle: reset the device.
+    pub request: Signal<In, Bit>,
+    /// No packet of the data path is waiting to leave.
+    pub quiet: Signal<In, Bit>,
+    /// Nothing is outstanding, at the host or at the device side.
+    pub drained: Signal<In, Bit>,
+    /// The engines must not begin anything.
+    pub stop: Signal<Out, Bit>,
+    /// Register accesses must wait.
+    pub hold: Signal<Out, Bit>,
+    /// Reset of the data path.
+    pub clear: Signal<Out, Bit>,
+    /// A reset is under way.
+    pub busy: Signal<Out, Bit>,
+
+    state: Reg<ResetState>,
+    again: Reg<Bit>,
+    settle: Reg<Bits<3>>,
+}
+
+impl Logic for ResetSequencer {
+    #[hdl_gen]
+    fn update(&mut self) {
+        comment!("module reset_sequencer: stops, drains and clears the data path");
+        dff_setup!(self, clock, state, again, settle);
+        self.state.reset.next = self.reset.val();
+        self.again.reset.next = self.reset.val();
+        self.settle.reset.next = self.reset.val();
+        if self.request.val() & (self.state.q.val() != ResetState::Run) {
+            self.again.d.next = true;
+        }
+        // `quiet` and `drained` must hold for eight cycles: packets pass between blocks through registers
+        self.settle.d.next = 0.into();
+        match self.state.q.val() {
+            ResetState::Run => {
+                if self.request.val() | self.again.q.val() {
+                    self.again.d.next = false;
+                    self.state.d.next = ResetState::Quiesce;
+                }
+            }
+            ResetState::Quiesce => {
+                if self.quiet.val() {
+                    self.settle.d.next = self.settle.q.val() + 1;
+                    if self.settle.q.val() == 7 {
+                        self.state.d.next = ResetState::Drain;
+                    }
+                }
+            }
+            ResetState::Drain => {
+                if self.drained.val() {
+                    self.settle.d.next = self.settle.q.val() + 1;
+                    if self.settle.q.val() == 7 {
+                        self.state.d.next = ResetState::Clear;
+                    }
+                }
+            }
+            ResetState::Clear => self.state.d.next = ResetState::Run,
+            _ => self.state.d.next = ResetState::Run,
+        }
+        self.stop.next = self.state.q.val() != ResetState::Run;
+        self.hold.next = self.request.val() | self.again.q.val() | (self.state.q.val() == ResetState::Quiesce);
+        self.clear.next = self.state.q.val() == ResetState::Clear;
+        self.busy.next = (self.state.q.val() != ResetState::Run) | self.again.q.val();
+    }
+}

@@ -1,0 +1,188 @@
+//! A virtqueue with its data movers: what a device sees of a queue.
+use super::ring::{client, RingEngine};
+use super::types::*;
+use crate::cells::{Sink, Source};
+use crate::comment;
+use crate::dma::arbiter::{ReadArbiter, WriteArbiter};
+use crate::dma::gather::Gather;
+use crate::dma::scatter::Scatter;
+use crate::dma::types::*;
+use rust_hdl::prelude::*;
+
+/// One queue: the ring engine, the gatherer of readable bytes and the scatterer of writable ones.
+///
+/// This is the chain interface: `chain` says that a chain is there and how long it is, `bytes` are what the driver gave,
+/// `command` and `data` are what the device gives back. A new device type is one block behind it.
+#[derive(LogicBlock)]
+pub struct Virtqueue {
+    pub clock: Signal<In, Clock>,
+    pub reset: Signal<In, Bit>,
+    /// The queue is set up.
+    pub enable: Signal<In, Bit>,
+    /// Address of the descriptor table, with which the ring begins.
+    pub ring_base: Signal<In, Bits<64>>,
+    /// Negotiated features.
+    pub event_idx: Signal<In, Bit>,
+    pub indirect: Signal<In, Bit>,
+    pub notify_on_empty: Signal<In, Bit>,
+    /// One cycle: the driver kicked the queue.
+    pub kick: Signal<In, Bit>,
+    /// Limits of the link: 128 << n bytes.
+    pub max_payload: Signal<In, Bits<3>>,
+    pub max_read_request: Signal<In, Bits<3>>,
+    /// Reads of host memory, their data and their ends.
+    pub read_request: Source<ReadRequest>,
+    pub retire: Signal<In, ReadRetire>,
+    pub retire_valid: Signal<In, Bit>,
+    pub write: Signal<In, RamWrite>,
+    pub write_valid: Signal<In, Bit>,
+    /// Writes of host memory, and the write engine's port to their data.
+    pub write_request: Source<WriteRequest>,
+    pub ram_client: Signal<In, Bits<4>>,
+    pub ram_even_index: Signal<In, Bits<11>>,
+    pub ram_odd_index: Signal<In, Bits<11>>,
+    pub ram_even_data: Signal<Out, Bits<128>>,
+    pub ram_odd_data: Signal<Out, Bits<128>>,
+    pub done_valid: Signal<In, Bit>,
+    pub done_client: Signal<In, Bits<4>>,
+    /// The chain interface.
+    pub chain: Source<Chain>,
+    pub bytes: Source<ByteBeat>,
+    pub command: Sink<ScatterCommand>,
+    pub data: Sink<ByteBeat>,
+    /// One cycle: the device found a rule broken.
+    pub device_violation_valid: Signal<In, Bit>,
+    pub device_violation: Signal<In, ViolationReport>,
+    /// One cycle: the driver wants an interrupt.
+    pub raise_interrupt: Signal<Out, Bit>,
+    /// First broken rule, `Nothing` if none.
+    pub violation: Signal<Out, ViolationReport>,
+    /// Something is in flight.
+    pub busy: Signal<Out, Bit>,
+
+    ring: RingEngine,
+    gather: Gather<9>,
+    scatter: Scatter,
+    read_arbiter: ReadArbiter,
+    write_arbiter: WriteArbiter,
+    used_selected: DFF<Bit>,
+    scatter_client: Constant<Bits<4>>,
+    used_client: Constant<Bits<4>>,
+}
+
+impl Virtqueue {
+    /// Queue number `index`, which fixes the DMA client numbers, with a table of `queue_size` descriptors.
+    pub fn new(index: u64, queue_size: u16) -> Self {
+        let (reads, writes) = (index * client::READS, index * client::WRITES);
+        Self {
+            clock: Default::default(),
+            reset: Default::default(),
+            enable: Default::default(),
+            ring_base: Default::default(),
+            event_idx: Default::default(),
+            indirect: Default::default(),
+            notify_on_empty: Default::default(),
+            kick: Default::default(),
+            max_payload: Default::default(),
+            max_read_request: Default::default(),
+            read_request: Default::default(),
+            retire: Default::default(),
+            retire_valid: Default::default(),
+            write: Default::default(),
+            write_valid: Default::default(),
+            write_request: Default::default(),
+            ram_client: Default::default(),
+            ram_even_index: Default::default(),
+            ram_odd_index: Default::default(),
+            ram_even_data: Default::default(),
+            ram_odd_data: Default::default(),
+            done_valid: Default::default(),
+            done_client: Default::default(),
+            chain: Default::default(),
+            bytes: Default::default(),
+            command: Default::default(),
+            data: Default::default(),
+            device_violation_valid: Default::default(),
+            device_violation: Default::default(),
+            raise_interrupt: Default::default(),
+            violation: Default::default(),
+            busy: Default::default(),
+            ring: RingEngine::new(reads, writes, queue_size),
+            gather: Gather::new(reads + client::GATHER),
+            scatter: Scatter::new(writes + client::SCATTER),
+            read_arbiter: ReadArbiter::new(4),
+            write_arbiter: WriteArbiter::new(2),
+            used_selected: Default::default(),
+            scatter_client: Constant::new((writes + client::SCATTER).into()),
+            used_client: Constant::new((writes + client::USED).into()),
+        }
+    }
+}
+
+impl Logic for Virtqueue {
+    #[hdl_gen]
+    fn update(&mut self) {
+        comment!("module virtqueue: one queue with its data movers");
+        dff_setup!(self, clock, used_selected);
+        clock!(self, clock, ring, gather, scatter, read_arbiter, write_arbiter);
+        self.ring.reset.next = self.reset.val();
+        self.gather.reset.next = self.reset.val();
+        self.scatter.reset.next = self.reset.val();
+        self.read_arbiter.reset.next = self.reset.val();
+        self.write_arbiter.reset.next = self.reset.val();
+
+        self.ring.enable.next = self.enable.val();
+        self.ring.ring_base.next = self.ring_base.val();
+        self.ring.event_idx.next = self.event_idx.val();
+        self.ring.indirect.next = self.indirect.val();
+        self.ring.notify_on_empty.next = self.notify_on_empty.val();
+        self.ring.kick.next = self.kick.val();
+        self.ring.device_violation_valid.next = self.device_violation_valid.val();
+        self.ring.device_violation.next = self.device_violation.val();
+        self.raise_interrupt.next = self.ring.raise_interrupt.val();
+        self.violation.next = self.ring.violation.val();
+        self.busy.next = self.ring.busy.val();
+        Source::<Chain>::link(&mut self.chain, &mut self.ring.chain);
+
+        // reads
+        self.ring.retire.next = self.retire.val();
+        self.ring.retire_valid.next = self.retire_valid.val();
+        self.ring.write.next = self.write.val();
+        self.ring.write_valid.next = self.write_valid.val();
+        self.gather.retire.next = self.retire.val();
+        self.gather.retire_valid.next = self.retire_valid.val();
+        self.gather.write.next = self.write.val();
+        self.gather.write_valid.next = self.write_valid.val();
+        self.gather.max_read_request.next = self.max_read_request.val();
+        Source::<BufferDescriptor>::join(&mut self.ring.readable, &mut self.gather.buffers);
+        Source::<ByteBeat>::link(&mut self.bytes, &mut self.gather.output);
+        Source::<ReadRequest>::join(&mut self.ring.available_request, &mut self.read_arbiter.clients[0]);
+        Source::<ReadRequest>::join(&mut self.ring.window_request, &mut self.read_arbiter.clients[1]);
+        Source::<ReadRequest>::join(&mut self.ring.decision_request, &mut self.read_arbiter.clients[2]);
+        Source::<ReadRequest>::join(&mut self.gather.request, &mut self.read_arbiter.clients[3]);
+        Source::<ReadRequest>::link(&mut self.read_request, &mut self.read_arbiter.request);
+
+        // writes: one order for data and used ring
+        self.scatter.max_payload.next = self.max_payload.val();
+        self.scatter.done.next = self.done_valid.val() & (self.done_client.val() == self.scatter_client.val());
+        self.ring.used_done.next = self.done_valid.val() & (self.done_client.val() == self.used_client.val());
+        Source::<BufferDescriptor>::join(&mut self.ring.writable, &mut self.scatter.buffers);
+        Sink::<ScatterCommand>::link(&mut self.command, &mut self.scatter.command);
+        Sink::<ByteBeat>::link(&mut self.data, &mut self.scatter.data);
+        Source::<UsedElement>::join(&mut self.scatter.used, &mut self.ring.used);
+        Source::<WriteRequest>::join(&mut self.scatter.request, &mut self.write_arbiter.clients[0]);
+        Source::<WriteRequest>::join(&mut self.ring.used_request, &mut self.write_arbiter.clients[1]);
+        Source::<WriteRequest>::link(&mut self.write_request, &mut self.write_arbiter.request);
+        self.ring.read_even_index.next = self.ram_even_index.val();
+        self.ring.read_odd_index.next = self.ram_odd_index.val();
+        self.scatter.read_even_index.next = self.ram_even_index.val();
+        self.scatter.read_odd_index.next = self.ram_odd_index.val();
+        self.used_selected.d.next = self.ram_client.val() == self.used_client.val();
+        self.ram_even_data.next = self.scatter.read_even_data.val();
+        self.ram_odd_data.next = self.scatter.read_odd_data.val();
+        if self.used_selected.q.val() {
+            self.ram_even_data.next = self.ring.read_even_data.val();
+            self.ram_odd_data.next = self.ring.read_odd_data.val();
+        }
+    }
+}
