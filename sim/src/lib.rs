@@ -1,3 +1,5 @@
-//! Co-simulation kit of the virtio PCIe endpoint.
+//! Co-simulation kit of the virtio PCIe endpoint: the Verilated model, the link and root complex, the host model, what
+//! sits behind the device, and traces.
 pub mod host;
 pub mod link;
+pub mod model;

@@ -1,0 +1,13 @@
+//! Compiles the C++ side of the bridge to Verilated models.
+fn main() {
+    let folder = "src/model/cpp";
+    let mut build = cxx_build::bridge("src/model/bridge.rs");
+    // The cycle loop is the co-simulation's inner loop: optimised in every profile.
+    build.std("c++17").opt_level(3).flag_if_supported("-Wall").flag_if_supported("-Wextra");
+    for file in ["library.cpp", "stream.cpp", "model.cpp"] {
+        build.file(format!("{folder}/{file}"));
+    }
+    build.compile("virtio_hdl_model");
+    println!("cargo:rerun-if-changed={folder}");
+    println!("cargo:rerun-if-changed=src/model/bridge.rs");
+}

@@ -1,0 +1,230 @@
+#include "model.hpp"
+#include "virtio-hdl/src/model/bridge.rs.h"
+#include <algorithm>
+#include <chrono>
+#include <stdexcept>
+
+namespace virtio_hdl {
+
+namespace {
+// Cycles for which everything must be still before the clock stops: longer than it takes an input to raise `busy`.
+constexpr uint32_t QUIET = 16;
+}  // namespace
+
+std::unique_ptr<Model> load(rust::Str library, uint64_t seed) {
+    return std::make_unique<Model>(std::string(library), seed);
+}
+
+Model::Model(const std::string& library, uint64_t seed) : library_(library), seed_(seed), instance_(library, seed) {
+    clock_ = instance_.input("clock");
+    reset_ = instance_.input("reset");
+    busy_ = instance_.output("busy");
+    instance_.eval();
+}
+
+rust::Vec<PortName> Model::ports() const {
+    rust::Vec<PortName> names;
+    for (size_t i = 0; i < instance_.count(); i++) {
+        Port port = instance_.port(i);
+        names.push_back({rust::String(instance_.name(i)), port.width(), port.bytes(), port.input()});
+    }
+    return names;
+}
+
+uint32_t Model::add_stream(const StreamNames& names) {
+    auto with = [&](const char* suffix) { return std::string(names.name) + suffix; };
+    auto payload = [&](const std::string& name) { return names.input ? instance_.input(name) : instance_.output(name); };
+    StreamPorts ports;
+    ports.valid = payload(with("_valid"));
+    ports.ready = names.input ? instance_.output(with("_ready")) : instance_.input(with("_ready"));
+    if (names.data) {
+        ports.data = payload(with("_data"));
+    }
+    if (names.keep) {
+        ports.keep = payload(with("_keep"));
+    }
+    if (names.last) {
+        ports.last = payload(with("_last"));
+    }
+    for (const rust::String& side : names.side) {
+        ports.side.push_back(payload(with("_") + std::string(side)));
+    }
+    uint32_t number = numbers_.size();
+    uint64_t seed = seed_ ^ (uint64_t(number) << 32);
+    if (names.input) {
+        numbers_.push_back({true, inputs_.size()});
+        inputs_.emplace_back(std::move(ports), seed);
+    } else {
+        numbers_.push_back({false, outputs_.size()});
+        outputs_.emplace_back(std::move(ports), number, seed);
+    }
+    return number;
+}
+
+void Model::set_pace(uint32_t stream, uint64_t bytes_per_cycle, uint32_t framing) {
+    StreamNumber number = numbers_.at(stream);
+    Pace& pace = number.input ? inputs_[number.index].pace() : outputs_[number.index].pace();
+    pace.bytes_per_cycle = bytes_per_cycle;
+    pace.framing = framing;
+}
+
+void Model::set_stall(uint32_t stream, uint32_t share) {
+    StreamNumber number = numbers_.at(stream);
+    (number.input ? inputs_[number.index].pace() : outputs_[number.index].pace()).stall = share;
+}
+
+void Model::send(uint32_t stream, uint64_t not_before, rust::Slice<const uint32_t> words) {
+    StreamNumber number = numbers_.at(stream);
+    if (!number.input) {
+        throw std::runtime_error("this stream leaves the model");
+    }
+    inputs_[number.index].send(not_before, words.data(), words.size());
+}
+
+void Model::set_level(size_t index, uint64_t value) {
+    const uint32_t words[2] = {static_cast<uint32_t>(value), static_cast<uint32_t>(value >> 32)};
+    instance_.port(index).set(words);
+    quiet_cycles_ = 0;
+}
+
+uint64_t Model::level(size_t index) const {
+    uint32_t words[2] = {};
+    instance_.port(index).get(words);
+    return words[0] | uint64_t(words[1]) << 32;
+}
+
+void Model::reset(uint32_t cycles) {
+    reset_.set_bit(true);
+    for (uint32_t i = 0; i < cycles; i++) {
+        settle();
+        edge();
+    }
+    reset_.set_bit(false);
+    quiet_cycles_ = 0;
+}
+
+// The first half of a cycle: outputs settle on the inputs.
+void Model::settle() {
+    clock_.set_bit(false);
+    instance_.eval();
+    if (cycle_ >= sample_from_ && cycle_ < sample_to_) {
+        take_sample();
+    }
+    if (recorder_) {
+        recorder_->cycle();
+    }
+}
+
+// The second half: the clock's edge.
+void Model::edge() {
+    clock_.set_bit(true);
+    instance_.eval();
+    cycle_++;
+    clocked_++;
+}
+
+bool Model::quiet() const {
+    return !busy_.bit() && std::all_of(outputs_.begin(), outputs_.end(), [](auto& output) { return output.idle(); });
+}
+
+// The first cycle in which an input stream has something to show.
+uint64_t Model::next_due() const {
+    uint64_t due = ~0ull;
+    for (const InputStream& input : inputs_) {
+        if (!input.empty()) {
+            due = std::min(due, input.due());
+        }
+    }
+    return due;
+}
+
+Stop Model::run(uint64_t deadline, uint64_t lookahead) {
+    uint64_t end = deadline;
+    bool event = false;
+    while (cycle_ < end) {
+        if (quiet_cycles_ >= QUIET) {
+            uint64_t due = next_due();
+            if (due > cycle_) {
+                if (event) {
+                    return Stop::Event;
+                }
+                if (due == ~0ull) {
+                    return Stop::Quiescent;
+                }
+                cycle_ = std::min(due, end);
+                continue;
+            }
+            quiet_cycles_ = 0;
+        }
+        for (InputStream& input : inputs_) {
+            input.drive(cycle_);
+        }
+        for (OutputStream& output : outputs_) {
+            output.drive(cycle_);
+        }
+        settle();
+        bool moved = false;
+        for (InputStream& input : inputs_) {
+            moved |= input.advance();
+        }
+        for (OutputStream& output : outputs_) {
+            if (output.advance(cycle_, events_) && !event) {
+                event = true;
+                end = std::min(deadline, cycle_ + 1 + lookahead);
+            }
+        }
+        quiet_cycles_ = moved || !quiet() ? 0 : quiet_cycles_ + 1;
+        edge();
+    }
+    return event ? Stop::Event : Stop::Deadline;
+}
+
+void Model::take_sample() {
+    const auto* now = reinterpret_cast<const uint8_t*>(&cycle_);
+    samples_.insert(samples_.end(), now, now + sizeof cycle_);
+    for (size_t i = 0; i < instance_.count(); i++) {
+        Port port = instance_.port(i);
+        const auto* data = static_cast<const uint8_t*>(port.data());
+        samples_.insert(samples_.end(), data, data + port.bytes());
+    }
+}
+
+// Runs a fresh instance on what was recorded; `each` sees it once per cycle, settled.
+template <class Each> void Model::play(Instance& instance, Each each) const {
+    if (!recorder_) {
+        throw std::runtime_error("nothing was recorded");
+    }
+    Port clock = instance.input("clock");
+    PortImage inputs(instance, true);
+    const uint8_t* image = recorder_->images().data();
+    instance.eval();
+    for (uint32_t repeat : recorder_->repeats()) {
+        inputs.set(image);
+        image += inputs.bytes();
+        for (uint32_t i = 0; i < repeat; i++) {
+            clock.set_bit(false);
+            instance.eval();
+            each();
+            clock.set_bit(true);
+            instance.eval();
+        }
+    }
+}
+
+Replayed Model::replay() const {
+    Instance instance(library_, seed_);
+    uint64_t cycles = 0;
+    auto begin = std::chrono::steady_clock::now();
+    play(instance, [&] { cycles++; });
+    std::chrono::duration<double> seconds = std::chrono::steady_clock::now() - begin;
+    return {cycles, seconds.count()};
+}
+
+bool Model::replay_matches() const {
+    Instance instance(library_, seed_);
+    OutputSum sum(instance);
+    play(instance, [&] { sum.mix(); });
+    return sum.value() == recorder_->sum();
+}
+
+}  // namespace virtio_hdl

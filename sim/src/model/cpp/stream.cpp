@@ -1,0 +1,114 @@
+#include "stream.hpp"
+#include <algorithm>
+
+namespace virtio_hdl {
+
+namespace {
+// One bit of keep per double word of data.
+bool counts_words(const StreamPorts& ports) { return ports.keep && ports.keep.width() == ports.data.words(); }
+
+uint32_t side_words(const StreamPorts& ports) {
+    uint32_t count = 0;
+    for (const Port& port : ports.side) {
+        count += port.words();
+    }
+    return count;
+}
+}  // namespace
+
+void InputStream::send(uint64_t not_before, const uint32_t* words, size_t count) {
+    packets_.push_back({not_before, std::vector<uint32_t>(words, words + count)});
+}
+
+void InputStream::present(uint64_t cycle) {
+    bool here = !packets_.empty() && due() <= cycle;
+    if (here && ports_.pace.stall != 0) {
+        here = !random_.chance(ports_.pace.stall);
+    }
+    if (here) {
+        Packet& packet = packets_.front();
+        size_t payload = packet.words.size() - side_words(ports_);
+        if (position_ == 0) {
+            FixedCycles begin = std::max(link_free_, packet.not_before << FIXED);
+            link_free_ = begin + ports_.pace.cost(4 * packet.words.size() + ports_.pace.framing);
+            const uint32_t* side = packet.words.data() + payload;
+            for (const Port& port : ports_.side) {
+                port.set(side);
+                side += port.words();
+            }
+        }
+        if (ports_.data) {
+            uint32_t beat[64] = {};
+            size_t count = std::min<size_t>(ports_.data.words(), payload - position_);
+            std::copy_n(packet.words.data() + position_, count, beat);
+            ports_.data.set(beat);
+            if (counts_words(ports_)) {
+                uint32_t keep = count == 32 ? ~0u : (1u << count) - 1;
+                ports_.keep.set(&keep);
+            }
+            position_ += count;
+        }
+        if (ports_.last) {
+            ports_.last.set_bit(position_ >= payload);
+        }
+    }
+    valid_ = here;
+    if (here != shown_) {
+        shown_ = here;
+        ports_.valid.set_bit(here);
+    }
+}
+
+void InputStream::taken() {
+    valid_ = false;
+    if (position_ >= packets_.front().words.size() - side_words(ports_)) {
+        packets_.pop_front();
+        position_ = 0;
+    }
+}
+
+bool OutputStream::take(uint64_t cycle, std::vector<uint32_t>& events) {
+    uint64_t bytes = 0;
+    if (!inside_) {
+        inside_ = true;
+        first_cycle_ = cycle;
+        packet_.clear();
+        bytes = ports_.pace.framing;
+    }
+    if (ports_.data) {
+        uint32_t count = ports_.data.words();
+        size_t start = packet_.size();
+        packet_.resize(start + count);
+        ports_.data.get(packet_.data() + start);
+        if (counts_words(ports_)) {
+            uint32_t keep = 0;
+            ports_.keep.get(&keep);
+            count = __builtin_popcount(keep);
+            packet_.resize(start + count);
+        }
+        bytes += 4 * count;
+    }
+    link_free_ = std::max(link_free_, cycle << FIXED) + ports_.pace.cost(bytes);
+    if (ports_.last && !ports_.last.bit()) {
+        return false;
+    }
+    inside_ = false;
+    for (const Port& port : ports_.side) {
+        size_t start = packet_.size();
+        packet_.resize(start + port.words());
+        port.get(packet_.data() + start);
+    }
+    const uint32_t header[] = {
+        number_,
+        static_cast<uint32_t>(packet_.size()),
+        static_cast<uint32_t>(first_cycle_),
+        static_cast<uint32_t>(first_cycle_ >> 32),
+        static_cast<uint32_t>(cycle),
+        static_cast<uint32_t>(cycle >> 32),
+    };
+    events.insert(events.end(), std::begin(header), std::end(header));
+    events.insert(events.end(), packet_.begin(), packet_.end());
+    return true;
+}
+
+}  // namespace virtio_hdl

@@ -1,0 +1,143 @@
+// The two ends of a valid/ready stream between the test bench and the model.
+//
+// A packet crosses as words of 32 bits: the payload of its beats (the `data` port), then the sideband ports of its last
+// beat. A `keep` port with one bit per 32 bits of data cuts the payload of the last beat to what counts; any other
+// `keep` is a sideband. A stream without `last` has packets of one beat when it leaves the model; into the model, the
+// words of one packet make as many beats as they need.
+#pragma once
+#include "library.hpp"
+#include <algorithm>
+#include <deque>
+
+namespace virtio_hdl {
+
+// Cycles in fixed point: 16 bits behind the point.
+using FixedCycles = uint64_t;
+constexpr unsigned FIXED = 16;
+
+// xorshift64*: small, and the same on every machine.
+class Random {
+  public:
+    explicit Random(uint64_t seed) : state_(seed * 0x9e3779b97f4a7c15u | 1) {}
+    // True `share` times of 256.
+    bool chance(uint32_t share) {
+        state_ ^= state_ >> 12;
+        state_ ^= state_ << 25;
+        state_ ^= state_ >> 27;
+        return (state_ * 0x2545f4914f6cdd1du) >> 56 < share;
+    }
+
+  private:
+    uint64_t state_;
+};
+
+// How fast a stream moves.
+struct Pace {
+    // Bytes per cycle, 16 bits behind the point; 0 is as fast as the ports allow.
+    uint64_t bytes_per_cycle = 0;
+    // Bytes each packet takes on the link besides its own.
+    uint32_t framing = 0;
+    // In how many of 256 cycles the stream stands still at random.
+    uint32_t stall = 0;
+
+    FixedCycles cost(uint64_t bytes) const {
+        return bytes_per_cycle == 0 ? 0 : (bytes << (2 * FIXED)) / bytes_per_cycle;
+    }
+};
+
+// What both ends share: the ports and the rate.
+struct StreamPorts {
+    Port valid, ready, data, keep, last;
+    std::vector<Port> side;
+    Pace pace;
+};
+
+// Feeds the model.
+class InputStream {
+  public:
+    InputStream(StreamPorts ports, uint64_t seed) : ports_(std::move(ports)), random_(seed) {}
+
+    void send(uint64_t not_before, const uint32_t* words, size_t count);
+    Pace& pace() { return ports_.pace; }
+
+    // Before the clock edge: puts the next beat on the ports, if its time has come.
+    void drive(uint64_t cycle) {
+        if (valid_ || (packets_.empty() && !shown_)) {
+            return;
+        }
+        present(cycle);
+    }
+    // With settled outputs: whether the beat moves at the coming edge.
+    bool advance() {
+        if (!valid_ || !ports_.ready.bit()) {
+            return false;
+        }
+        taken();
+        return true;
+    }
+    bool empty() const { return packets_.empty(); }
+    // The earliest cycle in which a beat can be there; only with packets queued.
+    uint64_t due() const {
+        uint64_t free = (link_free_ + (1 << FIXED) - 1) >> FIXED;
+        return position_ != 0 ? 0 : std::max(packets_.front().not_before, free);
+    }
+
+  private:
+    struct Packet {
+        uint64_t not_before;
+        std::vector<uint32_t> words;
+    };
+    void present(uint64_t cycle);
+    void taken();
+
+    StreamPorts ports_;
+    Random random_;
+    std::deque<Packet> packets_;
+    size_t position_ = 0;       // words of the front packet that have moved
+    FixedCycles link_free_ = 0; // when the link can begin the next packet
+    bool valid_ = false;        // a beat is on the ports and has not moved
+    bool shown_ = false;        // the valid port is high
+};
+
+// Drains the model.
+class OutputStream {
+  public:
+    OutputStream(StreamPorts ports, uint32_t number, uint64_t seed)
+        : ports_(std::move(ports)), random_(seed), number_(number) {}
+
+    Pace& pace() { return ports_.pace; }
+
+    // Before the clock edge: says whether a beat is welcome.
+    void drive(uint64_t cycle) {
+        bool ready = link_free_ < (cycle + SLACK) << FIXED;
+        if (ready && ports_.pace.stall != 0) {
+            ready = !random_.chance(ports_.pace.stall);
+        }
+        if (ready != ready_) {
+            ready_ = ready;
+            ports_.ready.set_bit(ready);
+        }
+    }
+    // With settled outputs: takes the beat that moves at the coming edge. True with a packet's last beat, when the
+    // packet was appended to `events`.
+    bool advance(uint64_t cycle, std::vector<uint32_t>& events) {
+        return ready_ && ports_.valid.bit() && take(cycle, events);
+    }
+    bool idle() const { return !inside_ && !ports_.valid.bit(); }
+
+  private:
+    // What the link's buffer takes ahead of the wire, in cycles.
+    static constexpr uint64_t SLACK = 4;
+    bool take(uint64_t cycle, std::vector<uint32_t>& events);
+
+    StreamPorts ports_;
+    Random random_;
+    uint32_t number_;
+    std::vector<uint32_t> packet_;
+    uint64_t first_cycle_ = 0;
+    FixedCycles link_free_ = 0;
+    bool ready_ = false;
+    bool inside_ = false;
+};
+
+}  // namespace virtio_hdl

@@ -1,0 +1,239 @@
+//! Verilated models: build, load, run.
+//!
+//! [`Library`] turns Verilog into a shared library and caches it. [`Model`] runs one instance of it: the cycle loop is
+//! C++ and goes on until a packet leaves the model, a deadline, or quiescence, so that Rust sees batches of packets, not
+//! cycles. What the model's ports mean is known here only as streams and levels; [`Endpoint`] gives the ports of the
+//! raw-TLP endpoint their names.
+use cxx::UniquePtr;
+
+mod bridge;
+mod endpoint;
+mod error;
+mod library;
+
+pub use bridge::ffi::Stop;
+pub use endpoint::{BlkCommand, BlkOperation, DeviceEvent, Endpoint, EndpointOptions, Stall, Transmitted};
+pub use error::ModelError;
+pub use library::{cache_folder, Library, Sources};
+
+use bridge::ffi;
+
+/// Which way a stream goes.
+#[derive(Copy, Clone, Debug, PartialEq, Eq)]
+pub enum Direction {
+    /// Into the model.
+    Input,
+    /// Out of the model.
+    Output,
+}
+
+/// Which ports a stream has besides `NAME_valid` and `NAME_ready`.
+///
+/// A packet crosses as 32-bit words: the payload of its beats (`NAME_data`), then the side ports, as they are in the
+/// last beat of a packet that leaves, and in every beat of one that enters.
+#[derive(Copy, Clone, Debug, Default)]
+pub struct StreamShape<'a> {
+    /// Has `NAME_data`.
+    pub data: bool,
+    /// Has `NAME_keep`, a bit per 32 bits of data.
+    pub keep: bool,
+    /// Has `NAME_last`; without it every beat that leaves is a packet.
+    pub last: bool,
+    /// Other ports, by the end of their names.
+    pub side: &'a [&'a str],
+}
+
+/// A stream of a model.
+#[derive(Copy, Clone, Debug, PartialEq, Eq)]
+pub struct Stream(u32);
+
+/// A port that is set or read outside the clock: an input level, or an output to look at.
+#[derive(Copy, Clone, Debug, PartialEq, Eq)]
+pub struct Level(usize);
+
+/// A packet that left the model.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Packet<'a> {
+    /// The stream it left by.
+    pub stream: Stream,
+    /// The cycle in which its first beat moved.
+    pub first_cycle: u64,
+    /// The cycle in which its last beat moved.
+    pub last_cycle: u64,
+    /// Payload and side ports; see [`StreamShape`].
+    pub words: &'a [u32],
+}
+
+/// How fast the model ran alone.
+#[derive(Copy, Clone, Debug)]
+pub struct BareRun {
+    /// Clock cycles.
+    pub cycles: u64,
+    /// Wall-clock seconds.
+    pub seconds: f64,
+}
+
+/// A port of the model, in the order in which samples hold them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PortLayout {
+    /// Its name.
+    pub name: String,
+    /// Bits.
+    pub width: usize,
+    /// Bytes in a sample, least significant first.
+    pub bytes: usize,
+    /// Into the model.
+    pub input: bool,
+}
+
+/// One instance of a Verilated model.
+pub struct Model {
+    inner: UniquePtr<ffi::Model>,
+    ports: Vec<PortLayout>,
+}
+
+impl Model {
+    /// Loads an instance. The seed decides what registers without reset start with (0: all zero) and when streams
+    /// stand still at random.
+    pub fn load(library: &Library, seed: u64) -> Result<Self, ModelError> {
+        let inner = ffi::load(&library.path().to_string_lossy(), seed)?;
+        let ports = inner
+            .ports()
+            .into_iter()
+            .map(|port| PortLayout {
+                name: port.name,
+                width: port.width as usize,
+                bytes: port.bytes as usize,
+                input: port.input,
+            })
+            .collect();
+        Ok(Model { inner, ports })
+    }
+
+    /// All ports of the top module.
+    pub fn ports(&self) -> &[PortLayout] {
+        &self.ports
+    }
+
+    /// Takes charge of a stream's ports.
+    pub fn add_stream(&mut self, name: &str, direction: Direction, shape: StreamShape) -> Result<Stream, ModelError> {
+        let names = ffi::StreamNames {
+            name: name.into(),
+            input: direction == Direction::Input,
+            data: shape.data,
+            keep: shape.keep,
+            last: shape.last,
+            side: shape.side.iter().map(|side| side.to_string()).collect(),
+        };
+        Ok(Stream(self.inner.pin_mut().add_stream(&names)?))
+    }
+
+    /// Limits a stream to a link's rate: bytes per cycle, of which every packet takes `framing` besides its own.
+    pub fn set_pace(&mut self, stream: Stream, bytes_per_cycle: f64, framing: u32) -> Result<(), ModelError> {
+        let fixed = (bytes_per_cycle * 65536.0).round() as u64;
+        Ok(self.inner.pin_mut().set_pace(stream.0, fixed, framing)?)
+    }
+
+    /// Lets a stream stand still at random, in `share` of 256 cycles.
+    pub fn set_stall(&mut self, stream: Stream, share: u8) -> Result<(), ModelError> {
+        Ok(self.inner.pin_mut().set_stall(stream.0, share.into())?)
+    }
+
+    /// Queues a packet for the model; its first beat is offered in cycle `not_before` at the earliest, behind what was
+    /// queued before.
+    pub fn send(&mut self, stream: Stream, not_before: u64, words: &[u32]) -> Result<(), ModelError> {
+        Ok(self.inner.pin_mut().send(stream.0, not_before, words)?)
+    }
+
+    /// Finds a port of at most 64 bits.
+    pub fn level(&self, name: &str) -> Result<Level, ModelError> {
+        match self.ports.iter().position(|port| port.name == name && port.width <= 64) {
+            Some(index) => Ok(Level(index)),
+            None => Err(ModelError::Unfit(format!("the model has no port {name} of at most 64 bits"))),
+        }
+    }
+
+    /// Sets an input, from the next cycle on.
+    pub fn set(&mut self, level: Level, value: u64) {
+        self.inner.pin_mut().set_level(level.0, value);
+    }
+
+    /// Reads a port as it is between two cycles.
+    pub fn get(&self, level: Level) -> u64 {
+        self.inner.level(level.0)
+    }
+
+    /// Holds `reset` for some cycles.
+    pub fn reset(&mut self, cycles: u32) {
+        self.inner.pin_mut().reset(cycles);
+    }
+
+    /// Runs until `deadline`, until `lookahead` cycles after the first packet that leaves, or until the model rests
+    /// and nothing is queued for it. While it rests with something queued for later, time jumps there.
+    pub fn run(&mut self, deadline: u64, lookahead: u64) -> Stop {
+        self.inner.pin_mut().run(deadline, lookahead)
+    }
+
+    /// The current cycle.
+    pub fn cycle(&self) -> u64 {
+        self.inner.cycle()
+    }
+
+    /// Cycles in which the clock ran.
+    pub fn clocked(&self) -> u64 {
+        self.inner.clocked()
+    }
+
+    /// Lets time pass with the clock stopped; only after [`Stop::Quiescent`].
+    pub fn skip_to(&mut self, cycle: u64) {
+        self.inner.pin_mut().skip_to(cycle);
+    }
+
+    /// Hands over the packets that left since the last time, in the order in which their last beats moved.
+    pub fn drain(&mut self, mut each: impl FnMut(Packet)) {
+        let mut words = self.inner.events();
+        while let [stream, count, first_low, first_high, last_low, last_high, rest @ ..] = words {
+            let (packet, behind) = rest.split_at(*count as usize);
+            each(Packet {
+                stream: Stream(*stream),
+                first_cycle: u64::from(*first_low) | u64::from(*first_high) << 32,
+                last_cycle: u64::from(*last_low) | u64::from(*last_high) << 32,
+                words: packet,
+            });
+            words = behind;
+        }
+        self.inner.pin_mut().clear_events();
+    }
+
+    /// Samples all ports in the cycles `from..to`, for [`Model::drain_samples`].
+    pub fn sample(&mut self, from: u64, to: u64) {
+        self.inner.pin_mut().sample(from, to);
+    }
+
+    /// Hands over the samples taken since the last time: the cycle, and the ports' values one behind the other as
+    /// [`Model::ports`] lays them out.
+    pub fn drain_samples(&mut self, mut each: impl FnMut(u64, &[u8])) {
+        let size = 8 + self.ports.iter().map(|port| port.bytes).sum::<usize>();
+        for sample in self.inner.samples().chunks_exact(size) {
+            let (cycle, values) = sample.split_at(8);
+            each(u64::from_le_bytes(cycle.try_into().unwrap_or_default()), values);
+        }
+        self.inner.pin_mut().clear_samples();
+    }
+
+    /// Keeps every cycle's inputs from here on. Begin before the first cycle to replay from reset.
+    pub fn record(&mut self) {
+        self.inner.pin_mut().record();
+    }
+
+    /// Runs a fresh instance on the recorded inputs, and nothing else.
+    pub fn replay(&self) -> Result<BareRun, ModelError> {
+        let run = self.inner.replay()?;
+        Ok(BareRun { cycles: run.cycles, seconds: run.seconds })
+    }
+
+    /// The same, slower: whether every output has the recorded value in every cycle.
+    pub fn replay_matches(&self) -> Result<bool, ModelError> {
+        Ok(self.inner.replay_matches()?)
+    }
+}

@@ -1,0 +1,269 @@
+//! The model layer by itself, on a small Verilog stand-in: build and cache, streams, pace, quiescence, replay.
+use std::path::Path;
+use virtio_hdl::model::{
+    BlkCommand, BlkOperation, DeviceEvent, Endpoint, EndpointOptions, Library, ModelError, Sources, Stall, Stop,
+    Transmitted,
+};
+use virtio_hdl_rtl::testing::PortInfo;
+
+const PORTS: &[(&str, usize, bool)] = &[
+    ("clock", 1, true),
+    ("reset", 1, true),
+    ("rx_data", 128, true),
+    ("rx_keep", 4, true),
+    ("rx_last", 1, true),
+    ("rx_valid", 1, true),
+    ("rx_ready", 1, false),
+    ("tx_data", 128, false),
+    ("tx_keep", 4, false),
+    ("tx_last", 1, false),
+    ("tx_valid", 1, false),
+    ("tx_ready", 1, true),
+    ("tx_nonposted_ready", 1, true),
+    ("blk_capacity", 64, true),
+    ("blk_read_only", 1, true),
+    ("blk_command_valid", 1, false),
+    ("blk_command_ready", 1, true),
+    ("blk_command_operation", 3, false),
+    ("blk_command_sector", 64, false),
+    ("blk_command_length", 32, false),
+    ("blk_write_valid", 1, false),
+    ("blk_write_ready", 1, true),
+    ("blk_write_data", 128, false),
+    ("blk_write_last", 1, false),
+    ("blk_write_error", 1, false),
+    ("blk_status_valid", 1, true),
+    ("blk_status_ready", 1, false),
+    ("blk_status_status", 8, true),
+    ("blk_read_valid", 1, true),
+    ("blk_read_ready", 1, false),
+    ("blk_read_data", 128, true),
+    ("busy", 1, false),
+];
+
+fn sources() -> Sources {
+    Sources {
+        top: "standin".into(),
+        files: vec![("standin.v".into(), include_str!("standin.v").into())],
+        ports: PORTS
+            .iter()
+            .map(|(name, width, input)| PortInfo { name: name.to_string(), width: *width, input: *input })
+            .collect(),
+    }
+}
+
+fn endpoint(options: &EndpointOptions) -> Endpoint {
+    let library = Library::build(&sources()).unwrap_or_else(|error| panic!("{error}"));
+    Endpoint::load(&library, options).unwrap_or_else(|error| panic!("{error}"))
+}
+
+/// Packets of every length from 3 double words, with recognisable content.
+fn packet(number: u32) -> Vec<u32> {
+    (0..3 + number % 61).map(|word| number << 8 | word).collect()
+}
+
+fn transmitted(endpoint: &mut Endpoint) -> Vec<Vec<u32>> {
+    std::iter::from_fn(|| endpoint.take_transmitted()).map(|packet| packet.dwords).collect()
+}
+
+/// Runs until the endpoint rests, and says what it sent.
+fn run_to_rest(endpoint: &mut Endpoint) -> Vec<Transmitted> {
+    let mut sent = vec![];
+    loop {
+        let stop = endpoint.run(1_000_000, 100);
+        sent.extend(std::iter::from_fn(|| endpoint.take_transmitted()));
+        match stop {
+            Stop::Quiescent => return sent,
+            Stop::Deadline => panic!("still busy after {} cycles", endpoint.cycle()),
+            _ => {}
+        }
+    }
+}
+
+#[test]
+fn a_library_is_built_once_and_then_found() {
+    let cache = tempfile::tempdir().unwrap();
+    let libraries: Vec<_> = std::thread::scope(|scope| {
+        let threads: Vec<_> =
+            (0..3).map(|_| scope.spawn(|| Library::build_in(cache.path(), &sources()).unwrap())).collect();
+        threads.into_iter().map(|thread| thread.join().unwrap()).collect()
+    });
+    assert_eq!(libraries.iter().filter(|library| library.was_built()).count(), 1, "built by one of three");
+    assert!(!Library::build_in(cache.path(), &sources()).unwrap().was_built());
+    let mut changed = sources();
+    changed.files[0].1.push_str("// a comment\n");
+    let other = Library::build_in(cache.path(), &changed).unwrap();
+    assert!(other.was_built() && other.path() != libraries[0].path(), "another text is another library");
+    let leftovers = std::fs::read_dir(cache.path()).unwrap().flatten();
+    assert!(!leftovers.into_iter().any(|entry| entry.file_name().to_string_lossy().starts_with("building-")));
+}
+
+#[test]
+fn broken_verilog_says_what_verilator_said() {
+    let cache = tempfile::tempdir().unwrap();
+    let mut broken = sources();
+    broken.files[0].1 = "module standin(input clock; endmodule\n".into();
+    let error = Library::build_in(cache.path(), &broken).unwrap_err();
+    assert!(matches!(error, ModelError::ToolFailed { tool: "verilator", .. }));
+    assert!(error.to_string().contains("standin.v:1:"), "{error}");
+}
+
+#[test]
+fn a_missing_port_or_library_is_an_error() {
+    let mut fewer = sources();
+    fewer.ports.retain(|port| port.name != "blk_status_status");
+    let library = Library::build(&fewer).unwrap();
+    let error = Endpoint::load(&library, &EndpointOptions::default()).err().unwrap().to_string();
+    assert_eq!(error, "the model cannot be used: the model has no port blk_status_status");
+    assert!(Library::build_in(Path::new("/proc/no-such-folder"), &sources()).is_err());
+}
+
+#[test]
+fn packets_of_every_length_come_back_whole_under_random_standstill() {
+    for seed in 1..4 {
+        let stall = Stall { receive: 90, transmit: 120, device: 60 };
+        let mut endpoint = endpoint(&EndpointOptions { seed, stall, ..EndpointOptions::default() });
+        let sent: Vec<_> = (0..500).map(packet).collect();
+        for packet in &sent {
+            endpoint.receive(0, packet).unwrap();
+        }
+        let received: Vec<_> = run_to_rest(&mut endpoint).into_iter().map(|packet| packet.dwords).collect();
+        assert!(received == sent, "seed {seed}: {} packets of {}", received.len(), sent.len());
+    }
+}
+
+#[test]
+fn the_link_carries_its_rate_and_no_more() {
+    // gen2 x4 at 125 MHz: 14.44 bytes per cycle.
+    let rate = 14.44;
+    let mut endpoint = endpoint(&EndpointOptions { link_bytes_per_cycle: Some(rate), ..EndpointOptions::default() });
+    let packets = 1000;
+    let words: Vec<u32> = (0..4 + 64).collect();
+    for _ in 0..packets {
+        endpoint.receive(100, &words).unwrap();
+    }
+    let stamps: Vec<_> =
+        run_to_rest(&mut endpoint).iter().map(|packet| (packet.first_cycle, packet.last_cycle)).collect();
+    assert_eq!(stamps.len(), packets);
+    assert_eq!(stamps[0].0, 101, "the first beat comes when it is due, and out a cycle later");
+    let cycles = (stamps[packets - 1].0 - stamps[0].0) as f64;
+    let expected = (packets - 1) as f64 * (4.0 * words.len() as f64 + 8.0) / rate;
+    assert!((cycles / expected - 1.0).abs() < 0.001, "{cycles} cycles, the link takes {expected}");
+    assert!(stamps.iter().all(|(first, last)| last - first >= 16));
+}
+
+#[test]
+fn device_side_streams_carry_commands_data_and_status() {
+    let mut endpoint = endpoint(&EndpointOptions::default());
+    endpoint.set_blk_disk(0x1234_5678_9abc, false);
+    endpoint.receive(50, &[0xc000_0001, 0x9abc_def0, 0x1234_5678, 4096]).unwrap();
+    assert_eq!(endpoint.run(1000, 0), Stop::Event);
+    let command = BlkCommand { operation: BlkOperation::Write, sector: 0x1234_5678_9abc_def0, length: 4096 };
+    assert_eq!(endpoint.take_device_event(), Some(DeviceEvent::Command(51, command)));
+    assert_eq!(endpoint.take_device_event(), None);
+    assert_eq!(endpoint.cycle(), 52, "no lookahead: stops behind the event");
+
+    endpoint.blk_status(60, 2).unwrap();
+    assert_eq!(endpoint.run(1000, 0), Stop::Event);
+    assert_eq!(transmitted(&mut endpoint), [[0x5700_0002, 0, 0x5678_9abc, 0x1234]]);
+
+    let bytes: Vec<u8> = (2..2 + 40).collect();
+    endpoint.blk_read_data(0, &bytes).unwrap();
+    endpoint.blk_read_data(0, &[1; 16]).unwrap();
+    assert_eq!(endpoint.run(1000, 100), Stop::Event);
+    let word = |first: u32| first | (first + 1) << 8 | (first + 2) << 16 | (first + 3) << 24;
+    let first: Vec<u32> = (0..8).map(|index| word(2 + 4 * index)).collect();
+    match (endpoint.take_device_event(), endpoint.take_device_event()) {
+        (Some(DeviceEvent::WriteData(_, one, false)), Some(DeviceEvent::WriteData(_, two, true))) => {
+            assert_eq!(one, first);
+            assert_eq!(two, [word(34), word(38), 0, 0, 0x0101_0101, 0x0101_0101, 0x0101_0101, 0x0101_0101]);
+        }
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn at_rest_the_clock_stops_and_time_jumps_to_what_is_queued() {
+    let mut endpoint = endpoint(&EndpointOptions::default());
+    assert_eq!(endpoint.run(1_000_000_000, 0), Stop::Quiescent);
+    let (cycle, clocked) = (endpoint.cycle(), endpoint.clocked());
+    assert!(cycle < 100 && clocked < 100);
+    endpoint.receive(500_000_000, &packet(1)).unwrap();
+    assert_eq!(endpoint.run(400_000_000, 0), Stop::Deadline);
+    assert_eq!((endpoint.cycle(), endpoint.clocked()), (400_000_000, clocked));
+    assert_eq!(endpoint.run(1_000_000_000, 0), Stop::Event);
+    assert_eq!(endpoint.take_transmitted().map(|packet| packet.first_cycle), Some(500_000_001));
+    assert!(endpoint.clocked() < clocked + 20);
+    assert_eq!(endpoint.run(1_000_000_000, 0), Stop::Quiescent);
+    endpoint.skip_to(700_000_000);
+    assert_eq!(endpoint.cycle(), 700_000_000);
+}
+
+#[test]
+fn the_lookahead_ends_a_run_behind_its_first_packet() {
+    let mut endpoint = endpoint(&EndpointOptions::default());
+    for start in [100, 110, 120, 200] {
+        endpoint.receive(start, &packet(1)).unwrap();
+    }
+    assert_eq!(endpoint.run(1000, 30), Stop::Event);
+    assert_eq!(transmitted(&mut endpoint).len(), 3);
+    assert_eq!(endpoint.cycle(), 101 + 1 + 30);
+    assert_eq!(endpoint.run(150, 30), Stop::Deadline);
+}
+
+#[test]
+fn the_seed_decides_what_reset_leaves_open() {
+    let unreset = |seed| {
+        let mut endpoint = endpoint(&EndpointOptions { seed, ..EndpointOptions::default() });
+        endpoint.blk_status(0, 0).unwrap();
+        endpoint.run(1000, 0);
+        endpoint.take_transmitted().unwrap().dwords[1]
+    };
+    assert_eq!(unreset(0), 0);
+    assert_eq!(unreset(7), unreset(7));
+    assert!((1..20).map(unreset).any(|value| value != 0));
+}
+
+#[test]
+fn a_recorded_run_replays_cycle_by_cycle() {
+    let library = Library::build(&sources()).unwrap();
+    let stall = Stall { receive: 40, transmit: 40, device: 0 };
+    let options = EndpointOptions { seed: 5, stall, ..EndpointOptions::default() };
+    let mut endpoint = Endpoint::load_recorded(&library, &options).unwrap();
+    for number in 0..200 {
+        endpoint.receive(u64::from(number) * 40, &packet(number)).unwrap();
+    }
+    run_to_rest(&mut endpoint);
+    assert_eq!(endpoint.replay().unwrap().cycles, endpoint.clocked());
+    assert!(endpoint.replay_matches().unwrap());
+    assert!(Endpoint::load(&library, &options).unwrap().replay().is_err(), "nothing recorded, nothing to replay");
+}
+
+#[test]
+fn samples_hold_every_port_in_the_window() {
+    let mut endpoint = endpoint(&EndpointOptions::default());
+    endpoint.receive(40, &packet(0)).unwrap();
+    endpoint.sample(39, 43);
+    endpoint.run(1000, 10);
+    let mut offset = 0;
+    let at: std::collections::HashMap<_, _> = endpoint
+        .ports()
+        .iter()
+        .map(|port| {
+            offset += port.bytes;
+            (port.name.clone(), offset - port.bytes..offset)
+        })
+        .collect();
+    let mut seen = vec![];
+    endpoint.drain_samples(|cycle, values| {
+        assert_eq!(values.len(), offset);
+        seen.push((
+            cycle,
+            values[at["rx_valid"].clone()][0],
+            values[at["tx_valid"].clone()][0],
+            values[at["tx_keep"].clone()][0],
+        ));
+    });
+    // In cycle 39 the clock stood still.
+    assert_eq!(seen, [(40, 1, 0, 0), (41, 0, 1, 7), (42, 0, 0, 7)]);
+}
