@@ -13,9 +13,9 @@ pub struct TransmitGate {
     pub clock: Signal<In, Clock>,
     pub reset: Signal<In, Bit>,
     /// From the engine.
-    pub input: Sink<TransmitBeat>,
+    pub upstream: Sink<TransmitBeat>,
     /// To the arbiter.
-    pub output: Source<TransmitBeat>,
+    pub downstream: Source<TransmitBeat>,
     /// Swallow packets that have not begun.
     pub discard: Signal<In, Bit>,
 
@@ -32,14 +32,14 @@ impl Logic for TransmitGate {
         self.passing.reset.next = self.reset.val();
         self.swallowing.reset.next = self.reset.val();
         self.swallow.next = self.swallowing.q.val() | (self.discard.val() & !self.passing.q.val());
-        self.output.data.next = self.input.data.val();
-        self.output.valid.next = self.input.valid.val() & !self.swallow.val();
-        self.input.ready.next = self.output.ready.val() | self.swallow.val();
-        if self.input.valid.val() {
+        self.downstream.data.next = self.upstream.data.val();
+        self.downstream.valid.next = self.upstream.valid.val() & !self.swallow.val();
+        self.upstream.ready.next = self.downstream.ready.val() | self.swallow.val();
+        if self.upstream.valid.val() {
             if self.swallow.val() {
-                self.swallowing.d.next = !self.input.data.val().last;
-            } else if self.output.ready.val() {
-                self.passing.d.next = !self.input.data.val().last;
+                self.swallowing.d.next = !self.upstream.data.val().last;
+            } else if self.downstream.ready.val() {
+                self.passing.d.next = !self.upstream.data.val().last;
             }
         }
     }
