@@ -72,7 +72,7 @@ mod tests {
 
     #[test]
     fn what_is_given_back_is_whole_again() {
-        let mut allocator = Allocator::new([0x1000..0x9000]);
+        let mut allocator = Allocator::new(std::iter::once(0x1000..0x9000));
         let pieces: Vec<(u64, u64)> = [(16, 16), (4096, 4096), (1, 1), (8192, 4096)]
             .map(|(n, align)| (allocator.allocate(n, align).unwrap(), n))
             .into();

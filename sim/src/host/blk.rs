@@ -155,12 +155,14 @@ impl From<super::ring::RingError> for BlkError {
     }
 }
 
+#[derive(Debug)]
 struct Pending {
     ticket: Ticket,
     slot: u16,
 }
 
 /// A disk.
+#[derive(Debug)]
 pub struct Blk {
     transport: VirtioPci,
     queue: Virtqueue,
@@ -313,16 +315,20 @@ impl Blk {
         Ok(wanted)
     }
 
-    /// Requests that have ended and were not told yet.
+    /// Requests that have ended and were not told yet. The next one will interrupt.
     pub fn poll(&mut self, platform: &mut dyn Platform) -> Result<Vec<Ended>, BlkError> {
         let mut ended = Vec::new();
-        while let Some(used) = self.queue.take(platform)? {
-            let Some(pending) = self.pending.remove(&used.head) else { continue };
-            let status: u8 = platform.memory().read_obj(GuestAddress(self.slot(pending.slot).1))?;
-            self.free_slots.push(pending.slot);
-            ended.push(Ended { ticket: pending.ticket, status: status.into(), written: used.written });
+        loop {
+            while let Some(used) = self.queue.take(platform)? {
+                let Some(pending) = self.pending.remove(&used.head) else { continue };
+                let status: u8 = platform.memory().read_obj(GuestAddress(self.slot(pending.slot).1))?;
+                self.free_slots.push(pending.slot);
+                ended.push(Ended { ticket: pending.ticket, status: status.into(), written: used.written });
+            }
+            if !self.queue.enable_interrupts(platform.memory())? {
+                return Ok(ended);
+            }
         }
-        Ok(ended)
     }
 
     /// Waits until at least one request has ended, by interrupt, at most until cycle `deadline`. Requests submitted
@@ -336,9 +342,6 @@ impl Blk {
             let ended = self.poll(platform)?;
             if !ended.is_empty() || self.pending.is_empty() {
                 return Ok(ended);
-            }
-            if self.queue.enable_interrupts(platform.memory())? {
-                continue;
             }
             let Some(interrupt) = platform.wait_interrupt(deadline) else {
                 let cycles = platform.now() - start;

@@ -124,12 +124,14 @@ pub enum RingError {
     Memory(#[from] GuestMemoryError),
 }
 
+#[derive(Clone, Debug)]
 struct Chain {
     descriptors: Vec<u16>,
     indirect: Option<(u64, u64)>,
 }
 
 /// A virtqueue in guest memory.
+#[derive(Debug)]
 pub struct Virtqueue {
     address: u64,
     size: u16,

@@ -86,6 +86,7 @@ impl std::fmt::Display for VectorPurpose {
 const REGISTER_BAR: usize = 0;
 
 /// A virtio device behind PCI.
+#[derive(Debug)]
 pub struct VirtioPci {
     function: Function,
     registers: Bar,
