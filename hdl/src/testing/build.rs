@@ -1,4 +1,5 @@
 //! Verilator builds of single blocks, cached by content.
+use crate::verilog::Design;
 use std::collections::hash_map::DefaultHasher;
 use std::ffi::OsStr;
 use std::hash::{Hash, Hasher};
@@ -108,4 +109,30 @@ pub fn model(verilog: &str, driver: &str, options: &[&str]) -> PathBuf {
         let _ = std::fs::remove_dir_all(work.join("obj"));
     });
     place.join("model")
+}
+
+/// What the tools say of a printed design, one file per module: `verilator --lint-only -Wall` must be silent, yosys must
+/// read it without a latch or a loop, iverilog must accept it. Panics with their complaints.
+pub fn accepted(design: &Design) {
+    let texts: Vec<_> = design.modules.iter().map(|module| module.file()).collect();
+    let key: Vec<_> = [verilator().0.as_str()].into_iter().chain(texts.iter().map(String::as_str)).collect();
+    let place = folder().join(format!("accepted-{:016x}", hash(&key)));
+    let Some(top) = design.modules.last() else { return };
+    once(&place, |work| {
+        for (module, text) in design.modules.iter().zip(&texts) {
+            std::fs::write(work.join(module.file_name()), text).expect("write to the target folder");
+        }
+        let files: Vec<_> = design.modules.iter().map(|module| module.file_name()).collect();
+        let with_files = |arguments: &[&str]| -> Vec<String> {
+            arguments.iter().map(|argument| argument.to_string()).chain(files.iter().cloned()).collect()
+        };
+        run("verilator", work, with_files(&["--lint-only", "-Wall", "--top-module", &top.name]));
+        run("iverilog", work, with_files(&["-g2005", "-Wall", "-o", "/dev/null", "-s", &top.name]));
+        let script = format!(
+            "read_verilog {}; hierarchy -check -top {}; proc; check -assert; select -assert-none t:$dlatch t:$adlatch",
+            files.join(" "),
+            top.name
+        );
+        run("yosys", work, ["-q", "-p", &script]);
+    });
 }

@@ -1,17 +1,10 @@
 //! The ports of a block, and the C++ program that drives its Verilated model.
+use crate::verilog;
 use rust_hdl::prelude::*;
 use std::fmt::Write as _;
 
-/// One port of a block, as the block's Rust source has it.
-#[derive(Debug, Clone)]
-pub struct PortInfo {
-    /// Name in the Verilog: `interface_field`.
-    pub name: String,
-    /// Bits.
-    pub width: usize,
-    /// Input, else output.
-    pub input: bool,
-}
+/// One port of a block.
+pub use crate::verilog::Port as PortInfo;
 
 /// Calls `$visit` for every port of the top block; everything below is passed over.
 pub(super) struct TopPorts<F> {
@@ -50,14 +43,9 @@ impl<F: FnMut(&[String], &str, &dyn Atom)> Probe for TopPorts<F> {
     }
 }
 
-/// The ports of a block, in the order of its fields.
+/// The ports of a block, in the order of its fields; panics if it cannot be printed.
 pub fn ports<U: Block>(uut: &U) -> Vec<PortInfo> {
-    let mut ports = vec![];
-    TopPorts::visit(uut, |namespaces, name, atom| {
-        let name = namespaces.iter().map(String::as_str).chain([name]).collect::<Vec<_>>().join("_");
-        ports.push(PortInfo { name, width: atom.bits(), input: atom.kind() == AtomKind::InputParameter });
-    });
-    ports
+    verilog::ports(uut).unwrap_or_else(|error| panic!("{error}"))
 }
 
 const PRELUDE: &str = r#"// Drives the model: per cycle one line of input values in, one line of output values out.
@@ -66,19 +54,36 @@ const PRELUDE: &str = r#"// Drives the model: per cycle one line of input values
 #include <cstring>
 #include "Vtop.h"
 #include "verilated.h"
-static char text[4096];
-template<class T> static void get(T& port) { unsigned long long v; if (scanf("%llx", &v) != 1) throw 1; port = (T)v; }
+// The value of one port, and all its bits where it has several nets.
+static uint32_t value[256];
+static char text[2100];
 static int digit(char c) { return c <= '9' ? c - '0' : c - 'a' + 10; }
-template<size_t W> static void get(VlWide<W>& port) {
-    if (scanf("%4000s", text) != 1) throw 1;
-    memset(port.m_storage, 0, 4 * W);
+static void read_value() {
+    if (scanf("%2090s", text) != 1) throw 1;
+    memset(value, 0, sizeof value);
     int n = strlen(text);
-    for (int i = 0; i < n; i++) { int k = n - 1 - i; port.m_storage[k / 8] |= (uint32_t)digit(text[i]) << (4 * (k % 8)); }
+    for (int i = 0; i < n; i++) { int k = n - 1 - i; value[k / 8] |= (uint32_t)digit(text[i]) << (4 * (k % 8)); }
 }
-template<class T> static void put(const T& port, int digits) { printf("%0*llx ", digits, (unsigned long long)port); }
-template<size_t W> static void put(const VlWide<W>& port, int digits) {
-    for (int k = digits - 1; k >= 0; k--) putchar("0123456789abcdef"[(port.m_storage[k / 8] >> (4 * (k % 8))) & 15]);
+static void write_value(int digits) {
+    for (int k = digits - 1; k >= 0; k--) putchar("0123456789abcdef"[(value[k / 8] >> (4 * (k % 8))) & 15]);
     putchar(' ');
+}
+static unsigned get_bit(int k) { return (value[k / 32] >> (k % 32)) & 1; }
+static void set_bit(int k, unsigned b) { if (b) value[k / 32] |= 1u << (k % 32); }
+template<class T> static void get(T& net, int offset, int width) {
+    uint64_t v = 0;
+    for (int i = 0; i < width; i++) v |= (uint64_t)get_bit(offset + i) << i;
+    net = (T)v;
+}
+template<size_t W> static void get(VlWide<W>& net, int offset, int width) {
+    memset(net.m_storage, 0, 4 * W);
+    for (int i = 0; i < width; i++) net.m_storage[i / 32] |= get_bit(offset + i) << (i % 32);
+}
+template<class T> static void put(const T& net, int offset, int width) {
+    for (int i = 0; i < width; i++) set_bit(offset + i, ((uint64_t)net >> i) & 1);
+}
+template<size_t W> static void put(const VlWide<W>& net, int offset, int width) {
+    for (int i = 0; i < width; i++) set_bit(offset + i, (net.m_storage[i / 32] >> (i % 32)) & 1);
 }
 "#;
 
@@ -89,14 +94,21 @@ pub fn cpp_driver(ports: &[PortInfo]) -> String {
     let clocked = ports.iter().any(|p| p.name == "clock");
     text += "int main() {\n    Vtop* top = new Vtop;\n    try { for (;;) {\n";
     for port in ports.iter().filter(|p| p.input && p.name != "clock") {
-        let _ = writeln!(text, "        get(top->{});", port.name);
+        text += "        read_value();\n";
+        for (net, offset, width) in &port.nets {
+            let _ = writeln!(text, "        get(top->{net}, {offset}, {width});");
+        }
     }
     if clocked {
         text += "        top->clock = 0;\n";
     }
     text += "        top->eval();\n";
     for port in ports.iter().filter(|p| !p.input) {
-        let _ = writeln!(text, "        put(top->{}, {});", port.name, port.width.div_ceil(4));
+        text += "        memset(value, 0, sizeof value);\n";
+        for (net, offset, width) in &port.nets {
+            let _ = writeln!(text, "        put(top->{net}, {offset}, {width});");
+        }
+        let _ = writeln!(text, "        write_value({});", port.width.div_ceil(4));
     }
     text += "        putchar('\\n');\n";
     if clocked {

@@ -1,0 +1,241 @@
+//! One module: what its block computes, and its text.
+use super::check;
+use super::collect::BlockNode;
+use super::error::{PrintError, Result};
+use super::expressions::Lowering;
+use super::instances::{connections, Instance};
+use super::ir::{Expr, NetId, Stmt};
+use super::layout::Layout;
+use super::paths::Loops;
+use super::processes::{split, Piece, PieceKind};
+use super::registers::{self, Register};
+use super::scope::{Role, Scope};
+use super::simplify::{drop_overwritten, lift_temporaries};
+use rust_hdl::prelude::*;
+use std::collections::{HashMap, HashSet};
+
+/// A module without its name: the text behind `module NAME `, with marks where modules inside are named.
+pub(super) struct Body {
+    /// The name it asks for, and what is said about it.
+    pub title: Option<Title>,
+    /// Text from the port list to `endmodule`.
+    pub text: String,
+    /// Ports, for whoever instantiates it: net names and widths, vectors for hand-written text.
+    pub ports: Vec<Vec<PortNet>>,
+}
+
+/// A port in the text.
+#[derive(Clone, Debug)]
+pub(super) struct PortNet {
+    /// Name.
+    pub name: String,
+    /// Place in the signal of the Rust source.
+    pub offset: usize,
+    /// Bits.
+    pub width: usize,
+}
+
+/// What a block says of itself in its first comment: `module NAME: text`.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Title {
+    pub name: String,
+    pub text: String,
+}
+
+impl Title {
+    fn parse(comment: &str) -> Option<Title> {
+        let rest = comment.strip_prefix("module ")?;
+        let (name, text) = rest.split_once(':').unwrap_or((rest, ""));
+        let name = name.trim();
+        let legal = !name.is_empty() && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_');
+        legal.then(|| Title { name: name.into(), text: text.trim().into() })
+    }
+}
+
+/// The ports of a block as nets, in the order of the block's fields.
+pub(super) fn port_nets(node: &BlockNode, scope: &Scope) -> Vec<Vec<PortNet>> {
+    let nets = |path: &str| -> Vec<PortNet> {
+        let parts = scope.signal(path).map(|signal| signal.parts.as_slice()).unwrap_or_default();
+        let net = |(id, offset): &(NetId, usize)| {
+            let net = &scope.nets[*id];
+            PortNet { name: net.name.clone(), offset: *offset, width: net.width }
+        };
+        parts.iter().map(net).collect()
+    };
+    node.ports().map(|atom| nets(&atom.path)).collect()
+}
+
+/// A block whose logic is a syntax tree. `inside` are the bodies of the blocks in it, registers left out.
+pub(super) fn combinational(node: &BlockNode, path: &str, inside: &[Instance]) -> Result<Body> {
+    let mut scope = Scope::new(node, path, true)?;
+    let statements = match &node.code {
+        Verilog::Combinatorial(code) => {
+            Lowering { scope: &mut scope, loops: Loops::default(), purpose: String::new() }.block(code)?
+        }
+        _ if node.ports().all(|atom| atom.kind == AtomKind::InputParameter) && node.children.is_empty() => vec![],
+        _ => {
+            let reason = "no Verilog: is `#[hdl_gen]` missing on its `update`?".into();
+            return Err(PrintError { path: path.into(), reason });
+        }
+    };
+    let (title, statements) = take_title(statements);
+    let statements = lift_temporaries(statements, &scope);
+    check::drivers(&statements, &scope)?;
+    let pieces = split(drop_overwritten(statements), &scope)?;
+    let mut module = Module::new(node, scope, pieces);
+    let instances = connections(&mut module, inside);
+    let ports = port_nets(node, &module.scope);
+    let text = Layout::new(&module, &instances).text();
+    Ok(Body { title, text, ports })
+}
+
+fn take_title(mut statements: Vec<Stmt>) -> (Option<Title>, Vec<Stmt>) {
+    let title = match statements.first() {
+        Some(Stmt::Comment(text)) => Title::parse(text),
+        _ => None,
+    };
+    if title.is_some() {
+        statements.remove(0);
+    }
+    (title, statements)
+}
+
+/// A register in the block: one per field of a struct.
+pub(super) struct RegisterNets {
+    pub q: NetId,
+    pub d: NetId,
+    pub clock: NetId,
+    pub reset: Option<NetId>,
+    pub initial: num_bigint::BigUint,
+}
+
+/// A block ready to be laid out.
+pub(super) struct Module {
+    pub scope: Scope,
+    pub pieces: Vec<Piece>,
+    pub registers: Vec<RegisterNets>,
+    /// Nets whose continuous assignment is written where they are used, and so need no declaration.
+    pub inlined: HashSet<NetId>,
+    /// Outputs of blocks inside that are an output port of this one.
+    pub renamed: HashMap<NetId, NetId>,
+    /// Continuous assignments: where in `pieces`.
+    assigned: HashMap<NetId, usize>,
+    written: HashSet<NetId>,
+    unused: String,
+}
+
+impl Module {
+    fn new(node: &BlockNode, mut scope: Scope, pieces: Vec<Piece>) -> Self {
+        let mut registers = vec![];
+        for child in &node.children {
+            if let Some(register) = registers::recognise(child) {
+                registers.extend(register_nets(&scope, &child.instance, &register));
+            }
+        }
+        let unused = scope.names.fresh("unused");
+        let mut module = Module {
+            scope,
+            pieces,
+            registers,
+            inlined: HashSet::new(),
+            renamed: HashMap::new(),
+            assigned: HashMap::new(),
+            written: HashSet::new(),
+            unused,
+        };
+        module.connect_ports_to_outputs();
+        for (place, piece) in module.pieces.iter().enumerate() {
+            match &piece.kind {
+                PieceKind::Assign(net, _) => {
+                    module.assigned.insert(*net, place);
+                    module.written.insert(*net);
+                }
+                PieceKind::AssignSlices(net, _) => {
+                    module.written.insert(*net);
+                }
+                PieceKind::Process(body) => {
+                    body.iter().for_each(|s| {
+                        s.writes(&mut |net| {
+                            module.written.insert(net);
+                        })
+                    });
+                }
+            }
+        }
+        module
+    }
+
+    /// The value of a continuous assignment.
+    pub fn assigned(&self, net: NetId) -> Option<&Expr> {
+        match &self.pieces[*self.assigned.get(&net)?].kind {
+            PieceKind::Assign(_, value) => Some(value),
+            _ => None,
+        }
+    }
+
+    /// `assign output = inner_output;`: the inner block drives the port itself.
+    fn connect_ports_to_outputs(&mut self) {
+        let mut renamed = HashMap::new();
+        let scope = &self.scope;
+        let registers: HashSet<NetId> = self.registers.iter().map(|register| register.q).collect();
+        self.pieces.retain(|piece| {
+            let PieceKind::Assign(port, Expr::Net(inner)) = &piece.kind else { return true };
+            let (to, from) = (&scope.nets[*port], &scope.nets[*inner]);
+            let fits = to.role == Role::Output && from.role == Role::ChildOutput && to.signed == from.signed;
+            if !fits || registers.contains(inner) || renamed.contains_key(inner) || !piece.comments.is_empty() {
+                return true;
+            }
+            renamed.insert(*inner, *port);
+            false
+        });
+        for (inner, port) in &renamed {
+            let name = self.scope.nets[*port].name.clone();
+            self.scope.nets[*inner].name = name;
+        }
+        self.renamed = renamed;
+    }
+
+    /// Nets that a process assigns.
+    pub fn procedural(&self) -> HashSet<NetId> {
+        let mut nets = HashSet::new();
+        for piece in &self.pieces {
+            if let PieceKind::Process(body) = &piece.kind {
+                body.iter().for_each(|s| {
+                    s.writes(&mut |net| {
+                        nets.insert(net);
+                    })
+                });
+            }
+        }
+        nets
+    }
+}
+
+fn register_nets(scope: &Scope, instance: &str, register: &Register) -> Vec<RegisterNets> {
+    let nets =
+        |port: &str| scope.signal(&format!("{instance}${port}")).map(|signal| signal.parts.clone()).unwrap_or_default();
+    let (q, d, clock, reset) = (nets("q"), nets("d"), nets("clock"), nets("reset"));
+    let Some((clock, _)) = clock.first().copied() else { return vec![] };
+    let pairs = q.into_iter().zip(d);
+    let register = |((q, offset), (d, _)): ((NetId, usize), (NetId, usize))| {
+        let mask = (num_bigint::BigUint::from(1u32) << scope.nets[q].width) - 1u32;
+        let initial = (&register.initial >> offset) & mask;
+        RegisterNets { q, d, clock, reset: reset.first().map(|(net, _)| *net), initial }
+    };
+    pairs.map(register).collect()
+}
+
+impl Module {
+    /// Some piece writes the net.
+    pub fn is_written(&self, net: NetId) -> bool {
+        self.written.contains(&net)
+    }
+    /// A name for what nothing reads.
+    pub fn unused_name(&self) -> &str {
+        &self.unused
+    }
+    /// The comments in front of a continuous assignment.
+    pub fn comments(&self, net: NetId) -> &[String] {
+        self.assigned.get(&net).map(|place| self.pieces[*place].comments.as_slice()).unwrap_or_default()
+    }
+}

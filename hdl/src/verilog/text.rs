@@ -1,0 +1,256 @@
+//! Verilog text of expressions and statements.
+use super::ir::{Class, Expr, NetId, Op, Stmt, UnaryOp};
+use super::scope::Scope;
+use num_bigint::BigUint;
+use std::fmt::Write as _;
+
+/// A number of known width: decimal when it is small, hexadecimal otherwise.
+pub(super) fn number(value: &BigUint, width: usize) -> String {
+    let value = value & ((BigUint::from(1u32) << width) - 1u32);
+    if width == 1 {
+        format!("1'b{value}")
+    } else if value < BigUint::from(10u32) {
+        format!("{width}'d{value}")
+    } else {
+        format!("{width}'h{value:x}")
+    }
+}
+
+/// `[7:0] `, or nothing for one bit.
+pub(super) fn range(width: usize) -> String {
+    if width == 1 {
+        String::new()
+    } else {
+        format!("[{}:0] ", width - 1)
+    }
+}
+
+/// `[7:4]`, or `[4]` for one bit.
+fn bits(offset: usize, width: usize) -> String {
+    if width == 1 {
+        format!("[{offset}]")
+    } else {
+        format!("[{}:{offset}]", offset + width - 1)
+    }
+}
+
+impl Scope {
+    /// An expression whose bare numbers are `width` bits wide.
+    pub fn text(&self, expr: &Expr, width: usize) -> String {
+        match expr {
+            Expr::Net(net) => self.nets[*net].name.clone(),
+            Expr::Literal(value) => number(value, width),
+            Expr::Enum(id) => self.enums[*id].name.clone(),
+            Expr::Binary(op, left, right) => match expr.literal() {
+                Some(value) => number(&value, width),
+                None => self.binary_text(*op, left, right, width),
+            },
+            Expr::Unary(op, value) => {
+                let own = self.width(value).unwrap_or(width);
+                let sign = match op {
+                    UnaryOp::Not if own == 1 => "!",
+                    UnaryOp::Not => "~",
+                    UnaryOp::Negate => "-",
+                    UnaryOp::All => "&",
+                    UnaryOp::Any => "|",
+                    UnaryOp::Parity => "^",
+                };
+                format!("{sign}{}", self.primary(value, own))
+            }
+            Expr::Extend(width, value) => match self.width(value) {
+                Some(own) if own < *width => {
+                    let value = self.text(value, own);
+                    let inner = value.strip_prefix('{').and_then(|v| v.strip_suffix('}')).filter(|v| !v.contains('{'));
+                    format!("{{{}'d0, {}}}", width - own, inner.unwrap_or(&value))
+                }
+                Some(own) => self.text(value, own),
+                None => self.text(value, *width),
+            },
+            Expr::Slice(base, width, offset) => match offset.index() {
+                Some(offset) => format!("{}{}", self.primary(base, 0), bits(offset, *width)),
+                None => format!("{}[{} +: {width}]", self.primary(base, 0), self.text(offset, 32)),
+            },
+            Expr::Bit(base, index) => format!("{}[{}]", self.primary(base, 0), self.text(index, 32)),
+            Expr::Concat(parts) => {
+                let parts: Vec<_> =
+                    parts.iter().rev().map(|part| self.text(part, self.width(part).unwrap_or(1))).collect();
+                format!("{{{}}}", parts.join(", "))
+            }
+            Expr::Signed(value) => format!("$signed({})", self.text(value, width)),
+            Expr::Unsigned(value) => format!("$unsigned({})", self.text(value, width)),
+            Expr::Replace(base, ..) => self.text(base, width), // lowering leaves none
+        }
+    }
+
+    fn binary_text(&self, op: Op, left: &Expr, right: &Expr, width: usize) -> String {
+        let sign = op.text();
+        let width = match op.class() {
+            Class::Arithmetic => self.width(left).or(self.width(right)).unwrap_or(width),
+            Class::Comparison => self.width(left).or(self.width(right)).unwrap_or(32),
+            Class::Logical => 1,
+            Class::Shift => self.width(left).unwrap_or(width),
+            Class::Product => return self.product_text(left, right),
+        };
+        let right_text = match (op.class(), right.literal()) {
+            (Class::Shift, Some(amount)) => amount.to_string(),
+            (Class::Shift, None) => self.primary(right, 32),
+            _ => self.operand(right, width, self.is_signed(left)),
+        };
+        // a chain of the same operator needs no parentheses: all of them group from the left
+        let chain = matches!(left, Expr::Binary(inner, ..) if *inner == op && op.class() != Class::Comparison)
+            && op.class() != Class::Shift
+            && left.literal().is_none();
+        let left_text = if chain { self.text(left, width) } else { self.operand(left, width, self.is_signed(right)) };
+        format!("{left_text} {sign} {right_text}")
+    }
+
+    /// Both operands as wide as the product.
+    fn product_text(&self, left: &Expr, right: &Expr) -> String {
+        let widths = (self.width(left).unwrap_or(1), self.width(right).unwrap_or(1));
+        let signed = self.is_signed(left) || self.is_signed(right);
+        let extended = |value: &Expr, own: usize, more: usize| {
+            let text = self.primary(value, own);
+            if signed {
+                format!("{{{{{more}{{{text}[{}]}}}}, {text}}}", own - 1)
+            } else {
+                format!("{{{more}'d0, {text}}}")
+            }
+        };
+        format!("{} * {}", extended(left, widths.0, widths.1), extended(right, widths.1, widths.0))
+    }
+
+    /// An operand; a bare number next to a signed one is signed too, or all would count as unsigned.
+    fn operand(&self, expr: &Expr, width: usize, signed: bool) -> String {
+        match (expr, signed) {
+            (Expr::Literal(value), true) => format!("{width}'sd{value}"),
+            (Expr::Unary(UnaryOp::Negate, inner), true) if inner.literal().is_some() => {
+                format!("(-{})", self.operand(inner, width, true))
+            }
+            _ => self.primary(expr, width),
+        }
+    }
+
+    /// In parentheses if it is not a name, number, slice or the like.
+    fn primary(&self, expr: &Expr, width: usize) -> String {
+        let text = self.text(expr, width);
+        match expr {
+            Expr::Binary(..) if expr.literal().is_none() => format!("({text})"),
+            Expr::Unary(UnaryOp::Not, _) => text,
+            Expr::Unary(..) => format!("({text})"),
+            _ => text,
+        }
+    }
+
+    /// Statements inside a process.
+    pub fn statements(&self, block: &[Stmt], indent: usize, out: &mut String) {
+        let pad = "    ".repeat(indent);
+        for statement in block {
+            match statement {
+                Stmt::Comment(text) => comment(text, &pad, out),
+                Stmt::Assign { net, value, .. } => {
+                    let net = &self.nets[*net];
+                    let _ = writeln!(out, "{pad}{} = {};", net.name, self.text(value, net.width));
+                }
+                Stmt::AssignSlice { net, offset, width, value } => {
+                    let place = self.slice_target(*net, offset, *width);
+                    let _ = writeln!(out, "{pad}{place} = {};", self.text(value, *width));
+                }
+                Stmt::If { arms, otherwise } => {
+                    for (i, (test, body)) in arms.iter().enumerate() {
+                        let word = if i == 0 { format!("{pad}if") } else { " else if".into() };
+                        let _ = writeln!(out, "{word} ({}) begin", self.text(test, 1));
+                        self.statements(body, indent + 1, out);
+                        let _ = write!(out, "{pad}end");
+                    }
+                    if otherwise.iter().any(|s| !matches!(s, Stmt::Comment(_))) {
+                        out.push_str(" else begin\n");
+                        self.statements(otherwise, indent + 1, out);
+                        let _ = write!(out, "{pad}end");
+                    }
+                    out.push('\n');
+                }
+                Stmt::Case { test, arms, full } => self.case_text(test, arms, *full, indent, out),
+            }
+        }
+    }
+
+    fn case_text(&self, test: &Expr, arms: &[(Option<Expr>, Vec<Stmt>)], full: bool, indent: usize, out: &mut String) {
+        let pad = "    ".repeat(indent);
+        let width = self.width(test).unwrap_or(32);
+        let _ = writeln!(out, "{pad}case ({})", self.text(test, width));
+        for (pattern, body) in arms {
+            let label = match pattern {
+                None => "default:".into(),
+                Some(pattern) => format!("{}:", self.text(pattern, width)),
+            };
+            if body.iter().all(|s| matches!(s, Stmt::Comment(_))) {
+                let _ = writeln!(out, "{pad}    {label} ;");
+            } else {
+                let _ = writeln!(out, "{pad}    {label} begin");
+                self.statements(body, indent + 2, out);
+                let _ = writeln!(out, "{pad}    end");
+            }
+        }
+        if !full {
+            let _ = writeln!(out, "{pad}    default: ;");
+        }
+        let _ = writeln!(out, "{pad}endcase");
+    }
+
+    /// The left side of an assignment to some bits.
+    pub fn slice_target(&self, net: NetId, offset: &Expr, width: usize) -> String {
+        let name = &self.nets[net].name;
+        match offset.index() {
+            Some(_) if width == self.nets[net].width => name.clone(),
+            Some(offset) => format!("{name}{}", bits(offset, width)),
+            None if width == 1 => format!("{name}[{}]", self.text(offset, 32)),
+            None => format!("{name}[{} +: {width}]", self.text(offset, 32)),
+        }
+    }
+}
+
+/// A comment of any number of lines.
+pub(super) fn comment(text: &str, pad: &str, out: &mut String) {
+    for line in text.lines() {
+        for line in wrap(line, 100usize.saturating_sub(pad.len())) {
+            let _ = writeln!(out, "{}", format!("{pad}// {line}").trim_end());
+        }
+    }
+}
+
+fn wrap(text: &str, columns: usize) -> Vec<String> {
+    let mut lines = vec![];
+    let mut line = String::new();
+    for word in text.split(' ') {
+        if !line.is_empty() && line.len() + 1 + word.len() > columns {
+            lines.push(std::mem::take(&mut line));
+        } else if !line.is_empty() {
+            line.push(' ');
+        }
+        line.push_str(word);
+    }
+    lines.push(line);
+    lines
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_have_sizes() {
+        let text = |value: u64, width| number(&BigUint::from(value), width);
+        assert_eq!(text(1, 1), "1'b1");
+        assert_eq!(text(9, 8), "8'd9");
+        assert_eq!(text(255, 8), "8'hff");
+        assert_eq!(text(256, 8), "8'd0");
+    }
+
+    #[test]
+    fn comments_wrap() {
+        let mut out = String::new();
+        comment(&"word ".repeat(30), "    ", &mut out);
+        assert_eq!(out.lines().count(), 2);
+        assert!(out.lines().all(|line| line.starts_with("    // word") && line.len() <= 104));
+    }
+}

@@ -1,0 +1,35 @@
+//! What the tools say of every block's Verilog.
+use rust_hdl::prelude::*;
+use virtio_hdl_rtl::testing::accepted;
+use virtio_hdl_rtl::{device, pcie, tlp, verilog, virtio};
+
+fn check<U: Block>(mut uut: U, top: &str) {
+    uut.connect_all();
+    check_all(&uut).unwrap_or_else(|error| panic!("{top}: {error:?}"));
+    accepted(&verilog::print(&uut, top).unwrap_or_else(|error| panic!("{error}")));
+}
+
+macro_rules! blocks {
+    ($($name:ident: $uut:expr;)*) => {
+        $(
+            #[test]
+            fn $name() {
+                check($uut, stringify!($name));
+            }
+        )*
+    };
+}
+
+blocks! {
+    receive_unpack: tlp::receive_unpack::ReceiveUnpack::default();
+    transmit_pack: tlp::transmit_pack::TransmitPack::default();
+    transmit_arbiter: tlp::transmit_arbiter::TransmitArbiter::default();
+    completer: pcie::completer::Completer::new(true, 64, 4096);
+    available_reader: virtio::available::AvailableReader::new(1, 256);
+    window_reader: virtio::window::WindowReader::new(1, 256);
+    chain_walker: virtio::walker::ChainWalker::new(256);
+    used_writer: virtio::used::UsedWriter::new(1, 256);
+    interrupt_decision: virtio::interrupt_decision::InterruptDecision::new(1, 256);
+    interrupt_controller: virtio::interrupts::InterruptController::default();
+    blk_device: device::blk::BlkDevice::default();
+}
