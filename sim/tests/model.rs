@@ -45,10 +45,7 @@ fn sources() -> Sources {
     Sources {
         top: "standin".into(),
         files: vec![("standin.v".into(), include_str!("standin.v").into())],
-        ports: PORTS
-            .iter()
-            .map(|(name, width, input)| PortInfo { name: name.to_string(), width: *width, input: *input })
-            .collect(),
+        ports: PORTS.iter().map(|(name, width, input)| PortInfo::plain(name, *width, *input)).collect(),
     }
 }
 

@@ -56,6 +56,13 @@ pub struct Port {
     pub nets: Vec<(String, usize, usize)>,
 }
 
+impl Port {
+    /// A port that is no struct.
+    pub fn plain(name: &str, width: usize, input: bool) -> Self {
+        Port { name: name.into(), width, input, nets: vec![(name.into(), 0, width)] }
+    }
+}
+
 /// The ports of a block as [`print()`] prints them, in the order of the block's fields.
 pub fn ports<U: Block>(uut: &U) -> Result<Vec<Port>, PrintError> {
     let node = collect::collect_top(uut, "top")?;

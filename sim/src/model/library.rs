@@ -156,7 +156,7 @@ fn run(command: &mut Command, tool: &'static str) -> Result<Output, ModelError> 
 /// The shim's text for this model's ports.
 fn shim(sources: &Sources) -> String {
     let mut rows = String::new();
-    for PortInfo { name, width, input } in &sources.ports {
+    for PortInfo { name, width, input, .. } in &sources.ports {
         let _ = writeln!(rows, "        {{\"{name}\", {width}, {}, &top->{name}}},", u8::from(*input));
     }
     SHIM.replace("@TOP@", &sources.top).replace("@COUNT@", &sources.ports.len().to_string()).replace("@PORTS@", &rows)
