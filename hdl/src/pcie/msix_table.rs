@@ -29,6 +29,8 @@ pub struct MsixTable {
     pub reset: Signal<In, Bit>,
     /// Function-level reset, one cycle or more.
     pub function_reset: Signal<In, Bit>,
+    /// One cycle: the driver reset the device; nothing stays pending.
+    pub forget: Signal<In, Bit>,
     /// BAR1, from the completer.
     pub bus: RegisterSlave,
     /// Vectors to send; numbers that the table does not have are dropped.
@@ -101,6 +103,7 @@ impl MsixTable {
             clock: Default::default(),
             reset: Default::default(),
             function_reset: Default::default(),
+            forget: Default::default(),
             bus: Default::default(),
             fire: Default::default(),
             enable: Default::default(),
@@ -172,8 +175,8 @@ impl Logic for MsixTable {
         );
         self.clear.next = self.reset.val() | self.function_reset.val();
         self.masked.reset.next = self.clear.val();
-        self.pending.reset.next = self.clear.val();
-        self.chosen_valid.reset.next = self.clear.val();
+        self.pending.reset.next = self.clear.val() | self.forget.val();
+        self.chosen_valid.reset.next = self.clear.val() | self.forget.val();
         self.scan.reset.next = self.clear.val();
         self.message_valid.reset.next = self.clear.val();
         self.done.reset.next = self.reset.val();
