@@ -1,5 +1,8 @@
 //! DMA: read engine, write engine, and the byte-granular movers between guest buffers and device streams.
 pub mod arbiter;
+pub mod gather;
+pub mod gather_request;
+pub mod gather_stream;
 pub mod place;
 pub mod read_engine;
 pub mod read_receive;
@@ -10,5 +13,6 @@ pub mod types;
 pub mod write_engine;
 
 pub use arbiter::{ReadArbiter, RequestArbiter, WriteArbiter};
+pub use gather::Gather;
 pub use read_engine::ReadEngine;
 pub use write_engine::WriteEngine;

@@ -1,0 +1,200 @@
+//! Cuts the readable buffers of chains into reads.
+use super::types::{BufferDescriptor, ReadRequest};
+use crate::cells::{Reg, Sink, Source};
+use crate::comment;
+use rust_hdl::prelude::*;
+
+/// What the streamer must know of a read, or of the end of a chain, in the order of issue.
+#[derive(Copy, Clone, Debug, PartialEq, Default, LogicStruct)]
+pub struct GatherRecord {
+    /// Bytes, at most 512.
+    pub length: Bits<10>,
+    /// End of a chain: no read.
+    pub end: bool,
+    /// With `end`: the chain is broken.
+    pub error: bool,
+}
+
+/// Issues the reads for a stream of buffers, as long as there is space in the RAM and a slot.
+///
+/// Buffers are cut at multiples of the maximum read request size, 512 bytes at most: small enough that data stream
+/// on before a long buffer is complete, large enough that headers do not matter. The bytes of a chain
+/// lie behind each other in the RAM, each chain begins with a new 16-byte word.
+#[derive(LogicBlock)]
+pub struct GatherRequester<const IW: usize> {
+    pub clock: Signal<In, Clock>,
+    pub reset: Signal<In, Bit>,
+    pub max_read_request: Signal<In, Bits<3>>,
+    pub buffers: Sink<BufferDescriptor>,
+    pub request: Source<ReadRequest>,
+    /// For the streamer; offered when the read has been taken.
+    pub record: Source<GatherRecord>,
+    /// A word of the RAM has been streamed and is free again.
+    pub free_word: Signal<In, Bit>,
+
+    client: Constant<Bits<4>>,
+    // the buffer being cut
+    active: Reg<Bit>,
+    mark: Reg<Bit>,
+    broken: DFF<Bit>,
+    address: DFF<Bits<64>>,
+    remaining: DFF<Bits<32>>,
+    mask: Signal<Local, Bits<9>>,
+    below: Signal<Local, Bits<9>>,
+    room: Signal<Local, Bits<10>>,
+    fits: Signal<Local, Bit>,
+    step: Signal<Local, Bit>,
+    // the read to issue, or the end mark to pass on
+    read_valid: Reg<Bit>,
+    mark_valid: Reg<Bit>,
+    mark_error: DFF<Bit>,
+    read_address: DFF<Bits<64>>,
+    read_length: DFF<Bits<10>>,
+    issue: Signal<Local, Bit>,
+    pass: Signal<Local, Bit>,
+    done: Signal<Local, Bit>,
+    slot: Reg<Bits<6>>,
+    // RAM space
+    place: Reg<Bits<16>>,
+    free: Reg<Bits<17>>,
+    pad: Signal<Local, Bits<4>>,
+    has_space: Signal<Local, Bit>,
+    taken: Signal<Local, Bits<17>>,
+    given: Signal<Local, Bits<17>>,
+}
+
+impl<const IW: usize> GatherRequester<IW> {
+    /// For the client number `client`, with a RAM of 2^(IW+5) bytes.
+    pub fn new(client: u64) -> Self {
+        assert!((5..=11).contains(&IW), "the RAM must hold 1 to 64 KiB");
+        Self {
+            clock: Default::default(),
+            reset: Default::default(),
+            max_read_request: Default::default(),
+            buffers: Default::default(),
+            request: Default::default(),
+            record: Default::default(),
+            free_word: Default::default(),
+            client: Constant::new(client.into()),
+            active: Default::default(),
+            mark: Default::default(),
+            broken: Default::default(),
+            address: Default::default(),
+            remaining: Default::default(),
+            mask: Default::default(),
+            below: Default::default(),
+            room: Default::default(),
+            fits: Default::default(),
+            step: Default::default(),
+            read_valid: Default::default(),
+            mark_valid: Default::default(),
+            mark_error: Default::default(),
+            read_address: Default::default(),
+            read_length: Default::default(),
+            issue: Default::default(),
+            pass: Default::default(),
+            done: Default::default(),
+            slot: Default::default(),
+            place: Default::default(),
+            free: Reg::new((1u64 << (IW + 5)).into()),
+            pad: Default::default(),
+            has_space: Default::default(),
+            taken: Default::default(),
+            given: Default::default(),
+        }
+    }
+}
+
+impl<const IW: usize> Logic for GatherRequester<IW> {
+    #[hdl_gen]
+    fn update(&mut self) {
+        comment!("module dma_gather_requester: cuts the readable buffers of chains into reads");
+        dff_setup!(self, clock, active, mark, broken, address, remaining);
+        dff_setup!(self, clock, read_valid, mark_valid, mark_error, read_address, read_length, slot, place, free);
+        self.active.reset.next = self.reset.val();
+        self.mark.reset.next = self.reset.val();
+        self.read_valid.reset.next = self.reset.val();
+        self.mark_valid.reset.next = self.reset.val();
+        self.slot.reset.next = self.reset.val();
+        self.place.reset.next = self.reset.val();
+        self.free.reset.next = self.reset.val();
+
+        // issue: the read and its record leave together
+        self.has_space.next = self.free.q.val() >= bit_cast::<17, 10>(self.read_length.q.val());
+        self.request.valid.next = self.read_valid.q.val() & self.has_space.val() & self.record.ready.val();
+        self.request.data.next.address = self.read_address.q.val();
+        self.request.data.next.length = bit_cast::<13, 10>(self.read_length.q.val());
+        self.request.data.next.destination = self.place.q.val();
+        self.request.data.next.client = self.client.val();
+        self.request.data.next.slot = self.slot.q.val();
+        self.issue.next =
+            self.read_valid.q.val() & self.has_space.val() & self.record.ready.val() & self.request.ready.val();
+        self.pass.next = self.mark_valid.q.val() & self.record.ready.val();
+        self.record.valid.next = self.issue.val() | self.mark_valid.q.val();
+        self.record.data.next.length = self.read_length.q.val();
+        self.record.data.next.end = self.mark_valid.q.val();
+        self.record.data.next.error = self.mark_error.q.val();
+        self.done.next = self.issue.val() | self.pass.val();
+
+        // space: bytes taken by reads, what the end of a chain leaves of a word, words streamed
+        self.pad.next = bits::<4>(0) - self.place.q.val().get_bits::<4>(0);
+        self.taken.next = 0.into();
+        if self.issue.val() {
+            self.taken.next = bit_cast::<17, 10>(self.read_length.q.val());
+            self.place.d.next = self.place.q.val() + bit_cast::<16, 10>(self.read_length.q.val());
+            self.slot.d.next = self.slot.q.val() + 1;
+        } else if self.pass.val() {
+            self.taken.next = bit_cast::<17, 4>(self.pad.val());
+            self.place.d.next = self.place.q.val() + bit_cast::<16, 4>(self.pad.val());
+        }
+        self.given.next = 0.into();
+        if self.free_word.val() {
+            self.given.next = 16.into();
+        }
+        self.free.d.next = self.free.q.val() - self.taken.val() + self.given.val();
+
+        // cut
+        self.mask.next = 0x1FF.into();
+        match self.max_read_request.val().index() {
+            0 => self.mask.next = 0x07F.into(),
+            1 => self.mask.next = 0x0FF.into(),
+            _ => self.mask.next = 0x1FF.into(),
+        }
+        self.below.next = !self.address.q.val().get_bits::<9>(0) & self.mask.val();
+        self.room.next = bit_cast::<10, 9>(self.below.val()) + 1;
+        self.fits.next = self.remaining.q.val() <= bit_cast::<32, 10>(self.room.val());
+        self.step.next = (self.active.q.val() | self.mark.q.val())
+            & ((!self.read_valid.q.val() & !self.mark_valid.q.val()) | self.done.val());
+        if self.done.val() {
+            self.read_valid.d.next = false;
+            self.mark_valid.d.next = false;
+        }
+        if self.step.val() {
+            self.read_valid.d.next = self.active.q.val();
+            self.mark_valid.d.next = self.mark.q.val();
+            self.mark_error.d.next = self.broken.q.val();
+            self.read_address.d.next = self.address.q.val();
+            self.read_length.d.next = self.room.val();
+            if self.fits.val() {
+                self.read_length.d.next = bit_cast::<10, 32>(self.remaining.q.val());
+            }
+            // what follows a cut begins at the boundary
+            self.address.d.next = (self.address.q.val() | bit_cast::<64, 9>(self.mask.val())) + 1;
+            self.remaining.d.next = self.remaining.q.val() - bit_cast::<32, 10>(self.room.val());
+            self.mark.d.next = false;
+            if self.fits.val() {
+                self.active.d.next = false;
+            }
+        }
+        // the next buffer comes in while the last piece of this one goes on
+        self.buffers.ready.next =
+            (!self.active.q.val() & !self.mark.q.val()) | (self.step.val() & (self.mark.q.val() | self.fits.val()));
+        if self.buffers.ready.val() & self.buffers.valid.val() {
+            self.active.d.next = !self.buffers.data.val().end;
+            self.mark.d.next = self.buffers.data.val().end;
+            self.broken.d.next = self.buffers.data.val().error;
+            self.address.d.next = self.buffers.data.val().address;
+            self.remaining.d.next = self.buffers.data.val().length;
+        }
+    }
+}

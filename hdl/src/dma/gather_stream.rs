@@ -1,0 +1,178 @@
+//! Streams what the reads of a chain have brought.
+use super::gather_request::GatherRecord;
+use super::types::ByteBeat;
+use crate::cells::{LutRam, Reg, Sink, Source, StreamFifo};
+use crate::comment;
+use rust_hdl::prelude::*;
+
+/// What goes along with a word read from the RAM.
+#[derive(Copy, Clone, Debug, PartialEq, Default, LogicStruct)]
+pub struct BeatMark {
+    /// Valid bytes.
+    pub count: Bits<5>,
+    /// The word is in the odd bank.
+    pub odd: bool,
+    /// Last beat of the chain.
+    pub last: bool,
+    /// With `last`: the data are not to be used.
+    pub error: bool,
+}
+
+/// Streams the words of a chain one per cycle, as soon as they are complete.
+///
+/// `filled` counts the bytes of the chain that have come and not gone. A full word goes when more bytes follow it;
+/// the last one waits for the end mark, which says that it is the last.
+#[derive(LogicBlock, Default)]
+pub struct GatherStreamer<const IW: usize> {
+    pub clock: Signal<In, Clock>,
+    pub reset: Signal<In, Bit>,
+    pub record: Sink<GatherRecord>,
+    /// The oldest read that has not been reported yet is over.
+    pub arrived: Signal<In, Bit>,
+    /// It has failed.
+    pub arrived_error: Signal<In, Bit>,
+    /// Index in both banks of the RAM; the data come one cycle later.
+    pub read_index: Signal<Out, Bits<IW>>,
+    pub read_even_data: Signal<In, Bits<128>>,
+    pub read_odd_data: Signal<In, Bits<128>>,
+    pub data: Source<ByteBeat>,
+    /// A word has been read for the last time.
+    pub free_word: Signal<Out, Bit>,
+
+    // reads that are over, their records not taken yet; a ring of error bits
+    errors: LutRam<1, 6>,
+    come: Reg<Bits<6>>,
+    gone: Reg<Bits<6>>,
+    waiting: Reg<Bits<7>>,
+
+    filled: Reg<Bits<17>>,
+    failed: Reg<Bit>,
+    more: Signal<Local, Bit>,
+    take_read: Signal<Local, Bit>,
+    at_end: Signal<Local, Bit>,
+    emit: Signal<Local, Bit>,
+    finish: Signal<Local, Bit>,
+    empty_chain: Signal<Local, Bit>,
+    added: Signal<Local, Bits<17>>,
+    removed: Signal<Local, Bits<17>>,
+    word: Reg<Bits<12>>,
+
+    // first stage: the RAM is given its index; second stage: it answers; third stage: one of its banks
+    asked: Reg<Bit>,
+    asked_index: DFF<Bits<IW>>,
+    asked_mark: DFF<BeatMark>,
+    answered: Reg<Bit>,
+    answered_mark: DFF<BeatMark>,
+    chosen: Reg<Bit>,
+    chosen_beat: DFF<ByteBeat>,
+    beats: StreamFifo<ByteBeat, 3>,
+    // places in the FIFO taken, those on their way to it included
+    taken: Reg<Bits<4>>,
+    fire: Signal<Local, Bit>,
+}
+
+impl<const IW: usize> Logic for GatherStreamer<IW> {
+    #[hdl_gen]
+    fn update(&mut self) {
+        comment!("module dma_gather_streamer: streams the bytes of a chain as they become complete");
+        dff_setup!(self, clock, come, gone, waiting, filled, failed, word, taken);
+        dff_setup!(self, clock, asked, asked_index, asked_mark, answered, answered_mark, chosen, chosen_beat);
+        self.come.reset.next = self.reset.val();
+        self.gone.reset.next = self.reset.val();
+        self.waiting.reset.next = self.reset.val();
+        self.filled.reset.next = self.reset.val();
+        self.failed.reset.next = self.reset.val();
+        self.word.reset.next = self.reset.val();
+        self.taken.reset.next = self.reset.val();
+        self.asked.reset.next = self.reset.val();
+        self.answered.reset.next = self.reset.val();
+        self.chosen.reset.next = self.reset.val();
+        self.beats.reset.next = self.reset.val();
+        clock!(self, clock, errors, beats);
+
+        // reads come back in the order in which they were issued
+        self.errors.waddr.next = self.come.q.val();
+        self.errors.wdata.next = 0.into();
+        if self.arrived_error.val() {
+            self.errors.wdata.next = 1.into();
+        }
+        self.errors.wen.next = self.arrived.val();
+        self.errors.raddr.next = self.gone.q.val();
+        if self.arrived.val() {
+            self.come.d.next = self.come.q.val() + 1;
+        }
+        self.take_read.next =
+            self.record.valid.val() & !self.record.data.val().end & self.waiting.q.val().any();
+        self.added.next = 0.into();
+        if self.take_read.val() {
+            self.gone.d.next = self.gone.q.val() + 1;
+            self.added.next = bit_cast::<17, 10>(self.record.data.val().length);
+        }
+        if self.take_read.val() != self.arrived.val() {
+            self.waiting.d.next = self.waiting.q.val() + 1;
+            if self.take_read.val() {
+                self.waiting.d.next = self.waiting.q.val() - 1;
+            }
+        }
+
+        // words: full ones with more behind them, then the last
+        self.more.next = self.filled.q.val() > 16;
+        self.at_end.next = self.record.valid.val() & self.record.data.val().end & !self.more.val();
+        self.emit.next = (self.more.val() | self.at_end.val()) & (self.taken.q.val() < 8);
+        self.finish.next = self.emit.val() & self.at_end.val();
+        self.empty_chain.next = !self.filled.q.val().any();
+        self.record.ready.next = self.take_read.val() | self.finish.val();
+        self.removed.next = 0.into();
+        self.asked_mark.d.next.count = 16.into();
+        self.asked_mark.d.next.odd = self.word.q.val().get_bit(0);
+        self.asked_mark.d.next.last = false;
+        self.asked_mark.d.next.error = false;
+        if self.emit.val() {
+            self.removed.next = 16.into();
+            if !self.empty_chain.val() {
+                self.word.d.next = self.word.q.val() + 1;
+            }
+        }
+        if self.finish.val() {
+            self.removed.next = self.filled.q.val();
+            self.asked_mark.d.next.count = bit_cast::<5, 17>(self.filled.q.val());
+            self.asked_mark.d.next.last = true;
+            self.asked_mark.d.next.error = self.failed.q.val() | self.record.data.val().error;
+            self.failed.d.next = false;
+        } else if self.take_read.val() & self.errors.rdata.val().any() {
+            self.failed.d.next = true;
+        }
+        self.filled.d.next = self.filled.q.val() + self.added.val() - self.removed.val();
+
+        // first stage; the space is not written again before the word has been read: that takes a round trip
+        self.asked.d.next = self.emit.val();
+        self.asked_index.d.next = bit_cast::<IW, 11>(self.word.q.val().get_bits::<11>(1));
+        self.read_index.next = self.asked_index.q.val();
+        self.free_word.next = self.emit.val() & !self.empty_chain.val();
+        // second stage
+        self.answered.d.next = self.asked.q.val();
+        self.answered_mark.d.next = self.asked_mark.q.val();
+        // third stage: one level of logic behind the RAM
+        self.chosen.d.next = self.answered.q.val();
+        self.chosen_beat.d.next.data = self.read_even_data.val();
+        if self.answered_mark.q.val().odd {
+            self.chosen_beat.d.next.data = self.read_odd_data.val();
+        }
+        self.chosen_beat.d.next.count = self.answered_mark.q.val().count;
+        self.chosen_beat.d.next.last = self.answered_mark.q.val().last;
+        self.chosen_beat.d.next.error = self.answered_mark.q.val().error;
+        self.beats.input.valid.next = self.chosen.q.val();
+        self.beats.input.data.next = self.chosen_beat.q.val();
+
+        self.data.valid.next = self.beats.output.valid.val();
+        self.data.data.next = self.beats.output.data.val();
+        self.beats.output.ready.next = self.data.ready.val();
+        self.fire.next = self.beats.output.valid.val() & self.data.ready.val();
+        if self.emit.val() != self.fire.val() {
+            self.taken.d.next = self.taken.q.val() + 1;
+            if self.fire.val() {
+                self.taken.d.next = self.taken.q.val() - 1;
+            }
+        }
+    }
+}
