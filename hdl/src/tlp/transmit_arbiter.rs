@@ -73,7 +73,7 @@ impl Logic for TransmitArbiter {
         if self.in_packet.q.val() {
             self.found.next = self.valid.val().get_bit(self.owner.q.val().index());
         } else {
-            for i in 0..4 {
+            for i in 1..4 {
                 if self.want.val().get_bit(i) & !self.found.val() & (self.owner.q.val() < i.to_bits::<2>()) {
                     self.pick.next = i.to_bits();
                     self.found.next = true;
