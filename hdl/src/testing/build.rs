@@ -114,6 +114,11 @@ pub fn model(verilog: &str, driver: &str, options: &[&str]) -> PathBuf {
 /// What the tools say of a printed design, one file per module: `verilator --lint-only -Wall` must be silent, yosys must
 /// read it without a latch or a loop, iverilog must accept it. Panics with their complaints.
 pub fn accepted(design: &Design) {
+    accepted_with(design, &[]);
+}
+
+/// As [`accepted`], with options for Verilator.
+pub fn accepted_with(design: &Design, options: &[&str]) {
     let texts: Vec<_> = design.modules.iter().map(|module| module.file()).collect();
     let key: Vec<_> = [verilator().0.as_str()].into_iter().chain(texts.iter().map(String::as_str)).collect();
     let place = folder().join(format!("accepted-{:016x}", hash(&key)));
@@ -126,7 +131,7 @@ pub fn accepted(design: &Design) {
         let with_files = |arguments: &[&str]| -> Vec<String> {
             arguments.iter().map(|argument| argument.to_string()).chain(files.iter().cloned()).collect()
         };
-        run("verilator", work, with_files(&["--lint-only", "-Wall", "--top-module", &top.name]));
+        run("verilator", work, with_files(&[&["--lint-only", "-Wall", "--top-module", &top.name], options].concat()));
         run("iverilog", work, with_files(&["-g2005", "-Wall", "-o", "/dev/null", "-s", &top.name]));
         let script = format!(
             "read_verilog {}; hierarchy -check -top {}; proc; check -assert; select -assert-none t:$dlatch t:$adlatch",

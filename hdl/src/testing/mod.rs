@@ -26,7 +26,7 @@ mod driver;
 mod port;
 
 pub use bench::Bench;
-pub use build::{accepted, model, verilator};
+pub use build::{accepted, accepted_with, model, verilator};
 pub use diff::{Diff, Mismatch};
 pub use driver::{cpp_driver, ports, PortInfo};
 pub use port::Port;

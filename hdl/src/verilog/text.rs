@@ -55,7 +55,12 @@ impl Scope {
                     UnaryOp::Any => "|",
                     UnaryOp::Parity => "^",
                 };
-                format!("{sign}{}", self.primary(value, own))
+                let inner = self.primary(value, own);
+                match **value {
+                    // `^~` would be one operator, and iverilog takes no `~~`
+                    Expr::Unary(UnaryOp::Not, _) => format!("{sign}({inner})"),
+                    _ => format!("{sign}{inner}"),
+                }
             }
             Expr::Extend(width, value) => match self.width(value) {
                 Some(own) if own < *width => {
