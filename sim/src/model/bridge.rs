@@ -50,11 +50,12 @@ pub(super) mod ffi {
         fn add_stream(self: Pin<&mut Model>, names: &StreamNames) -> Result<u32>;
         fn set_pace(self: Pin<&mut Model>, stream: u32, bytes_per_cycle: u64, framing: u32) -> Result<()>;
         fn set_stall(self: Pin<&mut Model>, stream: u32, share: u32) -> Result<()>;
+        fn set_lookahead(self: Pin<&mut Model>, stream: u32, cycles: u64) -> Result<()>;
         fn send(self: Pin<&mut Model>, stream: u32, not_before: u64, words: &[u32]) -> Result<()>;
         fn set_level(self: Pin<&mut Model>, port: usize, value: u64);
         fn level(&self, port: usize) -> u64;
         fn reset(self: Pin<&mut Model>, cycles: u32);
-        fn run(self: Pin<&mut Model>, deadline: u64, lookahead: u64) -> Stop;
+        fn run(self: Pin<&mut Model>, deadline: u64) -> Stop;
         fn cycle(&self) -> u64;
         fn clocked(&self) -> u64;
         fn skip_to(self: Pin<&mut Model>, cycle: u64);

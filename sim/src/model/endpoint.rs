@@ -185,10 +185,18 @@ impl Endpoint {
         self.model.set(self.nonposted_ready, ready.into());
     }
 
+    /// The endpoint may run on for `link` cycles behind a TLP that it sent, and for `device` cycles behind what it sent
+    /// on the device side: no answer comes earlier. 0 unless set.
+    pub fn set_lookahead(&mut self, link: u64, device: u64) -> Result<(), ModelError> {
+        self.model.set_lookahead(self.transmit, link)?;
+        self.model.set_lookahead(self.blk.command, device)?;
+        self.model.set_lookahead(self.blk.write, device)
+    }
+
     /// Runs; see [`Model::run`]. Afterwards take what left with [`Endpoint::take_transmitted`] and
     /// [`Endpoint::take_device_event`].
-    pub fn run(&mut self, deadline: u64, lookahead: u64) -> Stop {
-        let stop = self.model.run(deadline, lookahead);
+    pub fn run(&mut self, deadline: u64) -> Stop {
+        let stop = self.model.run(deadline);
         let (transmit, blk) = (self.transmit, &self.blk);
         let (transmitted, device_events) = (&mut self.transmitted, &mut self.device_events);
         self.model.drain(|Packet { stream, first_cycle, last_cycle, words }| {

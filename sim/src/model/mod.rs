@@ -139,6 +139,12 @@ impl Model {
         Ok(self.inner.pin_mut().set_stall(stream.0, share.into())?)
     }
 
+    /// Lets a run go on for some cycles behind a packet that left by this stream, because nothing can answer it
+    /// earlier. 0 unless set.
+    pub fn set_lookahead(&mut self, stream: Stream, cycles: u64) -> Result<(), ModelError> {
+        Ok(self.inner.pin_mut().set_lookahead(stream.0, cycles)?)
+    }
+
     /// Queues a packet for the model; its first beat is offered in cycle `not_before` at the earliest, behind what was
     /// queued before.
     pub fn send(&mut self, stream: Stream, not_before: u64, words: &[u32]) -> Result<(), ModelError> {
@@ -168,10 +174,10 @@ impl Model {
         self.inner.pin_mut().reset(cycles);
     }
 
-    /// Runs until `deadline`, until `lookahead` cycles after the first packet that leaves, or until the model rests
+    /// Runs until `deadline`, until a packet has left and its stream's lookahead has passed, or until the model rests
     /// and nothing is queued for it. While it rests with something queued for later, time jumps there.
-    pub fn run(&mut self, deadline: u64, lookahead: u64) -> Stop {
-        self.inner.pin_mut().run(deadline, lookahead)
+    pub fn run(&mut self, deadline: u64) -> Stop {
+        self.inner.pin_mut().run(deadline)
     }
 
     /// The current cycle.

@@ -73,6 +73,14 @@ void Model::set_stall(uint32_t stream, uint32_t share) {
     (number.input ? inputs_[number.index].pace() : outputs_[number.index].pace()).stall = share;
 }
 
+void Model::set_lookahead(uint32_t stream, uint64_t cycles) {
+    StreamNumber number = numbers_.at(stream);
+    if (number.input) {
+        throw std::runtime_error("this stream enters the model");
+    }
+    outputs_[number.index].set_lookahead(cycles);
+}
+
 void Model::send(uint32_t stream, uint64_t not_before, rust::Slice<const uint32_t> words) {
     StreamNumber number = numbers_.at(stream);
     if (!number.input) {
@@ -138,7 +146,7 @@ uint64_t Model::next_due() const {
     return due;
 }
 
-Stop Model::run(uint64_t deadline, uint64_t lookahead) {
+Stop Model::run(uint64_t deadline) {
     uint64_t end = deadline;
     bool event = false;
     while (cycle_ < end) {
@@ -168,9 +176,9 @@ Stop Model::run(uint64_t deadline, uint64_t lookahead) {
             moved |= input.advance();
         }
         for (OutputStream& output : outputs_) {
-            if (output.advance(cycle_, events_) && !event) {
+            if (output.advance(cycle_, events_)) {
                 event = true;
-                end = std::min(deadline, cycle_ + 1 + lookahead);
+                end = std::min(end, cycle_ + 1 + output.lookahead());
             }
         }
         quiet_cycles_ = moved || !quiet() ? 0 : quiet_cycles_ + 1;

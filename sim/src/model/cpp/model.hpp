@@ -23,6 +23,7 @@ class Model {
     uint32_t add_stream(const StreamNames& names);
     void set_pace(uint32_t stream, uint64_t bytes_per_cycle, uint32_t framing);
     void set_stall(uint32_t stream, uint32_t share);
+    void set_lookahead(uint32_t stream, uint64_t cycles);
     void send(uint32_t stream, uint64_t not_before, rust::Slice<const uint32_t> words);
 
     void set_level(size_t port, uint64_t value);
@@ -30,8 +31,8 @@ class Model {
 
     // Holds `reset` for some cycles. Streams stand still.
     void reset(uint32_t cycles);
-    // Runs to the first of: `deadline`; `lookahead` cycles after the first packet that left the model; quiescence.
-    Stop run(uint64_t deadline, uint64_t lookahead);
+    // Runs to the first of: `deadline`; the lookahead of a stream after a packet that left by it; quiescence.
+    Stop run(uint64_t deadline);
     uint64_t cycle() const { return cycle_; }
     // Cycles in which the clock ran.
     uint64_t clocked() const { return clocked_; }

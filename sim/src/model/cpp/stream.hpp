@@ -124,6 +124,9 @@ class OutputStream {
         return ready_ && ports_.valid.bit() && take(cycle, events);
     }
     bool idle() const { return !inside_ && !ports_.valid.bit(); }
+    // For how many cycles behind a packet the model may run on before the packet is looked at.
+    uint64_t lookahead() const { return lookahead_; }
+    void set_lookahead(uint64_t cycles) { lookahead_ = cycles; }
 
   private:
     // What the link's buffer takes ahead of the wire, in cycles.
@@ -135,6 +138,7 @@ class OutputStream {
     uint32_t number_;
     std::vector<uint32_t> packet_;
     uint64_t first_cycle_ = 0;
+    uint64_t lookahead_ = 0;
     FixedCycles link_free_ = 0;
     bool ready_ = false;
     bool inside_ = false;
