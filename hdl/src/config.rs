@@ -12,7 +12,7 @@ mod read;
 mod table;
 
 pub use error::{ConfigError, Problem};
-pub use link::LinkOptions;
+pub use link::{LinkOptions, LinkSpeed};
 
 /// The examples that are built in: name and text.
 pub const EXAMPLES: &[(&str, &str)] = &[

@@ -1,20 +1,58 @@
 //! The PCI Express link that an endpoint is meant for.
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
+
+/// Generation and width of a link.
+#[derive(Copy, Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum LinkSpeed {
+    /// 5 GT/s, four lanes.
+    #[default]
+    #[serde(rename = "gen2 x4")]
+    Gen2X4,
+    /// 8 GT/s, four lanes.
+    #[serde(rename = "gen3 x4")]
+    Gen3X4,
+    /// 8 GT/s, eight lanes.
+    #[serde(rename = "gen3 x8")]
+    Gen3X8,
+}
+
+impl LinkSpeed {
+    /// All, with their names in a configuration.
+    pub const NAMES: &'static [(&'static str, LinkSpeed)] =
+        &[("gen2 x4", LinkSpeed::Gen2X4), ("gen3 x4", LinkSpeed::Gen3X4), ("gen3 x8", LinkSpeed::Gen3X8)];
+
+    /// Bandwidth of the transaction layer in Gb/s per direction, after encoding, acknowledges, flow control and
+    /// skips. Packets take their bytes and 8 bytes of framing, sequence number and LCRC of it.
+    pub const fn gigabits(self) -> f64 {
+        match self {
+            LinkSpeed::Gen2X4 => 14.44,
+            LinkSpeed::Gen3X4 => 29.07,
+            LinkSpeed::Gen3X8 => 57.88,
+        }
+    }
+
+    /// "gen2 x4".
+    pub const fn name(self) -> &'static str {
+        match self {
+            LinkSpeed::Gen2X4 => "gen2 x4",
+            LinkSpeed::Gen3X4 => "gen3 x4",
+            LinkSpeed::Gen3X8 => "gen3 x8",
+        }
+    }
+}
 
 /// Link and clock.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct LinkOptions {
-    /// PCI Express generation, 1 to 3.
-    pub generation: u8,
-    /// Lanes: 1, 2, 4 or 8.
-    pub lanes: u8,
+    /// Generation and lanes.
+    pub speed: LinkSpeed,
     /// Clock of the endpoint in Hz.
     pub clock_hz: u64,
 }
 
 impl Default for LinkOptions {
     fn default() -> Self {
-        LinkOptions { generation: 2, lanes: 4, clock_hz: 125_000_000 }
+        LinkOptions { speed: LinkSpeed::Gen2X4, clock_hz: 125_000_000 }
     }
 }
 
@@ -22,26 +60,8 @@ impl LinkOptions {
     /// Bits of the datapath between endpoint and link, per clock cycle.
     pub const DATAPATH_BITS: u64 = 128;
 
-    /// Bits per second that the link carries for TLPs in each direction: after line encoding, acknowledgements, flow
-    /// control and skips, with each TLP's header, payload and 8 bytes of framing still to come out of it.
-    pub fn tlp_layer_bits_per_second(&self) -> u64 {
-        let lanes = u64::from(self.lanes);
-        match (self.generation, self.lanes) {
-            (1, _) => 1_805_000_000 * lanes,
-            (2, _) => 3_610_000_000 * lanes,
-            // The wider the link, the larger the share that the receiver's acknowledgements take.
-            (_, 8) => 57_880_000_000,
-            _ => 7_267_500_000 * lanes,
-        }
-    }
-
-    /// Bits per second that the datapath carries.
-    pub fn datapath_bits_per_second(&self) -> u64 {
-        Self::DATAPATH_BITS * self.clock_hz
-    }
-
-    /// "gen2 x4".
-    pub fn name(&self) -> String {
-        format!("gen{} x{}", self.generation, self.lanes)
+    /// Gb/s that the datapath carries.
+    pub fn datapath_gigabits(&self) -> f64 {
+        (Self::DATAPATH_BITS * self.clock_hz) as f64 / 1e9
     }
 }

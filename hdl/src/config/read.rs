@@ -1,6 +1,8 @@
 //! From TOML to an [`EndpointConfig`]: ranges first, then what must fit together.
 use super::table::{Problems, Table};
-use super::{Bar0, BlkOptions, ConfigError, Device, EndpointConfig, Feature, Geometry, Ids, LinkOptions, Problem};
+use super::{
+    Bar0, BlkOptions, ConfigError, Device, EndpointConfig, Feature, Geometry, Ids, LinkOptions, LinkSpeed, Problem,
+};
 use std::ops::Range;
 use toml::de::DeTable;
 
@@ -189,25 +191,23 @@ fn read_geometry(table: &mut Table, problems: &mut Problems, default: Geometry) 
 }
 
 fn read_link(table: &mut Table, problems: &mut Problems, place: &Range<usize>, config: &mut EndpointConfig) {
-    let generation = table.number(problems, "generation", 1..=3, "1, 2, 3", |_| true);
-    let lanes = table.number(problems, "lanes", 1..=8, "1, 2, 4, 8", u64::is_power_of_two);
+    let speed = table.choice(problems, "speed", LinkSpeed::NAMES);
     let allowed = "1_000_000 to 500_000_000 Hz";
     let clock = table.number(problems, "clock_hz", 1_000_000..=500_000_000, allowed, |_| true);
+    let place = speed.as_ref().map(|(_, place)| place).or(clock.as_ref().map(|(_, place)| place)).unwrap_or(place);
     let link = LinkOptions {
-        generation: generation.as_ref().map_or(config.link.generation, |(value, _)| *value as u8),
-        lanes: lanes.as_ref().map_or(config.link.lanes, |(value, _)| *value as u8),
+        speed: speed.as_ref().map_or(config.link.speed, |(value, _)| *value),
         clock_hz: clock.as_ref().map_or(config.link.clock_hz, |(value, _)| *value),
     };
-    if link.tlp_layer_bits_per_second() > link.datapath_bits_per_second() {
-        let needed = link.tlp_layer_bits_per_second().div_ceil(LinkOptions::DATAPATH_BITS * 1_000_000);
+    if link.speed.gigabits() > link.datapath_gigabits() {
+        let needed = (link.speed.gigabits() * 1e3 / LinkOptions::DATAPATH_BITS as f64).ceil();
         let message = format!(
-            "{} carries {:.1} Gb/s, a 128-bit datapath at {} Hz only {:.1}: allowed: clock_hz of at least {needed}_000_000, or a smaller link",
-            link.name(),
-            link.tlp_layer_bits_per_second() as f64 / 1e9,
+            "{} carries {:.1} Gb/s, a 128-bit datapath at {} Hz only {:.1}; allowed: clock_hz of at least {needed}_000_000, or a slower link",
+            link.speed.name(),
+            link.speed.gigabits(),
             link.clock_hz,
-            link.datapath_bits_per_second() as f64 / 1e9,
+            link.datapath_gigabits(),
         );
-        let place = [&generation, &lanes, &clock].into_iter().flatten().next().map_or(place, |(_, place)| place);
         problems.add(place, message);
     }
     config.link = link;

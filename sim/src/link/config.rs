@@ -1,6 +1,7 @@
 //! How fast the link is and how the root complex behaves.
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
+pub use virtio_hdl_rtl::config::LinkSpeed;
 
 /// Picoseconds, the unit of time inside the link model.
 pub(super) type Picoseconds = u64;
@@ -8,36 +9,9 @@ pub(super) type Picoseconds = u64;
 /// Framing, sequence number and LCRC of each packet on the link, bytes.
 pub const PACKET_OVERHEAD: u64 = 8;
 
-/// Generation and width of the link.
-#[derive(Copy, Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub enum LinkSpeed {
-    /// 5 GT/s, four lanes.
-    #[default]
-    #[serde(rename = "gen2 x4")]
-    Gen2X4,
-    /// 8 GT/s, four lanes.
-    #[serde(rename = "gen3 x4")]
-    Gen3X4,
-    /// 8 GT/s, eight lanes.
-    #[serde(rename = "gen3 x8")]
-    Gen3X8,
-}
-
-impl LinkSpeed {
-    /// Bandwidth of the transaction layer in Gb/s per direction, after encoding, acknowledges, flow control and
-    /// skips. Packets take their bytes + [`PACKET_OVERHEAD`] of it.
-    pub const fn gigabits(self) -> f64 {
-        match self {
-            LinkSpeed::Gen2X4 => 14.44,
-            LinkSpeed::Gen3X4 => 29.07,
-            LinkSpeed::Gen3X8 => 57.88,
-        }
-    }
-
-    /// Time that this many bytes take.
-    pub(super) fn time(self, bytes: u64) -> Picoseconds {
-        (bytes as f64 * 8_000.0 / self.gigabits()).round() as Picoseconds
-    }
+/// Time that this many bytes take.
+pub(super) fn time_on(speed: LinkSpeed, bytes: u64) -> Picoseconds {
+    (bytes as f64 * 8_000.0 / speed.gigabits()).round() as Picoseconds
 }
 
 /// Where the root complex cuts completions.

@@ -1,5 +1,5 @@
 //! One direction of the link: packets follow each other at its rate.
-use super::config::{LinkSpeed, Picoseconds, PACKET_OVERHEAD};
+use super::config::{time_on, LinkSpeed, Picoseconds, PACKET_OVERHEAD};
 
 /// One direction of the link.
 #[derive(Clone, Debug)]
@@ -22,7 +22,7 @@ impl Wire {
     pub fn send(&mut self, ready: Picoseconds, double_words: usize) -> Picoseconds {
         let start = ready.max(self.free);
         let bytes = 4 * double_words as u64 + PACKET_OVERHEAD;
-        self.free = start + self.speed.time(bytes);
+        self.free = start + time_on(self.speed, bytes);
         self.bytes += bytes;
         self.packets += 1;
         start

@@ -1,0 +1,4 @@
+//! What sits behind the device.
+pub mod disk;
+
+pub use disk::{Disk, DiskError, SECTOR_BYTES};

@@ -1,0 +1,313 @@
+//! The whole machine: the Verilated endpoint, the link and root complex, and the disk behind the device.
+//!
+//! Time goes on in strides. The endpoint runs until something it sent could be answered, or until something that the
+//! root complex does could have reached it, whichever is first; then the root complex catches up:
+//!
+//! ```text
+//! root complex  --+---------- now ----------+------------>     does something at its next event: E
+//!                  \ one way over the link   \
+//! endpoint      ----+-------- may run to E + one way, or to two ways behind the first packet it sends
+//! ```
+use crate::backend::Disk;
+use crate::host::{Allocator, Platform, Width};
+use crate::link::{FunctionId, HostCompletion, HostRequest, Interrupt, LinkConfig, RequestId, RootComplex, Statistics};
+use crate::model::{Endpoint, EndpointOptions, Library, ModelError, Stall, Stop};
+use crate::trace::{Trace, TraceOptions};
+use std::io;
+use vm_memory::{GuestAddress, GuestMemoryMmap};
+
+mod disk_port;
+mod errors;
+
+use disk_port::DiskPort;
+pub use errors::MachineError;
+
+/// Reads that the endpoint can have in flight, and some more: with so many credits there is always one.
+const MOST_READS: u32 = 40;
+/// Reads that the endpoint can begin in one step while credits are short.
+const READS_IN_STEP: u32 = 4;
+/// Where guest memory for DMA begins; below lies what a PC keeps for itself.
+const MEMORY_START: u64 = 0x10_0000;
+
+/// How the machine is built.
+#[derive(Clone, Debug)]
+pub struct MachineOptions {
+    /// The link and the root complex; its seed counts for everything random.
+    pub link: LinkConfig,
+    /// Random standstill of the endpoint's streams.
+    pub stall: Stall,
+    /// Bytes of guest memory.
+    pub memory_bytes: u64,
+    /// Cycles from a command (for a write: from its data) to the disk's answer.
+    pub disk_latency: u64,
+    /// Keeps all inputs of the model, for [`Machine::replay`].
+    pub record: bool,
+    /// What is written down.
+    pub trace: TraceOptions,
+}
+
+impl Default for MachineOptions {
+    fn default() -> Self {
+        MachineOptions {
+            link: LinkConfig::default(),
+            stall: Stall::default(),
+            memory_bytes: 256 << 20,
+            disk_latency: 0,
+            record: false,
+            trace: TraceOptions::default(),
+        }
+    }
+}
+
+/// A machine with a virtio-blk endpoint.
+pub struct Machine {
+    endpoint: Endpoint,
+    root: RootComplex,
+    disk: DiskPort,
+    allocator: Allocator,
+    trace: Option<Trace>,
+    one_way: u64,
+    /// The first error of model, disk or trace; everything after it counts for nothing.
+    failure: Option<MachineError>,
+}
+
+impl Machine {
+    /// Powers the machine on.
+    pub fn new(library: &Library, disk: Disk, options: &MachineOptions) -> Result<Self, MachineError> {
+        let size = usize::try_from(options.memory_bytes).unwrap_or(usize::MAX);
+        let memory = GuestMemoryMmap::from_ranges(&[(GuestAddress(0), size)])
+            .map_err(|error| MachineError::Memory(options.memory_bytes, error.to_string()))?;
+        let model = EndpointOptions {
+            seed: options.link.seed,
+            link_bytes_per_cycle: Some(options.link.bytes_per_cycle()),
+            stall: options.stall,
+        };
+        let mut endpoint = match options.record {
+            true => Endpoint::load_recorded(library, &model)?,
+            false => Endpoint::load(library, &model)?,
+        };
+        endpoint.set_blk_disk(disk.sectors(), disk.is_read_only());
+        let trace = Trace::new(&options.trace, endpoint.ports(), options.link.clock_hz)?;
+        let root = RootComplex::new(options.link.clone(), memory)?;
+        let one_way = root.min_latency_cycles();
+        endpoint.set_lookahead(2 * one_way - 1, options.disk_latency.saturating_sub(1))?;
+        let mut machine = Machine {
+            endpoint,
+            root,
+            disk: DiskPort::new(disk, options.disk_latency),
+            allocator: Allocator::new([MEMORY_START..options.memory_bytes]),
+            trace,
+            one_way,
+            failure: None,
+        };
+        let start = machine.endpoint.cycle();
+        machine.root.advance(start);
+        Ok(machine)
+    }
+
+    /// The root complex, to inject faults, to watch accesses, to send packets of one's own.
+    pub fn root(&mut self) -> &mut RootComplex {
+        &mut self.root
+    }
+
+    /// The disk behind the device.
+    pub fn disk(&mut self) -> &mut Disk {
+        self.disk.disk()
+    }
+
+    /// What went over the link.
+    pub fn statistics(&self) -> Statistics {
+        self.root.statistics()
+    }
+
+    /// Cycles in which the endpoint's clock ran.
+    pub fn clocked(&self) -> u64 {
+        self.endpoint.clocked()
+    }
+
+    /// Commands that the disk has carried out.
+    pub fn disk_commands(&self) -> u64 {
+        self.disk.commands()
+    }
+
+    /// The Verilated endpoint.
+    pub fn endpoint(&mut self) -> &mut Endpoint {
+        &mut self.endpoint
+    }
+
+    /// What went wrong with the machine itself, rather than in it: the disk image, a trace file.
+    pub fn check(&mut self) -> Result<(), MachineError> {
+        self.failure.take().map_or(Ok(()), Err)
+    }
+
+    /// Ends the traces. Do it once all is done.
+    pub fn finish(&mut self) -> Result<(), MachineError> {
+        self.check()?;
+        match &mut self.trace {
+            Some(trace) => Ok(trace.finish()?),
+            None => Ok(()),
+        }
+    }
+
+    /// Lets time go by until the host has something to see, or until cycle `deadline`. True in the first case.
+    pub fn advance(&mut self, deadline: u64) -> bool {
+        while self.root.now() < deadline {
+            match self.stride(deadline) {
+                Ok(true) => return true,
+                Ok(false) => {}
+                Err(error) => {
+                    tracing::error!(%error, "the machine stops");
+                    self.failure.get_or_insert(error);
+                    self.root.advance(deadline);
+                    return false;
+                }
+            }
+        }
+        false
+    }
+
+    fn stride(&mut self, deadline: u64) -> Result<bool, MachineError> {
+        while let Some(packet) = self.root.next_to_device() {
+            self.endpoint.receive(packet.not_before, &packet.dwords)?;
+            if let Some(trace) = &mut self.trace {
+                trace.to_device(packet.not_before, &packet.dwords, &mut self.endpoint)?;
+            }
+        }
+        let next = self.root.next_event().unwrap_or(u64::MAX).saturating_add(self.one_way);
+        let mut end = next.max(self.root.now() + 1).min(deadline);
+        if self.root.config().credits.nonposted_headers <= MOST_READS {
+            // Credits can run out: small steps, in which the endpoint cannot begin more reads than there is room for.
+            let ready = self.root.nonposted_ready(self.endpoint.cycle(), READS_IN_STEP);
+            self.endpoint.set_nonposted_ready(ready);
+            end = end.min(self.endpoint.cycle() + u64::from(READS_IN_STEP));
+        }
+        if self.endpoint.run(end) == Stop::Quiescent {
+            self.endpoint.skip_to(end);
+        }
+        while let Some(packet) = self.endpoint.take_transmitted() {
+            if let Some(trace) = &mut self.trace {
+                trace.to_host(&packet, &mut self.endpoint)?;
+            }
+            self.root.device_sent(packet.last_cycle, &packet.dwords);
+        }
+        while let Some(event) = self.endpoint.take_device_event() {
+            self.disk.event(event, &mut self.endpoint)?;
+        }
+        if let Some(trace) = &mut self.trace {
+            trace.samples(&mut self.endpoint)?;
+        }
+        let to = self.endpoint.cycle().min(deadline).max(self.root.now());
+        Ok(self.root.advance(to))
+    }
+
+    /// Makes a request and waits for its completion.
+    fn request(&mut self, request: HostRequest) -> Option<HostCompletion> {
+        let id: RequestId = match self.root.submit(self.root.now(), request) {
+            Ok(id) => id,
+            Err(error) => {
+                tracing::warn!(%error, "an access that no packet can carry");
+                return None;
+            }
+        };
+        loop {
+            if let Some(completion) = self.root.completed(id) {
+                return Some(completion);
+            }
+            // The root complex gives every request up after a while.
+            self.advance(u64::MAX);
+            if self.failure.is_some() {
+                return None;
+            }
+        }
+    }
+
+    fn read(&mut self, request: HostRequest, width: Width) -> u32 {
+        match self.request(request) {
+            Some(HostCompletion { data, poisoned: false, .. }) if !data.is_empty() => {
+                data.iter().rev().fold(0, |value, byte| value << 8 | u32::from(*byte))
+            }
+            _ => width.ones(),
+        }
+    }
+}
+
+fn bytes(width: Width, value: u32) -> Vec<u8> {
+    value.to_le_bytes()[..usize::from(width.bytes())].to_vec()
+}
+
+impl Platform for Machine {
+    fn config_read(&mut self, target: FunctionId, offset: u16, width: Width) -> u32 {
+        self.read(HostRequest::ConfigRead { target, offset, bytes: width.bytes() }, width)
+    }
+
+    fn config_write(&mut self, target: FunctionId, offset: u16, width: Width, value: u32) {
+        self.request(HostRequest::ConfigWrite { target, offset, data: bytes(width, value) });
+    }
+
+    fn io_read(&mut self, port: u32, width: Width) -> u32 {
+        self.read(HostRequest::IoRead { port, bytes: width.bytes() }, width)
+    }
+
+    fn io_write(&mut self, port: u32, width: Width, value: u32) {
+        self.request(HostRequest::IoWrite { port, data: bytes(width, value) });
+    }
+
+    fn mmio_read(&mut self, address: u64, width: Width) -> u32 {
+        self.read(HostRequest::MemoryRead { address, bytes: width.bytes().into() }, width)
+    }
+
+    fn mmio_write(&mut self, address: u64, width: Width, value: u32) {
+        self.request(HostRequest::MemoryWrite { address, data: bytes(width, value) });
+    }
+
+    fn memory(&self) -> &GuestMemoryMmap {
+        self.root.memory()
+    }
+
+    fn allocate(&mut self, bytes: u64, align: u64) -> Option<u64> {
+        self.allocator.allocate(bytes, align)
+    }
+
+    fn free(&mut self, address: u64, bytes: u64) {
+        self.allocator.free(address, bytes);
+    }
+
+    fn wait_interrupt(&mut self, deadline: u64) -> Option<Interrupt> {
+        loop {
+            while let Some(interrupt) = self.root.take_interrupt() {
+                if matches!(interrupt, Interrupt::Message { .. }) {
+                    return Some(interrupt);
+                }
+            }
+            if self.root.intx() {
+                return Some(Interrupt::Line { at: self.root.now(), asserted: true });
+            }
+            if self.failure.is_some() || (!self.advance(deadline) && self.root.now() >= deadline) {
+                return None;
+            }
+        }
+    }
+
+    fn now(&self) -> u64 {
+        self.root.now()
+    }
+
+    fn run(&mut self, cycles: u64) {
+        let deadline = self.root.now() + cycles;
+        while self.root.now() < deadline && self.failure.is_none() {
+            self.advance(deadline);
+        }
+    }
+}
+
+impl From<io::Error> for MachineError {
+    fn from(error: io::Error) -> Self {
+        MachineError::Trace(error)
+    }
+}
+
+impl From<ModelError> for MachineError {
+    fn from(error: ModelError) -> Self {
+        MachineError::Model(error)
+    }
+}
