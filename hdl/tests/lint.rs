@@ -20,10 +20,30 @@ macro_rules! blocks {
     };
 }
 
+fn function() -> pcie::FunctionConfig {
+    pcie::FunctionConfig {
+        vendor_id: 0x1af4,
+        device_id: 0x1001,
+        revision: 0,
+        class: 0x01_0000,
+        subsystem_vendor_id: 0x1af4,
+        subsystem_id: 2,
+        bar0_space: pcie::BarSpace::Io,
+        bar0_size: 64,
+        vectors: 20,
+        max_payload: 1,
+        link_speed: 2,
+        link_width: 4,
+    }
+}
+
 blocks! {
     receive_unpack: tlp::receive_unpack::ReceiveUnpack::default();
     transmit_pack: tlp::transmit_pack::TransmitPack::default();
     transmit_arbiter: tlp::transmit_arbiter::TransmitArbiter::default();
+    config_space: pcie::ConfigSpace::new(&function());
+    msix_table: pcie::MsixTable::new(20);
+    intx_messages: pcie::IntxMessages::default();
     completer: pcie::completer::Completer::new(true, 64, 4096);
     available_reader: virtio::available::AvailableReader::new(1, 256);
     window_reader: virtio::window::WindowReader::new(1, 256);

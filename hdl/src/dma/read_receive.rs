@@ -95,6 +95,7 @@ pub struct CompletionReceiver {
     placed_tag: DFF<Bits<8>>,
     placed_ends_read: DFF<Bit>,
     placed_poisoned: DFF<Bit>,
+    placed_cut: DFF<Bit>,
     alive: Signal<Local, Bit>,
     complete: Signal<Local, Bit>,
     broken: Signal<Local, Bit>,
@@ -111,7 +112,7 @@ impl Logic for CompletionReceiver {
         comment!("module dma_read_receiver: checks completions against the tag table, places their beats");
         dff_setup!(self, clock, held, held_valid, ours, ends_read, plausible, window, moved);
         dff_setup!(self, clock, in_packet, placed_valid, placed_data, placed_last, placed_address, placed_window);
-        dff_setup!(self, clock, placed_skip, placed_client, placed_tag, placed_ends_read, placed_poisoned);
+        dff_setup!(self, clock, placed_skip, placed_client, placed_tag, placed_ends_read, placed_poisoned, placed_cut);
         self.held_valid.reset.next = self.reset.val();
         self.in_packet.reset.next = self.reset.val();
         self.placed_valid.reset.next = self.reset.val();
@@ -160,13 +161,16 @@ impl Logic for CompletionReceiver {
 
         self.skip.next = bit_cast::<2, 7>(self.held.q.val().lower_address);
         self.alive.next = !(self.expire.val() & (self.expire_tag.val() == self.placed_tag.q.val()));
-        // a packet must end where its length says
+        // a packet must end where its length says; one that was cut inside its last beat has only that poisoned
         self.complete.next = self.placed_window.q.val() <= 16;
-        self.broken.next = self.placed_valid.q.val() & (self.complete.val() != self.placed_last.q.val());
+        self.broken.next = self.placed_valid.q.val()
+            & ((self.complete.val() != self.placed_last.q.val())
+                | (self.placed_cut.q.val() & !self.placed_poisoned.q.val()));
         self.placed_valid.d.next = false;
         if self.held_valid.q.val() {
             self.placed_data.d.next = self.held.q.val().data;
             self.placed_last.d.next = self.held.q.val().last;
+            self.placed_cut.d.next = self.held.q.val().poisoned;
             if self.held.q.val().first {
                 self.placed_valid.d.next = self.good.val();
                 self.placed_address.d.next = self.address.val() - bit_cast::<16, 2>(self.skip.val());

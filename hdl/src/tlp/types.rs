@@ -85,7 +85,7 @@ pub struct CompletionBeat {
     pub lower_address: Bits<7>,
     /// Payload double words of this packet, 0 for a completion without data.
     pub length: Bits<11>,
-    /// EP bit.
+    /// EP bit. Set in the last beat, whatever the first ones said, when the packet proved to be malformed.
     pub poisoned: bool,
 }
 

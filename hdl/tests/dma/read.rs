@@ -132,7 +132,7 @@ impl Root {
             let lanes: Vec<u8> = (0..16).map(|i| host_byte(base + 16 * j + i)).collect();
             beat(&lanes)
         };
-        let fault = if rng.below(100) < self.plan.faults { rng.below(11) } else { 99 };
+        let fault = if rng.below(100) < self.plan.faults { rng.below(12) } else { 99 };
         let mut ends = piece == p.remaining;
         let mut fails = true;
         match fault {
@@ -142,7 +142,8 @@ impl Root {
                 count = 1;
                 ends = true;
             }
-            2 => header.poisoned = true,
+            11 if count > 1 => ends = true,
+            2 | 11 => header.poisoned = true,
             3 => {
                 header.byte_count = ((p.remaining + 1 + rng.below(4000)) % 4096 + 1).into();
                 ends = true;
@@ -186,8 +187,16 @@ impl Root {
             _ => fails = false,
         }
         for j in 0..count {
-            let payload = if fault >= 8 && fault != 99 { Bits::from(rng.next()) } else { data(j) };
-            self.beats.push_back(CompletionBeat { data: payload, first: j == 0, last: j == count - 1, ..header });
+            let payload = if (8..=10).contains(&fault) { Bits::from(rng.next()) } else { data(j) };
+            // cut inside the last beat: only that one says so
+            let poisoned = header.poisoned || (fault == 11 && j == count - 1);
+            self.beats.push_back(CompletionBeat {
+                data: payload,
+                first: j == 0,
+                last: j == count - 1,
+                poisoned,
+                ..header
+            });
         }
         if fault == 8 || fault == 9 {
             return;
@@ -203,7 +212,7 @@ impl Root {
             let gone = self.pending.remove(pick);
             // what a root complex sends of a tag that has ended already
             // (right behind one that is too short it would count as one error with it)
-            if fails && fault != 5 && fault != 6 && self.plan.extended && rng.chance(1, 2) {
+            if fails && ![5, 6, 11].contains(&fault) && self.plan.extended && rng.chance(1, 2) {
                 self.counts.unexpected += 1;
                 self.beats.push_back(CompletionBeat {
                     first: true,

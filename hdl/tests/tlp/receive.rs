@@ -2,7 +2,7 @@
 use crate::packet::{any, beats, completion, dwords, kept, with_payload};
 use rust_hdl::prelude::*;
 use std::collections::VecDeque;
-use virtio_hdl_rtl::testing::{Bench, Rng};
+use virtio_hdl_rtl::testing::{Bench, Port, Rng};
 use virtio_hdl_rtl::tlp::format::*;
 use virtio_hdl_rtl::tlp::types::{CompletionBeat, Request, RequestKind, TlpBeat};
 use virtio_hdl_rtl::tlp::ReceiveUnpack;
@@ -341,5 +341,65 @@ fn completions_pass_while_eight_requests_wait() {
     unpack.drain();
     let tags: Vec<_> = unpack.requests.iter().map(|request| request.tag.to_u64()).collect();
     assert_eq!(tags, (0..8).collect::<Vec<_>>());
+    unpack.bench.finish();
+}
+
+/// Beats that are no packets at all do not hang the block, and the next packet comes out whole.
+#[test]
+fn garbage_never_hangs_the_receiver() {
+    let mut unpack = Unpack::new("tlp_receive_unpack_garbage");
+    let mut rng = Rng(13);
+    for _ in 0..30 {
+        for _ in 0..rng.below(40) {
+            let mut beat = TlpBeat { last: rng.chance(1, 4), ..Port::random(&mut rng) };
+            if rng.chance(1, 2) {
+                // headers and fields that mean something are rare among random bits
+                beat.data = any(&mut rng)[0].data;
+            }
+            unpack.waiting.push_back(beat);
+        }
+        unpack.waiting.push_back(TlpBeat { last: true, ..Port::random(&mut rng) });
+        for _ in 0..60 {
+            unpack.pace = [8, 4, 4];
+            unpack.cycle();
+        }
+        unpack.drain();
+        unpack.completions.clear();
+        unpack.waiting.extend(beats(&completion(9, &mut rng)));
+        unpack.drain();
+        let lengths: Vec<_> = unpack.completions.iter().map(|beat| (beat.length.to_u64(), beat.last)).collect();
+        assert_eq!(lengths, [(9, false), (9, false), (9, true)]);
+    }
+    assert!(unpack.malformed > 50);
+    unpack.bench.finish();
+}
+
+/// A reset in the middle of a packet leaves nothing of it behind.
+#[test]
+fn a_reset_forgets_the_packet_that_was_coming_in() {
+    let mut unpack = Unpack::new("tlp_receive_unpack_reset");
+    let mut rng = Rng(14);
+    for cut in 1..8 {
+        unpack.pace = [8, 0, 0];
+        unpack.waiting.extend(beats(&completion(30, &mut rng)).into_iter().take(cut));
+        for _ in 0..10 {
+            unpack.cycle();
+        }
+        unpack.waiting.clear();
+        unpack.offered = false;
+        unpack.bench.cycle(
+            |uut, _| {
+                uut.reset.next = true;
+                uut.rx.valid.next = false;
+            },
+            |_| (),
+        );
+        unpack.waiting.extend(beats(&completion(5, &mut rng)));
+        unpack.drain();
+        let got: Vec<_> = unpack.completions.drain(..).map(|beat| (beat.first, beat.last, beat.poisoned)).collect();
+        assert_eq!(got.len(), 2, "cut after {cut} beats");
+        assert_eq!((got[0].0, got[1].1), (true, true));
+    }
+    assert_eq!(unpack.malformed, 0);
     unpack.bench.finish();
 }
