@@ -101,8 +101,7 @@ impl<const IW: usize> Logic for GatherStreamer<IW> {
         if self.arrived.val() {
             self.come.d.next = self.come.q.val() + 1;
         }
-        self.take_read.next =
-            self.record.valid.val() & !self.record.data.val().end & self.waiting.q.val().any();
+        self.take_read.next = self.record.valid.val() & !self.record.data.val().end & self.waiting.q.val().any();
         self.added.next = 0.into();
         if self.take_read.val() {
             self.gone.d.next = self.gone.q.val() + 1;

@@ -34,11 +34,22 @@ impl<U: Block> Bench<U> {
 
     /// One cycle: `drive` sets inputs while the clock is low, `check` sees the settled block before the edge.
     pub fn cycle(&mut self, drive: impl FnOnce(&mut U, &mut Rng), check: impl FnOnce(&U)) {
-        (self.clock)(&mut self.uut).next = false.into();
         drive(&mut self.uut, &mut self.rng);
+        self.low();
+        check(&self.uut);
+        self.edge();
+    }
+
+    /// First half of a cycle for stimuli that react to the block: the inputs of `uut` have been set, its outputs
+    /// settle and are recorded.
+    pub fn low(&mut self) {
+        (self.clock)(&mut self.uut).next = false.into();
         self.settle();
         self.record();
-        check(&self.uut);
+    }
+
+    /// Second half of the cycle: the rising edge.
+    pub fn edge(&mut self) {
         (self.clock)(&mut self.uut).next = true.into();
         self.settle();
         self.cycles += 1;

@@ -1,6 +1,6 @@
 //! The DMA blocks: each is run in rust-hdl's evaluator against a model that reacts to it, and the recorded
 //! run is replayed in Verilator.
 mod arbiter;
-mod bench;
+mod beats;
 mod read;
 mod write;

@@ -1,10 +1,10 @@
 //! The read engine against a model of the root complex.
-use crate::bench::{beat, bytes, host_byte, Bench};
+use crate::beats::{beat, bytes, host_byte};
 use rust_hdl::prelude::*;
 use std::collections::VecDeque;
 use virtio_hdl_rtl::dma::types::ReadRequest;
 use virtio_hdl_rtl::dma::ReadEngine;
-use virtio_hdl_rtl::testing::Rng;
+use virtio_hdl_rtl::testing::{Bench, Rng};
 use virtio_hdl_rtl::tlp::types::{CompletionBeat, TransmitBeat, TransmitKind};
 
 const OUR_ID: u64 = 0x0300;
@@ -231,13 +231,13 @@ impl Root {
 type Engine = ReadEngine<5, 32>;
 
 fn bench(name: &str, timeout: u64) -> Bench<Engine> {
-    Bench::new(name, Box::new(Engine::new(timeout)), |u, level| u.clock.next = level.into())
+    Bench::new(name, Engine::new(timeout), |u| &mut u.clock)
 }
 
 /// Resets the engine, runs a plan to its end, and returns the cycles it took.
 fn run(b: &mut Bench<Engine>, seed: u64, plan: &Plan) -> u64 {
     b.rng = Rng(seed);
-    let started = b.cycle;
+    let started = b.cycles;
     let mut root = Root {
         plan: plan.clone(),
         requests: vec![],
@@ -263,8 +263,8 @@ fn run(b: &mut Bench<Engine>, seed: u64, plan: &Plan) -> u64 {
     b.uut.max_read_request.next = plan.max_read_request.into();
     b.uut.extended_tag.next = plan.extended;
     b.uut.reset.next = true;
-    b.settle();
-    b.tick();
+    b.low();
+    b.edge();
     b.uut.reset.next = false;
     while retired < plan.requests {
         // drive
@@ -301,7 +301,7 @@ fn run(b: &mut Bench<Engine>, seed: u64, plan: &Plan) -> u64 {
         completion_out |= !root.beats.is_empty() && b.rng.below(100) >= plan.idle;
         b.uut.completion.valid.next = completion_out;
         b.uut.completion.data.next = root.beats.front().copied().unwrap_or_default();
-        b.settle();
+        b.low();
 
         // look
         let u = &b.uut;
@@ -310,7 +310,7 @@ fn run(b: &mut Bench<Engine>, seed: u64, plan: &Plan) -> u64 {
             let request = &root.requests[retired];
             assert_eq!(retire.client.to_u64(), request.client as u64, "order of retirement");
             assert_eq!(retire.slot.to_u64(), request.slot);
-            assert_eq!(retire.error, request.must_fail, "request {retired}, cycle {}", b.cycle);
+            assert_eq!(retire.error, request.must_fail, "request {retired}, cycle {}", b.cycles);
             for i in 0..request.length {
                 let at = ((request.destination + i) % 65536) as usize;
                 if !retire.error {
@@ -377,8 +377,8 @@ fn run(b: &mut Bench<Engine>, seed: u64, plan: &Plan) -> u64 {
             root.take_read(read, &mut rng);
             b.rng = rng;
         }
-        b.tick();
-        assert!(b.cycle - started < 400_000, "hangs with {retired} of {} retired", plan.requests);
+        b.edge();
+        assert!(b.cycles - started < 400_000, "hangs with {retired} of {} retired", plan.requests);
     }
     // nothing is left behind
     b.uut.request.valid.next = false;
@@ -386,14 +386,14 @@ fn run(b: &mut Bench<Engine>, seed: u64, plan: &Plan) -> u64 {
     for _ in 0..100 {
         b.uut.completion.valid.next = !root.beats.is_empty();
         b.uut.completion.data.next = root.beats.pop_front().unwrap_or_default();
-        b.settle();
+        b.low();
         seen.unexpected += b.uut.unexpected_completion.val() as u64;
         seen.errors += b.uut.error_completion.val() as u64;
-        b.tick();
+        b.edge();
     }
     assert!(b.uut.idle.val());
     assert_eq!(seen, root.counts);
-    b.cycle - started
+    b.cycles - started
 }
 
 #[test]
@@ -403,7 +403,7 @@ fn read_engine_delivers_random_requests_whatever_the_order_and_cut_of_completion
         run(&mut b, seed, &Plan { max_read_request, idle, ..Plan::default() });
     }
     run(&mut b, 4, &Plan { extended: false, ..Plan::default() });
-    b.compare();
+    b.finish();
 }
 
 #[test]
@@ -412,5 +412,5 @@ fn read_engine_survives_lying_completions_and_fails_exactly_their_requests() {
     for seed in [11, 12] {
         run(&mut b, seed, &Plan { faults: 20, longest: 1500, requests: 300, ..Plan::default() });
     }
-    b.compare();
+    b.finish();
 }

@@ -1,24 +1,24 @@
 //! The write engine, with a client's RAM behind it, against a model of host memory.
-use crate::bench::{bytes, Bench};
+use crate::beats::{beat, bytes, host_byte};
 use rust_hdl::prelude::*;
 use std::collections::{HashMap, VecDeque};
 use virtio_hdl_rtl::dma::types::WriteRequest;
 use virtio_hdl_rtl::dma::WriteEngine;
-use virtio_hdl_rtl::testing::Rng;
+use virtio_hdl_rtl::testing::{Bench, Rng};
 use virtio_hdl_rtl::tlp::types::{TransmitBeat, TransmitKind};
 
 fn bench(name: &str) -> Bench<WriteEngine> {
-    Bench::new(name, Box::<WriteEngine>::default(), |u, level| u.clock.next = level.into())
+    Bench::new(name, WriteEngine::default(), |u| &mut u.clock)
 }
 
 /// What a client's RAM holds at a byte address.
 fn ram_byte(client: u64, address: u64) -> u8 {
-    crate::bench::host_byte((address % 65536) + (client << 20) + 1)
+    host_byte((address % 65536) + (client << 20) + 1)
 }
 
 fn ram_word(client: u64, index: u64, bank: u64) -> Bits<128> {
     let lanes: Vec<u8> = (0..16).map(|lane| ram_byte(client, index * 32 + bank * 16 + lane)).collect();
-    crate::bench::beat(&lanes)
+    beat(&lanes)
 }
 
 #[derive(Clone, Copy)]
@@ -110,7 +110,7 @@ fn run(
         due: VecDeque::new(),
         packets: 0,
     };
-    let started = b.cycle;
+    let started = b.cycles;
     let (mut offered, mut accepted, mut done) = (false, 0, 0);
     let mut held: Option<TransmitBeat> = None;
     let (mut first_beat, mut last_beat) = (None, 0);
@@ -118,12 +118,12 @@ fn run(
     b.uut.stop.next = false;
     b.uut.request.valid.next = false;
     b.uut.reset.next = true;
-    b.settle();
-    b.tick();
+    b.low();
+    b.edge();
     b.uut.reset.next = false;
     let mut stopped = false;
     loop {
-        stopped |= stop_at.is_some_and(|at| b.cycle - started >= at);
+        stopped |= stop_at.is_some_and(|at| b.cycles - started >= at);
         offered |= accepted < requests.len() && b.rng.below(100) >= idle;
         b.uut.stop.next = stopped;
         b.uut.request.valid.next = offered;
@@ -137,7 +137,7 @@ fn run(
             };
         }
         b.uut.transmit.ready.next = b.rng.below(100) >= idle;
-        b.settle();
+        b.low();
         let u = &b.uut;
         // the RAM's registered output: what was asked for in this cycle is there in the next
         let client = u.read_client.val().to_u64();
@@ -146,7 +146,7 @@ fn run(
         if u.done_valid.val() {
             let (client, cycle) = host.due.pop_front().expect("done too early");
             assert_eq!(u.done_client.val().to_u64(), client);
-            assert!(b.cycle - cycle <= 1, "done comes in the cycle behind the last beat");
+            assert!(b.cycles - cycle <= 1, "done comes in the cycle behind the last beat");
             done += 1;
         }
         if let Some(before) = held {
@@ -154,9 +154,9 @@ fn run(
         }
         held = (u.transmit.valid.val() && !u.transmit.ready.val()).then(|| u.transmit.data.val());
         if u.transmit.valid.val() && u.transmit.ready.val() {
-            host.take(u.transmit.data.val(), b.cycle);
-            first_beat.get_or_insert(b.cycle);
-            last_beat = b.cycle;
+            host.take(u.transmit.data.val(), b.cycles);
+            first_beat.get_or_insert(b.cycles);
+            last_beat = b.cycles;
         }
         if u.request.valid.val() && u.request.ready.val() {
             host.requests.push_back(requests[accepted]);
@@ -164,10 +164,10 @@ fn run(
             offered = false;
         }
         let idle_now = u.idle.val();
-        b.tick();
+        b.edge();
         b.uut.read_even_data.next = even;
         b.uut.read_odd_data.next = odd;
-        assert!(b.cycle - started < 200_000, "hangs with {done} of {} done", requests.len());
+        assert!(b.cycles - started < 200_000, "hangs with {done} of {} done", requests.len());
         if accepted == requests.len() && idle_now {
             break;
         }
@@ -201,7 +201,7 @@ fn write_engine_writes_random_requests_of_any_alignment_and_nothing_beside_them(
     for (seed, max_payload, idle) in [(1, 0, 30), (2, 1, 0), (3, 5, 60)] {
         run(&mut b, seed, max_payload, idle, &random_requests(seed, 150, 4096), None);
     }
-    b.compare();
+    b.finish();
 }
 
 #[test]
@@ -216,7 +216,7 @@ fn write_engine_byte_enables_are_right_for_every_short_write() {
         }
     }
     run(&mut b, 4, 1, 20, &requests, None);
-    b.compare();
+    b.finish();
 }
 
 #[test]
@@ -227,7 +227,7 @@ fn write_engine_stops_behind_the_packet_at_hand_and_goes_idle() {
         // and works after the next reset
         run(&mut b, stop_at, 1, 30, &random_requests(stop_at + 1, 5, 2000), None);
     }
-    b.compare();
+    b.finish();
 }
 
 #[test]
@@ -250,5 +250,5 @@ fn write_engine_sends_packets_of_256_bytes_back_to_back() {
         (0..64).map(|i| Request { address: 0x10_0000 + 8 * i, length: 8, source: 8 * i, client: 1 }).collect();
     let cycles = run(&mut b, 7, 1, 0, &tiny, None);
     assert!(cycles <= 64 * 2 + 4, "64 single-beat packets took {cycles} cycles");
-    b.compare();
+    b.finish();
 }

@@ -1,0 +1,182 @@
+//! From a stream of bytes to the writable buffers of chains.
+use super::scatter_cut::{ScatterCutter, ScatterPiece};
+use super::types::{BufferDescriptor, ByteBeat, ScatterCommand, UsedElement, WriteRequest};
+use crate::cells::{BankedRam, LutRam, Reg, Sink, Source};
+use crate::comment;
+use rust_hdl::prelude::*;
+
+/// Scatters a stream of bytes into the writable buffers of chains, and hands out each chain's used element.
+///
+/// ```text
+/// command, buffers -> cutter -> piece -> request (as soon as its data are in the RAM), used
+/// data -> RAM of 2^(IW+5) bytes -> write engine           done -> space
+/// ```
+/// A command of `length` bytes takes `length / 16`, rounded up, beats of `data`, whatever comes of them; a command
+/// without length takes none. What does not fit into the chain's buffers is thrown away, and everything of
+/// a command with `drop` or a chain whose end mark says `error`; such a chain gives no used element.
+/// The data may come before their command.
+///
+/// A used element is offered when the chain's last request has been taken: if it is written by the same engine,
+/// it arrives behind the data.
+///
+/// Reset it only when the write engine has nothing of this client.
+#[derive(LogicBlock)]
+pub struct Scatter<const IW: usize> {
+    pub clock: Signal<In, Clock>,
+    pub reset: Signal<In, Bit>,
+    pub buffers: Sink<BufferDescriptor>,
+    pub command: Sink<ScatterCommand>,
+    pub data: Sink<ByteBeat>,
+    pub request: Source<WriteRequest>,
+    /// Index from the write engine; the data come one cycle later.
+    pub read_even_index: Signal<In, Bits<11>>,
+    pub read_odd_index: Signal<In, Bits<11>>,
+    pub read_even_data: Signal<Out, Bits<128>>,
+    pub read_odd_data: Signal<Out, Bits<128>>,
+    /// The oldest request of this client has been written.
+    pub done: Signal<In, Bit>,
+    pub used: Source<UsedElement>,
+
+    client: Constant<Bits<4>>,
+    words: Constant<Bits<13>>,
+    cutter: ScatterCutter,
+    ram: BankedRam<IW>,
+    // word numbers: filled up to here, free up to here
+    filled: Reg<Bits<13>>,
+    freed: Reg<Bits<13>>,
+    occupied: Signal<Local, Bits<13>>,
+    store: Signal<Local, Bit>,
+    // the piece at hand
+    piece: Signal<Local, ScatterPiece>,
+    missing: Signal<Local, Bits<13>>,
+    has_data: Signal<Local, Bit>,
+    offer: Signal<Local, Bit>,
+    fire: Signal<Local, Bit>,
+    hand_out: Signal<Local, Bit>,
+    // requests being written: how far each one's end frees the RAM
+    releases: LutRam<13, 5>,
+    issued: Reg<Bits<5>>,
+    written: Reg<Bits<5>>,
+    under_way: Reg<Bits<6>>,
+}
+
+impl<const IW: usize> Scatter<IW> {
+    /// For the client number `client`.
+    pub fn new(client: u64) -> Self {
+        assert!((5..=10).contains(&IW), "the RAM must hold 1 to 32 KiB");
+        Self {
+            clock: Default::default(),
+            reset: Default::default(),
+            buffers: Default::default(),
+            command: Default::default(),
+            data: Default::default(),
+            request: Default::default(),
+            read_even_index: Default::default(),
+            read_odd_index: Default::default(),
+            read_even_data: Default::default(),
+            read_odd_data: Default::default(),
+            done: Default::default(),
+            used: Default::default(),
+            client: Constant::new(client.into()),
+            words: Constant::new((2u64 << IW).into()),
+            cutter: Default::default(),
+            ram: Default::default(),
+            filled: Default::default(),
+            freed: Default::default(),
+            occupied: Default::default(),
+            store: Default::default(),
+            piece: Default::default(),
+            missing: Default::default(),
+            has_data: Default::default(),
+            offer: Default::default(),
+            fire: Default::default(),
+            hand_out: Default::default(),
+            releases: Default::default(),
+            issued: Default::default(),
+            written: Default::default(),
+            under_way: Default::default(),
+        }
+    }
+}
+
+impl<const IW: usize> Logic for Scatter<IW> {
+    #[hdl_gen]
+    fn update(&mut self) {
+        comment!("module dma_scatter: scatters a stream of bytes into the writable buffers of chains");
+        dff_setup!(self, clock, filled, freed, issued, written, under_way);
+        self.filled.reset.next = self.reset.val();
+        self.freed.reset.next = self.reset.val();
+        self.issued.reset.next = self.reset.val();
+        self.written.reset.next = self.reset.val();
+        self.under_way.reset.next = self.reset.val();
+        clock!(self, clock, cutter, ram, releases);
+        self.cutter.reset.next = self.reset.val();
+        Sink::<BufferDescriptor>::link(&mut self.buffers, &mut self.cutter.buffers);
+        Sink::<ScatterCommand>::link(&mut self.command, &mut self.cutter.command);
+
+        // data into the RAM, word after word
+        self.occupied.next = self.filled.q.val() - self.freed.q.val();
+        self.data.ready.next = self.occupied.val() < self.words.val();
+        self.store.next = self.data.valid.val() & (self.occupied.val() < self.words.val());
+        self.ram.write_even_index.next = bit_cast::<IW, 12>(self.filled.q.val().get_bits::<12>(1));
+        self.ram.write_odd_index.next = bit_cast::<IW, 12>(self.filled.q.val().get_bits::<12>(1));
+        self.ram.write_even_enable.next = 0.into();
+        self.ram.write_odd_enable.next = 0.into();
+        self.ram.write_data.next = self.data.data.val().data;
+        if self.store.val() {
+            self.filled.d.next = self.filled.q.val() + 1;
+            if self.filled.q.val().get_bit(0) {
+                self.ram.write_odd_enable.next = 0xFFFF.into();
+            } else {
+                self.ram.write_even_enable.next = 0xFFFF.into();
+            }
+        }
+        self.ram.read_even_index.next = bit_cast::<IW, 11>(self.read_even_index.val());
+        self.ram.read_odd_index.next = bit_cast::<IW, 11>(self.read_odd_index.val());
+        self.read_even_data.next = self.ram.read_even_data.val();
+        self.read_odd_data.next = self.ram.read_odd_data.val();
+
+        // pieces out when their data are there, used elements behind them
+        self.piece.next = self.cutter.piece.data.val();
+        self.missing.next = self.filled.q.val() - self.piece.val().need;
+        self.has_data.next = !self.missing.val().get_bit(12);
+        self.offer.next = self.cutter.piece.valid.val()
+            & !self.piece.val().is_used
+            & self.has_data.val()
+            & !self.under_way.q.val().get_bit(5);
+        self.hand_out.next = self.cutter.piece.valid.val() & self.piece.val().is_used;
+        self.request.valid.next = self.offer.val();
+        self.request.data.next.address = self.piece.val().address;
+        self.request.data.next.length = bit_cast::<13, 10>(self.piece.val().length);
+        self.request.data.next.source = self.piece.val().source;
+        self.request.data.next.client = self.client.val();
+        self.used.valid.next = self.hand_out.val();
+        self.used.data.next = self.cutter.piece.data.val().used;
+        self.fire.next = self.offer.val() & self.request.ready.val();
+        self.cutter.piece.ready.next = self.fire.val() | (self.hand_out.val() & self.used.ready.val());
+
+        // space
+        self.releases.waddr.next = self.issued.q.val();
+        self.releases.wdata.next = self.piece.val().release;
+        self.releases.wen.next = self.fire.val();
+        self.releases.raddr.next = self.written.q.val();
+        if self.fire.val() {
+            self.issued.d.next = self.issued.q.val() + 1;
+        }
+        if self.done.val() {
+            self.written.d.next = self.written.q.val() + 1;
+            self.freed.d.next = self.releases.rdata.val();
+        }
+        if self.fire.val() != self.done.val() {
+            self.under_way.d.next = self.under_way.q.val() + 1;
+            if self.done.val() {
+                self.under_way.d.next = self.under_way.q.val() - 1;
+            }
+        }
+        self.cutter.filled.next = self.filled.q.val();
+        self.cutter.settled.next = !self.under_way.q.val().any();
+        if self.cutter.discard.val() {
+            self.freed.d.next = self.cutter.discard_to.val();
+        }
+    }
+}

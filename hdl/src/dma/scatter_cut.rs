@@ -1,0 +1,240 @@
+//! Lays a chain's data over its writable buffers.
+use super::types::{BufferDescriptor, ScatterCommand, UsedElement};
+use crate::cells::{Reg, Sink, Source};
+use crate::comment;
+use rust_hdl::prelude::*;
+
+/// A piece of a chain's data to write, or the chain's used element behind its last piece.
+#[derive(Copy, Clone, Debug, PartialEq, Default, LogicStruct)]
+pub struct ScatterPiece {
+    /// No data: `used` is to be handed out.
+    pub is_used: bool,
+    /// Byte address in host memory.
+    pub address: Bits<64>,
+    /// Bytes, at most 512.
+    pub length: Bits<10>,
+    /// Byte address in the RAM.
+    pub source: Bits<16>,
+    /// Number of the RAM word behind the last byte: data must have come up to there.
+    pub need: Bits<13>,
+    /// Number of the RAM word up to which space is free when the piece has been written.
+    pub release: Bits<13>,
+    /// Used element.
+    pub used: UsedElement,
+}
+
+#[derive(Copy, Clone, Debug, PartialEq, LogicState)]
+pub enum CutState {
+    /// No command.
+    Idle,
+    /// Lay data over the buffers up to the end mark.
+    Lay,
+    /// Throw away what did not fit.
+    Discard,
+    /// Hand the used element on.
+    Report,
+}
+
+/// Cuts the data of each command into pieces over its chain's buffers: at most 512 bytes and at
+/// multiples of 512 of the host address, hence at every payload boundary that the write engine needs.
+///
+/// One piece, or one buffer skipped or left alone, per cycle. RAM words are numbered modulo 2^13, twice as far
+/// as the largest RAM reaches.
+#[derive(LogicBlock, Default)]
+pub struct ScatterCutter {
+    pub clock: Signal<In, Clock>,
+    pub reset: Signal<In, Bit>,
+    pub buffers: Sink<BufferDescriptor>,
+    pub command: Sink<ScatterCommand>,
+    pub piece: Source<ScatterPiece>,
+    /// Number of the RAM word that the data stream will fill next.
+    pub filled: Signal<In, Bits<13>>,
+    /// No piece is waiting or being written.
+    pub settled: Signal<In, Bit>,
+    /// Throw a word away: `discard_to` is free.
+    pub discard: Signal<Out, Bit>,
+    pub discard_to: Signal<Out, Bits<13>>,
+
+    state: Reg<CutState>,
+    skip: DFF<Bits<32>>,
+    left: DFF<Bits<32>>,
+    dropped: DFF<Bit>,
+    used: DFF<UsedElement>,
+    // RAM address of the next byte of data, and the word number
+    lane: Reg<Bits<4>>,
+    word: Reg<Bits<13>>,
+    // the buffer at hand
+    buffer_valid: Reg<Bit>,
+    address: DFF<Bits<64>>,
+    remaining: DFF<Bits<32>>,
+    mark: DFF<Bit>,
+    mark_error: DFF<Bit>,
+    // the piece made
+    made_valid: Reg<Bit>,
+    made: DFF<ScatterPiece>,
+    can_make: Signal<Local, Bit>,
+    make: Signal<Local, Bit>,
+    next_piece: Signal<Local, ScatterPiece>,
+    drop_buffer: Signal<Local, Bit>,
+
+    room: Signal<Local, Bits<10>>,
+    room_wide: Signal<Local, Bits<32>>,
+    buffer_fits: Signal<Local, Bit>,
+    data_fit: Signal<Local, Bit>,
+    data_in_buffer: Signal<Local, Bit>,
+    length: Signal<Local, Bits<10>>,
+    last_of_data: Signal<Local, Bit>,
+    reach: Signal<Local, Bits<10>>,
+    reach_up: Signal<Local, Bits<10>>,
+    here: Signal<Local, Bits<13>>,
+    in_word: Signal<Local, Bits<5>>,
+}
+
+impl Logic for ScatterCutter {
+    #[hdl_gen]
+    fn update(&mut self) {
+        comment!("module dma_scatter_cutter: lays the data of a chain over its writable buffers");
+        dff_setup!(self, clock, state, skip, left, dropped, used, lane, word);
+        dff_setup!(self, clock, buffer_valid, address, remaining, mark, mark_error, made_valid, made);
+        self.state.reset.next = self.reset.val();
+        self.lane.reset.next = self.reset.val();
+        self.word.reset.next = self.reset.val();
+        self.buffer_valid.reset.next = self.reset.val();
+        self.made_valid.reset.next = self.reset.val();
+
+        // the piece at hand: as much as the 512-byte block, the buffer and the data allow
+        self.room.next = bit_cast::<10, 9>(!self.address.q.val().get_bits::<9>(0)) + 1;
+        self.room_wide.next = bit_cast::<32, 10>(self.room.val());
+        self.buffer_fits.next = self.remaining.q.val() <= self.room_wide.val();
+        self.data_fit.next = self.left.q.val() <= self.room_wide.val();
+        self.data_in_buffer.next = self.left.q.val() <= self.remaining.q.val();
+        self.last_of_data.next = self.data_fit.val() & self.data_in_buffer.val();
+        self.length.next = self.room.val();
+        if self.last_of_data.val() {
+            self.length.next = bit_cast::<10, 32>(self.left.q.val());
+        } else if self.buffer_fits.val() {
+            self.length.next = bit_cast::<10, 32>(self.remaining.q.val());
+        }
+        // bytes from the start of the present word to the end of the piece
+        self.reach.next = self.length.val() + bit_cast::<10, 4>(self.lane.q.val());
+        self.reach_up.next = self.reach.val() + 15;
+        self.here.next = self.word.q.val();
+
+        self.next_piece.next.is_used = false;
+        self.next_piece.next.address = self.address.q.val();
+        self.next_piece.next.length = self.length.val();
+        self.next_piece.next.source =
+            (bit_cast::<16, 13>(self.word.q.val()) << 4) | bit_cast::<16, 4>(self.lane.q.val());
+        self.next_piece.next.need = self.here.val() + bit_cast::<13, 6>(self.reach_up.val().get_bits::<6>(4));
+        self.next_piece.next.release = self.here.val() + bit_cast::<13, 6>(self.reach.val().get_bits::<6>(4));
+        if self.last_of_data.val() {
+            self.next_piece.next.release = self.here.val() + bit_cast::<13, 6>(self.reach_up.val().get_bits::<6>(4));
+        }
+        self.next_piece.next.used = self.used.q.val();
+
+        self.can_make.next = !self.made_valid.q.val() | self.piece.ready.val();
+        self.make.next = false;
+        self.drop_buffer.next = false;
+        self.discard.next = false;
+        self.command.ready.next = false;
+        self.in_word.next = bits::<5>(16) - bit_cast::<5, 4>(self.lane.q.val());
+        match self.state.q.val() {
+            CutState::Idle => {
+                self.command.ready.next = true;
+                if self.command.valid.val() {
+                    self.skip.d.next = self.command.data.val().skip;
+                    self.left.d.next = self.command.data.val().length;
+                    self.dropped.d.next = self.command.data.val().drop;
+                    self.used.d.next.head = self.command.data.val().head;
+                    self.used.d.next.length = self.command.data.val().used_length;
+                    self.state.d.next = CutState::Lay;
+                }
+            }
+            CutState::Lay => {
+                if self.buffer_valid.q.val() {
+                    if self.mark.q.val() {
+                        self.drop_buffer.next = true;
+                        self.dropped.d.next = self.dropped.q.val() | self.mark_error.q.val();
+                        self.state.d.next = CutState::Report;
+                        if self.left.q.val().any() {
+                            self.state.d.next = CutState::Discard;
+                        }
+                    } else if self.dropped.q.val() | !self.left.q.val().any() {
+                        self.drop_buffer.next = true;
+                    } else if self.skip.q.val().any() {
+                        if self.skip.q.val() >= self.remaining.q.val() {
+                            self.skip.d.next = self.skip.q.val() - self.remaining.q.val();
+                            self.drop_buffer.next = true;
+                        } else {
+                            self.skip.d.next = 0.into();
+                            self.address.d.next = self.address.q.val() + bit_cast::<64, 32>(self.skip.q.val());
+                            self.remaining.d.next = self.remaining.q.val() - self.skip.q.val();
+                        }
+                    } else {
+                        self.make.next = self.can_make.val();
+                        if self.can_make.val() {
+                            self.word.d.next = self.next_piece.val().release;
+                            self.lane.d.next = bit_cast::<4, 10>(self.reach.val());
+                            // what follows a cut begins at the boundary
+                            self.address.d.next = (self.address.q.val() | 0x1FF) + 1;
+                            self.remaining.d.next = self.remaining.q.val() - self.room_wide.val();
+                            self.left.d.next = self.left.q.val() - self.room_wide.val();
+                            if self.buffer_fits.val() {
+                                self.left.d.next = self.left.q.val() - self.remaining.q.val();
+                                self.drop_buffer.next = true;
+                            }
+                            if self.last_of_data.val() {
+                                self.left.d.next = 0.into();
+                                self.lane.d.next = 0.into();
+                                // the rest of the buffer is left alone
+                                self.drop_buffer.next = true;
+                            }
+                        }
+                    }
+                }
+            }
+            CutState::Discard => {
+                // word by word as the data come, when everything before them has been written
+                if self.settled.val() & !self.made_valid.q.val() & (self.filled.val() != self.word.q.val()) {
+                    self.discard.next = true;
+                    self.word.d.next = self.word.q.val() + 1;
+                    self.lane.d.next = 0.into();
+                    self.left.d.next = self.left.q.val() - bit_cast::<32, 5>(self.in_word.val());
+                    if self.left.q.val() <= bit_cast::<32, 5>(self.in_word.val()) {
+                        self.state.d.next = CutState::Report;
+                    }
+                }
+            }
+            CutState::Report => {
+                if self.dropped.q.val() {
+                    self.state.d.next = CutState::Idle;
+                } else if self.can_make.val() {
+                    self.make.next = true;
+                    self.next_piece.next.is_used = true;
+                    self.state.d.next = CutState::Idle;
+                }
+            }
+            _ => self.state.d.next = CutState::Idle,
+        }
+        self.discard_to.next = self.word.q.val() + 1;
+
+        if self.make.val() {
+            self.made.d.next = self.next_piece.val();
+            self.made_valid.d.next = true;
+        } else if self.piece.ready.val() {
+            self.made_valid.d.next = false;
+        }
+        self.piece.data.next = self.made.q.val();
+        self.piece.valid.next = self.made_valid.q.val();
+
+        // the next buffer comes in while this one goes
+        self.buffers.ready.next = !self.buffer_valid.q.val() | self.drop_buffer.val();
+        if self.buffers.ready.val() {
+            self.buffer_valid.d.next = self.buffers.valid.val();
+            self.address.d.next = self.buffers.data.val().address;
+            self.remaining.d.next = self.buffers.data.val().length;
+            self.mark.d.next = self.buffers.data.val().end;
+            self.mark_error.d.next = self.buffers.data.val().error;
+        }
+    }
+}
