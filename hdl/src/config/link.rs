@@ -31,6 +31,22 @@ impl LinkSpeed {
         }
     }
 
+    /// Generation, as Link Status encodes the speed.
+    pub const fn generation(self) -> u8 {
+        match self {
+            LinkSpeed::Gen2X4 => 2,
+            LinkSpeed::Gen3X4 | LinkSpeed::Gen3X8 => 3,
+        }
+    }
+
+    /// Lanes.
+    pub const fn lanes(self) -> u8 {
+        match self {
+            LinkSpeed::Gen2X4 | LinkSpeed::Gen3X4 => 4,
+            LinkSpeed::Gen3X8 => 8,
+        }
+    }
+
     /// "gen2 x4".
     pub const fn name(self) -> &'static str {
         match self {

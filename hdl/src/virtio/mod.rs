@@ -3,6 +3,8 @@ pub mod available;
 pub mod interrupt_decision;
 pub mod interrupts;
 pub mod layout;
+
+pub mod queue;
 pub mod registers;
 pub mod ring;
 pub mod types;

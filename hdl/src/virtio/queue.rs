@@ -62,7 +62,7 @@ pub struct Virtqueue {
 
     ring: RingEngine,
     gather: Gather<9>,
-    scatter: Scatter,
+    scatter: Scatter<8>,
     read_arbiter: ReadArbiter,
     write_arbiter: WriteArbiter,
     used_selected: DFF<Bit>,
@@ -155,7 +155,7 @@ impl Logic for Virtqueue {
         self.gather.write_valid.next = self.write_valid.val();
         self.gather.max_read_request.next = self.max_read_request.val();
         Source::<BufferDescriptor>::join(&mut self.ring.readable, &mut self.gather.buffers);
-        Source::<ByteBeat>::link(&mut self.bytes, &mut self.gather.output);
+        Source::<ByteBeat>::link(&mut self.bytes, &mut self.gather.data);
         Source::<ReadRequest>::join(&mut self.ring.available_request, &mut self.read_arbiter.clients[0]);
         Source::<ReadRequest>::join(&mut self.ring.window_request, &mut self.read_arbiter.clients[1]);
         Source::<ReadRequest>::join(&mut self.ring.decision_request, &mut self.read_arbiter.clients[2]);
@@ -163,7 +163,6 @@ impl Logic for Virtqueue {
         Source::<ReadRequest>::link(&mut self.read_request, &mut self.read_arbiter.request);
 
         // writes: one order for data and used ring
-        self.scatter.max_payload.next = self.max_payload.val();
         self.scatter.done.next = self.done_valid.val() & (self.done_client.val() == self.scatter_client.val());
         self.ring.used_done.next = self.done_valid.val() & (self.done_client.val() == self.used_client.val());
         Source::<BufferDescriptor>::join(&mut self.ring.writable, &mut self.scatter.buffers);
