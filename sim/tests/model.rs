@@ -34,7 +34,7 @@ const PORTS: &[(&str, usize, bool)] = &[
     ("blk_write_error", 1, false),
     ("blk_status_valid", 1, true),
     ("blk_status_ready", 1, false),
-    ("blk_status_status", 8, true),
+    ("blk_status", 8, true),
     ("blk_read_valid", 1, true),
     ("blk_read_ready", 1, false),
     ("blk_read_data", 128, true),
@@ -108,10 +108,10 @@ fn broken_verilog_says_what_verilator_said() {
 #[test]
 fn a_missing_port_or_library_is_an_error() {
     let mut fewer = sources();
-    fewer.ports.retain(|port| port.name != "blk_status_status");
+    fewer.ports.retain(|port| port.name != "blk_status");
     let library = Library::build(&fewer).unwrap();
     let error = Endpoint::load(&library, &EndpointOptions::default()).err().unwrap().to_string();
-    assert_eq!(error, "the model cannot be used: the model has no port blk_status_status");
+    assert_eq!(error, "the model cannot be used: the model has no port blk_status");
     assert!(Library::build_in(Path::new("/proc/no-such-folder"), &sources()).is_err());
 }
 

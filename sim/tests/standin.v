@@ -30,7 +30,7 @@ module standin (
     output reg          blk_write_error,
     input  wire         blk_status_valid,
     output wire         blk_status_ready,
-    input  wire [7:0]   blk_status_status,
+    input  wire [7:0]   blk_status,
     input  wire         blk_read_valid,
     output wire         blk_read_ready,
     input  wire [127:0] blk_read_data,
@@ -68,7 +68,7 @@ module standin (
     end
     if (blk_status_valid && blk_status_ready) begin
       tx_valid <= 1'b1;
-      tx_data <= {blk_capacity, 24'd0, unreset, 24'h570000, blk_status_status};
+      tx_data <= {blk_capacity, 24'd0, unreset, 24'h570000, blk_status};
       tx_keep <= 4'b1111;
       tx_last <= 1'b1;
     end

@@ -10,7 +10,7 @@ pub(super) mod ffi {
         data: bool,
         keep: bool,
         last: bool,
-        /// Names of further ports, without the stream's name and the underscore.
+        /// Names of further ports, without the stream's name and the underscore; empty: the stream's name itself.
         side: Vec<String>,
     }
 

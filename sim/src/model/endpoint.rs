@@ -115,7 +115,7 @@ impl Endpoint {
         let transmit = model.add_stream("tx", Output, tlp)?;
         let command = StreamShape { side: &["operation", "sector", "length"], ..StreamShape::default() };
         let write = StreamShape { data: true, last: true, side: &["error"], ..StreamShape::default() };
-        let status = StreamShape { side: &["status"], ..StreamShape::default() };
+        let status = StreamShape { side: &[""], ..StreamShape::default() };
         let read = StreamShape { data: true, ..StreamShape::default() };
         let blk = BlkStreams {
             command: model.add_stream("blk_command", Output, command)?,

@@ -82,7 +82,7 @@ impl Library {
             .prefix("building-")
             .tempdir_in(cache)
             .map_err(|error| ModelError::cache(cache, error))?;
-        compile(work.path(), sources, &shim)?;
+        Build { work: work.path(), runtime: &runtime(cache)?, sources }.compile(&shim)?;
         fs::create_dir_all(&folder).map_err(|error| ModelError::cache(&folder, error))?;
         fs::rename(work.path().join("model.so"), &path).map_err(|error| ModelError::cache(&path, error))?;
         Ok(Library { path, built: true })
@@ -113,30 +113,40 @@ fn lock(path: &Path) -> Result<File, ModelError> {
     Ok(file)
 }
 
-fn key(sources: &Sources, shim: &str) -> Result<String, ModelError> {
+/// Versions of the tools, asked once per process.
+fn tools() -> Result<String, ModelError> {
     static TOOLS: Mutex<Option<String>> = Mutex::new(None);
     let mut tools = TOOLS.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
-    if tools.is_none() {
-        *tools = Some(format!("{}\n{}", version("verilator")?, version("g++")?));
+    if let Some(tools) = &*tools {
+        return Ok(tools.clone());
     }
+    let found = format!("{}\n{}", version("verilator")?, version("g++")?);
+    Ok(tools.insert(found).clone())
+}
+
+/// Where the compiled runtime of this Verilator lies: every model links the same.
+fn runtime(cache: &Path) -> Result<PathBuf, ModelError> {
+    let folder = cache.join(format!("runtime-{}", hash(&[&tools()?, &COMPILER_OPTIONS.concat(), SLOW])));
+    fs::create_dir_all(&folder).map_err(|error| ModelError::cache(&folder, error))?;
+    Ok(folder)
+}
+
+fn key(sources: &Sources, shim: &str) -> Result<String, ModelError> {
+    let tools = tools()?;
+    let mut parts = [VERILATOR_OPTIONS, COMPILER_OPTIONS].concat();
+    parts.extend([FAST, SLOW, SHIM_HEADER, shim, &sources.top, &tools]);
+    parts.extend(sources.files.iter().flat_map(|(name, text)| [name.as_str(), text]));
+    Ok(hash(&parts))
+}
+
+/// A name for all these texts.
+fn hash(parts: &[&str]) -> String {
     let mut hash = Sha256::new();
-    let mut add = |text: &str| {
-        hash.update((text.len() as u64).to_le_bytes());
-        hash.update(text);
-    };
-    add(tools.as_deref().unwrap_or_default());
-    [VERILATOR_OPTIONS, COMPILER_OPTIONS, &[FAST, SLOW, SHIM_HEADER, shim, &sources.top]]
-        .concat()
-        .into_iter()
-        .for_each(&mut add);
-    for (name, text) in &sources.files {
-        add(name);
-        add(text);
+    for part in parts {
+        hash.update((part.len() as u64).to_le_bytes());
+        hash.update(part);
     }
-    Ok(hash.finalize().iter().take(16).fold(String::new(), |mut key, byte| {
-        let _ = write!(key, "{byte:02x}");
-        key
-    }))
+    hash.finalize().iter().take(16).map(|byte| format!("{byte:02x}")).collect()
 }
 
 fn version(tool: &'static str) -> Result<String, ModelError> {
@@ -162,115 +172,137 @@ fn shim(sources: &Sources) -> String {
     SHIM.replace("@TOP@", &sources.top).replace("@COUNT@", &sources.ports.len().to_string()).replace("@PORTS@", &rows)
 }
 
-fn compile(work: &Path, sources: &Sources, shim: &str) -> Result<(), ModelError> {
+/// One library in the making.
+struct Build<'a> {
+    /// Folder of its own.
+    work: &'a Path,
+    /// Folder of the compiled runtime.
+    runtime: &'a Path,
+    sources: &'a Sources,
+}
+
+/// One C++ file to compile.
+struct Unit {
+    source: PathBuf,
+    object: PathBuf,
+    fast: bool,
+}
+
+impl Build<'_> {
+    fn compile(&self, shim: &str) -> Result<(), ModelError> {
+        let top = &self.sources.top;
+        let progress = spinner();
+        progress.set_message(format!("Verilating {top}"));
+        self.write("shim.hpp", SHIM_HEADER)?;
+        self.write("shim.cpp", shim)?;
+        let mut verilator = Command::new("verilator");
+        verilator.current_dir(self.work).args(VERILATOR_OPTIONS).args(["--top-module", top]);
+        for (name, text) in &self.sources.files {
+            self.write(name, text)?;
+            verilator.arg(name);
+        }
+        run(&mut verilator, "verilator")?;
+
+        let include = verilator_include()?;
+        let units = self.units(&include)?;
+        let (next, done) = (AtomicUsize::new(0), AtomicUsize::new(0));
+        let failure = OnceLock::new();
+        let work = || {
+            while let Some(unit) = units.get(next.fetch_add(1, Ordering::Relaxed)) {
+                let count = done.load(Ordering::Relaxed);
+                progress.set_message(format!("compiling {top} ({count} of {})", units.len()));
+                if let Err(error) = self.compile_unit(unit, &include) {
+                    let _ = failure.set(error);
+                    next.store(units.len(), Ordering::Relaxed);
+                }
+                done.fetch_add(1, Ordering::Relaxed);
+            }
+        };
+        let threads = std::thread::available_parallelism().map_or(1, usize::from).min(units.len());
+        std::thread::scope(|scope| (0..threads).for_each(|_| drop(scope.spawn(work))));
+        if let Some(error) = failure.into_inner() {
+            return Err(error);
+        }
+        progress.set_message(format!("linking {top}"));
+        let mut linker = Command::new("g++");
+        linker.current_dir(self.work).args(["-shared", "-Wl,-Bsymbolic", "-pthread", "-o", "model.so"]);
+        linker.args(units.iter().map(|unit| &unit.object));
+        run(&mut linker, "g++")?;
+        progress.finish_and_clear();
+        Ok(())
+    }
+
+    fn write(&self, name: &str, text: &str) -> Result<(), ModelError> {
+        fs::write(self.work.join(name), text).map_err(|error| ModelError::cache(&self.work.join(name), error))
+    }
+
+    /// Compiles a file, unless it is one of the runtime that is there already.
+    fn compile_unit(&self, unit: &Unit, include: &Path) -> Result<(), ModelError> {
+        if unit.object.exists() {
+            return Ok(());
+        }
+        // Under another name first: a runtime object that is there is whole.
+        let object = self.work.join(unit.object.file_name().unwrap_or_default());
+        let mut compiler = Command::new("g++");
+        compiler
+            .current_dir(self.work)
+            .args(COMPILER_OPTIONS)
+            .arg(format!("-I{}", include.display()))
+            .arg(format!("-I{}", include.join("vltstd").display()))
+            .args([if unit.fast { FAST } else { SLOW }, "-c", "-o"])
+            .args([&object, &unit.source]);
+        run(&mut compiler, "g++")?;
+        fs::rename(&object, &unit.object).map_err(|error| ModelError::cache(&unit.object, error))
+    }
+
+    /// What to compile: the list that Verilator leaves for `make`, which names the files of its runtime that this
+    /// version needs, and the shim.
+    fn units(&self, include: &Path) -> Result<Vec<Unit>, ModelError> {
+        let list = self.work.join(format!("verilated/V{}_classes.mk", self.sources.top));
+        let text = fs::read_to_string(&list).map_err(|error| ModelError::cache(&list, error))?;
+        let mut units = vec![Unit { source: "shim.cpp".into(), object: self.work.join("shim.o"), fast: true }];
+        let mut variable = String::new();
+        for line in text.lines() {
+            let words = match line.split_once(" = ").or_else(|| line.split_once(" += ")) {
+                Some((name, words)) => {
+                    variable = name.trim().into();
+                    words
+                }
+                None if line.starts_with(char::is_whitespace) => line,
+                None => continue,
+            };
+            let (sources, objects, fast) = match variable.as_str() {
+                "VM_CLASSES_FAST" | "VM_SUPPORT_FAST" => (Path::new("verilated"), self.work, true),
+                "VM_CLASSES_SLOW" | "VM_SUPPORT_SLOW" => (Path::new("verilated"), self.work, false),
+                "VM_GLOBAL_FAST" | "VM_GLOBAL_SLOW" => (include, self.runtime, false),
+                _ => continue,
+            };
+            units.extend(words.split_whitespace().filter(|word| *word != "\\").map(|word| Unit {
+                source: sources.join(format!("{word}.cpp")),
+                object: objects.join(format!("{word}.o")),
+                fast,
+            }));
+        }
+        // The largest files first, so that no thread is left alone with one at the end.
+        units.sort_by_key(|unit| {
+            let size = fs::metadata(self.work.join(&unit.source)).map_or(0, |metadata| metadata.len());
+            std::cmp::Reverse(if unit.fast { 4 * size } else { size })
+        });
+        Ok(units)
+    }
+}
+
+fn spinner() -> ProgressBar {
     let progress = ProgressBar::new_spinner();
     if let Ok(style) = ProgressStyle::with_template("{spinner} {msg} ({elapsed})") {
         progress.set_style(style);
     }
     progress.enable_steady_tick(Duration::from_millis(120));
-    progress.set_message(format!("Verilating {}", sources.top));
-
-    let write = |name: &str, text: &str| {
-        fs::write(work.join(name), text).map_err(|error| ModelError::cache(&work.join(name), error))
-    };
-    write("shim.hpp", SHIM_HEADER)?;
-    write("shim.cpp", shim)?;
-    let mut verilator = Command::new("verilator");
-    verilator.current_dir(work).args(VERILATOR_OPTIONS).args(["--top-module", &sources.top]);
-    for (name, text) in &sources.files {
-        write(name, text)?;
-        verilator.arg(name);
-    }
-    run(&mut verilator, "verilator")?;
-
-    let units = units(work, &sources.top)?;
-    let done = AtomicUsize::new(0);
-    let next = AtomicUsize::new(0);
-    let failure = OnceLock::new();
-    let threads = std::thread::available_parallelism().map_or(1, usize::from).min(units.len());
-    let include = verilator_include()?;
-    std::thread::scope(|scope| {
-        for _ in 0..threads {
-            scope.spawn(|| {
-                while let Some(unit) = units.get(next.fetch_add(1, Ordering::Relaxed)) {
-                    let count = done.load(Ordering::Relaxed);
-                    progress.set_message(format!("compiling {} ({count} of {})", sources.top, units.len()));
-                    let mut compiler = Command::new("g++");
-                    compiler
-                        .current_dir(work)
-                        .args(COMPILER_OPTIONS)
-                        .arg(format!("-I{}", include.display()))
-                        .arg(format!("-I{}", include.join("vltstd").display()))
-                        .args([if unit.fast { FAST } else { SLOW }, "-c", "-o", &unit.object])
-                        .arg(&unit.source);
-                    if let Err(error) = run(&mut compiler, "g++") {
-                        let _ = failure.set(error);
-                        next.store(units.len(), Ordering::Relaxed);
-                    }
-                    done.fetch_add(1, Ordering::Relaxed);
-                }
-            });
-        }
-    });
-    if let Some(error) = failure.into_inner() {
-        return Err(error);
-    }
-    progress.set_message(format!("linking {}", sources.top));
-    let mut linker = Command::new("g++");
-    linker.current_dir(work).args(["-shared", "-Wl,-Bsymbolic", "-pthread", "-o", "model.so"]);
-    linker.args(units.iter().map(|unit| &unit.object));
-    run(&mut linker, "g++")?;
-    progress.finish_and_clear();
-    Ok(())
+    progress
 }
 
 /// Where Verilator's own C++ lies.
 fn verilator_include() -> Result<PathBuf, ModelError> {
     let root = run(Command::new("verilator").args(["--getenv", "VERILATOR_ROOT"]), "verilator")?;
     Ok(Path::new(String::from_utf8_lossy(&root.stdout).trim()).join("include"))
-}
-
-/// One C++ file to compile.
-struct Unit {
-    source: PathBuf,
-    object: String,
-    fast: bool,
-}
-
-/// What to compile: the list that Verilator leaves for `make`, which names the files of its runtime that this version
-/// needs, and the shim.
-fn units(work: &Path, top: &str) -> Result<Vec<Unit>, ModelError> {
-    let list = work.join(format!("verilated/V{top}_classes.mk"));
-    let text = fs::read_to_string(&list).map_err(|error| ModelError::cache(&list, error))?;
-    let runtime = verilator_include()?;
-    let mut units = vec![Unit { source: "shim.cpp".into(), object: "shim.o".into(), fast: true }];
-    let mut variable = String::new();
-    for line in text.lines() {
-        let words = match line.split_once(" = ").or_else(|| line.split_once(" += ")) {
-            Some((name, words)) => {
-                variable = name.trim().into();
-                words
-            }
-            None if line.starts_with(char::is_whitespace) => line,
-            None => continue,
-        };
-        let folder = match variable.as_str() {
-            "VM_CLASSES_FAST" | "VM_CLASSES_SLOW" | "VM_SUPPORT_FAST" | "VM_SUPPORT_SLOW" => Path::new("verilated"),
-            "VM_GLOBAL_FAST" | "VM_GLOBAL_SLOW" => &runtime,
-            _ => continue,
-        };
-        for word in words.split_whitespace().filter(|word| *word != "\\") {
-            units.push(Unit {
-                source: folder.join(format!("{word}.cpp")),
-                object: format!("{word}.o"),
-                fast: variable.ends_with("FAST") && folder != runtime,
-            });
-        }
-    }
-    // The largest files first, so that no thread is left alone with one at the end.
-    units.sort_by_key(|unit| {
-        let size = fs::metadata(work.join(&unit.source)).map_or(0, |metadata| metadata.len());
-        std::cmp::Reverse(if unit.fast { 4 * size } else { size })
-    });
-    Ok(units)
 }

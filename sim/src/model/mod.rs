@@ -39,7 +39,7 @@ pub struct StreamShape<'a> {
     pub keep: bool,
     /// Has `NAME_last`; without it every beat that leaves is a packet.
     pub last: bool,
-    /// Other ports, by the end of their names.
+    /// Other ports, by the end of their names; "" is a port that is called as the stream.
     pub side: &'a [&'a str],
 }
 

@@ -47,7 +47,7 @@ uint32_t Model::add_stream(const StreamNames& names) {
         ports.last = payload(with("_last"));
     }
     for (const rust::String& side : names.side) {
-        ports.side.push_back(payload(with("_") + std::string(side)));
+        ports.side.push_back(payload(std::string(names.name) + (side.empty() ? "" : "_") + std::string(side)));
     }
     uint32_t number = numbers_.size();
     uint64_t seed = seed_ ^ (uint64_t(number) << 32);
