@@ -1,18 +1,17 @@
 //! Executes requests and answers them.
 use super::register_bus::RegisterMaster;
+use super::request_decode::{RequestDecode, Target};
 use crate::cells::{Reg, Sink, Source};
 use crate::comment;
 use crate::tlp::format;
-use crate::tlp::types::{Request, RequestKind, TransmitBeat, TransmitKind};
+use crate::tlp::types::{Request, TransmitBeat, TransmitKind};
 use rust_hdl::prelude::*;
 
 /// How far the completer is with a request.
 #[derive(Copy, Clone, Debug, PartialEq, LogicState)]
 pub enum CompleterState {
-    /// Waits for a request.
+    /// Waits for a request, and finds out what it is for.
     Idle,
-    /// Finds out what it is for.
-    Decide,
     /// Register access of the first double word.
     First,
     /// Register access of the second double word.
@@ -21,20 +20,8 @@ pub enum CompleterState {
     Answer,
 }
 
-/// Whose registers a request is for.
-#[derive(Copy, Clone, Debug, PartialEq, LogicState)]
-pub enum Target {
-    /// Config space.
-    ConfigSpace,
-    /// BAR0.
-    Bar0,
-    /// BAR1.
-    Bar1,
-    /// None: an unsupported request.
-    Nowhere,
-}
-
-/// Takes one request after the other, carries it out on a register bus and sends the completion.
+/// Takes one request after the other, carries it out on a register bus and sends the completion. The request
+/// stays on its stream until it is done with.
 ///
 /// | request | what happens |
 /// |---|---|
@@ -92,9 +79,10 @@ pub struct Completer {
     /// A request is being worked on.
     pub busy: Signal<Out, Bit>,
 
+    decode: RequestDecode,
     state: Reg<CompleterState>,
-    held: DFF<Request>,
     bank: DFF<Target>,
+    offset: DFF<Bits<12>>,
     status: DFF<Bits<3>>,
     read_low: DFF<Bits<32>>,
     read_high: DFF<Bits<32>>,
@@ -108,27 +96,10 @@ pub struct Completer {
     dropped_pulse: Reg<Bit>,
     poisoned_pulse: Reg<Bit>,
 
-    address: Signal<Local, Bits<64>>,
-    low: Signal<Local, Bits<32>>,
-    above_4g: Signal<Local, Bit>,
     length: Signal<Local, Bits<11>>,
     first_be: Signal<Local, Bits<4>>,
-    final_be: Signal<Local, Bits<4>>,
     data: Signal<Local, Bits<64>>,
-    is_config: Signal<Local, Bit>,
-    is_io: Signal<Local, Bit>,
-    is_memory: Signal<Local, Bit>,
-    is_write: Signal<Local, Bit>,
-    nonposted: Signal<Local, Bit>,
-    bar0_space: Signal<Local, Bit>,
-    bar1_space: Signal<Local, Bit>,
-    found: Signal<Local, Target>,
-    in_a_row: Signal<Local, Bit>,
-    head: Signal<Local, Bits<2>>,
-    tail: Signal<Local, Bits<2>>,
-    bytes: Signal<Local, Bits<12>>,
-    skipped: Signal<Local, Bits<12>>,
-    offset: Signal<Local, Bits<12>>,
+    address: Signal<Local, Bits<64>>,
     second: Signal<Local, Bit>,
     access: Signal<Local, Bit>,
     access_address: Signal<Local, Bits<12>>,
@@ -137,11 +108,6 @@ pub struct Completer {
     access_done: Signal<Local, Bit>,
     access_read: Signal<Local, Bits<32>>,
 
-    bar0_is_io: Constant<Bit>,
-    bar0_present: Constant<Bit>,
-    bar1_present: Constant<Bit>,
-    bar0_mask: Constant<Bits<32>>,
-    bar1_mask: Constant<Bits<32>>,
     status_unsupported: Constant<Bits<3>>,
     status_aborted: Constant<Bits<3>>,
 }
@@ -149,7 +115,6 @@ pub struct Completer {
 impl Completer {
     /// A completer for a function with these BARs; sizes are powers of two in bytes, 0 for a BAR that is not there.
     pub fn new(bar0_is_io: bool, bar0_size: u32, bar1_size: u32) -> Self {
-        let mask = |size: u32| Constant::new(u64::from(!size.wrapping_sub(1)).into());
         Self {
             clock: Default::default(),
             reset: Default::default(),
@@ -171,9 +136,10 @@ impl Completer {
             dropped: Default::default(),
             poisoned: Default::default(),
             busy: Default::default(),
+            decode: RequestDecode::new(bar0_is_io, bar0_size, bar1_size),
             state: Reg::new(CompleterState::Idle),
-            held: Default::default(),
             bank: Default::default(),
+            offset: Default::default(),
             status: Default::default(),
             read_low: Default::default(),
             read_high: Default::default(),
@@ -186,27 +152,10 @@ impl Completer {
             aborted_pulse: Default::default(),
             dropped_pulse: Default::default(),
             poisoned_pulse: Default::default(),
-            address: Default::default(),
-            low: Default::default(),
-            above_4g: Default::default(),
             length: Default::default(),
             first_be: Default::default(),
-            final_be: Default::default(),
             data: Default::default(),
-            is_config: Default::default(),
-            is_io: Default::default(),
-            is_memory: Default::default(),
-            is_write: Default::default(),
-            nonposted: Default::default(),
-            bar0_space: Default::default(),
-            bar1_space: Default::default(),
-            found: Default::default(),
-            in_a_row: Default::default(),
-            head: Default::default(),
-            tail: Default::default(),
-            bytes: Default::default(),
-            skipped: Default::default(),
-            offset: Default::default(),
+            address: Default::default(),
             second: Default::default(),
             access: Default::default(),
             access_address: Default::default(),
@@ -214,11 +163,6 @@ impl Completer {
             access_data: Default::default(),
             access_done: Default::default(),
             access_read: Default::default(),
-            bar0_is_io: Constant::new(bar0_is_io),
-            bar0_present: Constant::new(bar0_size != 0),
-            bar1_present: Constant::new(bar1_size != 0),
-            bar0_mask: mask(bar0_size),
-            bar1_mask: mask(bar1_size),
             status_unsupported: Constant::new(u64::from(format::STATUS_UNSUPPORTED_REQUEST).into()),
             status_aborted: Constant::new(u64::from(format::STATUS_COMPLETER_ABORT).into()),
         }
@@ -233,8 +177,8 @@ impl Logic for Completer {
             self,
             clock,
             state,
-            held,
             bank,
+            offset,
             status,
             read_low,
             read_high,
@@ -260,95 +204,21 @@ impl Logic for Completer {
         self.dropped_pulse.d.next = false;
         self.poisoned_pulse.d.next = false;
 
-        self.address.next = self.held.q.val().address;
-        self.low.next = self.address.val().get_bits::<32>(0);
-        self.above_4g.next = self.address.val().get_bits::<32>(32) != bits::<32>(0);
-        self.length.next = self.held.q.val().length;
-        self.first_be.next = self.held.q.val().first_be;
-        self.data.next = self.held.q.val().data;
-
-        comment!("what it asks for");
-        self.is_config.next = false;
-        self.is_io.next = false;
-        self.is_memory.next = false;
-        self.is_write.next = false;
-        match self.held.q.val().kind {
-            RequestKind::MemoryRead => self.is_memory.next = true,
-            RequestKind::MemoryWrite => {
-                self.is_memory.next = true;
-                self.is_write.next = true;
-            }
-            RequestKind::IoRead => self.is_io.next = true,
-            RequestKind::IoWrite => {
-                self.is_io.next = true;
-                self.is_write.next = true;
-            }
-            RequestKind::ConfigRead => self.is_config.next = true,
-            RequestKind::ConfigWrite => {
-                self.is_config.next = true;
-                self.is_write.next = true;
-            }
-            _ => {}
-        }
-        self.nonposted.next = !(self.is_memory.val() & self.is_write.val());
-
-        comment!("whose registers");
-        self.bar0_space.next = self.bar0_present.val() & !self.d3hot.val() & !self.above_4g.val();
-        if self.bar0_is_io.val() {
-            self.bar0_space.next = self.bar0_space.val() & self.is_io.val() & self.io_enable.val();
-        } else {
-            self.bar0_space.next = self.bar0_space.val() & self.is_memory.val() & self.memory_enable.val();
-        }
-        self.bar1_space.next = self.bar1_present.val()
-            & !self.d3hot.val()
-            & !self.above_4g.val()
-            & self.is_memory.val()
-            & self.memory_enable.val();
-        self.found.next = Target::Nowhere;
-        self.offset.next = self.low.val().get_bits::<12>(0);
-        if self.is_config.val() {
-            if self.low.val().get_bits::<3>(16) == bits::<3>(0) {
-                self.found.next = Target::ConfigSpace;
-            }
-        } else if self.bar0_space.val() & ((self.low.val() & self.bar0_mask.val()) == self.bar0_base.val()) {
-            self.found.next = Target::Bar0;
-        } else if self.bar1_space.val() & ((self.low.val() & self.bar1_mask.val()) == self.bar1_base.val()) {
-            self.found.next = Target::Bar1;
-        }
-
-        comment!("bytes before the first enabled one and behind the last");
-        self.final_be.next = self.held.q.val().last_be;
-        if self.length.val() == bits::<11>(1) {
-            self.final_be.next = self.first_be.val();
-        }
-        self.head.next = bits::<2>(0);
-        if self.first_be.val().get_bits::<3>(0) == bits::<3>(0) {
-            self.head.next = bits::<2>(3);
-        } else if self.first_be.val().get_bits::<2>(0) == bits::<2>(0) {
-            self.head.next = bits::<2>(2);
-        } else if !self.first_be.val().get_bit(0) {
-            self.head.next = bits::<2>(1);
-        }
-        self.tail.next = bits::<2>(0);
-        if self.final_be.val().get_bits::<3>(1) == bits::<3>(0) {
-            self.tail.next = bits::<2>(3);
-        } else if self.final_be.val().get_bits::<2>(2) == bits::<2>(0) {
-            self.tail.next = bits::<2>(2);
-        } else if !self.final_be.val().get_bit(3) {
-            self.tail.next = bits::<2>(1);
-        }
-        self.bytes.next = bit_cast::<12, 10>(self.length.val().get_bits::<10>(0)) << 2;
-        self.skipped.next = bit_cast::<12, 2>(self.head.val()) + bit_cast::<12, 2>(self.tail.val());
-        self.in_a_row.next = (self.first_be.val() != bits::<4>(5))
-            & (self.first_be.val() != bits::<4>(9))
-            & (self.first_be.val() != bits::<4>(10))
-            & (self.first_be.val() != bits::<4>(11))
-            & (self.first_be.val() != bits::<4>(13));
+        self.decode.request.next = self.request.data.val();
+        self.decode.io_enable.next = self.io_enable.val();
+        self.decode.memory_enable.next = self.memory_enable.val();
+        self.decode.d3hot.next = self.d3hot.val();
+        self.decode.bar0_base.next = self.bar0_base.val();
+        self.decode.bar1_base.next = self.bar1_base.val();
+        self.length.next = self.request.data.val().length;
+        self.first_be.next = self.request.data.val().first_be;
+        self.data.next = self.request.data.val().data;
+        self.address.next = self.request.data.val().address;
 
         comment!("the access: held until done");
         self.second.next = self.state.q.val() == CompleterState::Second;
         self.access.next = self.second.val() | (self.state.q.val() == CompleterState::First);
-        self.access_address.next = bits::<12>(0);
+        self.access_address.next = self.offset.q.val();
         self.access_enable.next = self.first_be.val();
         self.access_data.next = self.data.val().get_bits::<32>(0);
         self.config_bus.valid.next = false;
@@ -358,19 +228,16 @@ impl Logic for Completer {
         self.access_read.next = bits::<32>(0);
         match self.bank.q.val() {
             Target::ConfigSpace => {
-                self.access_address.next = self.offset.val();
                 self.config_bus.valid.next = self.access.val();
                 self.access_done.next = self.config_bus.done.val();
                 self.access_read.next = self.config_bus.read_data.val();
             }
             Target::Bar0 => {
-                self.access_address.next = bit_cast::<12, 32>(self.low.val() & !self.bar0_mask.val());
                 self.bar0_bus.valid.next = self.access.val();
                 self.access_done.next = self.bar0_bus.done.val();
                 self.access_read.next = self.bar0_bus.read_data.val();
             }
             Target::Bar1 => {
-                self.access_address.next = bit_cast::<12, 32>(self.low.val() & !self.bar1_mask.val());
                 self.bar1_bus.valid.next = self.access.val();
                 self.access_done.next = self.bar1_bus.done.val();
                 self.access_read.next = self.bar1_bus.read_data.val();
@@ -379,19 +246,19 @@ impl Logic for Completer {
         }
         if self.second.val() {
             self.access_address.next = self.access_address.val() + bits::<12>(4);
-            self.access_enable.next = self.held.q.val().last_be;
+            self.access_enable.next = self.request.data.val().last_be;
             self.access_data.next = self.data.val().get_bits::<32>(32);
         }
-        self.config_bus.write.next = self.is_write.val();
+        self.config_bus.write.next = self.decode.is_write.val();
         self.config_bus.address.next = self.access_address.val();
         self.config_bus.enable.next = self.access_enable.val();
         self.config_bus.write_data.next = self.access_data.val();
-        self.target.next = self.low.val().get_bits::<16>(16);
-        self.bar0_bus.write.next = self.is_write.val();
+        self.target.next = self.address.val().get_bits::<16>(16);
+        self.bar0_bus.write.next = self.decode.is_write.val();
         self.bar0_bus.address.next = self.access_address.val();
         self.bar0_bus.enable.next = self.access_enable.val();
         self.bar0_bus.write_data.next = self.access_data.val();
-        self.bar1_bus.write.next = self.is_write.val();
+        self.bar1_bus.write.next = self.decode.is_write.val();
         self.bar1_bus.address.next = self.access_address.val();
         self.bar1_bus.enable.next = self.access_enable.val();
         self.bar1_bus.write_data.next = self.access_data.val();
@@ -400,59 +267,48 @@ impl Logic for Completer {
         self.completion.valid.next = false;
         match self.state.q.val() {
             CompleterState::Idle => {
-                self.request.ready.next = true;
                 if self.request.valid.val() {
-                    self.held.d.next = self.request.data.val();
-                    self.state.d.next = CompleterState::Decide;
-                }
-            }
-            CompleterState::Decide => {
-                self.bank.d.next = self.found.val();
-                self.answers.d.next = self.nonposted.val();
-                self.status.d.next = bits::<3>(0);
-                self.has_data.d.next = !self.is_write.val();
-                self.read_low.d.next = bits::<32>(0);
-                self.read_high.d.next = bits::<32>(0);
-                self.byte_count.d.next = bits::<12>(4);
-                self.lower_address.d.next = bits::<7>(0);
-                if self.is_memory.val() {
-                    if self.first_be.val() == bits::<4>(0) {
-                        self.byte_count.d.next = bits::<12>(1);
-                        self.lower_address.d.next = bit_cast::<7, 5>(self.low.val().get_bits::<5>(2)) << 2;
+                    self.bank.d.next = self.decode.target.val();
+                    self.offset.d.next = self.decode.offset.val();
+                    self.answers.d.next = self.decode.nonposted.val();
+                    self.status.d.next = bits::<3>(0);
+                    self.has_data.d.next = !self.decode.is_write.val();
+                    self.read_low.d.next = bits::<32>(0);
+                    self.read_high.d.next = bits::<32>(0);
+                    self.byte_count.d.next = self.decode.byte_count.val();
+                    self.lower_address.d.next = self.decode.lower_address.val();
+                    if self.decode.nonposted.val() {
+                        self.state.d.next = CompleterState::Answer;
                     } else {
-                        self.byte_count.d.next = self.bytes.val() - self.skipped.val();
-                        self.lower_address.d.next = (bit_cast::<7, 5>(self.low.val().get_bits::<5>(2)) << 2)
-                            | bit_cast::<7, 2>(self.head.val());
+                        self.request.ready.next = true;
                     }
-                }
-                self.state.d.next = CompleterState::Idle;
-                if self.nonposted.val() {
-                    self.state.d.next = CompleterState::Answer;
-                }
-                if self.is_write.val() & self.held.q.val().poisoned {
-                    self.poisoned_pulse.d.next = true;
-                    self.unsupported_pulse.d.next = self.nonposted.val();
-                    self.status.d.next = self.status_unsupported.val();
-                } else if self.found.val() == Target::Nowhere {
-                    self.unsupported_pulse.d.next = self.nonposted.val();
-                    self.unsupported_posted_pulse.d.next = !self.nonposted.val();
-                    self.status.d.next = self.status_unsupported.val();
-                    self.has_data.d.next = false;
-                } else if self.length.val() > bits::<11>(2) {
-                    self.aborted_pulse.d.next = !self.is_write.val();
-                    self.dropped_pulse.d.next = self.is_write.val();
-                    self.status.d.next = self.status_aborted.val();
-                    self.has_data.d.next = false;
-                } else if (self.found.val() == Target::Bar0)
-                    & ((self.length.val() == bits::<11>(2)) | !self.in_a_row.val())
-                {
-                    self.dropped_pulse.d.next = self.is_write.val();
-                    self.read_low.d.next = bits::<32>(0xFFFF_FFFF_u64);
-                    self.read_high.d.next = bits::<32>(0xFFFF_FFFF_u64);
-                } else if (self.first_be.val() != bits::<4>(0)) | self.is_config.val() {
-                    self.state.d.next = CompleterState::First;
-                    if (self.found.val() == Target::Bar0) & self.hold.val() {
-                        self.state.d.next = CompleterState::Decide;
+                    if self.decode.is_write.val() & self.request.data.val().poisoned {
+                        self.poisoned_pulse.d.next = true;
+                        self.unsupported_pulse.d.next = self.decode.nonposted.val();
+                        self.status.d.next = self.status_unsupported.val();
+                    } else if self.decode.target.val() == Target::Nowhere {
+                        self.unsupported_pulse.d.next = self.decode.nonposted.val();
+                        self.unsupported_posted_pulse.d.next = !self.decode.nonposted.val();
+                        self.status.d.next = self.status_unsupported.val();
+                        self.has_data.d.next = false;
+                    } else if self.length.val() > bits::<11>(2) {
+                        self.aborted_pulse.d.next = !self.decode.is_write.val();
+                        self.dropped_pulse.d.next = self.decode.is_write.val();
+                        self.status.d.next = self.status_aborted.val();
+                        self.has_data.d.next = false;
+                    } else if (self.decode.target.val() == Target::Bar0)
+                        & ((self.length.val() == bits::<11>(2)) | !self.decode.in_a_row.val())
+                    {
+                        self.dropped_pulse.d.next = self.decode.is_write.val();
+                        self.read_low.d.next = bits::<32>(0xFFFF_FFFF_u64);
+                        self.read_high.d.next = bits::<32>(0xFFFF_FFFF_u64);
+                    } else if (self.first_be.val() != bits::<4>(0)) | (self.decode.target.val() == Target::ConfigSpace)
+                    {
+                        self.request.ready.next = false;
+                        self.state.d.next = CompleterState::First;
+                        if (self.decode.target.val() == Target::Bar0) & self.hold.val() {
+                            self.state.d.next = CompleterState::Idle;
+                        }
                     }
                 }
             }
@@ -464,6 +320,7 @@ impl Logic for Completer {
                     } else if self.answers.q.val() {
                         self.state.d.next = CompleterState::Answer;
                     } else {
+                        self.request.ready.next = true;
                         self.state.d.next = CompleterState::Idle;
                     }
                 }
@@ -474,19 +331,21 @@ impl Logic for Completer {
                     if self.answers.q.val() {
                         self.state.d.next = CompleterState::Answer;
                     } else {
+                        self.request.ready.next = true;
                         self.state.d.next = CompleterState::Idle;
                     }
                 }
             }
             CompleterState::Answer => {
                 self.completion.valid.next = true;
+                self.request.ready.next = self.completion.ready.val();
                 if self.completion.ready.val() {
                     self.state.d.next = CompleterState::Idle;
                 }
             }
         }
 
-        comment!("the completion, all of it from registers");
+        comment!("the completion");
         self.completion.data.next.data = bits::<128>(0);
         self.completion.data.next.kind = TransmitKind::Completion;
         self.completion.data.next.length = bits::<11>(0);
@@ -500,13 +359,13 @@ impl Logic for Completer {
         self.completion.data.next.address = bits::<64>(0);
         self.completion.data.next.first_be = bits::<4>(0);
         self.completion.data.next.last_be = bits::<4>(0);
-        self.completion.data.next.tag = self.held.q.val().tag;
-        self.completion.data.next.requester_id = self.held.q.val().requester_id;
+        self.completion.data.next.tag = self.request.data.val().tag;
+        self.completion.data.next.requester_id = self.request.data.val().requester_id;
         self.completion.data.next.status = self.status.q.val();
         self.completion.data.next.byte_count = self.byte_count.q.val();
         self.completion.data.next.lower_address = self.lower_address.q.val();
-        self.completion.data.next.attributes = self.held.q.val().attributes;
-        self.completion.data.next.traffic_class = self.held.q.val().traffic_class;
+        self.completion.data.next.attributes = self.request.data.val().attributes;
+        self.completion.data.next.traffic_class = self.request.data.val().traffic_class;
         self.completion.data.next.message_code = bits::<8>(0);
 
         self.unsupported.next = self.unsupported_pulse.q.val();
@@ -514,6 +373,6 @@ impl Logic for Completer {
         self.aborted.next = self.aborted_pulse.q.val();
         self.dropped.next = self.dropped_pulse.q.val();
         self.poisoned.next = self.poisoned_pulse.q.val();
-        self.busy.next = self.state.q.val() != CompleterState::Idle;
+        self.busy.next = self.request.valid.val() | (self.state.q.val() != CompleterState::Idle);
     }
 }

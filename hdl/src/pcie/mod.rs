@@ -7,9 +7,11 @@ pub mod layout;
 pub mod msix_table;
 pub mod register_bus;
 pub mod registers;
+pub mod request_decode;
 
 pub use completer::Completer;
 pub use config_space::ConfigSpace;
 pub use function::{BarSpace, FunctionConfig};
 pub use intx_messages::IntxMessages;
 pub use msix_table::MsixTable;
+pub use request_decode::{RequestDecode, Target};
