@@ -1,7 +1,7 @@
 //! What the tools say of every block's Verilog.
 use rust_hdl::prelude::*;
 use virtio_hdl_rtl::testing::accepted;
-use virtio_hdl_rtl::{device, pcie, tlp, verilog, virtio};
+use virtio_hdl_rtl::{device, dma, pcie, tlp, verilog, virtio};
 
 fn check<U: Block>(mut uut: U, top: &str) {
     uut.connect_all();
@@ -45,6 +45,11 @@ blocks! {
     msix_table: pcie::MsixTable::new(20);
     intx_messages: pcie::IntxMessages::default();
     completer: pcie::completer::Completer::new(true, 64, 4096);
+    read_engine: dma::ReadEngine::<5, 32>::new(1000);
+    write_engine: dma::WriteEngine::default();
+    write_arbiter: dma::WriteArbiter::new(5);
+    gather: dma::Gather::<9>::new(3);
+    scatter: dma::Scatter::<8>::new(4);
     available_reader: virtio::available::AvailableReader::new(1, 256);
     window_reader: virtio::window::WindowReader::new(1, 256);
     chain_walker: virtio::walker::ChainWalker::new(256);

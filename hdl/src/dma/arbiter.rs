@@ -60,7 +60,7 @@ impl<T: Synth> Logic for RequestArbiter<T> {
         // those behind the last winner first, then from the beginning
         self.found.next = false;
         self.pick.next = 0.into();
-        for i in 0..self.clients.len() {
+        for i in 1..self.clients.len() {
             if self.clients[i].valid.val() & !self.found.val() & (self.winner.q.val() < i.to_bits::<4>()) {
                 self.pick.next = i.to_bits::<4>();
                 self.found.next = true;

@@ -2,5 +2,7 @@
 //! run is replayed in Verilator.
 mod arbiter;
 mod beats;
+mod gather;
 mod read;
+mod scatter;
 mod write;
