@@ -309,7 +309,13 @@ fn no_msix_gives_the_line() {
 
 #[test]
 fn refused_config_vector_unwinds_to_the_line() {
-    let (policy, machine, _) = best(Build { refused_from: 0, ..Build::default() });
+    let build = Build { refused_from: 0, ..Build::default() };
+    let (mut machine, _, mut driver) = transport(build.clone());
+    let options = QueueOptions { policies: vec![VectorPolicy::PerQueue], ..QueueOptions::default() };
+    let error = driver.find_queues(&mut machine, 1, &options).unwrap_err();
+    assert!(error.to_string().contains("refused vector 0 for configuration changes"), "{error}");
+    assert!(machine.written(QUEUE_PFN).is_empty(), "no queue was touched");
+    let (policy, machine, _) = best(build);
     assert_eq!(policy, VectorPolicy::Line);
     assert!(machine.table.iter().all(|entry| entry[3] == 1), "the entries are masked again");
 }
