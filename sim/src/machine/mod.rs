@@ -29,6 +29,14 @@ const READS_IN_STEP: u32 = 4;
 /// Where guest memory for DMA begins; below lies what a PC keeps for itself.
 const MEMORY_START: u64 = 0x10_0000;
 
+/// The endpoint's place on the bus.
+pub const SLOT: FunctionId = FunctionId::new(1, 0, 0);
+
+/// The root port forwards configuration requests to the one device behind it only.
+fn is_behind_port(target: FunctionId) -> bool {
+    (target.bus(), target.device()) == (SLOT.bus(), SLOT.device())
+}
+
 /// How the machine is built.
 #[derive(Clone, Debug)]
 pub struct MachineOptions {
@@ -118,6 +126,11 @@ impl Machine {
     /// What went over the link.
     pub fn statistics(&self) -> Statistics {
         self.root.statistics()
+    }
+
+    /// Bytes of guest memory that the host has taken and not given back.
+    pub fn memory_in_use(&self) -> u64 {
+        self.allocator.used()
     }
 
     /// Cycles in which the endpoint's clock ran.
@@ -237,11 +250,16 @@ fn bytes(width: Width, value: u32) -> Vec<u8> {
 
 impl Platform for Machine {
     fn config_read(&mut self, target: FunctionId, offset: u16, width: Width) -> u32 {
+        if !is_behind_port(target) {
+            return width.ones();
+        }
         self.read(HostRequest::ConfigRead { target, offset, bytes: width.bytes() }, width)
     }
 
     fn config_write(&mut self, target: FunctionId, offset: u16, width: Width, value: u32) {
-        self.request(HostRequest::ConfigWrite { target, offset, data: bytes(width, value) });
+        if is_behind_port(target) {
+            self.request(HostRequest::ConfigWrite { target, offset, data: bytes(width, value) });
+        }
     }
 
     fn io_read(&mut self, port: u32, width: Width) -> u32 {
