@@ -334,11 +334,12 @@ impl Logic for BlkEndpoint {
         self.config_space.intx_pending.next = self.registers.isr_pending.val() & !self.config_space.msix_enable.val();
         self.config_space.transactions_pending.next = !self.read_engine.idle.val();
         self.config_space.diagnostics.next = self.diagnostics.fields.val();
-        self.config_space.received_master_abort.next = false;
-        self.config_space.received_target_abort.next = false;
-        self.config_space.poisoned_completion.next = false;
+        self.config_space.received_master_abort.next = self.unpack.received_master_abort.val();
+        self.config_space.received_target_abort.next = self.unpack.received_target_abort.val();
+        self.config_space.poisoned_completion.next = self.unpack.poisoned_completion.val();
         self.config_space.signaled_target_abort.next = self.completer.aborted.val();
-        self.config_space.poisoned_received.next = self.completer.poisoned.val();
+        self.config_space.poisoned_received.next =
+            self.completer.poisoned.val() | self.unpack.poisoned_completion.val();
         self.config_space.unsupported_request.next = self.completer.unsupported.val();
         self.config_space.unsupported_posted.next = self.completer.unsupported_posted.val();
         self.config_space.malformed_received.next = self.unpack.malformed.val();

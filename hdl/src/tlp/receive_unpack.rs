@@ -1,4 +1,5 @@
 //! Takes received packets apart: requests one way, completions another.
+use super::format;
 use super::header_decode::{HeaderDecode, PacketKind};
 use super::types::{CompletionBeat, Request, TlpBeat};
 use crate::cells::{Reg, Sink, Skid, Source, StreamFifo};
@@ -19,7 +20,7 @@ use rust_hdl::prelude::*;
 /// A request leaves when its packet has ended as its header said; a malformed one is counted and dropped. A
 /// completion is passed on as it comes: if the packet then turns out to be malformed it is counted, and the last
 /// beat that leaves has `poisoned` set, so that its tag ends with an error instead of waiting for the timeout.
-#[derive(LogicBlock, Default)]
+#[derive(LogicBlock)]
 pub struct ReceiveUnpack {
     /// Rising edge.
     pub clock: Signal<In, Clock>,
@@ -35,6 +36,12 @@ pub struct ReceiveUnpack {
     pub malformed: Signal<Out, Bit>,
     /// One cycle for each message, which is dropped.
     pub message: Signal<Out, Bit>,
+    /// One cycle: a completion with unsupported request.
+    pub received_master_abort: Signal<Out, Bit>,
+    /// One cycle: a completion with completer abort.
+    pub received_target_abort: Signal<Out, Bit>,
+    /// One cycle: a poisoned completion.
+    pub poisoned_completion: Signal<Out, Bit>,
     /// Something is on its way through the block.
     pub busy: Signal<Out, Bit>,
 
@@ -59,6 +66,9 @@ pub struct ReceiveUnpack {
     is_first: DFF<Bit>,
     malformed_pulse: Reg<Bit>,
     message_pulse: Reg<Bit>,
+    master_abort_pulse: Reg<Bit>,
+    target_abort_pulse: Reg<Bit>,
+    poisoned_pulse: Reg<Bit>,
 
     beat: Signal<Local, Bits<128>>,
     keep: Signal<Local, Bits<4>>,
@@ -73,6 +83,66 @@ pub struct ReceiveUnpack {
     emit: Signal<Local, Bit>,
     last_payload: Signal<Local, Bit>,
     low_lanes: Signal<Local, Bits<96>>,
+
+    status_unsupported: Constant<Bits<3>>,
+    status_aborted: Constant<Bits<3>>,
+}
+
+impl Default for ReceiveUnpack {
+    fn default() -> Self {
+        let code = |code: u32| Constant::new(u64::from(code).into());
+        Self {
+            clock: Default::default(),
+            reset: Default::default(),
+            rx: Default::default(),
+            request: Default::default(),
+            completion: Default::default(),
+            malformed: Default::default(),
+            message: Default::default(),
+            received_master_abort: Default::default(),
+            received_target_abort: Default::default(),
+            poisoned_completion: Default::default(),
+            busy: Default::default(),
+            decode: Default::default(),
+            request_fifo: Default::default(),
+            completion_skid: Default::default(),
+            in_packet: Default::default(),
+            second_beat: Default::default(),
+            packet: Default::default(),
+            four_dwords: Default::default(),
+            left: Default::default(),
+            request_header: Default::default(),
+            request_low: Default::default(),
+            request_high: Default::default(),
+            request_pending: Default::default(),
+            completion_header: Default::default(),
+            payload_left: Default::default(),
+            lane3: Default::default(),
+            flush: Default::default(),
+            flush_bad: Default::default(),
+            is_first: Default::default(),
+            malformed_pulse: Default::default(),
+            message_pulse: Default::default(),
+            master_abort_pulse: Default::default(),
+            target_abort_pulse: Default::default(),
+            poisoned_pulse: Default::default(),
+            beat: Default::default(),
+            keep: Default::default(),
+            last: Default::default(),
+            take: Default::default(),
+            ready: Default::default(),
+            packet_now: Default::default(),
+            left_now: Default::default(),
+            ends_here: Default::default(),
+            wanted_keep: Default::default(),
+            bad_frame: Default::default(),
+            emit: Default::default(),
+            last_payload: Default::default(),
+            low_lanes: Default::default(),
+            status_unsupported: code(format::STATUS_UNSUPPORTED_REQUEST),
+            status_aborted: code(format::STATUS_COMPLETER_ABORT),
+        }
+    }
 }
 
 impl Logic for ReceiveUnpack {
@@ -98,7 +168,10 @@ impl Logic for ReceiveUnpack {
             flush_bad,
             is_first,
             malformed_pulse,
-            message_pulse
+            message_pulse,
+            master_abort_pulse,
+            target_abort_pulse,
+            poisoned_pulse
         );
         clock!(self, clock, request_fifo, completion_skid);
         self.request_fifo.reset.next = self.reset.val();
@@ -110,6 +183,9 @@ impl Logic for ReceiveUnpack {
         self.flush.reset.next = self.reset.val();
         self.malformed_pulse.reset.next = self.reset.val();
         self.message_pulse.reset.next = self.reset.val();
+        self.master_abort_pulse.reset.next = self.reset.val();
+        self.target_abort_pulse.reset.next = self.reset.val();
+        self.poisoned_pulse.reset.next = self.reset.val();
 
         comment!("both ways out must have room: ready comes from registers alone");
         self.ready.next = self.completion_skid.input.ready.val()
@@ -191,6 +267,9 @@ impl Logic for ReceiveUnpack {
 
         self.malformed_pulse.d.next = false;
         self.message_pulse.d.next = false;
+        self.master_abort_pulse.d.next = false;
+        self.target_abort_pulse.d.next = false;
+        self.poisoned_pulse.d.next = false;
         if self.take.val() {
             self.in_packet.d.next = !self.last.val();
             self.second_beat.d.next = !self.in_packet.q.val();
@@ -214,6 +293,10 @@ impl Logic for ReceiveUnpack {
                 self.is_first.d.next = true;
                 self.payload_left.d.next = self.decode.payload.val();
                 if self.decode.packet.val() == PacketKind::Completion {
+                    self.master_abort_pulse.d.next =
+                        self.decode.completion.val().status == self.status_unsupported.val();
+                    self.target_abort_pulse.d.next = self.decode.completion.val().status == self.status_aborted.val();
+                    self.poisoned_pulse.d.next = self.decode.completion.val().poisoned;
                     comment!("a payload that ends in this beat, or a packet that does, leaves next cycle");
                     if !(self.decode.payload.val() > bits::<11>(1)) | self.bad_frame.val() {
                         self.flush.d.next = true;
@@ -248,6 +331,9 @@ impl Logic for ReceiveUnpack {
         Source::<CompletionBeat>::link(&mut self.completion, &mut self.completion_skid.output);
         self.malformed.next = self.malformed_pulse.q.val();
         self.message.next = self.message_pulse.q.val();
+        self.received_master_abort.next = self.master_abort_pulse.q.val();
+        self.received_target_abort.next = self.target_abort_pulse.q.val();
+        self.poisoned_completion.next = self.poisoned_pulse.q.val();
         self.busy.next = self.in_packet.q.val()
             | self.request_pending.q.val()
             | self.flush.q.val()

@@ -258,6 +258,27 @@ fn function_level_reset_masks_all_and_forgets_what_was_pending() {
     msix.bench.finish();
 }
 
+/// A reset of the virtio device: nothing stays pending, the table stays as the driver wrote it.
+#[test]
+fn device_reset_forgets_what_was_pending_and_keeps_the_table() {
+    let mut msix = Msix::ready("msix_forget", 3);
+    msix.mask(1, true);
+    msix.fire.extend([1, 1]);
+    msix.run(20);
+    assert_eq!(msix.pending(), 2);
+    msix.bench.uut.forget.next = true;
+    msix.run(1);
+    msix.bench.uut.forget.next = false;
+    assert_eq!(msix.pending(), 0);
+    msix.mask(1, false);
+    msix.run(20);
+    assert!(msix.sent_vectors().is_empty());
+    msix.fire.extend([1, 0]);
+    msix.run(20);
+    assert_eq!(msix.sent_vectors(), [1, 0]);
+    msix.bench.finish();
+}
+
 /// BAR1 as memory: byte enables, entries beyond the table, the pending bits cannot be written.
 fn table(name: &str, vectors: u64) {
     let mut msix = Msix::new(name, vectors);

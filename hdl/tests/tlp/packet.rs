@@ -114,6 +114,7 @@ pub fn any(rng: &mut Rng) -> Vec<TlpBeat> {
         }
     };
     TD.set(&mut packet, u32::from(rng.chance(1, 6)));
+    EP.set(&mut packet, u32::from(rng.chance(1, 8)));
     if rng.chance(1, 8) {
         // break a rule of the header
         let field = [FMT, TYPE, LENGTH, FIRST_BE, LAST_BE, TD][rng.below(6) as usize];

@@ -150,6 +150,8 @@ struct Unpack {
     completions: Vec<CompletionBeat>,
     malformed: usize,
     messages: usize,
+    /// Completions with UR, with CA, poisoned.
+    errors: [usize; 3],
     /// Cycles in which the block refused a beat.
     refused: usize,
     /// Chances in 8 of a beat offered, a request taken, a completion taken.
@@ -167,6 +169,7 @@ impl Unpack {
             completions: vec![],
             malformed: 0,
             messages: 0,
+            errors: [0; 3],
             refused: 0,
             pace: [8, 8, 8],
             offered: false,
@@ -176,7 +179,7 @@ impl Unpack {
     }
 
     fn cycle(&mut self) {
-        let Self { bench, waiting, requests, completions, malformed, messages, refused, pace, offered } = self;
+        let Self { bench, waiting, requests, completions, malformed, messages, errors, refused, pace, offered } = self;
         let mut moved = false;
         bench.cycle(
             |uut, rng| {
@@ -198,6 +201,8 @@ impl Unpack {
                 }
                 *malformed += usize::from(uut.malformed.val());
                 *messages += usize::from(uut.message.val());
+                let pulses = [&uut.received_master_abort, &uut.received_target_abort, &uut.poisoned_completion];
+                errors.iter_mut().zip(pulses).for_each(|(count, pulse)| *count += usize::from(pulse.val()));
             },
         );
         if moved {
@@ -240,8 +245,17 @@ fn every_packet_comes_out_as_what_it_is() {
 
     let (mut requests, mut completions) = (unpack.requests.iter(), unpack.completions.iter());
     let (mut malformed, mut messages, mut cut) = (0, 0, 0);
+    let mut errors = [0; 3];
     for (n, packet) in packets.iter().enumerate() {
-        match interpret(packet) {
+        let outcome = interpret(packet);
+        if matches!(outcome, Outcome::Completion(_) | Outcome::CutCompletion(_)) {
+            let header = packet[0].data.to_u128();
+            let header: Vec<u32> = (0..3).map(|lane| (header >> (32 * lane)) as u32).collect();
+            errors[0] += usize::from(STATUS.get(&header) == STATUS_UNSUPPORTED_REQUEST);
+            errors[1] += usize::from(STATUS.get(&header) == STATUS_COMPLETER_ABORT);
+            errors[2] += usize::from(EP.get(&header) == 1);
+        }
+        match outcome {
             Outcome::Request(want) => {
                 let got = requests.next().unwrap_or_else(|| panic!("packet {n}: no request, want {want:x?}"));
                 assert_eq!(relevant(*got), relevant(want), "packet {n}");
@@ -275,7 +289,7 @@ fn every_packet_comes_out_as_what_it_is() {
         }
     }
     assert_eq!((requests.next(), completions.next()), (None, None));
-    assert_eq!((unpack.malformed, unpack.messages), (malformed, messages));
+    assert_eq!((unpack.malformed, unpack.messages, unpack.errors), (malformed, messages, errors));
     assert!(
         malformed > 100 && messages > 40 && cut > 20 && unpack.requests.len() > 200,
         "{malformed} {messages} {cut}"
