@@ -229,10 +229,8 @@ impl Logic for HeaderDecode {
             if !self.four.val() {
                 self.packet.next = PacketKind::Completion;
             }
-        } else if self.packet_type.val().get_bits::<2>(3) == bits::<2>(2) {
-            if self.four.val() {
-                self.packet.next = PacketKind::Message;
-            }
+        } else if (self.packet_type.val().get_bits::<2>(3) == bits::<2>(2)) & self.four.val() {
+            self.packet.next = PacketKind::Message;
         }
 
         comment!("how long it must be");

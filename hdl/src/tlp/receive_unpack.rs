@@ -205,7 +205,7 @@ impl Logic for ReceiveUnpack {
             self.packet_now.next = self.decode.packet.val();
             self.left_now.next = self.decode.total.val();
         }
-        self.ends_here.next = !(self.left_now.val() > bits::<11>(4));
+        self.ends_here.next = self.left_now.val() <= bits::<11>(4);
         self.wanted_keep.next = bits::<4>(15);
         if self.left_now.val() == bits::<11>(3) {
             self.wanted_keep.next = bits::<4>(7);
@@ -218,7 +218,7 @@ impl Logic for ReceiveUnpack {
 
         comment!("completion beats: the lane kept from the last beat, then this beat's lanes 2 to 0");
         self.low_lanes.next = self.beat.val().get_bits::<96>(0);
-        self.last_payload.next = !(self.payload_left.q.val() > bits::<11>(4)) | self.bad_frame.val();
+        self.last_payload.next = (self.payload_left.q.val() <= bits::<11>(4)) | self.bad_frame.val();
         self.emit.next = self.rx.valid.val()
             & self.in_packet.q.val()
             & (self.packet.q.val() == PacketKind::Completion)
@@ -298,7 +298,7 @@ impl Logic for ReceiveUnpack {
                     self.target_abort_pulse.d.next = self.decode.completion.val().status == self.status_aborted.val();
                     self.poisoned_pulse.d.next = self.decode.completion.val().poisoned;
                     comment!("a payload that ends in this beat, or a packet that does, leaves next cycle");
-                    if !(self.decode.payload.val() > bits::<11>(1)) | self.bad_frame.val() {
+                    if (self.decode.payload.val() <= bits::<11>(1)) | self.bad_frame.val() {
                         self.flush.d.next = true;
                         self.flush_bad.d.next = self.bad_frame.val();
                         self.payload_left.d.next = bits::<11>(0);

@@ -218,7 +218,7 @@ fn any(rng: &mut Rng, state: &State, shape: &Shape) -> Request {
         _ => rng.next() & 0xffff_fffc,
     };
     if matches!(request.kind, RequestKind::ConfigRead | RequestKind::ConfigWrite) {
-        address = rng.below(1 << 16) << 16 | 4 * rng.below(1024);
+        address = (rng.below(1 << 16) << 16) + 4 * rng.below(1024);
         if rng.chance(3, 4) {
             address &= !(7 << 16);
         }
