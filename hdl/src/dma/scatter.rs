@@ -1,7 +1,7 @@
 //! From a stream of bytes to the writable buffers of chains.
 use super::scatter_cut::{ScatterCutter, ScatterPiece};
 use super::types::{BufferDescriptor, ByteBeat, ScatterCommand, UsedElement, WriteRequest};
-use crate::cells::{BankedRam, LutRam, Reg, Sink, Source};
+use crate::cells::{BankedRam, LutRam, Reg, Sink, Skid, Source};
 use crate::comment;
 use rust_hdl::prelude::*;
 
@@ -40,6 +40,7 @@ pub struct Scatter<const IW: usize> {
     client: Constant<Bits<4>>,
     words: Constant<Bits<13>>,
     cutter: ScatterCutter,
+    pieces: Skid<ScatterPiece>,
     ram: BankedRam<IW>,
     // word numbers: filled up to here, free up to here
     filled: Reg<Bits<13>>,
@@ -48,7 +49,7 @@ pub struct Scatter<const IW: usize> {
     store: Signal<Local, Bit>,
     // the piece at hand
     piece: Signal<Local, ScatterPiece>,
-    missing: Signal<Local, Bits<13>>,
+    missing: Signal<Local, Bits<17>>,
     has_data: Signal<Local, Bit>,
     offer: Signal<Local, Bit>,
     fire: Signal<Local, Bit>,
@@ -80,6 +81,7 @@ impl<const IW: usize> Scatter<IW> {
             client: Constant::new(client.into()),
             words: Constant::new((2u64 << IW).into()),
             cutter: Default::default(),
+            pieces: Default::default(),
             ram: Default::default(),
             filled: Default::default(),
             freed: Default::default(),
@@ -109,8 +111,9 @@ impl<const IW: usize> Logic for Scatter<IW> {
         self.issued.reset.next = self.reset.val();
         self.written.reset.next = self.reset.val();
         self.under_way.reset.next = self.reset.val();
-        clock!(self, clock, cutter, ram, releases);
+        clock!(self, clock, cutter, pieces, ram, releases);
         self.cutter.reset.next = self.reset.val();
+        self.pieces.reset.next = self.reset.val();
         Sink::<BufferDescriptor>::link(&mut self.buffers, &mut self.cutter.buffers);
         Sink::<ScatterCommand>::link(&mut self.command, &mut self.cutter.command);
 
@@ -136,28 +139,30 @@ impl<const IW: usize> Logic for Scatter<IW> {
         self.read_even_data.next = self.ram.read_even_data.val();
         self.read_odd_data.next = self.ram.read_odd_data.val();
 
+        Source::<ScatterPiece>::join(&mut self.cutter.piece, &mut self.pieces.input);
+
         // pieces out when their data are there, used elements behind them
-        self.piece.next = self.cutter.piece.data.val();
-        self.missing.next = self.filled.q.val() - self.piece.val().need;
-        self.has_data.next = !self.missing.val().get_bit(12);
-        self.offer.next = self.cutter.piece.valid.val()
+        self.piece.next = self.pieces.output.data.val();
+        self.missing.next = (bit_cast::<17, 13>(self.filled.q.val()) << 4) - self.piece.val().end;
+        self.has_data.next = !self.missing.val().get_bit(16);
+        self.offer.next = self.pieces.output.valid.val()
             & !self.piece.val().is_used
             & self.has_data.val()
             & !self.under_way.q.val().get_bit(5);
-        self.hand_out.next = self.cutter.piece.valid.val() & self.piece.val().is_used;
+        self.hand_out.next = self.pieces.output.valid.val() & self.piece.val().is_used;
         self.request.valid.next = self.offer.val();
         self.request.data.next.address = self.piece.val().address;
         self.request.data.next.length = bit_cast::<13, 10>(self.piece.val().length);
-        self.request.data.next.source = self.piece.val().source;
+        self.request.data.next.source = bit_cast::<16, 17>(self.piece.val().source);
         self.request.data.next.client = self.client.val();
         self.used.valid.next = self.hand_out.val();
-        self.used.data.next = self.cutter.piece.data.val().used;
+        self.used.data.next = self.pieces.output.data.val().used;
         self.fire.next = self.offer.val() & self.request.ready.val();
-        self.cutter.piece.ready.next = self.fire.val() | (self.hand_out.val() & self.used.ready.val());
+        self.pieces.output.ready.next = self.fire.val() | (self.hand_out.val() & self.used.ready.val());
 
         // space
         self.releases.waddr.next = self.issued.q.val();
-        self.releases.wdata.next = self.piece.val().release;
+        self.releases.wdata.next = self.piece.val().end.get_bits::<13>(4);
         self.releases.wen.next = self.fire.val();
         self.releases.raddr.next = self.written.q.val();
         if self.fire.val() {
@@ -174,7 +179,7 @@ impl<const IW: usize> Logic for Scatter<IW> {
             }
         }
         self.cutter.filled.next = self.filled.q.val();
-        self.cutter.settled.next = !self.under_way.q.val().any();
+        self.cutter.settled.next = !self.under_way.q.val().any() & !self.pieces.output.valid.val();
         if self.cutter.discard.val() {
             self.freed.d.next = self.cutter.discard_to.val();
         }

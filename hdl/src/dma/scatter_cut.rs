@@ -13,12 +13,11 @@ pub struct ScatterPiece {
     pub address: Bits<64>,
     /// Bytes, at most 512.
     pub length: Bits<10>,
-    /// Byte address in the RAM.
-    pub source: Bits<16>,
-    /// Number of the RAM word behind the last byte: data must have come up to there.
-    pub need: Bits<13>,
-    /// Number of the RAM word up to which space is free when the piece has been written.
-    pub release: Bits<13>,
+    /// Position in the data stream: byte address in the RAM, modulo 2^17.
+    pub source: Bits<17>,
+    /// Position behind the piece, up to the next word behind a command's last one. Data must have come up to
+    /// there, and the words below are free when the piece has been written.
+    pub end: Bits<17>,
     /// Used element.
     pub used: UsedElement,
 }
@@ -38,8 +37,9 @@ pub enum CutState {
 /// Cuts the data of each command into pieces over its chain's buffers: at most 512 bytes and at
 /// multiples of 512 of the host address, hence at every payload boundary that the write engine needs.
 ///
-/// One piece, or one buffer skipped or left alone, per cycle. RAM words are numbered modulo 2^13, twice as far
-/// as the largest RAM reaches.
+/// One piece, or one buffer skipped or left alone, per cycle. Positions in the data stream are counted in bytes
+/// modulo 2^17, much farther than the largest RAM reaches; commands begin at multiples of 16. `piece` comes
+/// from the registers through two adders: the consumer registers it.
 #[derive(LogicBlock, Default)]
 pub struct ScatterCutter {
     pub clock: Signal<In, Clock>,
@@ -47,11 +47,11 @@ pub struct ScatterCutter {
     pub buffers: Sink<BufferDescriptor>,
     pub command: Sink<ScatterCommand>,
     pub piece: Source<ScatterPiece>,
-    /// Number of the RAM word that the data stream will fill next.
+    /// Position up to which data have come, in words.
     pub filled: Signal<In, Bits<13>>,
     /// No piece is waiting or being written.
     pub settled: Signal<In, Bit>,
-    /// Throw a word away: `discard_to` is free.
+    /// Throw a word away: those below `discard_to` are free.
     pub discard: Signal<Out, Bit>,
     pub discard_to: Signal<Out, Bits<13>>,
 
@@ -60,21 +60,14 @@ pub struct ScatterCutter {
     left: DFF<Bits<32>>,
     dropped: DFF<Bit>,
     used: DFF<UsedElement>,
-    // RAM address of the next byte of data, and the word number
-    lane: Reg<Bits<4>>,
-    word: Reg<Bits<13>>,
+    // position of the next byte of data
+    position: Reg<Bits<17>>,
     // the buffer at hand
     buffer_valid: Reg<Bit>,
     address: DFF<Bits<64>>,
     remaining: DFF<Bits<32>>,
     mark: DFF<Bit>,
     mark_error: DFF<Bit>,
-    // the piece made
-    made_valid: Reg<Bit>,
-    made: DFF<ScatterPiece>,
-    can_make: Signal<Local, Bit>,
-    make: Signal<Local, Bit>,
-    next_piece: Signal<Local, ScatterPiece>,
     drop_buffer: Signal<Local, Bit>,
 
     room: Signal<Local, Bits<10>>,
@@ -84,9 +77,9 @@ pub struct ScatterCutter {
     data_in_buffer: Signal<Local, Bit>,
     length: Signal<Local, Bits<10>>,
     last_of_data: Signal<Local, Bit>,
-    reach: Signal<Local, Bits<10>>,
-    reach_up: Signal<Local, Bits<10>>,
-    here: Signal<Local, Bits<13>>,
+    behind: Signal<Local, Bits<17>>,
+    behind_data: Signal<Local, Bits<17>>,
+    next_word: Signal<Local, Bits<17>>,
     in_word: Signal<Local, Bits<5>>,
 }
 
@@ -94,13 +87,11 @@ impl Logic for ScatterCutter {
     #[hdl_gen]
     fn update(&mut self) {
         comment!("module dma_scatter_cutter: lays the data of a chain over its writable buffers");
-        dff_setup!(self, clock, state, skip, left, dropped, used, lane, word);
-        dff_setup!(self, clock, buffer_valid, address, remaining, mark, mark_error, made_valid, made);
+        dff_setup!(self, clock, state, skip, left, dropped, used, position);
+        dff_setup!(self, clock, buffer_valid, address, remaining, mark, mark_error);
         self.state.reset.next = self.reset.val();
-        self.lane.reset.next = self.reset.val();
-        self.word.reset.next = self.reset.val();
+        self.position.reset.next = self.reset.val();
         self.buffer_valid.reset.next = self.reset.val();
-        self.made_valid.reset.next = self.reset.val();
 
         // the piece at hand: as much as the 512-byte block, the buffer and the data allow
         self.room.next = bit_cast::<10, 9>(!self.address.q.val().get_bits::<9>(0)) + 1;
@@ -109,35 +100,31 @@ impl Logic for ScatterCutter {
         self.data_fit.next = self.left.q.val() <= self.room_wide.val();
         self.data_in_buffer.next = self.left.q.val() <= self.remaining.q.val();
         self.last_of_data.next = self.data_fit.val() & self.data_in_buffer.val();
+        // all three lengths and ends are made beside the comparisons that select one
+        self.behind_data.next = self.position.q.val() + bit_cast::<17, 10>(bit_cast::<10, 32>(self.left.q.val())) + 15;
         self.length.next = self.room.val();
+        self.behind.next = self.position.q.val() + bit_cast::<17, 10>(self.room.val());
         if self.last_of_data.val() {
             self.length.next = bit_cast::<10, 32>(self.left.q.val());
+            self.behind.next = self.behind_data.val() & !bits::<17>(15);
         } else if self.buffer_fits.val() {
             self.length.next = bit_cast::<10, 32>(self.remaining.q.val());
+            self.behind.next = self.position.q.val() + bit_cast::<17, 10>(bit_cast::<10, 32>(self.remaining.q.val()));
         }
-        // bytes from the start of the present word to the end of the piece
-        self.reach.next = self.length.val() + bit_cast::<10, 4>(self.lane.q.val());
-        self.reach_up.next = self.reach.val() + 15;
-        self.here.next = self.word.q.val();
+        self.next_word.next = (self.position.q.val() | 15) + 1;
+        self.in_word.next = bits::<5>(16) - bit_cast::<5, 4>(self.position.q.val().get_bits::<4>(0));
 
-        self.next_piece.next.is_used = false;
-        self.next_piece.next.address = self.address.q.val();
-        self.next_piece.next.length = self.length.val();
-        self.next_piece.next.source =
-            (bit_cast::<16, 13>(self.word.q.val()) << 4) | bit_cast::<16, 4>(self.lane.q.val());
-        self.next_piece.next.need = self.here.val() + bit_cast::<13, 6>(self.reach_up.val().get_bits::<6>(4));
-        self.next_piece.next.release = self.here.val() + bit_cast::<13, 6>(self.reach.val().get_bits::<6>(4));
-        if self.last_of_data.val() {
-            self.next_piece.next.release = self.here.val() + bit_cast::<13, 6>(self.reach_up.val().get_bits::<6>(4));
-        }
-        self.next_piece.next.used = self.used.q.val();
+        self.piece.valid.next = false;
+        self.piece.data.next.is_used = false;
+        self.piece.data.next.address = self.address.q.val();
+        self.piece.data.next.length = self.length.val();
+        self.piece.data.next.source = self.position.q.val();
+        self.piece.data.next.end = self.behind.val();
+        self.piece.data.next.used = self.used.q.val();
 
-        self.can_make.next = !self.made_valid.q.val() | self.piece.ready.val();
-        self.make.next = false;
         self.drop_buffer.next = false;
         self.discard.next = false;
         self.command.ready.next = false;
-        self.in_word.next = bits::<5>(16) - bit_cast::<5, 4>(self.lane.q.val());
         match self.state.q.val() {
             CutState::Idle => {
                 self.command.ready.next = true;
@@ -171,10 +158,9 @@ impl Logic for ScatterCutter {
                             self.remaining.d.next = self.remaining.q.val() - self.skip.q.val();
                         }
                     } else {
-                        self.make.next = self.can_make.val();
-                        if self.can_make.val() {
-                            self.word.d.next = self.next_piece.val().release;
-                            self.lane.d.next = bit_cast::<4, 10>(self.reach.val());
+                        self.piece.valid.next = true;
+                        if self.piece.ready.val() {
+                            self.position.d.next = self.behind.val();
                             // what follows a cut begins at the boundary
                             self.address.d.next = (self.address.q.val() | 0x1FF) + 1;
                             self.remaining.d.next = self.remaining.q.val() - self.room_wide.val();
@@ -184,9 +170,8 @@ impl Logic for ScatterCutter {
                                 self.drop_buffer.next = true;
                             }
                             if self.last_of_data.val() {
-                                self.left.d.next = 0.into();
-                                self.lane.d.next = 0.into();
                                 // the rest of the buffer is left alone
+                                self.left.d.next = 0.into();
                                 self.drop_buffer.next = true;
                             }
                         }
@@ -195,10 +180,9 @@ impl Logic for ScatterCutter {
             }
             CutState::Discard => {
                 // word by word as the data come, when everything before them has been written
-                if self.settled.val() & !self.made_valid.q.val() & (self.filled.val() != self.word.q.val()) {
+                if self.settled.val() & (self.filled.val() != self.position.q.val().get_bits::<13>(4)) {
                     self.discard.next = true;
-                    self.word.d.next = self.word.q.val() + 1;
-                    self.lane.d.next = 0.into();
+                    self.position.d.next = self.next_word.val();
                     self.left.d.next = self.left.q.val() - bit_cast::<32, 5>(self.in_word.val());
                     if self.left.q.val() <= bit_cast::<32, 5>(self.in_word.val()) {
                         self.state.d.next = CutState::Report;
@@ -208,24 +192,17 @@ impl Logic for ScatterCutter {
             CutState::Report => {
                 if self.dropped.q.val() {
                     self.state.d.next = CutState::Idle;
-                } else if self.can_make.val() {
-                    self.make.next = true;
-                    self.next_piece.next.is_used = true;
-                    self.state.d.next = CutState::Idle;
+                } else {
+                    self.piece.valid.next = true;
+                    self.piece.data.next.is_used = true;
+                    if self.piece.ready.val() {
+                        self.state.d.next = CutState::Idle;
+                    }
                 }
             }
             _ => self.state.d.next = CutState::Idle,
         }
-        self.discard_to.next = self.word.q.val() + 1;
-
-        if self.make.val() {
-            self.made.d.next = self.next_piece.val();
-            self.made_valid.d.next = true;
-        } else if self.piece.ready.val() {
-            self.made_valid.d.next = false;
-        }
-        self.piece.data.next = self.made.q.val();
-        self.piece.valid.next = self.made_valid.q.val();
+        self.discard_to.next = self.next_word.val().get_bits::<13>(4);
 
         // the next buffer comes in while this one goes
         self.buffers.ready.next = !self.buffer_valid.q.val() | self.drop_buffer.val();
