@@ -5,4 +5,5 @@ pub mod host;
 pub mod link;
 pub mod machine;
 pub mod model;
+pub mod scenario;
 pub mod trace;

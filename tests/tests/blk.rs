@@ -2,7 +2,10 @@
 use virtio_hdl::backend::Disk;
 use virtio_hdl::host::blk::{Blk, Options};
 use virtio_hdl::host::pci::{Bus, Options as BusOptions};
+use virtio_hdl::link::CompletionCut;
 use virtio_hdl::machine::{Machine, MachineOptions, SLOT};
+use virtio_hdl::model::Stall;
+use virtio_hdl::scenario::{depth, random};
 use virtio_hdl_tests::{example, machine};
 
 const SECTORS: u64 = 2048;
@@ -30,4 +33,41 @@ fn reads_what_it_wrote() {
     assert!(behind == data, "the disk behind the device has it");
     assert_eq!(blk.id(&mut machine).unwrap(), "virtio-hdl");
     machine.check().unwrap();
+}
+
+#[test]
+fn random_requests_do_what_a_disk_does() {
+    for seed in 0..2 {
+        let mut options = MachineOptions::default();
+        options.link.seed = seed;
+        options.link.completion_cut = CompletionCut::Random;
+        options.stall = Stall { receive: 20, transmit: 20, device: 40 };
+        let driver = Options { scatter: Some(seed), ..Options::default() };
+        let (mut machine, _, mut blk) = disk(&options, &driver);
+        let mut content = vec![0; (SECTORS * 512) as usize];
+        let run =
+            random::Options { requests: 500, depth: 32, seed, serial: example("blk").blk.serial, read_only: false };
+        let report = random::run(&mut machine, &mut blk, &mut content, &run, &mut |_| {})
+            .unwrap_or_else(|error| panic!("{error}"));
+        println!("{report:?}");
+        let mut behind = vec![0; content.len()];
+        machine.disk().read(0, &mut behind).unwrap();
+        assert!(behind == content, "seed {seed}: the disk is not what it should be");
+        machine.check().unwrap();
+    }
+}
+
+#[test]
+fn reads_and_writes_at_depth_32_reach_half_of_the_link() {
+    for write in [false, true] {
+        let machine_options = MachineOptions::default();
+        let (mut machine, _, mut blk) = disk(&machine_options, &Options::default());
+        for depth in [1, 32] {
+            let run = depth::Options { write, bytes: 4096, depth, requests: 10 * depth as u64, seed: 1 };
+            let figures = depth::run(&mut machine, &mut blk, &machine_options.link, &run)
+                .unwrap_or_else(|error| panic!("{error}"));
+            println!("{figures:?}");
+            assert!(depth == 1 || figures.share >= 0.5, "{figures:?}");
+        }
+    }
 }

@@ -8,6 +8,7 @@ pub mod config;
 pub mod credits;
 pub mod errors;
 pub mod host;
+pub mod limit;
 mod read;
 pub mod report;
 pub mod root_complex;

@@ -1,0 +1,31 @@
+//! What the host model does with a disk: measurements and tests that the command line and the test suite share.
+pub mod depth;
+pub mod random;
+
+use crate::host::blk::BlkError;
+use crate::host::virtio_pci::DriverError;
+use crate::machine::MachineError;
+use vm_memory::GuestMemoryError;
+
+/// A scenario came to an end that it should not have.
+#[derive(Debug, thiserror::Error)]
+pub enum ScenarioError {
+    /// A request failed.
+    #[error(transparent)]
+    Blk(#[from] BlkError),
+    /// The driver failed.
+    #[error(transparent)]
+    Driver(#[from] DriverError),
+    /// The machine failed.
+    #[error(transparent)]
+    Machine(#[from] MachineError),
+    /// Guest memory ran out.
+    #[error("no {0} bytes of guest memory are left")]
+    Memory(u64),
+    /// An access to guest memory failed.
+    #[error("guest memory: {0}")]
+    Access(#[from] GuestMemoryError),
+    /// The disk did something else than the model of it.
+    #[error("request {request} (seed {seed}): {what}")]
+    Difference { seed: u64, request: u64, what: String },
+}
