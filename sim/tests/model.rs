@@ -4,7 +4,7 @@ use virtio_hdl::model::{
     BlkCommand, BlkOperation, DeviceEvent, Endpoint, EndpointOptions, Library, ModelError, Sources, Stall, Stop,
     Transmitted,
 };
-use virtio_hdl_rtl::testing::PortInfo;
+use virtio_hdl_rtl::verilog::Port;
 
 const PORTS: &[(&str, usize, bool)] = &[
     ("clock", 1, true),
@@ -45,7 +45,7 @@ fn sources() -> Sources {
     Sources {
         top: "standin".into(),
         files: vec![("standin.v".into(), include_str!("standin.v").into())],
-        ports: PORTS.iter().map(|(name, width, input)| PortInfo::plain(name, *width, *input)).collect(),
+        ports: PORTS.iter().map(|(name, width, input)| Port::plain(name, *width, *input)).collect(),
     }
 }
 

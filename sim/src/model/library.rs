@@ -13,7 +13,7 @@ use std::process::{Command, Output};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, OnceLock};
 use std::time::Duration;
-use virtio_hdl_rtl::testing::PortInfo;
+use virtio_hdl_rtl::verilog::Port;
 
 const SHIM: &str = include_str!("cpp/shim.cpp");
 const SHIM_HEADER: &str = include_str!("cpp/shim.hpp");
@@ -49,7 +49,7 @@ pub struct Sources {
     /// File name and text.
     pub files: Vec<(String, String)>,
     /// All ports of the top module; `clock`, `reset` and `busy` are among them.
-    pub ports: Vec<PortInfo>,
+    pub ports: Vec<Port>,
 }
 
 /// A Verilated model as a shared library in the cache.
@@ -165,11 +165,12 @@ fn run(command: &mut Command, tool: &'static str) -> Result<Output, ModelError> 
 
 /// The shim's text for this model's ports.
 fn shim(sources: &Sources) -> String {
+    let nets = || sources.ports.iter().flat_map(|port| port.nets.iter().map(|net| (net, port.input)));
     let mut rows = String::new();
-    for PortInfo { name, width, input, .. } in &sources.ports {
-        let _ = writeln!(rows, "        {{\"{name}\", {width}, {}, &top->{name}}},", u8::from(*input));
+    for ((name, _, width), input) in nets() {
+        let _ = writeln!(rows, "        {{\"{name}\", {width}, {}, &top->{name}}},", u8::from(input));
     }
-    SHIM.replace("@TOP@", &sources.top).replace("@COUNT@", &sources.ports.len().to_string()).replace("@PORTS@", &rows)
+    SHIM.replace("@TOP@", &sources.top).replace("@COUNT@", &nets().count().to_string()).replace("@PORTS@", &rows)
 }
 
 /// One library in the making.

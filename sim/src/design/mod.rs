@@ -1,0 +1,36 @@
+//! From a configuration to Verilog: for the user's files, and for the model.
+use crate::model::{Library, ModelError, Sources};
+use virtio_hdl_rtl::config::EndpointConfig;
+use virtio_hdl_rtl::endpoint::{self, Generated};
+use virtio_hdl_rtl::verilog::PrintError;
+
+mod register_map;
+mod resources;
+
+pub use register_map::register_map;
+pub use resources::{Resources, Usage};
+
+/// A design that cannot be generated, or cannot be made a model.
+#[derive(Debug, thiserror::Error)]
+pub enum DesignError {
+    /// The printer refuses: a mistake in the RTL.
+    #[error("the endpoint cannot be printed: {0}")]
+    Print(#[from] PrintError),
+    /// See [`ModelError`].
+    #[error(transparent)]
+    Model(#[from] ModelError),
+}
+
+/// Builds the model of an endpoint, or finds it in the cache.
+pub fn library(config: &EndpointConfig) -> Result<Library, DesignError> {
+    Ok(Library::build(&sources(config, &endpoint::generate(config)?))?)
+}
+
+/// What the model is built from.
+pub fn sources(config: &EndpointConfig, generated: &Generated) -> Sources {
+    Sources {
+        top: endpoint::top_name(config.device).into(),
+        files: generated.design.modules.iter().map(|module| (module.file_name(), module.file())).collect(),
+        ports: generated.ports.clone(),
+    }
+}

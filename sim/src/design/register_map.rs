@@ -1,0 +1,122 @@
+//! The register map of an endpoint, in Markdown.
+use std::fmt::Write as _;
+use virtio_hdl_rtl::config::{Bar0, Device, EndpointConfig, Feature};
+use virtio_hdl_rtl::endpoint::diagnostics;
+use virtio_hdl_rtl::virtio::layout::*;
+
+/// Everything a driver finds: identity, BARs, the registers in BAR0, device config, features, diagnostics.
+pub fn register_map(config: &EndpointConfig) -> String {
+    let mut text = String::new();
+    function(&mut text, config);
+    registers(&mut text, config);
+    device_config(&mut text, config);
+    features(&mut text, config);
+    diagnostics(&mut text);
+    text
+}
+
+fn function(text: &mut String, config: &EndpointConfig) {
+    let ids = &config.ids;
+    let space = match config.bar0 {
+        Bar0::Io => "I/O",
+        Bar0::Memory => "memory",
+    };
+    let _ = write!(
+        text,
+        "# Register map of {}\n\n## PCI function\n\n| item | value |\n|---|---|\n\
+         | vendor, device | {:#06x}, {:#06x} |\n\
+         | subsystem vendor, subsystem | {:#06x}, {:#06x} |\n\
+         | class, revision | {:#08x}, {} |\n\
+         | BAR0 | {} bytes of {space} space: legacy registers and device config |\n",
+        virtio_hdl_rtl::endpoint::top_name(config.device),
+        ids.vendor,
+        ids.device,
+        ids.subsystem_vendor,
+        ids.subsystem,
+        ids.class,
+        ids.revision,
+        config.bar0_bytes(),
+    );
+    let _ = match config.vectors {
+        0 => writeln!(text, "| BAR1 | none: INTx only |"),
+        vectors => writeln!(
+            text,
+            "| BAR1 | 4096 bytes of memory space: MSI-X table of {vectors} vectors at 0, pending bits at 0x800 |"
+        ),
+    };
+}
+
+fn registers(text: &mut String, config: &EndpointConfig) {
+    *text += "\n## Registers in BAR0\n\n| offset | bytes | access | register | |\n|---:|---:|---|---|---|\n";
+    let queue_num = format!("entries of the selected queue: {}", config.queue_size);
+    for (offset, bytes, access, name, meaning) in [
+        (HOST_FEATURES, 4, "R", "HOST_FEATURES", "features that the device offers, see below"),
+        (GUEST_FEATURES, 4, "RW", "GUEST_FEATURES", "features that the driver accepted"),
+        (QUEUE_PFN, 4, "RW", "QUEUE_PFN", "page frame (4096 bytes) of the selected queue; writing 0 resets the device"),
+        (QUEUE_NUM, 2, "R", "QUEUE_NUM", queue_num.as_str()),
+        (QUEUE_SEL, 2, "RW", "QUEUE_SEL", "selects a queue"),
+        (QUEUE_NOTIFY, 2, "W", "QUEUE_NOTIFY", "there are new buffers in this queue"),
+        (STATUS, 1, "RW", "STATUS", "ACKNOWLEDGE 1, DRIVER 2, DRIVER_OK 4, FAILED 0x80; writing 0 resets the device"),
+        (ISR, 1, "R", "ISR", "bit 0 queue, bit 1 config change; reading clears it and deasserts INTx"),
+    ] {
+        let _ = writeln!(text, "| {offset:#04x} | {bytes} | {access} | {name} | {meaning} |");
+    }
+    if config.vectors > 0 {
+        for (offset, name, what) in
+            [(CONFIG_VECTOR, "CONFIG_VECTOR", "config changes"), (QUEUE_VECTOR, "QUEUE_VECTOR", "the selected queue")]
+        {
+            let _ = writeln!(
+                text,
+                "| {offset:#04x} | 2 | RW | {name} | MSI-X vector of {what}; there only while MSI-X is enabled; 0xffff: none |"
+            );
+        }
+    }
+}
+
+fn device_config(text: &mut String, config: &EndpointConfig) {
+    let (off, on) = (DEVICE_CONFIG, DEVICE_CONFIG_MSIX);
+    let place = match config.vectors {
+        0 => format!("at {off:#04x}"),
+        _ => format!("at {on:#04x} while MSI-X is enabled, else at {off:#04x}"),
+    };
+    let _ = write!(text, "\n## Device config, {place}\n\n| offset | bytes | field | value |\n|---:|---:|---|---|\n");
+    let Device::Blk = config.device;
+    let geometry = config.blk.geometry;
+    for (offset, bytes, field, value) in [
+        (0, 8, "capacity", "sectors of 512 bytes, from the port blk_capacity".to_string()),
+        (8, 4, "size_max", "0".into()),
+        (12, 4, "seg_max", config.blk.seg_max.to_string()),
+        (16, 2, "geometry.cylinders", geometry.cylinders.to_string()),
+        (18, 1, "geometry.heads", geometry.heads.to_string()),
+        (19, 1, "geometry.sectors", geometry.sectors.to_string()),
+        (20, 4, "blk_size", config.blk.block_size.to_string()),
+    ] {
+        let _ = writeln!(text, "| {offset:#04x} | {bytes} | {field} | {value} |");
+    }
+}
+
+fn features(text: &mut String, config: &EndpointConfig) {
+    let _ = write!(
+        text,
+        "\n## Features, HOST_FEATURES = {:#010x}\n\n| bit | feature |\n|---:|---|\n",
+        config.host_features()
+    );
+    let mut offered: Vec<(u32, &str)> = Feature::NAMES
+        .iter()
+        .filter(|(_, feature)| config.offers(*feature))
+        .map(|(name, feature)| (feature.bit(), *name))
+        .collect();
+    offered.push((FEATURE_BAD_FEATURE, "bad_feature: a driver that accepts it did not negotiate"));
+    offered.sort();
+    for (bit, name) in offered {
+        let note = if name == "ro" { ", while the port blk_read_only is high" } else { "" };
+        let _ = writeln!(text, "| {bit} | {name}{note} |");
+    }
+}
+
+fn diagnostics(text: &mut String) {
+    *text += "\n## Diagnostics, in the vendor-specific capability of the configuration space\n\n| register | |\n|---:|---|\n";
+    for (index, field) in diagnostics::FIELDS.iter().enumerate() {
+        let _ = writeln!(text, "| {:#05x} | {field} |", 0xa4 + 4 * index);
+    }
+}
