@@ -4,5 +4,6 @@ mod arbiter;
 mod beats;
 mod gather;
 mod read;
+mod read_corners;
 mod scatter;
 mod write;

@@ -67,7 +67,8 @@ struct Root {
     first_unasked: usize,
     pending: Vec<Pending>,
     beats: VecDeque<CompletionBeat>,
-    silent: Vec<(u64, u64)>,
+    /// Reads never answered, until they have timed out.
+    silent: VecDeque<Pending>,
     counts: Counts,
 }
 
@@ -99,7 +100,7 @@ impl Root {
         }
         if rng.below(100) < self.plan.silence {
             self.requests[pending.request].must_fail = true;
-            self.silent.push((tag, start));
+            self.silent.push_back(pending);
             self.counts.timeouts += 1;
         } else {
             self.pending.push(pending);
@@ -228,6 +229,31 @@ impl Root {
     }
 }
 
+impl Root {
+    /// The oldest silent read has timed out: its answer comes now, perhaps.
+    fn answer_late(&mut self, rng: &mut Rng) {
+        let p = self.silent.pop_front().expect("a timeout of a read that was answered");
+        if rng.chance(1, 2) {
+            self.counts.unexpected += 1;
+            let dwords = (p.address % 4 + p.remaining).div_ceil(4);
+            let beats = dwords.div_ceil(4);
+            for j in 0..beats {
+                self.beats.push_back(CompletionBeat {
+                    data: Bits::from(rng.next()),
+                    first: j == 0,
+                    last: j == beats - 1,
+                    tag: p.tag.into(),
+                    requester_id: OUR_ID.into(),
+                    byte_count: p.remaining.into(),
+                    lower_address: (p.address & 0x7F).into(),
+                    length: dwords.into(),
+                    ..Default::default()
+                });
+            }
+        }
+    }
+}
+
 type Engine = ReadEngine<5, 32>;
 
 fn bench(name: &str, timeout: u64) -> Bench<Engine> {
@@ -244,7 +270,7 @@ fn run(b: &mut Bench<Engine>, seed: u64, plan: &Plan) -> u64 {
         first_unasked: 0,
         pending: vec![],
         beats: VecDeque::new(),
-        silent: vec![],
+        silent: VecDeque::new(),
         counts: Counts::default(),
     };
     // client RAMs, and who may write each byte: the request's number and the byte expected
@@ -340,7 +366,12 @@ fn run(b: &mut Bench<Engine>, seed: u64, plan: &Plan) -> u64 {
         }
         seen.unexpected += u.unexpected_completion.val() as u64;
         seen.errors += u.error_completion.val() as u64;
-        seen.timeouts += u.timeout.val() as u64;
+        if u.timeout.val() {
+            seen.timeouts += 1;
+            let mut rng = b.rng.clone();
+            root.answer_late(&mut rng);
+            b.rng = rng;
+        }
         if let Some(before) = held {
             assert!(u.transmit.valid.val() && u.transmit.data.val() == before, "transmit changed while it waited");
         }
@@ -411,6 +442,15 @@ fn read_engine_survives_lying_completions_and_fails_exactly_their_requests() {
     let mut b = bench("dma_read_faults", 60_000);
     for seed in [11, 12] {
         run(&mut b, seed, &Plan { faults: 20, longest: 1500, requests: 300, ..Plan::default() });
+    }
+    b.finish();
+}
+
+#[test]
+fn read_engine_gives_up_reads_that_are_never_answered_and_drops_their_late_completions() {
+    let mut b = bench("dma_read_silence", 3000);
+    for seed in [21, 22] {
+        run(&mut b, seed, &Plan { silence: 8, longest: 300, requests: 150, idle: 5, ..Plan::default() });
     }
     b.finish();
 }

@@ -1,0 +1,222 @@
+//! The read engine in single situations: speed, timeouts, stop.
+use crate::beats::{beat, host_byte};
+use rust_hdl::prelude::*;
+use std::collections::VecDeque;
+use virtio_hdl_rtl::dma::types::{ReadRequest, ReadRetire};
+use virtio_hdl_rtl::dma::ReadEngine;
+use virtio_hdl_rtl::testing::Bench;
+use virtio_hdl_rtl::tlp::types::{CompletionBeat, TransmitBeat};
+
+type Engine = ReadEngine<5, 32>;
+
+/// What the engine did, each with its cycle.
+struct Situation {
+    bench: Bench<Engine>,
+    requests: VecDeque<ReadRequest>,
+    beats: VecDeque<CompletionBeat>,
+    reads: Vec<(u64, TransmitBeat)>,
+    writes: Vec<u64>,
+    retired: Vec<(u64, ReadRetire)>,
+    timeouts: Vec<u64>,
+    stalls: u64,
+}
+
+impl Situation {
+    fn new(name: &str, timeout: u64, max_read_request: u64) -> Self {
+        let mut bench = Bench::new(name, Engine::new(timeout), |u| &mut u.clock);
+        bench.uut.max_read_request.next = max_read_request.into();
+        bench.uut.extended_tag.next = true;
+        bench.uut.transmit.ready.next = true;
+        bench.uut.reset.next = true;
+        bench.low();
+        bench.edge();
+        bench.uut.reset.next = false;
+        Situation {
+            bench,
+            requests: VecDeque::new(),
+            beats: VecDeque::new(),
+            reads: vec![],
+            writes: vec![],
+            retired: vec![],
+            timeouts: vec![],
+            stalls: 0,
+        }
+    }
+
+    fn request(&mut self, address: u64, length: u64, destination: u64) {
+        self.requests.push_back(ReadRequest {
+            address: address.into(),
+            length: length.into(),
+            destination: destination.into(),
+            client: 1.into(),
+            slot: 7.into(),
+        });
+    }
+
+    fn cycle(&mut self) {
+        let b = &mut self.bench;
+        b.uut.request.valid.next = !self.requests.is_empty();
+        b.uut.request.data.next = self.requests.front().copied().unwrap_or_default();
+        b.uut.completion.valid.next = !self.beats.is_empty();
+        b.uut.completion.data.next = self.beats.pop_front().unwrap_or_default();
+        b.low();
+        let (u, now) = (&b.uut, b.cycles);
+        if u.request.valid.val() && u.request.ready.val() {
+            self.requests.pop_front();
+        }
+        if u.transmit.valid.val() && u.transmit.ready.val() {
+            self.reads.push((now, u.transmit.data.val()));
+        }
+        if u.write_valid.val() {
+            self.writes.push(now);
+        }
+        if u.retire_valid.val() {
+            self.retired.push((now, u.retire.val()));
+        }
+        if u.timeout.val() {
+            self.timeouts.push(now);
+        }
+        self.stalls += u.stall_no_tag.val() as u64;
+        b.edge();
+    }
+
+    fn cycles(&mut self, count: u64) {
+        (0..count).for_each(|_| self.cycle());
+    }
+
+    /// Queues the answer to a read of whole beats, in pieces of `piece` bytes.
+    fn answer(&mut self, read: usize, piece: u64) {
+        let read = self.reads[read].1;
+        let total = read.length.to_u64() * 4;
+        for start in (0..total).step_by(piece as usize) {
+            let length = piece.min(total - start);
+            for j in 0..length / 16 {
+                let address = read.address.to_u64() + start + 16 * j;
+                let lanes: Vec<u8> = (0..16).map(|i| host_byte(address + i)).collect();
+                self.beats.push_back(CompletionBeat {
+                    data: beat(&lanes),
+                    first: j == 0,
+                    last: j == length / 16 - 1,
+                    tag: read.tag,
+                    byte_count: (total - start).into(),
+                    lower_address: ((read.address.to_u64() + start) & 0x7F).into(),
+                    length: (length / 4).into(),
+                    ..Default::default()
+                });
+            }
+        }
+    }
+}
+
+#[test]
+fn read_engine_issues_a_read_per_cycle_and_takes_completions_without_a_bubble() {
+    let mut s = Situation::new("dma_read_speed", 10_000, 0);
+    // 32 reads of 128 bytes for one request, then no tag is left
+    s.request(0x1000, 4096, 0x100);
+    s.request(0x9000, 4096, 0x2105);
+    s.cycles(60);
+    assert_eq!(s.reads.len(), 32);
+    assert_eq!(s.reads[31].0 - s.reads[0].0, 31, "one read per cycle");
+    assert_eq!(s.reads[0].0, 3, "the first read leaves two cycles behind its request");
+    assert!(s.stalls > 0, "a read that waits for a tag is counted");
+    // the pieces come without a pause, 64 bytes each
+    (0..32).for_each(|read| s.answer(read, 64));
+    let beats = 4096 / 16;
+    s.cycles(beats + 8);
+    assert_eq!(s.writes.len() as u64, beats);
+    assert_eq!(s.writes[beats as usize - 1] - s.writes[0], beats - 1, "one write per cycle");
+    assert_eq!(s.retired.len(), 1);
+    assert!(s.retired[0].0 > s.writes[beats as usize - 1], "retired when the data are in the RAM");
+    assert!(s.retired[0].0 <= s.writes[beats as usize - 1] + 2);
+    // the second request has gone out as tags came back
+    assert_eq!(s.reads.len(), 64);
+    (32..64).for_each(|read| s.answer(read, 128));
+    s.cycles(beats + 8);
+    assert_eq!(s.writes[2 * beats as usize - 1] - s.writes[beats as usize], beats - 1, "also at an odd alignment");
+    assert_eq!(s.retired.len(), 2);
+    // small requests: two cycles each
+    (0..24).for_each(|i| s.request(0x2_0000 + 64 * i, 64, 64 * i));
+    s.cycles(60);
+    assert_eq!(s.reads.len(), 88);
+    assert_eq!(s.reads[87].0 - s.reads[64].0, 2 * 23);
+    // single-beat completions of different tags, back to back
+    (64..88).rev().for_each(|read| s.answer(read, 16));
+    s.cycles(24 * 4 + 8 + 24);
+    assert_eq!(s.retired.len(), 26);
+    assert!(s.retired.iter().all(|(_, retire)| !retire.error));
+    assert!(s.bench.uut.idle.val());
+    s.bench.finish();
+}
+
+#[test]
+fn read_engine_timeouts_of_many_reads_run_at_the_same_time() {
+    let timeout = 800;
+    let mut s = Situation::new("dma_read_timeouts", timeout, 0);
+    (0..20).for_each(|i| s.request(0x1000 * i, 100, 128 * i));
+    s.cycles(2 * timeout);
+    assert_eq!((s.timeouts.len(), s.retired.len()), (20, 20));
+    for (i, &at) in s.timeouts.iter().enumerate() {
+        let age = at - s.reads[i].0;
+        assert!((timeout..=timeout * 9 / 8 + 60).contains(&age), "read {i} was given up after {age} cycles");
+    }
+    assert!(s.retired.iter().all(|(_, retire)| retire.error));
+    assert!(s.bench.uut.idle.val());
+    s.bench.finish();
+}
+
+#[test]
+fn read_engine_writes_nothing_of_a_packet_whose_tag_expires_in_the_middle_of_it() {
+    let timeout = 160;
+    let mut s = Situation::new("dma_read_expiry", timeout, 0);
+    // every phase between the packet and the timeout
+    for phase in 0..60 {
+        let first = s.reads.len();
+        let (retired, writes) = (s.retired.len(), s.writes.len());
+        s.request(0x4000, 128, 0x40);
+        s.cycles(10);
+        s.answer(first, 128);
+        let rest: Vec<_> = s.beats.drain(4..).collect();
+        s.cycles(timeout + phase / 2 - 20);
+        // the second half comes around the time of the timeout
+        s.beats.extend(rest);
+        s.cycles(60);
+        assert_eq!(s.retired.len(), retired + 1);
+        let (at, retire) = s.retired[retired];
+        assert!(s.writes[writes..].iter().all(|&write| write < at), "a write behind the retirement");
+        assert_eq!(retire.error, s.writes.len() - writes < 8);
+        assert!(s.bench.uut.idle.val());
+    }
+    let failed = s.retired.iter().filter(|(_, retire)| retire.error).count();
+    assert!((5..=55).contains(&failed), "both outcomes are seen: {failed} of 60 failed");
+    s.bench.finish();
+}
+
+#[test]
+fn read_engine_stops_swallows_requests_drains_and_goes_on_after_that() {
+    let mut s = Situation::new("dma_read_stop", 2000, 0);
+    s.request(0x1000, 4096, 0);
+    while s.reads.len() < 5 {
+        s.cycle();
+    }
+    s.bench.uut.stop.next = true;
+    (0..6).for_each(|i| s.request(0x9000 + 0x1000 * i, 300, 0x2000));
+    s.cycles(20);
+    assert!(s.reads.len() <= 6, "only what was offered already leaves");
+    assert!(s.requests.is_empty(), "requests are swallowed");
+    assert!(!s.bench.uut.idle.val());
+    (0..s.reads.len()).for_each(|read| s.answer(read, 64));
+    s.cycles(80);
+    assert!(s.bench.uut.idle.val());
+    assert!(s.retired.is_empty(), "nothing stopped is retired");
+    s.bench.uut.stop.next = false;
+    let next = s.reads.len();
+    s.request(0x2000, 64, 0x80);
+    s.cycles(10);
+    assert_eq!(s.reads.len(), next + 1);
+    s.answer(next, 64);
+    s.cycles(20);
+    assert_eq!(s.retired.len(), 1);
+    assert!(!s.retired[0].1.error);
+    assert!(s.bench.uut.idle.val());
+    s.bench.finish();
+}
