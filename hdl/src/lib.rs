@@ -10,6 +10,7 @@ pub mod device;
 pub mod dma;
 pub mod endpoint;
 pub mod pcie;
+#[cfg(feature = "testing")]
 pub mod testing;
 pub mod tlp;
 pub mod verilog;

@@ -2,59 +2,21 @@
 use rust_hdl::prelude::*;
 use std::collections::VecDeque;
 use virtio_hdl_rtl::cells::*;
-use virtio_hdl_rtl::testing::{ports, Diff, Port, PortInfo, Rng};
-use virtio_hdl_rtl::{drive_random, log_fields, verilog};
+use virtio_hdl_rtl::testing::{Bench, Port, Rng};
 
-fn connected<U: Block>(mut uut: U) -> U {
-    uut.connect_all();
-    check_all(&uut).unwrap();
-    uut
-}
-
-fn compare(name: &str, text: &str, ports: &[PortInfo], stim: String, expect: String) {
-    let mut diff = Diff::new(name);
-    (diff.stim, diff.expect) = (stim, expect);
-    for (port, wrong, cycles, first) in diff.run(text, ports, &[]) {
-        assert!(cycles > 0 && wrong == 0, "{name}.{port}: {wrong} of {cycles} cycles differ, {first}");
-    }
-}
-
-/// Runs a cell with random inputs; `$step` sees the cell after the outputs have settled, before the edge.
-macro_rules! differential {
-    ($name:expr, $uut:expr, $cycles:expr; $($i:ident).+ $(, $($is:ident).+)*; $($($o:ident).+),*; $adjust:expr, $step:expr) => {{
-        let mut uut = connected($uut);
-        let (text, ports) = (verilog::generate(&uut, "top"), ports(&uut));
-        let (mut stim, mut expect, mut rng) = (String::new(), String::new(), Rng(0x5eed));
-        for cycle in 0..$cycles {
-            uut.clock.next = false.into();
-            let mut unused = String::new();
-            drive_random!(uut, &mut rng, unused; $($i).+ $(, $($is).+)*);
-            $adjust(&mut uut, &mut rng, cycle);
-            stim.push_str(&uut.$($i).+.next.hex());
-            $( stim.push(' '); stim.push_str(&uut.$($is).+.next.hex()); )*
-            stim.push('\n');
-            assert!(simulate(&mut uut, 100));
-            log_fields!(uut, expect; $($($o).+),*);
-            $step(&uut);
-            uut.clock.next = true.into();
-            assert!(simulate(&mut uut, 100));
-        }
-        compare($name, &text, &ports, stim, expect);
-    }};
-}
-
-/// Reset now and then; phases of a sender that idles, a receiver that blocks, and both at full speed.
-fn stream_phase(
+/// Phases of a sender that idles, a receiver that blocks, and both at full speed; reset now and then.
+fn stream_phase<T: Port>(
     reset: &mut Signal<In, Bit>,
-    valid: &mut Signal<In, Bit>,
-    ready: &mut Signal<In, Bit>,
+    input: &mut Sink<T>,
+    output: &mut Source<T>,
     rng: &mut Rng,
-    cycle: usize,
+    cycle: u64,
 ) {
+    let (send, take) = [(4, 4), (1, 4), (4, 1), (2, 2), (4, 0), (0, 4)][cycle as usize / 60 % 6];
     reset.next = rng.chance(1, 400);
-    let (send, take) = [(4, 4), (1, 4), (4, 1), (2, 2), (4, 0), (0, 4)][cycle / 60 % 6];
-    valid.next = rng.chance(send, 4);
-    ready.next = rng.chance(take, 4);
+    input.data.next = T::random(rng);
+    input.valid.next = rng.chance(send, 4);
+    output.ready.next = rng.chance(take, 4);
 }
 
 /// What came out is what went in, in order, and never more than `capacity` inside.
@@ -63,6 +25,7 @@ struct Queue<T> {
     capacity: usize,
     moved: usize,
 }
+
 impl<T: Synth> Queue<T> {
     fn new(capacity: usize) -> Self {
         Self { inside: VecDeque::new(), capacity, moved: 0 }
@@ -90,14 +53,14 @@ macro_rules! stream_cell {
         #[test]
         fn $test() {
             let mut queue = Queue::<$data>::new($capacity);
-            differential!(
-                stringify!($test), <$uut>::default(), 3000;
-                reset, input.data, input.valid, output.ready; input.ready, output.data, output.valid;
-                |u: &mut $uut, r: &mut Rng, cycle| stream_phase(
-                    &mut u.reset, &mut u.input.valid, &mut u.output.ready, r, cycle
-                ),
-                |u: &$uut| queue.step(&u.reset, &u.input, &u.output)
-            );
+            let mut bench = Bench::new(stringify!($test), <$uut>::default(), |u| &mut u.clock);
+            for cycle in 0..3000 {
+                bench.cycle(
+                    |u, rng| stream_phase(&mut u.reset, &mut u.input, &mut u.output, rng, cycle),
+                    |u| queue.step(&u.reset, &u.input, &u.output),
+                );
+            }
+            bench.finish();
             assert!(queue.moved > 900, "only {} beats moved", queue.moved);
         }
     };
@@ -113,98 +76,155 @@ stream_cell!(fifo_block_ram, StreamFifo<Bits<70>, 5>, Bits<70>, 33);
 #[test]
 fn stream_cells_run_at_full_rate() {
     macro_rules! full_rate {
-        ($uut:ty, $latency:expr) => {{
-            let mut uut = connected(<$uut>::default());
+        ($name:expr, $uut:ty, $latency:expr) => {{
+            let mut bench = Bench::new($name, <$uut>::default(), |u| &mut u.clock);
             let mut out = vec![];
             for cycle in 0..100u64 {
-                uut.clock.next = false.into();
-                uut.input.data.next = cycle.into();
-                uut.input.valid.next = true;
-                uut.output.ready.next = true;
-                assert!(simulate(&mut uut, 10));
-                assert!(uut.input.ready.val());
-                if uut.output.valid.val() {
-                    out.push((cycle, uut.output.data.val().to_u64()));
-                }
-                uut.clock.next = true.into();
-                assert!(simulate(&mut uut, 10));
+                bench.cycle(
+                    |u, _| {
+                        u.input.data.next = cycle.into();
+                        u.input.valid.next = true;
+                        u.output.ready.next = true;
+                    },
+                    |u| {
+                        assert!(u.input.ready.val());
+                        if u.output.valid.val() {
+                            out.push((cycle, u.output.data.val().to_u64()));
+                        }
+                    },
+                );
             }
-            let want: Vec<_> = ($latency..100u64).map(|c| (c, c - $latency)).collect();
+            bench.finish();
+            let want: Vec<_> = ($latency..100u64).map(|cycle| (cycle, cycle - $latency)).collect();
             assert_eq!(out, want);
         }};
     }
-    full_rate!(Skid<Bits<16>>, 1);
-    full_rate!(StreamFifo<Bits<16>, 3>, 1);
-    full_rate!(StreamFifo<Bits<16>, 5>, 2);
+    full_rate!("skid_rate", Skid<Bits<16>>, 1);
+    full_rate!("fifo_rate_small", StreamFifo<Bits<16>, 3>, 1);
+    full_rate!("fifo_rate_block_ram", StreamFifo<Bits<16>, 5>, 2);
+}
+
+/// A register of a struct resets to what its constructor says, and holds what it is given.
+#[test]
+fn register() {
+    use virtio_hdl_rtl::dma::types::ReadRetire;
+    let initial = ReadRetire { client: 5.into(), slot: 33.into(), error: true };
+    let mut bench = Bench::new("register", Reg::new(initial), |u| &mut u.clock);
+    let mut model = initial;
+    for _ in 0..500 {
+        bench.cycle(
+            |u, rng| {
+                u.reset.next = rng.chance(1, 8);
+                u.d.next = Port::random(rng);
+            },
+            |u| {
+                assert_eq!(u.q.val(), model);
+                model = if u.reset.val() { initial } else { u.d.val() };
+            },
+        );
+    }
+    bench.finish();
 }
 
 #[test]
 fn sdp_ram() {
-    type Uut = SdpRam<64, 4, 8>;
     let mut model = [[0u8; 8]; 16];
     let mut read: Option<u64> = None;
-    differential!("sdp_ram", Uut::default(), 3000; raddr, waddr, wdata, wen; rdata; |_: &mut Uut, _: &mut Rng, _| (),
-    |u: &Uut| {
-        if let Some(v) = read {
-            assert_eq!(u.rdata.val().to_u64(), v);
-        }
-        read = Some(u64::from_le_bytes(model[u.raddr.val().index()]));
-        for lane in 0..8 {
-            if u.wen.val().get_bit(lane) {
-                model[u.waddr.val().index()][lane] = u.wdata.val().to_u64().to_le_bytes()[lane];
-            }
-        }
-    });
+    let mut bench = Bench::new("sdp_ram", SdpRam::<64, 4, 8>::default(), |u| &mut u.clock);
+    for _ in 0..3000 {
+        bench.cycle(
+            |u, rng| {
+                u.raddr.next = Port::random(rng);
+                u.waddr.next = Port::random(rng);
+                u.wdata.next = Port::random(rng);
+                u.wen.next = Port::random(rng);
+            },
+            |u| {
+                assert!(read.is_none_or(|read| u.rdata.val().to_u64() == read));
+                read = Some(u64::from_le_bytes(model[u.raddr.val().index()]));
+                for lane in (0..8).filter(|lane| u.wen.val().get_bit(*lane)) {
+                    model[u.waddr.val().index()][lane] = u.wdata.val().to_u64().to_le_bytes()[lane];
+                }
+            },
+        );
+    }
+    bench.finish();
 }
 
 #[test]
 fn sdp_ram_one_lane() {
-    type Uut = SdpRam<9, 3, 1>;
-    differential!("sdp_ram_one_lane", Uut::default(), 1000; raddr, waddr, wdata, wen; rdata;
-        |_: &mut Uut, _: &mut Rng, _| (), |_: &Uut| ());
+    let mut bench = Bench::new("sdp_ram_one_lane", SdpRam::<9, 3, 1>::default(), |u| &mut u.clock);
+    for _ in 0..1000 {
+        bench.cycle(
+            |u, rng| {
+                u.raddr.next = Port::random(rng);
+                u.waddr.next = Port::random(rng);
+                u.wdata.next = Port::random(rng);
+                u.wen.next = Port::random(rng);
+            },
+            |_| (),
+        );
+    }
+    bench.finish();
 }
 
 #[test]
 fn lut_ram() {
-    type Uut = LutRam<37, 3>;
     let mut model = [0u64; 8];
-    differential!("lut_ram", Uut::default(), 2000; waddr, wdata, wen, raddr; rdata; |_: &mut Uut, _: &mut Rng, _| (),
-    |u: &Uut| {
-        assert_eq!(u.rdata.val().to_u64(), model[u.raddr.val().index()]);
-        if u.wen.val() {
-            model[u.waddr.val().index()] = u.wdata.val().to_u64();
-        }
-    });
+    let mut bench = Bench::new("lut_ram", LutRam::<37, 3>::default(), |u| &mut u.clock);
+    for _ in 0..2000 {
+        bench.cycle(
+            |u, rng| {
+                u.waddr.next = Port::random(rng);
+                u.wdata.next = Port::random(rng);
+                u.wen.next = Port::random(rng);
+                u.raddr.next = Port::random(rng);
+            },
+            |u| {
+                assert_eq!(u.rdata.val().to_u64(), model[u.raddr.val().index()]);
+                if u.wen.val() {
+                    model[u.waddr.val().index()] = u.wdata.val().to_u64();
+                }
+            },
+        );
+    }
+    bench.finish();
 }
 
-/// As a byte memory: unaligned 16-byte writes, unaligned reads.
+/// As two banks of bytes.
 #[test]
 fn banked_ram() {
-    type Uut = BankedRam<3>;
     let mut model = [0u8; 256];
     let mut read: Option<[u128; 2]> = None;
-    differential!("banked_ram", Uut::default(), 3000;
-    write_even_index, write_odd_index, write_even_enable, write_odd_enable, write_data, read_even_index, read_odd_index;
-    read_even_data, read_odd_data;
-    |u: &mut Uut, r: &mut Rng, _| {
-        // reading the word just being written is not defined
-        while u.read_even_index.next == u.write_even_index.next { u.read_even_index.next = Port::random(r); }
-        while u.read_odd_index.next == u.write_odd_index.next { u.read_odd_index.next = Port::random(r); }
-    },
-    |u: &Uut| {
-        let word = |model: &[u8; 256], w: usize| u128::from_le_bytes(model[w * 16..][..16].try_into().unwrap());
-        if let Some([even, odd]) = read {
-            assert_eq!((u.read_even_data.val().to_u128(), u.read_odd_data.val().to_u128()), (even, odd));
-        }
-        read = Some([word(&model, u.read_even_index.val().index() * 2), word(&model, u.read_odd_index.val().index() * 2 + 1)]);
-        let data = u.write_data.val().to_u128().to_le_bytes();
-        for lane in 0..16 {
-            if u.write_even_enable.val().get_bit(lane) {
-                model[u.write_even_index.val().index() * 32 + lane] = data[lane];
-            }
-            if u.write_odd_enable.val().get_bit(lane) {
-                model[u.write_odd_index.val().index() * 32 + 16 + lane] = data[lane];
-            }
-        }
-    });
+    let mut bench = Bench::new("banked_ram", BankedRam::<3>::default(), |u| &mut u.clock);
+    for _ in 0..3000 {
+        bench.cycle(
+            |u, rng| {
+                u.write_even_index.next = Port::random(rng);
+                u.write_odd_index.next = Port::random(rng);
+                u.write_even_enable.next = Port::random(rng);
+                u.write_odd_enable.next = Port::random(rng);
+                u.write_data.next = Port::random(rng);
+                // reading the word just being written is not defined
+                u.read_even_index.next = u.write_even_index.next + 1 + rng.below(7);
+                u.read_odd_index.next = u.write_odd_index.next + 1 + rng.below(7);
+            },
+            |u| {
+                let word = |number: usize| u128::from_le_bytes(model[number * 16..][..16].try_into().unwrap());
+                let now = [u.read_even_data.val().to_u128(), u.read_odd_data.val().to_u128()];
+                assert!(read.is_none_or(|read| now == read));
+                read = Some([word(u.read_even_index.val().index() * 2), word(u.read_odd_index.val().index() * 2 + 1)]);
+                let data = u.write_data.val().to_u128().to_le_bytes();
+                for lane in 0..16 {
+                    if u.write_even_enable.val().get_bit(lane) {
+                        model[u.write_even_index.val().index() * 32 + lane] = data[lane];
+                    }
+                    if u.write_odd_enable.val().get_bit(lane) {
+                        model[u.write_odd_index.val().index() * 32 + 16 + lane] = data[lane];
+                    }
+                }
+            },
+        );
+    }
+    bench.finish();
 }

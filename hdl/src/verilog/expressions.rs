@@ -117,7 +117,7 @@ impl Lowering<'_> {
         })
     }
 
-    /// One-bit logic with a constant operand, as unrolled loops make it.
+    /// One-bit logic with a constant operand, as configurations and unrolled loops make it.
     fn without_constant(&self, op: Op, left: Expr, right: Expr) -> Expr {
         let one_bit = self.scope.width(&left).or(self.scope.width(&right)) == Some(1);
         let neutral = match op {
@@ -125,16 +125,11 @@ impl Lowering<'_> {
             Op::Or | Op::LogicalOr if one_bit => BigUint::ZERO,
             _ => return Expr::binary(op, left, right),
         };
-        // a named constant stays for the reader
-        let known = |value: &Expr| match value {
-            Expr::Extend(1, inner) => inner.literal(),
-            value => value.literal(),
-        };
+        let known = |value: &Expr| self.scope.constant(value);
         match (known(&left), known(&right)) {
             (Some(value), _) if value == neutral => right,
             (_, Some(value)) if value == neutral => left,
-            (Some(_), _) => left,
-            (_, Some(_)) => right,
+            (Some(value), _) | (_, Some(value)) => Expr::extend(1, Expr::Literal(value)),
             _ => Expr::binary(op, left, right),
         }
     }

@@ -51,7 +51,7 @@ pub(super) fn connections(module: &mut Module, instances: &[Instance]) -> Vec<Co
                 ports.push((whole.name.clone(), format!("{{{all}}}")));
             }
         }
-        let name = module.scope.names.fresh(&format!("{}_instance", instance.node.instance));
+        let name = module.scope.names.fresh(&instance.node.instance);
         result.push(Connections { module: instance.module.clone(), name, comments, ports });
     }
     result

@@ -94,27 +94,30 @@ impl<'a> Layout<'a> {
             });
             piece.kind.expressions(&mut |expr| expr.enums(&mut enums));
         }
+        self.module.registers.iter().for_each(|register| register.initial.enums(&mut enums));
         let scope = &self.module.scope;
-        let mut out = String::new();
+        let mut lines = vec![];
         for (id, net) in scope.nets.iter().enumerate() {
             if let (Role::Constant(value), true) = (&net.role, used.contains(&id)) {
                 let sign = if net.signed { "signed " } else { "" };
-                let value = number(value, net.width);
-                let _ = writeln!(out, "    localparam {sign}{}{} = {value};", range(net.width), net.name);
+                lines.push((sign, net.width, &net.name, number(value, net.width)));
             }
         }
         for id in enums {
             let value = &scope.enums[id];
             let width = value.enumeration.width;
-            let text = number(&BigUint::from(value.value), width);
-            let _ = writeln!(out, "    localparam {}{} = {text};", range(width), value.name);
+            lines.push(("", width, &value.name, number(&BigUint::from(value.value), width)));
         }
-        out
+        let columns = lines.iter().map(|(_, width, ..)| range(*width).len()).max().unwrap_or(0);
+        let line = |(sign, width, name, value): &(&str, usize, &String, String)| {
+            format!("    localparam {sign}{:<columns$}{name} = {value};\n", range(*width))
+        };
+        lines.iter().map(line).collect()
     }
 
     fn declarations(&self) -> String {
         let mut lines: Vec<(&str, &Net, String)> = vec![];
-        let initial: HashMap<NetId, &BigUint> =
+        let initial: HashMap<NetId, &Expr> =
             self.module.registers.iter().map(|register| (register.q, &register.initial)).collect();
         let needs = |id: &NetId| {
             !self.inlined.contains_key(id) && !self.module.inlined.contains(id) && !self.module.renamed.contains_key(id)
@@ -124,7 +127,7 @@ impl<'a> Layout<'a> {
         {
             let written = self.procedural.contains(&id);
             if let Some(value) = initial.get(&id) {
-                lines.push(("reg ", net, format!(" = {}", number(value, net.width))));
+                lines.push(("reg ", net, format!(" = {}", self.module.scope.text(value, net.width))));
             } else if needs(&id) && (net.role != Role::Local || written || self.module.is_written(id)) {
                 lines.push((if written { "reg " } else { "wire" }, net, String::new()));
             }
@@ -204,7 +207,12 @@ impl<'a> Layout<'a> {
             let _ = writeln!(out, "        if ({reset}) begin");
             for register in &group.registers {
                 let width = self.module.scope.nets[register.q].width;
-                let _ = writeln!(out, "{indent}{} <= {};", name(register.q), number(&register.initial, width));
+                let _ = writeln!(
+                    out,
+                    "{indent}{} <= {};",
+                    name(register.q),
+                    self.module.scope.text(&register.initial, width)
+                );
             }
             out.push_str("        end else begin\n");
         }

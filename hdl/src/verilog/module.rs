@@ -90,14 +90,14 @@ pub(super) fn combinational(node: &BlockNode, path: &str, inside: &[Instance]) -
 }
 
 fn take_title(mut statements: Vec<Stmt>) -> (Option<Title>, Vec<Stmt>) {
-    let title = match statements.first() {
-        Some(Stmt::Comment(text)) => Title::parse(text),
+    let parse = |statement: &Stmt| match statement {
+        Stmt::Comment(text) => Title::parse(text),
         _ => None,
     };
-    if title.is_some() {
-        statements.remove(0);
-    }
-    (title, statements)
+    let found = statements.iter().enumerate().find_map(|(place, statement)| Some((place, parse(statement)?)));
+    let Some((place, title)) = found else { return (None, statements) };
+    statements.remove(place);
+    (Some(title), statements)
 }
 
 /// A register in the block: one per field of a struct.
@@ -106,7 +106,7 @@ pub(super) struct RegisterNets {
     pub d: NetId,
     pub clock: NetId,
     pub reset: Option<NetId>,
-    pub initial: num_bigint::BigUint,
+    pub initial: Expr,
 }
 
 /// A block ready to be laid out.
@@ -219,7 +219,9 @@ fn register_nets(scope: &Scope, instance: &str, register: &Register) -> Vec<Regi
     let pairs = q.into_iter().zip(d);
     let register = |((q, offset), (d, _)): ((NetId, usize), (NetId, usize))| {
         let mask = (num_bigint::BigUint::from(1u32) << scope.nets[q].width) - 1u32;
-        let initial = (&register.initial >> offset) & mask;
+        let value = (&register.initial >> offset) & mask;
+        let name = scope.nets[q].enumeration.as_ref().and_then(|enumeration| scope.value_of(enumeration, &value));
+        let initial = name.map_or(Expr::Literal(value), Expr::Enum);
         RegisterNets { q, d, clock, reset: reset.first().map(|(net, _)| *net), initial }
     };
     pairs.map(register).collect()

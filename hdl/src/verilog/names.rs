@@ -22,6 +22,15 @@ const KEYWORDS: &str = "
     unsigned until until_with untyped use uwire var vectored virtual void wait wait_order wand weak weak0 weak1 while
     wildcard wire with within wor xnor xor";
 
+/// Words that Verilator's C++ cannot have as names.
+const CPP_WORDS: &str = "
+    alignas alignof and_eq asm auto bitand bitor bool catch cdecl char char16_t char32_t char8_t co_await co_return
+    co_yield compl concept const_cast consteval constexpr constinit decltype delete double dynamic_cast explicit false
+    far float friend goto huge inline interrupt long main mutable namespace near noexcept not_eq nullptr operator or_eq
+    pascal private public register reinterpret_cast requires short sizeof static_assert static_cast std switch
+    synchronized template thread_local throw transaction_safe true try typeid typename uint16_t uint32_t uint8_t using
+    volatile wchar_t xor_eq sensitive";
+
 /// The names taken in one module.
 #[derive(Default)]
 pub(super) struct Names(HashSet<String>);
@@ -47,7 +56,8 @@ impl Names {
 /// A legal identifier: `$` becomes `_`, a keyword gets a `_` behind.
 pub(super) fn identifier(wanted: &str) -> String {
     let name = wanted.replace('$', "_");
-    let reserved = KEYWORDS.split_ascii_whitespace().any(|word| word == name);
+    let mut words = KEYWORDS.split_ascii_whitespace().chain(CPP_WORDS.split_ascii_whitespace());
+    let reserved = words.any(|word| word == name);
     if reserved {
         name + "_"
     } else {
@@ -86,6 +96,7 @@ mod tests {
         assert_eq!(names.fresh("input_data"), "input_data_2");
         assert_eq!(names.fresh("table"), "table_");
         assert_eq!(names.fresh("end"), "end_");
+        assert_eq!(names.fresh("far"), "far_");
         assert!(!names.is_free("table"));
     }
 

@@ -43,6 +43,8 @@ pub(super) struct Net {
     pub signed: bool,
     /// What it is.
     pub role: Role,
+    /// Its values have names.
+    pub enumeration: Option<Rc<EnumType>>,
 }
 
 /// A signal of the Rust source: one net, or one per field of a struct.
@@ -124,6 +126,12 @@ impl Scope {
         self.enum_values.get(&format!("{name}${variant}")).copied()
     }
 
+    /// The name of an enum's value.
+    pub fn value_of(&self, enumeration: &EnumType, value: &BigUint) -> Option<EnumId> {
+        let variant = enumeration.variants.get(usize::try_from(value).ok()?)?;
+        self.enum_values.get(&format!("{}${variant}", enumeration.name)).copied()
+    }
+
     /// A new net for a part of the value of `purpose`.
     pub fn temporary(&mut self, purpose: &str, width: usize, signed: bool) -> NetId {
         let name = self.names.fresh(&format!("{purpose}_term"));
@@ -133,6 +141,7 @@ impl Scope {
             width,
             signed,
             role: Role::Temporary,
+            enumeration: None,
         });
         self.nets.len() - 1
     }
@@ -201,7 +210,14 @@ impl Scope {
         if let Some(enumeration) = &field.enumeration {
             self.declare_enum(enumeration)?;
         }
-        self.nets.push(Net { name, rust_name, width: field.width, signed: field.signed, role });
+        self.nets.push(Net {
+            name,
+            rust_name,
+            width: field.width,
+            signed: field.signed,
+            role,
+            enumeration: field.enumeration.clone(),
+        });
         Ok(self.nets.len() - 1)
     }
 
