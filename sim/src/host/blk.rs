@@ -5,6 +5,7 @@ use super::virtio_pci::{DriverError, Interrupted, QueueOptions, VectorPolicy, Vi
 use super::Platform;
 use crate::link::FunctionId;
 use std::collections::HashMap;
+use std::ops::Range;
 use thiserror::Error;
 use virtio_hdl_rtl::virtio::layout::blk::*;
 use virtio_hdl_rtl::virtio::layout::{
@@ -279,6 +280,12 @@ impl Blk {
     fn slot(&self, slot: u16) -> (u64, u64) {
         let header = self.slots + SLOT_BYTES * u64::from(slot);
         (header, header + u64::from(HEADER_BYTES))
+    }
+
+    /// Where the status bytes of all requests lie.
+    pub fn status_bytes(&self) -> Vec<Range<u64>> {
+        let places = (0..self.queue.size()).map(|slot| self.slot(slot).1);
+        places.map(|status| status..status + 1).collect()
     }
 
     /// Puts a request into the ring. The disk learns of it with [`kick`](Self::kick).

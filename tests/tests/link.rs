@@ -1,0 +1,245 @@
+//! The endpoint on every kind of link, and what it does when its reads fail. The root complex records each rule of
+//! PCI Express that the endpoint breaks, and each access is compared with what the ring names.
+use std::ops::Range;
+use std::sync::{Arc, Mutex};
+use virtio_hdl::backend::Disk;
+use virtio_hdl::host::blk::{Blk, Operation, Options, Request, Status, Ticket};
+use virtio_hdl::host::pci::{Bus, Options as BusOptions};
+use virtio_hdl::host::ring::{Buffer, Shape};
+use virtio_hdl::host::Platform;
+use virtio_hdl::link::{CompletionCut, Credits, DeviceAccess, Fault, Latency, LinkConfig};
+use virtio_hdl::machine::{Machine, MachineOptions, SLOT};
+use virtio_hdl::model::Stall;
+use virtio_hdl_rtl::virtio::layout::*;
+use virtio_hdl_tests::{example, machine};
+use vm_memory::{Bytes, GuestAddress};
+
+const SECTORS: u64 = 2048;
+const REQUEST_BYTES: u64 = 4096;
+
+fn disk(options: &MachineOptions) -> (Machine, Bus, Blk) {
+    let mut machine = machine(&example("blk"), Disk::in_memory(SECTORS), options);
+    let bus_options = BusOptions {
+        max_payload: options.link.max_payload,
+        max_read_request: options.link.max_read_request,
+        ..BusOptions::default()
+    };
+    let mut bus = Bus::scan(&mut machine, &bus_options).unwrap();
+    let driver = Options { scatter: Some(options.link.seed), ..Options::default() };
+    let blk = Blk::probe(&mut machine, &mut bus, SLOT, &driver).unwrap();
+    (machine, bus, blk)
+}
+
+fn pattern(seed: u64, bytes: u64) -> Vec<u8> {
+    (0..bytes).map(|n| ((n ^ seed).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 56) as u8).collect()
+}
+
+/// Buffers of odd sizes at odd addresses that cover `bytes` bytes from `address`.
+fn pieces(address: u64, bytes: u64, writable: bool) -> Vec<Buffer> {
+    let mut data = Vec::new();
+    let mut from = 0;
+    for size in [1, 300, 7, 2001, 64, u64::MAX] {
+        let size = size.min(bytes - from);
+        data.push(Buffer { address: address + from, bytes: size as u32, writable });
+        from += size;
+    }
+    data
+}
+
+/// Submits `count` requests at once and waits for all; the statuses in the order of submission.
+fn run(machine: &mut Machine, blk: &mut Blk, operation: Operation, address: u64, count: u64) -> Vec<Status> {
+    let shapes = [Shape::Direct, Shape::Indirect, Shape::Mixed(1)];
+    let tickets: Vec<Ticket> = (0..count)
+        .map(|n| {
+            let data = pieces(address + n * REQUEST_BYTES, REQUEST_BYTES, operation == Operation::In);
+            let sector = n * REQUEST_BYTES / blk::SECTOR_BYTES;
+            let shape = shapes[n as usize % shapes.len()];
+            blk.submit(machine, &Request { operation, sector, data, shape }).unwrap_or_else(|error| panic!("{error}"))
+        })
+        .collect();
+    let mut ended = Vec::new();
+    while blk.in_flight() > 0 {
+        let deadline = machine.now() + 3_000_000;
+        ended.extend(blk.wait(machine, deadline).unwrap_or_else(|error| panic!("{error}")));
+    }
+    let status = |ticket| ended.iter().find(|ended| ended.ticket == ticket).map(|ended| ended.status);
+    tickets.into_iter().map(|ticket| status(ticket).expect("each request ends")).collect()
+}
+
+/// Writes and reads a hundred KiB with 24 requests in flight, twice.
+fn exercise(link: LinkConfig, stall: Stall) -> Machine {
+    const COUNT: u64 = 24;
+    let bytes = COUNT * REQUEST_BYTES;
+    let (mut machine, _, mut blk) = disk(&MachineOptions { link, stall, ..MachineOptions::default() });
+    // From an odd address.
+    let block = machine.allocate(bytes + 3, 4096).unwrap();
+    let address = block + 3;
+    for round in 0..2 {
+        let data = pattern(round, bytes);
+        machine.memory().write_slice(&data, GuestAddress(address)).unwrap();
+        assert_eq!(run(&mut machine, &mut blk, Operation::Out, address, COUNT), vec![Status::Ok; COUNT as usize]);
+        let mut found = vec![0; bytes as usize];
+        machine.disk().read(0, &mut found).unwrap();
+        assert!(found == data, "the disk does not hold what was written");
+        machine.memory().write_slice(&vec![0; bytes as usize], GuestAddress(address)).unwrap();
+        assert_eq!(run(&mut machine, &mut blk, Operation::In, address, COUNT), vec![Status::Ok; COUNT as usize]);
+        machine.memory().read_slice(&mut found, GuestAddress(address)).unwrap();
+        assert!(found == data, "what was read is not what was written");
+    }
+    assert_eq!(machine.root().violations(), []);
+    machine.check().unwrap();
+    machine
+}
+
+fn link() -> LinkConfig {
+    LinkConfig { seed: 1, ..LinkConfig::default() }
+}
+
+#[test]
+fn every_way_to_cut_completions() {
+    for completion_cut in [CompletionCut::Boundary, CompletionCut::MaxPayload, CompletionCut::Random] {
+        for read_completion_boundary in [64, 128] {
+            exercise(LinkConfig { completion_cut, read_completion_boundary, ..link() }, Stall::default());
+        }
+    }
+}
+
+#[test]
+fn every_payload_and_read_request_size() {
+    for (max_payload, max_read_request) in [(128, 128), (128, 4096), (256, 256), (256, 1024)] {
+        exercise(LinkConfig { max_payload, max_read_request, ..link() }, Stall::default());
+    }
+}
+
+#[test]
+fn completions_in_any_order_over_a_wide_spread() {
+    let read_latency = Latency { shortest_ns: 20, median_ns: 2000, longest_ns: 8000 };
+    for seed in 0..4 {
+        let completion_cut = CompletionCut::Random;
+        exercise(LinkConfig { read_latency, completion_cut, seed, ..link() }, Stall::default());
+    }
+}
+
+#[test]
+fn few_credits_are_not_overdrawn() {
+    let credits = Credits { nonposted_headers: 8, ..Credits::default() };
+    let machine = exercise(LinkConfig { credits, ..link() }, Stall::default());
+    assert!(machine.statistics().most_reads <= 8);
+}
+
+#[test]
+fn streams_that_stand_still_at_random() {
+    for (receive, transmit, device) in [(128, 0, 0), (0, 128, 0), (0, 0, 128), (100, 100, 100)] {
+        exercise(link(), Stall { receive, transmit, device });
+    }
+}
+
+#[test]
+fn nothing_is_accessed_but_ring_headers_and_buffers() {
+    let (mut machine, _, mut blk) = disk(&MachineOptions { link: link(), ..MachineOptions::default() });
+    let address = machine.allocate(8 * REQUEST_BYTES, 4096).unwrap();
+    // All that the driver has taken lies between two addresses; what the device touches must be taken.
+    let seen: Arc<Mutex<Vec<(bool, Range<u64>)>>> = Arc::default();
+    let log = seen.clone();
+    machine.root().watch(move |access| {
+        log.lock().unwrap().push(match access {
+            DeviceAccess::Read { address, bytes, .. } => (false, *address..address + bytes),
+            DeviceAccess::Write { address, data, .. } => (true, *address..address + data.len() as u64),
+        });
+    });
+    let ring = blk.queue().address();
+    let used = ring + used_offset(blk.queue().size());
+    let end = ring + ring_bytes(blk.queue().size());
+    let data = address..address + 8 * REQUEST_BYTES;
+    let status_bytes = blk.status_bytes();
+    run(&mut machine, &mut blk, Operation::In, address, 8);
+    let within = |range: &Range<u64>, outer: &Range<u64>| outer.start <= range.start && range.end <= outer.end;
+    for (write, range) in seen.lock().unwrap().iter() {
+        if *write {
+            let allowed = within(range, &data) || within(range, &(used..end)) || status_bytes.contains(range);
+            assert!(allowed, "write to {range:x?}");
+        } else {
+            assert!(!within(range, &data), "{range:x?} is for the device to write and was read");
+        }
+    }
+    assert_eq!(machine.statistics().outside_reads + machine.statistics().dropped_writes, 0);
+}
+
+const FAULTS: [Fault; 4] = [Fault::Unsupported, Fault::Aborted, Fault::Poisoned, Fault::Lost];
+
+/// A disk whose reads time out soon.
+fn impatient() -> (Machine, Bus, Blk) {
+    let mut config = example("blk");
+    config.completion_timeout_us = 50;
+    let options = MachineOptions { link: link(), ..MachineOptions::default() };
+    let mut machine = machine(&config, Disk::in_memory(SECTORS), &options);
+    let mut bus = Bus::scan(&mut machine, &BusOptions::default()).unwrap();
+    let blk = Blk::probe(&mut machine, &mut bus, SLOT, &Options::default()).unwrap();
+    (machine, bus, blk)
+}
+
+#[test]
+fn failed_read_of_data_fails_exactly_its_request() {
+    let (mut machine, _, mut blk) = impatient();
+    let address = machine.allocate(8 * REQUEST_BYTES, 4096).unwrap();
+    for fault in FAULTS {
+        for (request, offset) in [(0, 0), (3, 1000), (7, 4095)] {
+            let at = address + request * REQUEST_BYTES + offset;
+            machine.root().inject(at..at + 1, fault);
+            let found = run(&mut machine, &mut blk, Operation::Out, address, 8);
+            assert_eq!(machine.root().pending_faults(), 0);
+            let expected: Vec<Status> =
+                (0..8).map(|n| if n == request { Status::IoError } else { Status::Ok }).collect();
+            assert_eq!(found, expected, "{fault:?} at {offset} of request {request}");
+        }
+    }
+    let all = run(&mut machine, &mut blk, Operation::Out, address, 8);
+    assert_eq!(all, [Status::Ok; 8]);
+    machine.check().unwrap();
+}
+
+#[test]
+fn late_completion_is_dropped_and_its_tag_is_used_again() {
+    let (mut machine, _, mut blk) = impatient();
+    let address = machine.allocate(8 * REQUEST_BYTES, 4096).unwrap();
+    machine.root().inject(address + 64..address + 65, Fault::Late(120_000));
+    let found = run(&mut machine, &mut blk, Operation::Out, address, 8);
+    assert_eq!(found[0], Status::IoError);
+    assert_eq!(found[1..], [Status::Ok; 7]);
+    for round in 0..20 {
+        machine.memory().write_slice(&pattern(round, 8 * REQUEST_BYTES), GuestAddress(address)).unwrap();
+        assert_eq!(run(&mut machine, &mut blk, Operation::Out, address, 8), [Status::Ok; 8]);
+        let mut disk = vec![0; 8 * REQUEST_BYTES as usize];
+        machine.disk().read(0, &mut disk).unwrap();
+        assert!(disk == pattern(round, 8 * REQUEST_BYTES), "a late completion in round {round}");
+    }
+    assert_eq!(machine.root().violations(), []);
+}
+
+#[test]
+fn failed_read_of_the_ring_hangs_nothing_and_a_reset_recovers() {
+    for fault in FAULTS {
+        let (mut machine, mut bus, blk) = impatient();
+        let size = blk.queue().size();
+        let ring = blk.queue().address();
+        blk.remove(&mut machine, &mut bus).unwrap();
+        for place in [0..avail_offset(size), avail_offset(size)..used_event_offset(size)] {
+            let mut blk = Blk::probe(&mut machine, &mut bus, SLOT, &Options::default()).unwrap();
+            assert_eq!(blk.queue().address(), ring, "the same memory again");
+            machine.root().inject(ring + place.start..ring + place.end, fault);
+            let flush = Request { operation: Operation::Flush, sector: 0, data: vec![], shape: Shape::Direct };
+            blk.submit(&mut machine, &flush).unwrap();
+            blk.kick(&mut machine).unwrap();
+            // Whether the request ends is the device's business; it answers, and it starts afresh.
+            machine.run(20_000);
+            assert_eq!(machine.root().pending_faults(), 0, "{fault:?}");
+            assert_ne!(blk.transport().status(&mut machine), 0xff);
+            blk.remove(&mut machine, &mut bus).unwrap();
+            let mut blk = Blk::probe(&mut machine, &mut bus, SLOT, &Options::default()).unwrap();
+            blk.write(&mut machine, 1, &[7; 512]).unwrap();
+            blk.remove(&mut machine, &mut bus).unwrap();
+        }
+        assert_eq!(machine.root().violations(), []);
+        machine.check().unwrap();
+    }
+}
