@@ -15,7 +15,7 @@ use rust_hdl::prelude::*;
 /// ```
 /// As many reads are in flight as the RAM has space for, 64 at most, over the ends of buffers and chains. The
 /// bytes of a chain are packed and begin in lane 0; a chain with an error gives the same number of
-/// bytes and ends with `error`.
+/// bytes, with `error` from the failed read's first byte to the last beat.
 ///
 /// Reset it only when the read engine has nothing of this client outstanding.
 #[derive(LogicBlock)]

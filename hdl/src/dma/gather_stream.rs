@@ -125,7 +125,8 @@ impl<const IW: usize> Logic for GatherStreamer<IW> {
         self.asked_mark.d.next.count = 16.into();
         self.asked_mark.d.next.odd = self.word.q.val().get_bit(0);
         self.asked_mark.d.next.last = false;
-        self.asked_mark.d.next.error = false;
+        // no byte of a failed read goes unmarked: who acts on the first beat must know
+        self.asked_mark.d.next.error = self.failed.q.val();
         if self.emit.val() {
             self.removed.next = 16.into();
             if !self.empty_chain.val() {

@@ -81,7 +81,8 @@ pub struct ByteBeat {
     pub count: Bits<5>,
     /// Last beat of the chain.
     pub last: bool,
-    /// With `last`: a DMA read of the chain failed, or the chain is broken.
+    /// A DMA read of the chain failed: set at the latest in the first beat with bytes of that read, and in all that follow;
+    /// with `last` also when the chain is broken.
     pub error: bool,
 }
 

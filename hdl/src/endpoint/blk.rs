@@ -292,7 +292,11 @@ impl Logic for BlkEndpoint {
         self.capacity_known.reset.next = self.reset.val();
         // what a device reset clears once the engines have drained
         self.data_reset.next = self.reset.val() | self.sequencer.clear.val();
-        self.interrupts.reset.next = self.data_reset.val();
+        // the interrupt controller forgets at once: the ISR is clear when the resetting write has been answered
+        self.interrupts.reset.next = self.reset.val()
+            | self.registers.device_reset.val()
+            | self.config_space.function_reset.val()
+            | self.sequencer.busy.val();
         self.queue.reset.next = self.data_reset.val();
         self.blk.reset.next = self.data_reset.val();
 

@@ -1,0 +1,553 @@
+//! What the legacy interface and the virtqueue ask of the device, on the whole Verilated endpoint: bad rings, resets,
+//! bus mastering, failing reads, order of writes, interrupts.
+use std::sync::{Arc, Mutex};
+use virtio_hdl::backend::Disk;
+use virtio_hdl::host::blk::{Blk, Operation, Options, Request, Status};
+use virtio_hdl::host::pci::{Bus, Options as BusOptions};
+use virtio_hdl::host::ring::{Buffer, Descriptor, Shape};
+use virtio_hdl::host::virtio_pci::VectorPolicy;
+use virtio_hdl::host::{Platform, Width};
+use virtio_hdl::link::{DeviceAccess, Fault};
+use virtio_hdl::machine::{Machine, MachineOptions, SLOT};
+use virtio_hdl::scenario::random;
+use virtio_hdl_rtl::pcie::layout as pci;
+use virtio_hdl_rtl::pcie::registers::{DIAGNOSTICS, MSIX_PBA_OFFSET};
+use virtio_hdl_rtl::virtio::layout::{self, used_offset, DESCRIPTOR_INDIRECT, DESCRIPTOR_NEXT, DESCRIPTOR_WRITE};
+use virtio_hdl_rtl::virtio::types::Violation;
+use virtio_hdl_tests::{example, machine};
+use vm_memory::{Bytes, GuestAddress};
+
+const SECTORS: u64 = 4096;
+/// Cycles in which everything that is going to happen has happened.
+const LONG: u64 = 60_000;
+/// Cycles after which a request has been lost; longer than the completion timeout.
+const PATIENCE: u64 = 5_000_000;
+
+struct Setup {
+    machine: Machine,
+    bus: Bus,
+    blk: Blk,
+    buffers: u64,
+}
+
+/// Bytes of guest memory for the tests' buffers.
+const BUFFER_BYTES: u64 = 1 << 20;
+
+fn setup(options: &MachineOptions, driver: &Options) -> Setup {
+    let config = example("blk");
+    let mut disk = Disk::in_memory(SECTORS).with_serial(&config.blk.serial);
+    for sector in 0..SECTORS {
+        disk.write(sector, &content(sector)).unwrap();
+    }
+    let mut machine = machine(&config, disk, options);
+    let mut bus = Bus::scan(&mut machine, &BusOptions::default()).unwrap_or_else(|error| panic!("{error}"));
+    let blk = Blk::probe(&mut machine, &mut bus, SLOT, driver).unwrap_or_else(|error| panic!("{error}"));
+    let buffers = machine.allocate(BUFFER_BYTES, 4096).unwrap();
+    Setup { machine, bus, blk, buffers }
+}
+
+fn default_setup() -> Setup {
+    setup(&MachineOptions::default(), &Options::default())
+}
+
+/// What a sector holds at first.
+fn content(sector: u64) -> [u8; 512] {
+    std::array::from_fn(|i| (sector.wrapping_mul(0x9e37) >> 3) as u8 ^ i as u8)
+}
+
+impl Setup {
+    fn request(&self, operation: Operation, n: u64) -> Request {
+        let address = self.buffers + 4096 * n;
+        let writable = operation == Operation::In;
+        let data = vec![Buffer { address, bytes: 4096, writable }];
+        Request { operation, sector: 8 * n, data, shape: Shape::Direct }
+    }
+
+    fn submit(&mut self, operation: Operation, n: u64) -> virtio_hdl::host::blk::Ticket {
+        let request = self.request(operation, n);
+        self.blk.submit(&mut self.machine, &request).unwrap()
+    }
+
+    /// 32 reads on their way.
+    fn begin_reads(&mut self) {
+        for n in 0..32 {
+            self.submit(Operation::In, n);
+        }
+        self.blk.kick(&mut self.machine).unwrap();
+        self.machine.run(700);
+    }
+
+    fn expect_reads(&mut self) {
+        for n in 0..32 {
+            let mut data = vec![0; 4096];
+            self.machine.memory().read_slice(&mut data, GuestAddress(self.buffers + 4096 * n)).unwrap();
+            for (i, sector) in data.chunks(512).enumerate() {
+                assert!(sector == content(8 * n + i as u64), "sector {}", 8 * n + i as u64);
+            }
+        }
+    }
+
+    fn wait_all(&mut self) -> Vec<virtio_hdl::host::blk::Ended> {
+        let mut ended = vec![];
+        while self.blk.in_flight() > 0 {
+            let deadline = self.machine.now() + PATIENCE;
+            ended.extend(self.blk.wait(&mut self.machine, deadline).unwrap_or_else(|error| panic!("{error}")));
+        }
+        ended
+    }
+
+    fn diagnostic(&mut self, field: u16) -> u32 {
+        self.machine.config_read(SLOT, DIAGNOSTICS + 4 * field, Width::Double)
+    }
+
+    /// Packets that the device has sent of its own accord.
+    fn initiated(&self) -> (u64, u64, u64) {
+        let statistics = self.machine.statistics();
+        (statistics.reads, statistics.writes, statistics.interrupts)
+    }
+
+    fn assert_works(&mut self) {
+        let data = [0x5au8; 1024];
+        self.blk.write(&mut self.machine, 100, &data).unwrap();
+        let mut back = [0; 1024];
+        self.blk.read(&mut self.machine, 100, &mut back).unwrap();
+        assert_eq!(back, data);
+        self.machine.check().unwrap();
+    }
+
+    /// Unbinds and binds the driver again, as after a fault.
+    fn probe_again(mut self) -> Setup {
+        self.blk.remove(&mut self.machine, &mut self.bus).unwrap();
+        self.blk = Blk::probe(&mut self.machine, &mut self.bus, SLOT, &Options::default()).unwrap();
+        self
+    }
+
+    fn ring(&mut self) -> (u64, u16) {
+        (self.blk.queue().address(), self.blk.queue().size())
+    }
+
+    fn descriptor(&mut self, index: u16, address: u64, bytes: u32, flags: u16, next: u16) {
+        let descriptor = Descriptor { address, bytes, flags, next };
+        self.blk.queue_mut().write_descriptor(self.machine.memory(), index, descriptor).unwrap();
+    }
+
+    fn table_entry(&mut self, index: u64, address: u64, bytes: u32, flags: u16, next: u16) {
+        let descriptor = Descriptor { address, bytes, flags, next };
+        let place = self.table() + 16 * index;
+        self.machine.memory().write_slice(&descriptor.to_bytes(), GuestAddress(place)).unwrap();
+    }
+
+    /// An indirect table among the buffers.
+    fn table(&self) -> u64 {
+        self.buffers + 0xf0000
+    }
+
+    fn offer(&mut self, head: u16) {
+        self.blk.queue_mut().offer(self.machine.memory(), head).unwrap();
+    }
+}
+
+/// Offers a good read and then what `spoil` makes. The read ends well, the queue stops with this report, nothing else is
+/// written, and a reset recovers.
+fn bad_ring(rule: Violation, head: u16, spoil: impl FnOnce(&mut Setup)) {
+    let mut s = default_setup();
+    let (ring, size) = s.ring();
+    s.submit(Operation::In, 0);
+    let written = Arc::new(Mutex::new(vec![]));
+    let log = written.clone();
+    s.machine.root().watch(move |access| {
+        if let DeviceAccess::Write { address, data, .. } = access {
+            log.lock().unwrap().push((*address, data.len() as u64));
+        }
+    });
+    spoil(&mut s);
+    s.blk.kick(&mut s.machine).unwrap();
+    s.machine.run(LONG);
+    let report = s.diagnostic(0);
+    assert_eq!(report & 0xff, rule as u32, "rule");
+    assert_eq!(report >> 16, u32::from(head), "head");
+    let used: u16 = s.machine.memory().read_obj(GuestAddress(ring + used_offset(size) + 2)).unwrap();
+    assert!(used <= 1, "{used} chains used");
+    let used_ring = ring + used_offset(size)..ring + layout::ring_bytes(size);
+    let buffer = s.buffers..s.buffers + 4096;
+    for (address, bytes) in written.lock().unwrap().iter() {
+        let inside = |range: &std::ops::Range<u64>| range.contains(address) && address + bytes <= range.end;
+        // the status byte lies in memory of the driver's own
+        assert!(inside(&used_ring) || inside(&buffer) || *bytes == 1, "{bytes} bytes written to {address:#x}");
+    }
+    let mut s = s.probe_again();
+    assert_eq!(s.diagnostic(0), 0, "a reset clears the report");
+    s.assert_works();
+}
+
+#[test]
+fn bad_ring_head_out_of_range() {
+    bad_ring(Violation::HeadRange, 256, |s| s.offer(256));
+}
+
+#[test]
+fn bad_ring_loop() {
+    bad_ring(Violation::ChainTooLong, 20, |s| {
+        s.descriptor(20, s.buffers, 16, DESCRIPTOR_NEXT, 21);
+        s.descriptor(21, s.buffers, 16, DESCRIPTOR_NEXT, 20);
+        s.offer(20);
+    });
+}
+
+#[test]
+fn bad_ring_chain_longer_than_the_queue() {
+    bad_ring(Violation::ChainTooLong, 20, |s| {
+        for i in 0..256 {
+            s.table_entry(i, s.buffers, 1, DESCRIPTOR_NEXT, (i as u16 + 1) % 256);
+        }
+        s.descriptor(20, s.table(), 256 * 16, DESCRIPTOR_INDIRECT, 0);
+        s.offer(20);
+    });
+}
+
+#[test]
+fn bad_ring_next_out_of_range() {
+    bad_ring(Violation::NextRange, 20, |s| {
+        s.descriptor(20, s.buffers, 16, DESCRIPTOR_NEXT, 256);
+        s.offer(20);
+    });
+}
+
+#[test]
+fn bad_ring_indirect_inside_indirect() {
+    bad_ring(Violation::IndirectNested, 20, |s| {
+        s.table_entry(0, s.buffers, 16, DESCRIPTOR_INDIRECT, 0);
+        s.descriptor(20, s.table(), 16, DESCRIPTOR_INDIRECT, 0);
+        s.offer(20);
+    });
+}
+
+#[test]
+fn bad_ring_indirect_length_not_a_multiple_of_16() {
+    bad_ring(Violation::IndirectLength, 20, |s| {
+        s.descriptor(20, s.table(), 40, DESCRIPTOR_INDIRECT, 0);
+        s.offer(20);
+    });
+}
+
+#[test]
+fn bad_ring_zero_length_descriptor() {
+    bad_ring(Violation::ZeroLength, 20, |s| {
+        s.descriptor(20, s.buffers, 0, 0, 0);
+        s.offer(20);
+    });
+}
+
+#[test]
+fn bad_ring_writable_before_readable() {
+    bad_ring(Violation::WritableFirst, 20, |s| {
+        s.descriptor(20, s.buffers, 16, DESCRIPTOR_NEXT | DESCRIPTOR_WRITE, 21);
+        s.descriptor(21, s.buffers, 16, 0, 0);
+        s.offer(20);
+    });
+}
+
+#[test]
+fn bad_ring_available_index_jumps_by_more_than_the_queue_size() {
+    bad_ring(Violation::AvailableIndex, 0, |s| {
+        s.blk.queue_mut().publish(s.machine.memory(), 300).unwrap();
+        s.blk.transport().notify(&mut s.machine, 0);
+        s.machine.run(LONG);
+    });
+}
+
+#[test]
+fn bad_ring_request_too_short() {
+    for (readable, writable) in [(15, 1), (16, 0), (0, 16)] {
+        bad_ring(Violation::RequestTooShort, 20, |s| {
+            let next = if readable > 0 && writable > 0 { DESCRIPTOR_NEXT } else { 0 };
+            if readable > 0 {
+                s.descriptor(20, s.buffers, readable, next, 21);
+            }
+            if writable > 0 {
+                s.descriptor(if readable > 0 { 21 } else { 20 }, s.buffers, writable, DESCRIPTOR_WRITE, 0);
+            }
+            s.offer(20);
+        });
+    }
+}
+
+#[test]
+fn bad_ring_descriptor_read_fails() {
+    for fault in [Fault::Unsupported, Fault::Aborted, Fault::Poisoned] {
+        bad_ring(Violation::RingRead, 20, |s| {
+            let (ring, _) = s.ring();
+            s.descriptor(20, s.buffers, 16, 0, 0);
+            s.offer(20);
+            s.machine.root().inject(ring + 20 * 16..ring + 21 * 16, fault);
+        });
+    }
+}
+
+#[test]
+fn status_zero_stops_all_dma_before_the_next_read_is_answered() {
+    reset_stops_dma(|s| s.blk.transport().write(&mut s.machine, layout::STATUS, Width::Byte, 0));
+}
+
+#[test]
+fn queue_pfn_zero_stops_all_dma_before_the_next_read_is_answered() {
+    reset_stops_dma(|s| s.blk.transport().write(&mut s.machine, layout::QUEUE_PFN, Width::Double, 0));
+}
+
+fn reset_stops_dma(reset: impl Fn(&mut Setup)) {
+    // from the first kick to the last used element: the reset strikes everywhere
+    for delay in [0, 60, 130, 200, 290, 400, 700, 1500, 4000] {
+        let mut s = default_setup();
+        for n in 0..16 {
+            s.submit(Operation::In, n);
+            s.submit(Operation::Out, n + 64);
+        }
+        s.blk.kick(&mut s.machine).unwrap();
+        s.machine.run(delay);
+        reset(&mut s);
+        assert_eq!(s.blk.transport().status(&mut s.machine), 0);
+        let before = s.initiated();
+        s.machine.run(LONG);
+        assert_eq!(s.initiated(), before, "packets of the old configuration, {delay} cycles after the kick");
+        assert_eq!(s.blk.transport().read(&mut s.machine, layout::ISR, Width::Byte), 0);
+        s.probe_again().assert_works();
+    }
+}
+
+#[test]
+fn function_level_reset_stops_dma_and_clears_the_function() {
+    let mut s = default_setup();
+    s.begin_reads();
+    s.bus.function(SLOT).unwrap().reset(&mut s.machine).unwrap();
+    let before = s.initiated();
+    s.machine.run(LONG);
+    assert_eq!(s.initiated(), before);
+    let command = s.machine.config_read(SLOT, pci::COMMAND, Width::Word) as u16;
+    assert_eq!(command & (pci::COMMAND_IO | pci::COMMAND_MEMORY | pci::COMMAND_BUS_MASTER), 0);
+    let bus = Bus::scan(&mut s.machine, &BusOptions::default()).unwrap();
+    s.bus = bus;
+    s.blk = Blk::probe(&mut s.machine, &mut s.bus, SLOT, &Options::default()).unwrap();
+    s.assert_works();
+}
+
+#[test]
+fn clearing_bus_master_enable_stops_dma_and_setting_it_goes_on() {
+    let mut s = default_setup();
+    s.begin_reads();
+    s.bus.function(SLOT).unwrap().command(&mut s.machine, 0, pci::COMMAND_BUS_MASTER);
+    let before = s.initiated();
+    s.machine.run(LONG);
+    assert_eq!(s.initiated(), before, "DMA without bus mastering");
+    assert_eq!(s.blk.transport().status(&mut s.machine) & layout::STATUS_DRIVER_OK, 0);
+    s.bus.function(SLOT).unwrap().command(&mut s.machine, pci::COMMAND_BUS_MASTER, 0);
+    s.wait_all();
+    s.expect_reads();
+}
+
+#[test]
+fn failing_data_read_fails_exactly_its_request() {
+    for fault in [Fault::Unsupported, Fault::Aborted, Fault::Poisoned, Fault::Lost, Fault::Late(15_000_000)] {
+        let mut s = default_setup();
+        let tickets: Vec<_> = (0..8).map(|n| s.submit(Operation::Out, n)).collect();
+        s.machine.root().inject(s.buffers + 3 * 4096 + 1024..s.buffers + 3 * 4096 + 1536, fault);
+        for ended in s.wait_all() {
+            let expected = if ended.ticket == tickets[3] { Status::IoError } else { Status::Ok };
+            assert_eq!(ended.status, expected, "{fault:?}");
+        }
+        let mut sector = [0; 512];
+        for n in 24..32 {
+            s.machine.disk().read(n, &mut sector).unwrap();
+            assert!(sector == content(n), "{fault:?}: sector {n} of the failed write was changed");
+        }
+        assert_eq!(s.diagnostic(0), 0, "the queue goes on");
+        s.machine.run(2 * PATIENCE / 5);
+        s.assert_works();
+    }
+}
+
+#[test]
+fn failing_header_read_executes_nothing() {
+    let mut s = default_setup();
+    let header = s.machine.allocate(4096, 4096).unwrap();
+    let status = header + 16;
+    s.machine.memory().write_slice(&[0xff; 32], GuestAddress(header)).unwrap();
+    s.machine.root().inject(header..header + 16, Fault::Poisoned);
+    let buffers = [Buffer::readable(header, 16), Buffer::readable(s.buffers, 4096), Buffer::writable(status, 1)];
+    s.blk.queue_mut().add(&mut s.machine, &buffers, Shape::Direct).unwrap();
+    if s.blk.queue_mut().kick(s.machine.memory()).unwrap() {
+        s.blk.transport().notify(&mut s.machine, 0);
+    }
+    s.machine.run(LONG);
+    assert_eq!(s.machine.disk_commands(), 0);
+    let status: u8 = s.machine.memory().read_obj(GuestAddress(status)).unwrap();
+    assert_eq!(status, layout::blk::STATUS_IOERR);
+}
+
+#[test]
+fn data_then_used_element_then_used_index_then_interrupt() {
+    let mut s = default_setup();
+    let (ring, size) = s.ring();
+    let used = ring + used_offset(size);
+    let log = Arc::new(Mutex::new(vec![]));
+    let sink = log.clone();
+    s.machine.root().watch(move |access| {
+        if let DeviceAccess::Write { address, .. } = access {
+            sink.lock().unwrap().push(*address);
+        }
+    });
+    for n in 0..4 {
+        s.submit(Operation::In, n);
+    }
+    s.wait_all();
+    let log = log.lock().unwrap();
+    let last = |wanted: u64| log.iter().rposition(|address| *address == wanted);
+    for n in 0..4u64 {
+        let element = last(used + 4 + 8 * n);
+        let data = log.iter().rposition(|address| (s.buffers + 4096 * n..s.buffers + 4096 * (n + 1)).contains(address));
+        // elements may share a write with the one before
+        if let Some(element) = element {
+            assert!(data < Some(element), "data of request {n} behind its used element");
+        }
+        assert!(data < last(used + 2), "data of request {n} behind the last used index");
+    }
+    assert!(last(used + 4) < last(used + 2), "used element behind the used index");
+}
+
+#[test]
+fn any_cut_of_a_request_into_descriptors_works() {
+    // the header byte by byte, header with data, data with status, all in two
+    let mut s = default_setup();
+    let region = s.machine.allocate(8192, 4096).unwrap();
+    let cuts: [(Vec<u32>, Vec<u32>); 5] = [
+        (vec![1; 16], vec![513]),
+        (vec![16], vec![512, 1]),
+        (vec![3, 13], vec![1, 510, 2]),
+        (vec![15, 1], vec![256, 256, 1]),
+        (vec![16], vec![1; 513].chunks(17).map(|chunk| chunk.iter().sum()).collect()),
+    ];
+    for (i, (readable, writable)) in cuts.iter().enumerate() {
+        let sector = 11 + i as u64;
+        let mut header = [0u8; 16];
+        header[8..].copy_from_slice(&sector.to_le_bytes());
+        s.machine.memory().write_slice(&header, GuestAddress(region)).unwrap();
+        let mut buffers = vec![];
+        let mut address = region;
+        readable.iter().for_each(|bytes| {
+            buffers.push(Buffer::readable(address, *bytes));
+            address += u64::from(*bytes);
+        });
+        let answer = address;
+        writable.iter().for_each(|bytes| {
+            buffers.push(Buffer::writable(address, *bytes));
+            address += u64::from(*bytes);
+        });
+        s.blk.queue_mut().add(&mut s.machine, &buffers, Shape::Direct).unwrap();
+        if s.blk.queue_mut().kick(s.machine.memory()).unwrap() {
+            s.blk.transport().notify(&mut s.machine, 0);
+        }
+        s.machine.run(LONG);
+        let used = s.blk.queue_mut().take(&mut s.machine).unwrap().expect("the request has ended");
+        assert_eq!(used.written, 513);
+        let mut data = [0; 513];
+        s.machine.memory().read_slice(&mut data, GuestAddress(answer)).unwrap();
+        assert!(data[..512] == content(sector) && data[512] == 0, "cut {i}");
+    }
+}
+
+#[test]
+fn masked_vector_is_pending_and_delivered_on_unmask() {
+    let mut s =
+        setup(&MachineOptions::default(), &Options { policies: VectorPolicy::ALL.to_vec(), ..Options::default() });
+    let table = s.bus.function(SLOT).unwrap().bar(1).unwrap();
+    let msix = s.bus.function(SLOT).unwrap().capability(pci::CAPABILITY_MSIX).unwrap() + pci::MSIX_CONTROL;
+    let control = s.machine.config_read(SLOT, msix, Width::Word);
+    for by_function in [false, true] {
+        let set = |s: &mut Setup, masked: bool| {
+            if by_function {
+                let mask = if masked { u32::from(pci::MSIX_CONTROL_MASK) } else { 0 };
+                s.machine.config_write(SLOT, msix, Width::Word, control | mask);
+            } else {
+                for vector in 0..2 {
+                    table.write(&mut s.machine, 16 * vector + 12, Width::Double, u32::from(masked));
+                }
+            }
+        };
+        set(&mut s, true);
+        s.submit(Operation::In, 0);
+        s.blk.kick(&mut s.machine).unwrap();
+        let deadline = s.machine.now() + LONG;
+        assert_eq!(s.machine.wait_interrupt(deadline), None, "an interrupt of a masked vector");
+        assert_ne!(table.read(&mut s.machine, MSIX_PBA_OFFSET, Width::Double), 0, "nothing is pending");
+        set(&mut s, false);
+        let deadline = s.machine.now() + LONG;
+        assert!(s.machine.wait_interrupt(deadline).is_some(), "not delivered on unmask");
+        assert_eq!(s.blk.poll(&mut s.machine).unwrap().len(), 1);
+        assert_eq!(table.read(&mut s.machine, MSIX_PBA_OFFSET, Width::Double), 0, "still pending");
+    }
+}
+
+#[test]
+fn interrupt_disable_keeps_the_line_down() {
+    let line = VectorPolicy::ALL.into_iter().rev().take(1).collect();
+    let mut s = setup(&MachineOptions::default(), &Options { policies: line, ..Options::default() });
+    s.bus.function(SLOT).unwrap().command(&mut s.machine, pci::COMMAND_INTX_DISABLE, 0);
+    s.submit(Operation::In, 0);
+    s.blk.kick(&mut s.machine).unwrap();
+    let deadline = s.machine.now() + LONG;
+    assert_eq!(s.machine.wait_interrupt(deadline), None);
+    let status = s.machine.config_read(SLOT, pci::STATUS, Width::Word) as u16;
+    assert_ne!(status & pci::STATUS_INTERRUPT, 0, "Interrupt Status");
+    s.bus.function(SLOT).unwrap().command(&mut s.machine, 0, pci::COMMAND_INTX_DISABLE);
+    assert_eq!(s.wait_all().len(), 1);
+}
+
+#[test]
+fn garbage_packets_are_counted_and_harm_nothing() {
+    let mut s = default_setup();
+    let mut state = 0x1234_5678_9abc_def0u64;
+    let mut random = move || {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        state
+    };
+    for _ in 0..3000 {
+        let length = 1 + random() as usize % 12;
+        let mut packet: Vec<u32> = (0..length).map(|_| random() as u32).collect();
+        // no write that could reach a register: these are not garbage
+        packet[0] |= 0xa000_0000;
+        let now = s.machine.now();
+        s.machine.root().send(now, packet);
+        s.machine.run(20);
+    }
+    s.machine.run(LONG);
+    assert!(s.diagnostic(1) + s.diagnostic(2) > 1000, "malformed packets and messages are counted");
+    s.assert_works();
+}
+
+#[test]
+fn few_credits_slow_it_down_and_lose_nothing() {
+    let mut options = MachineOptions::default();
+    options.link.credits.nonposted_headers = 8;
+    options.link.credits.posted_headers = 8;
+    let mut s = setup(&options, &Options::default());
+    s.begin_reads();
+    s.wait_all();
+    s.expect_reads();
+    assert_eq!(s.machine.root().violations(), []);
+}
+
+#[test]
+fn the_same_seed_gives_the_same_run() {
+    let run = |seed| {
+        let mut options = MachineOptions::default();
+        options.link.seed = seed;
+        let mut s = setup(&options, &Options::default());
+        let mut content: Vec<u8> = (0..SECTORS).flat_map(content).collect();
+        let run = random::Options { requests: 60, depth: 8, seed, serial: example("blk").blk.serial, read_only: false };
+        let report = random::run(&mut s.machine, &mut s.blk, &mut content, &run, &mut |_| {}).unwrap();
+        (report, s.machine.statistics().to_host_bytes, s.machine.now())
+    };
+    assert_eq!(run(5), run(5));
+    assert_ne!(run(5), run(6));
+}
