@@ -1,7 +1,7 @@
 //! What the tools say of every block's Verilog.
 use rust_hdl::prelude::*;
 use virtio_hdl_rtl::testing::accepted;
-use virtio_hdl_rtl::{device, dma, pcie, tlp, verilog, virtio};
+use virtio_hdl_rtl::{config, device, dma, endpoint, pcie, tlp, verilog, virtio};
 
 fn check<U: Block>(mut uut: U, top: &str) {
     uut.connect_all();
@@ -57,4 +57,27 @@ blocks! {
     interrupt_decision: virtio::interrupt_decision::InterruptDecision::new(1, 256);
     interrupt_controller: virtio::interrupts::InterruptController::default();
     blk_device: device::blk::BlkDevice::default();
+}
+
+/// The whole endpoint of every example configuration.
+#[test]
+fn endpoints() {
+    for (name, _) in config::EXAMPLES {
+        let config = config::EndpointConfig::load(name).unwrap_or_else(|error| panic!("{name}: {error}"));
+        accepted(&endpoint::generate(&config).unwrap_or_else(|error| panic!("{name}: {error}")).design);
+    }
+}
+
+/// The best of several runs, as other tests run at the same time: the limit is for a build without optimisation.
+#[test]
+fn printing_is_quick() {
+    let config = config::EndpointConfig::blk();
+    let run = |_| {
+        let start = std::time::Instant::now();
+        let lines = endpoint::generate(&config).map(|generated| generated.design.single_file().lines().count());
+        (start.elapsed(), lines.unwrap_or_else(|error| panic!("{error}")))
+    };
+    let (time, lines) = (0..5).map(run).min().expect("five runs");
+    println!("{lines} lines in {time:?}");
+    assert!(time.as_millis() < 300, "{lines} lines in {time:?}");
 }

@@ -109,10 +109,9 @@ impl Lowering<'_> {
         }
         Ok(match widths {
             // numbers out of `index()` can have any widths
-            (Some(a), Some(b)) if a < b => Expr::binary(op, Expr::extend(b, left), right),
-            (Some(a), Some(b)) if a > b => Expr::binary(op, left, Expr::extend(a, right)),
-            (Some(width), None) => self.compare_number(op, left, right, width, false),
-            (None, Some(width)) => self.compare_number(op, right, left, width, true),
+            (Some(a), Some(b)) if a < b => self.compare(op, Expr::extend(b, left), right, b),
+            (Some(a), Some(b)) if a > b => self.compare(op, left, Expr::extend(a, right), a),
+            (Some(width), _) | (None, Some(width)) => self.compare(op, left, right, width),
             _ => Expr::binary(op, left, right),
         })
     }
@@ -134,29 +133,27 @@ impl Lowering<'_> {
         }
     }
 
-    /// A comparison with a number that has no width. The number may be larger than the other side can be, or
-    /// so small or large that the result is known: lint tools object to those.
-    fn compare_number(&self, op: Op, value: Expr, number: Expr, width: usize, swapped: bool) -> Expr {
-        let plain = |value, number| {
-            if swapped {
-                Expr::binary(op, number, value)
-            } else {
-                Expr::binary(op, value, number)
-            }
-        };
-        let Some(known) = number.literal().filter(|_| !self.scope.is_signed(&value)) else {
-            return plain(value, number);
-        };
-        // as `value OP number`
-        let turned = match op {
-            Op::Less if swapped => Op::Greater,
-            Op::LessEqual if swapped => Op::GreaterEqual,
-            Op::Greater if swapped => Op::Less,
-            Op::GreaterEqual if swapped => Op::LessEqual,
-            op => op,
+    /// A comparison whose result is known from a constant on one side that the other one, of `width` bits, never or
+    /// always is below or above: lint tools object to those. The constant may also be too large for the width.
+    fn compare(&self, op: Op, left: Expr, right: Expr, width: usize) -> Expr {
+        let plain = Expr::binary(op, left.clone(), right.clone());
+        if self.scope.is_signed(&left) || self.scope.is_signed(&right) {
+            return plain;
+        }
+        // as `value OP constant`
+        let (op, known) = match (self.scope.constant(&left), self.scope.constant(&right)) {
+            (None, Some(known)) => (op, known),
+            (Some(known), None) => match op {
+                Op::Less => (Op::Greater, known),
+                Op::LessEqual => (Op::GreaterEqual, known),
+                Op::Greater => (Op::Less, known),
+                Op::GreaterEqual => (Op::LessEqual, known),
+                op => (op, known),
+            },
+            _ => return plain,
         };
         let largest = (BigUint::from(1u32) << width) - 1u32;
-        let result = match turned {
+        let result = match op {
             Op::Equal if known > largest => Some(false),
             Op::NotEqual if known > largest => Some(true),
             Op::Less if known == BigUint::ZERO => Some(false),
@@ -167,10 +164,7 @@ impl Lowering<'_> {
             Op::Greater if known >= largest => Some(false),
             _ => None,
         };
-        match result {
-            Some(truth) => Expr::extend(1, Expr::number(truth as usize)),
-            None => plain(value, number),
-        }
+        result.map_or(plain, |truth| Expr::extend(1, Expr::number(truth as usize)))
     }
 
     /// Widens or narrows a value.

@@ -1,5 +1,6 @@
 //! Identifiers: from Rust paths to Verilog names without `$`, keywords or collisions.
 use std::collections::HashSet;
+use std::sync::OnceLock;
 
 /// Words that are reserved in Verilog or SystemVerilog, so that the files can be read as either.
 const KEYWORDS: &str = "
@@ -56,8 +57,9 @@ impl Names {
 /// A legal identifier: `$` becomes `_`, a keyword gets a `_` behind.
 pub(super) fn identifier(wanted: &str) -> String {
     let name = wanted.replace('$', "_");
-    let mut words = KEYWORDS.split_ascii_whitespace().chain(CPP_WORDS.split_ascii_whitespace());
-    let reserved = words.any(|word| word == name);
+    static RESERVED: OnceLock<HashSet<&str>> = OnceLock::new();
+    let words = || KEYWORDS.split_ascii_whitespace().chain(CPP_WORDS.split_ascii_whitespace()).collect();
+    let reserved = RESERVED.get_or_init(words).contains(name.as_str());
     if reserved {
         name + "_"
     } else {

@@ -184,8 +184,16 @@ impl Scope {
         Ok(())
     }
 
-    /// A register `state` has the nets `state` and `state_next`.
+    /// A register `state` has the nets `state` and `state_next`, or `state_reg` and `state_reg_next`.
     fn declare_register(&mut self, instance: &str, atoms: &[&Atom]) -> Result<()> {
+        // two names that belong together, also where a port has one of them already
+        let fields: Vec<_> = atoms.iter().filter(|atom| atom.path == "q").flat_map(|atom| &atom.fields).collect();
+        let suffixes = || {
+            fields.iter().map(|field| if field.name.is_empty() { String::new() } else { format!("_{}", field.name) })
+        };
+        let free = |name: &str| self.names.is_free(name) && self.names.is_free(&format!("{name}_next"));
+        let plain = suffixes().all(|suffix| free(&format!("{instance}{suffix}")));
+        let base = if plain { instance.to_string() } else { format!("{instance}_reg") };
         // the present value first, as a reader expects it
         let order = ["q", "d", "clock", "reset"];
         for atom in order.iter().filter_map(|port| atoms.iter().find(|atom| atom.path == *port)) {
@@ -193,8 +201,8 @@ impl Scope {
             for field in &atom.fields {
                 let field_name = if field.name.is_empty() { String::new() } else { format!("_{}", field.name) };
                 let (name, role) = match atom.path.as_str() {
-                    "q" => (format!("{instance}{field_name}"), Role::ChildOutput),
-                    "d" => (format!("{instance}{field_name}_next"), Role::ChildInput),
+                    "q" => (format!("{base}{field_name}"), Role::ChildOutput),
+                    "d" => (format!("{base}{field_name}_next"), Role::ChildInput),
                     port => (format!("{instance}_{port}"), Role::ChildInput),
                 };
                 let rust_name = rust_name(&format!("{instance}.{}", atom.path), &field.name);

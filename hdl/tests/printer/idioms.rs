@@ -189,3 +189,36 @@ fn registers() {
     }
     bench.finish();
 }
+
+/// A register whose name, or whose next value's name, is taken by a port or local.
+#[derive(LogicBlock, Default)]
+struct Clash {
+    clock: Signal<In, Clock>,
+    value: Signal<In, Bits<8>>,
+    count_next: Signal<Out, Bits<8>>,
+    count: Reg<Bits<8>>,
+    plain: DFF<Bits<8>>,
+}
+
+impl Logic for Clash {
+    #[hdl_gen]
+    fn update(&mut self) {
+        dff_setup!(self, clock, count, plain);
+        self.count.reset.next = false;
+        self.plain.d.next = self.value.val();
+        self.count.d.next = self.count.q.val() + self.plain.q.val();
+        self.count_next.next = self.count.q.val();
+    }
+}
+
+#[test]
+fn register_names_belong_together() {
+    let mut bench = Bench::new("printer_clash", Clash::default(), |u| &mut u.clock);
+    for name in ["reg  [7:0] count_reg = 8'd0;", "count_reg <= count_reg + plain;", "plain <= value;"] {
+        assert!(bench.verilog().contains(name), "{name}:\n{}", bench.verilog());
+    }
+    for _ in 0..100 {
+        bench.cycle(|u, rng| u.value.next = Port::random(rng), |_| ());
+    }
+    bench.finish();
+}
