@@ -1,0 +1,171 @@
+//! The small blocks of the endpoint: gate, reset sequencer, counters, interrupt controller.
+use rust_hdl::prelude::*;
+use virtio_hdl_rtl::endpoint::diagnostics::{Diagnostics, EVENTS};
+use virtio_hdl_rtl::endpoint::gate::TransmitGate;
+use virtio_hdl_rtl::endpoint::reset::ResetSequencer;
+use virtio_hdl_rtl::testing::{Bench, Port};
+use virtio_hdl_rtl::virtio::interrupts::InterruptController;
+use virtio_hdl_rtl::virtio::types::{Violation, ViolationReport};
+
+#[test]
+fn gate_passes_or_swallows_whole_packets() {
+    let mut bench = Bench::new("transmit_gate", TransmitGate::default(), |uut| &mut uut.clock);
+    bench.cycle(|uut, _| uut.reset.next = true, |_| {});
+    bench.uut.reset.next = false;
+    // packets of 1 to 4 beats; the tag numbers them
+    let (mut packet, mut beat, mut length, mut offered) = (0u64, 0, 1, false);
+    let mut passed: Vec<(u64, u64)> = vec![];
+    for _ in 0..6000 {
+        let mut accepted = false;
+        bench.cycle(
+            |uut, rng| {
+                offered |= rng.chance(3, 4);
+                uut.upstream.valid.next = offered;
+                let mut data = uut.upstream.data.next;
+                data.tag = (packet & 0xff).into();
+                data.last = beat + 1 == length;
+                data.address = beat.into();
+                uut.upstream.data.next = data;
+                uut.downstream.ready.next = rng.chance(2, 3);
+                if rng.chance(1, 10) {
+                    uut.discard.next = !uut.discard.next;
+                }
+            },
+            |uut| {
+                accepted = uut.upstream.valid.val() && uut.upstream.ready.val();
+                if uut.downstream.valid.val() && uut.downstream.ready.val() {
+                    let data = uut.downstream.data.val();
+                    assert_eq!((data.tag.to_u64(), data.address.to_u64()), (packet & 0xff, beat));
+                    passed.push((packet, beat));
+                }
+            },
+        );
+        if accepted {
+            offered = false;
+            beat += 1;
+            if beat == length {
+                let beats = passed.iter().filter(|(number, _)| *number == packet).count() as u64;
+                assert!(beats == 0 || beats == length, "packet {packet} was torn");
+                (packet, beat, length) = (packet + 1, 0, 1 + bench.rng.below(4));
+            }
+        }
+    }
+    assert!(passed.len() > 1000);
+    bench.finish();
+}
+
+#[test]
+fn reset_sequence_is_quiesce_drain_clear() {
+    let mut bench = Bench::new("reset_sequencer", ResetSequencer::default(), |uut| &mut uut.clock);
+    bench.cycle(|uut, _| uut.reset.next = true, |_| {});
+    bench.uut.reset.next = false;
+    let (mut clears, mut requests, mut quiet_run, mut drained_run) = (0, 0, 0, 0);
+    for cycle in 0..4000 {
+        bench.cycle(
+            |uut, rng| {
+                uut.request.next = cycle % 400 == 10 || (cycle % 400 == 30 && rng.chance(1, 2));
+                uut.quiet.next = rng.chance(15, 16);
+                uut.drained.next = rng.chance(15, 16);
+            },
+            |uut| {
+                requests += usize::from(uut.request.val());
+                quiet_run = if uut.quiet.val() { quiet_run + 1 } else { 0 };
+                drained_run = if uut.drained.val() { drained_run + 1 } else { 0 };
+                assert!(!uut.hold.val() || uut.stop.val() || uut.request.val() || uut.busy.val());
+                if uut.clear.val() {
+                    clears += 1;
+                    assert!(uut.stop.val() && drained_run >= 8, "cleared before all was drained");
+                }
+                if uut.request.val() {
+                    assert!(uut.hold.val(), "an access slips through behind the resetting write");
+                }
+            },
+        );
+    }
+    assert!(clears >= 10 && clears <= requests, "{clears} resets for {requests} requests");
+    assert!(!bench.uut.busy.val());
+    bench.finish();
+}
+
+#[test]
+fn diagnostics_count_events_and_show_the_violation() {
+    let mut bench = Bench::new("diagnostics", Diagnostics::default(), |uut| &mut uut.clock);
+    bench.cycle(|uut, _| uut.reset.next = true, |_| {});
+    bench.uut.reset.next = false;
+    let rules = [Violation::Nothing, Violation::AvailableIndex, Violation::NextRange, Violation::RequestTooShort];
+    let mut counts = [0u64; EVENTS];
+    for cycle in 0..2000u64 {
+        let rule = rules[cycle as usize / 7 % rules.len()];
+        bench.cycle(
+            |uut, rng| {
+                uut.events.next = Port::random(rng);
+                uut.violation.next = ViolationReport { rule, head: (cycle & 0xff).into() };
+            },
+            |uut| {
+                let fields = uut.fields.val();
+                let field = |n: usize| fields.get_bits::<32>(32 * n).to_u64();
+                assert_eq!(field(0), rule as u64 | (cycle & 0xff) << 16);
+                for (n, count) in counts.iter_mut().enumerate() {
+                    assert_eq!(field(n + 1), *count);
+                    *count += u64::from(uut.events.val().get_bit(n));
+                }
+            },
+        );
+    }
+    bench.finish();
+}
+
+#[test]
+fn interrupts_set_isr_and_fire_their_vector_or_the_line() {
+    let mut bench = Bench::new("interrupt_controller", InterruptController::default(), |uut| &mut uut.clock);
+    bench.cycle(|uut, _| uut.reset.next = true, |_| {});
+    bench.uut.reset.next = false;
+    let vectors = [0u64, 0xffff, 5, 2];
+    let (mut raised, mut fired, mut isr) = ([0u64; 5], [0u64; 256], (0, 0));
+    for cycle in 0..4000 {
+        let active = cycle < 3800;
+        bench.cycle(
+            |uut, rng| {
+                uut.msix_enable.next = true;
+                uut.queue_vector.next = vectors.iter().rev().fold(0, |all, vector| all << 16 | vector).into();
+                uut.config_vector.next = 7.into();
+                let queues = if active && rng.chance(1, 20) { 1 << rng.below(4) } else { 0 };
+                uut.queue_interrupt.next = queues.into();
+                uut.config_interrupt.next = active && rng.chance(1, 50);
+                uut.fire.ready.next = rng.chance(2, 3);
+            },
+            |uut| {
+                (0..4).for_each(|i| raised[i] += u64::from(uut.queue_interrupt.val().get_bit(i)));
+                raised[4] += u64::from(uut.config_interrupt.val());
+                isr.0 += u64::from(uut.isr_queue.val());
+                isr.1 += u64::from(uut.isr_config.val());
+                if uut.fire.valid.val() && uut.fire.ready.val() {
+                    fired[uut.fire.data.val().to_u64() as usize] += 1;
+                }
+                assert!(!uut.intx.val(), "the line is down while MSI-X is enabled");
+            },
+        );
+    }
+    assert_eq!(isr.1, raised[4]);
+    assert_eq!(isr.0, raised[..4].iter().sum::<u64>());
+    // two interrupts of one queue may become one, none is lost
+    for (queue, vector) in [(0, 0), (2, 5), (3, 2), (4, 7)] {
+        assert!(fired[vector] > 0 && fired[vector] <= raised[queue], "vector {vector}");
+    }
+    assert_eq!(fired.iter().sum::<u64>(), [0, 5, 2, 7].map(|vector: usize| fired[vector]).iter().sum());
+    // without MSI-X: the line follows the ISR
+    for (pending, disabled) in [(false, false), (true, false), (true, true), (false, true)] {
+        for _ in 0..3 {
+            bench.cycle(
+                |uut, _| {
+                    uut.msix_enable.next = false;
+                    uut.isr_pending.next = pending;
+                    uut.intx_disable.next = disabled;
+                },
+                |_| {},
+            );
+        }
+        assert_eq!(bench.uut.intx.val(), pending && !disabled);
+    }
+    bench.finish();
+}
