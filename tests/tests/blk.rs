@@ -22,7 +22,7 @@ fn disk(options: &MachineOptions, driver: &Options) -> (Machine, Bus, Blk) {
 #[test]
 fn reads_what_it_wrote() {
     let (mut machine, _, mut blk) = disk(&MachineOptions::default(), &Options::default());
-    let data: Vec<u8> = (0..8192u32).map(|i| (i * 7 >> 3) as u8).collect();
+    let data: Vec<u8> = (0..8192u32).map(|i| ((i * 7) >> 3) as u8).collect();
     blk.write(&mut machine, 3, &data).unwrap();
     blk.flush(&mut machine).unwrap();
     let mut back = vec![0; data.len()];

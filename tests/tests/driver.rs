@@ -43,7 +43,7 @@ fn with_policy(policy: VectorPolicy) -> Options {
 }
 
 fn pattern(seed: u64, bytes: usize) -> Vec<u8> {
-    (0..bytes as u64).map(|n| ((n ^ seed) * 0x9e37_79b9 >> 11) as u8).collect()
+    (0..bytes as u64).map(|n| (((n ^ seed) * 0x9e37_79b9) >> 11) as u8).collect()
 }
 
 /// Writes and reads back through the device, and looks at the disk behind it.

@@ -134,12 +134,14 @@ fn streams_that_stand_still_at_random() {
     }
 }
 
+/// Whether it was a write, and which bytes.
+type Seen = (bool, Range<u64>);
+
 #[test]
 fn nothing_is_accessed_but_ring_headers_and_buffers() {
     let (mut machine, _, mut blk) = disk(&MachineOptions { link: link(), ..MachineOptions::default() });
     let address = machine.allocate(8 * REQUEST_BYTES, 4096).unwrap();
-    // All that the driver has taken lies between two addresses; what the device touches must be taken.
-    let seen: Arc<Mutex<Vec<(bool, Range<u64>)>>> = Arc::default();
+    let seen: Arc<Mutex<Vec<Seen>>> = Arc::default();
     let log = seen.clone();
     machine.root().watch(move |access| {
         log.lock().unwrap().push(match access {

@@ -103,7 +103,7 @@ impl Machine {
             endpoint,
             root,
             disk: DiskPort::new(disk, options.disk_latency),
-            allocator: Allocator::new([MEMORY_START..options.memory_bytes]),
+            allocator: Allocator::new(std::iter::once(MEMORY_START..options.memory_bytes)),
             trace,
             one_way,
             failure: None,
