@@ -26,7 +26,8 @@ pub struct PlacedBeat {
 /// A completion is believed only if its tag is outstanding, it is addressed to this function, and its byte
 /// count, its lower address and its length agree with what the tag still expects. Any other completion
 /// of an outstanding tag ends the tag with an error; whatever a completion says, no lane outside the tag's
-/// destination is written, because the window of lanes comes from the table, not from the packet's end.
+/// destination is written, because the window of lanes comes from the checked header, not from where the packet
+/// happens to end.
 #[derive(LogicBlock, Default)]
 pub struct CompletionReceiver {
     pub clock: Signal<In, Clock>,

@@ -2,6 +2,7 @@
 //! run is replayed in Verilator.
 mod arbiter;
 mod beats;
+mod garbage;
 mod gather;
 mod read;
 mod read_corners;
