@@ -1,9 +1,9 @@
 //! What the system tests share: machines with generated, Verilated endpoints.
 use virtio_hdl::backend::Disk;
+use virtio_hdl::design;
 use virtio_hdl::machine::{Machine, MachineOptions};
-use virtio_hdl::model::{Library, Sources};
+use virtio_hdl::model::Library;
 use virtio_hdl_rtl::config::EndpointConfig;
-use virtio_hdl_rtl::endpoint::{generate, top_name};
 
 /// The example configuration of this name.
 pub fn example(name: &str) -> EndpointConfig {
@@ -12,10 +12,7 @@ pub fn example(name: &str) -> EndpointConfig {
 
 /// The Verilated endpoint of a configuration, from the cache if it is there.
 pub fn library(config: &EndpointConfig) -> Library {
-    let generated = generate(config).unwrap_or_else(|error| panic!("{error}"));
-    let files = generated.design.modules.iter().map(|module| (module.file_name(), module.file())).collect();
-    let sources = Sources { top: top_name(config.device).into(), files, ports: generated.ports };
-    Library::build(&sources).unwrap_or_else(|error| panic!("{error}"))
+    design::library(config).unwrap_or_else(|error| panic!("{error}"))
 }
 
 /// A machine with this endpoint and `disk`.

@@ -1,6 +1,7 @@
 //! What the host model does with a disk: measurements and tests that the command line and the test suite share.
 pub mod depth;
 pub mod random;
+pub mod transfer;
 
 use crate::host::blk::BlkError;
 use crate::host::virtio_pci::DriverError;

@@ -1,0 +1,61 @@
+//! The command line `virtio-hdl`.
+use clap::{Parser, Subcommand};
+use std::process::ExitCode;
+use tracing_subscriber::EnvFilter;
+
+mod doctor;
+mod generate;
+mod sim;
+mod speed;
+mod summary;
+
+#[derive(Parser)]
+#[command(
+    name = "virtio-hdl",
+    version,
+    about = "A virtio PCIe endpoint: generate its Verilog, simulate it, measure it",
+    after_help = "CONFIG is a TOML file, or the name of an example: blk, blk-memory-bar, blk-one-vector, blk-intx, \
+                  blk-plain.\nRUST_LOG=debug shows what happens inside."
+)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Write the Verilog of an endpoint: one file per module, file list, register map, resource summary
+    Generate(generate::Arguments),
+    /// Run the host model against the Verilated endpoint
+    Sim(sim::Arguments),
+    /// Which tools are there, which versions, what is missing and how to get it
+    Doctor(doctor::Arguments),
+}
+
+/// Runs the command line of this process.
+pub fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("warn"));
+    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).without_time().init();
+    let done = match cli.command {
+        Command::Generate(arguments) => generate::run(&arguments),
+        Command::Sim(arguments) => sim::run(&arguments),
+        Command::Doctor(arguments) => doctor::run(&arguments),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Reads a configuration, and shows what was replaced in it.
+fn configuration(name: &str) -> anyhow::Result<virtio_hdl_rtl::config::EndpointConfig> {
+    let config = virtio_hdl_rtl::config::EndpointConfig::load(name)?;
+    for warning in &config.warnings {
+        eprintln!("warning: {name}:{}:{}: {}", warning.line, warning.column, warning.message);
+    }
+    Ok(config)
+}

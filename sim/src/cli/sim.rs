@@ -1,0 +1,346 @@
+//! `virtio-hdl sim`
+use super::summary::{Phase, Summary};
+use crate::backend::{Disk, SECTOR_BYTES};
+use crate::design;
+use crate::host::blk::{self, Blk};
+use crate::host::pci::{self, Bus};
+use crate::link::{CompletionCut, LinkConfig};
+use crate::machine::{Machine, MachineOptions, SLOT};
+use crate::model::{Library, Stall};
+use crate::scenario::transfer::Way;
+use crate::scenario::{depth, random, transfer};
+use crate::trace::{TraceOptions, Trigger};
+use anyhow::{bail, Context};
+use clap::{Args, ValueEnum};
+use indicatif::{ProgressBar, ProgressStyle};
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::time::Instant;
+use virtio_hdl_rtl::config::EndpointConfig;
+
+/// Sectors of the disk in memory where no image is given.
+const MEMORY_SECTORS: u64 = 8192;
+
+#[derive(Copy, Clone, Debug, PartialEq, Eq, ValueEnum)]
+pub(super) enum Scenario {
+    /// Reads the whole disk, and writes it through the endpoint to a second disk
+    Copy,
+    /// Random requests, compared with a software model of the disk
+    Random,
+    /// Reads and writes of 4 KiB with 1 and with 32 outstanding, against the link's limit
+    Depth,
+}
+
+#[derive(Copy, Clone, Debug, PartialEq, Eq, ValueEnum)]
+enum Cut {
+    /// At every read completion boundary, 64 bytes
+    Boundary,
+    /// At multiples of the largest payload
+    MaxPayload,
+    /// At boundaries chosen at random
+    Random,
+}
+
+#[derive(Args)]
+#[command(after_help = "Examples:\n  \
+    virtio-hdl sim blk --disk disk.img --to copy.img\n  \
+    virtio-hdl sim blk --scenario depth\n  \
+    virtio-hdl sim blk --scenario random --requests 5000 --seed 7 --cut random --stall 40\n  \
+    virtio-hdl sim blk --disk disk.img --read-only --vcd notify.vcd --vcd-trigger notify --vcd-to 2000\n  \
+    virtio-hdl sim blk --speed")]
+pub(super) struct Arguments {
+    /// TOML file, or name of an example
+    config: String,
+    /// What to do
+    #[arg(long, value_enum, default_value_t = Scenario::Copy)]
+    scenario: Scenario,
+    /// Disk image; without one, a disk in memory
+    #[arg(long, value_name = "IMAGE")]
+    disk: Option<PathBuf>,
+    /// Second disk image, which is made or overwritten (scenario copy)
+    #[arg(long, value_name = "IMAGE")]
+    to: Option<PathBuf>,
+    /// The disk refuses writes
+    #[arg(long)]
+    read_only: bool,
+    /// Cycles that the disk takes for a request
+    #[arg(long, default_value_t = 0, value_name = "CYCLES")]
+    disk_latency: u64,
+    /// Requests (scenarios random and depth)
+    #[arg(long, value_name = "N")]
+    requests: Option<u64>,
+    /// Requests outstanding
+    #[arg(long, default_value_t = 32, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=64))]
+    depth: u64,
+    /// Decides everything random; the same seed gives the same run
+    #[arg(long, default_value_t = 0, value_name = "N")]
+    seed: u64,
+    /// Where the root complex cuts completions
+    #[arg(long, value_enum, default_value_t = Cut::MaxPayload)]
+    cut: Cut,
+    /// In how many of 256 cycles each stream stands still at random
+    #[arg(long, default_value_t = 0, value_name = "N", value_parser = clap::value_parser!(u8).range(0..=200))]
+    stall: u8,
+    /// Write a VCD of the ports and of decoded TLPs
+    #[arg(long, value_name = "FILE")]
+    vcd: Option<PathBuf>,
+    /// First cycle of the VCD
+    #[arg(long, value_name = "CYCLE", requires = "vcd")]
+    vcd_from: Option<u64>,
+    /// Cycle that ends the VCD; with a trigger: how many cycles from it on
+    #[arg(long, value_name = "CYCLE", requires = "vcd")]
+    vcd_to: Option<u64>,
+    /// The VCD begins a little before this
+    #[arg(long, value_enum, requires = "vcd")]
+    vcd_trigger: Option<Trigger>,
+    /// Write every TLP as a line of text
+    #[arg(long, value_name = "FILE")]
+    tlp_log: Option<PathBuf>,
+    /// Compare the speed of the co-simulation with that of the bare model
+    #[arg(long)]
+    speed: bool,
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+}
+
+/// What all scenarios need.
+struct Setup<'a> {
+    arguments: &'a Arguments,
+    config: EndpointConfig,
+    library: Library,
+}
+
+pub(super) fn run(arguments: &Arguments) -> anyhow::Result<()> {
+    let config = super::configuration(&arguments.config)?;
+    // What is wrong with the user's files is said before anything is built.
+    if let Some(path) = &arguments.disk {
+        Disk::open(path, arguments.read_only || arguments.scenario == Scenario::Copy)?;
+    }
+    if arguments.to.is_some() && arguments.scenario != Scenario::Copy {
+        bail!("--to belongs to --scenario copy");
+    }
+    let library = design::library(&config)?;
+    let setup = Setup { arguments, config, library };
+    if arguments.speed {
+        let options = setup.machine_options(false);
+        let speed = super::speed::measure(&setup.library, &options, arguments.requests.unwrap_or(500))?;
+        return super::speed::print(&speed, arguments.json);
+    }
+    let summary = match arguments.scenario {
+        Scenario::Copy => setup.copy()?,
+        Scenario::Random => setup.random()?,
+        Scenario::Depth => setup.depth()?,
+    };
+    summary.print(arguments.json)
+}
+
+/// The machine with its driver bound to the disk.
+pub(super) struct Running {
+    pub machine: Machine,
+    pub blk: Blk,
+}
+
+impl Running {
+    pub fn start(library: &Library, disk: Disk, options: &MachineOptions) -> anyhow::Result<Self> {
+        let mut machine = Machine::new(library, disk, options)?;
+        let mut bus = Bus::scan(&mut machine, &pci::Options::default())?;
+        let blk = Blk::probe(&mut machine, &mut bus, SLOT, &blk::Options::default())?;
+        Ok(Running { machine, blk })
+    }
+}
+
+impl Setup<'_> {
+    fn machine_options(&self, trace: bool) -> MachineOptions {
+        let arguments = self.arguments;
+        let link = LinkConfig {
+            speed: self.config.link.speed,
+            clock_hz: self.config.link.clock_hz,
+            seed: arguments.seed,
+            completion_cut: match arguments.cut {
+                Cut::Boundary => CompletionCut::Boundary,
+                Cut::MaxPayload => CompletionCut::MaxPayload,
+                Cut::Random => CompletionCut::Random,
+            },
+            ..LinkConfig::default()
+        };
+        let trace = match trace {
+            false => TraceOptions::default(),
+            true => TraceOptions {
+                vcd: arguments.vcd.clone(),
+                from: arguments.vcd_from,
+                to: arguments.vcd_to,
+                trigger: arguments.vcd_trigger,
+                tlp_log: arguments.tlp_log.clone(),
+            },
+        };
+        let stall = Stall { receive: arguments.stall, transmit: arguments.stall, device: arguments.stall };
+        MachineOptions { link, stall, disk_latency: arguments.disk_latency, trace, ..MachineOptions::default() }
+    }
+
+    fn disk(&self, read_only: bool) -> anyhow::Result<Disk> {
+        let disk = match &self.arguments.disk {
+            Some(path) => Disk::open(path, read_only)?,
+            None => Disk::in_memory(MEMORY_SECTORS),
+        };
+        Ok(disk.with_serial(&self.config.blk.serial))
+    }
+
+    fn start(&self, disk: Disk, trace: bool) -> anyhow::Result<Running> {
+        Running::start(&self.library, disk, &self.machine_options(trace))
+    }
+
+    fn summary(&self) -> Summary {
+        Summary::new(&self.machine_options(false).link, self.library.was_built())
+    }
+
+    fn copy(&self) -> anyhow::Result<Summary> {
+        let mut summary = self.summary();
+        let source = self.disk(true)?;
+        let mut content = vec![0; usize::try_from(source.sectors() * SECTOR_BYTES)?];
+        if self.arguments.disk.is_none() {
+            bail!("--scenario copy needs a disk image: --disk IMAGE; `make demo` makes one");
+        }
+        let reading = self.start(source, true)?;
+        summary.add(self.transfer("read", reading, Way::Read, &mut content)?);
+        if self.arguments.read_only && self.arguments.to.is_none() {
+            return Ok(summary);
+        }
+        let target = self.target(content.len() as u64)?.with_serial(&self.config.blk.serial);
+        let writing = self.start(target, false)?;
+        summary.add(self.transfer("write", writing, Way::Write, &mut content)?);
+        let mut back = vec![0; content.len()];
+        let target = match &self.arguments.to {
+            Some(path) => Disk::open(path, true)?,
+            None => return Ok(summary),
+        };
+        let checking = self.start(target, false)?;
+        summary.add(self.transfer("read back", checking, Way::Read, &mut back)?);
+        if back != content {
+            let first = back.iter().zip(&content).position(|(a, b)| a != b).unwrap_or(0);
+            bail!("the copy differs from the original, first at byte {first}");
+        }
+        Ok(summary)
+    }
+
+    /// The disk that is written.
+    fn target(&self, bytes: u64) -> anyhow::Result<Disk> {
+        let Some(path) = &self.arguments.to else { return Ok(Disk::in_memory(bytes / SECTOR_BYTES)) };
+        let same =
+            |other: &Path| fs::canonicalize(other).ok().is_some_and(|other| Some(other) == fs::canonicalize(path).ok());
+        if self.arguments.disk.as_deref().is_some_and(same) {
+            bail!("--to is the same file as --disk");
+        }
+        let file = fs::File::create(path).with_context(|| format!("cannot make {}", path.display()))?;
+        file.set_len(bytes).with_context(|| format!("cannot make {} as large as the disk", path.display()))?;
+        Ok(Disk::open(path, false)?)
+    }
+
+    fn transfer(&self, name: &str, running: Running, way: Way, content: &mut [u8]) -> anyhow::Result<Phase> {
+        let Running { mut machine, mut blk } = running;
+        let bar = progress_bar(name, content.len() as u64);
+        let mut phase = Phase::begin(name, &machine);
+        let depth = self.arguments.depth as usize;
+        phase.requests =
+            transfer::run(&mut machine, &mut blk, way, content, depth, &mut |done| bar.set_position(done))?;
+        phase.bytes = content.len() as u64;
+        bar.finish_and_clear();
+        phase.end(&mut machine)?;
+        Ok(phase)
+    }
+
+    fn random(&self) -> anyhow::Result<Summary> {
+        let mut summary = self.summary();
+        let disk = self.disk(self.arguments.read_only)?;
+        let mut content = vec![0; usize::try_from(disk.sectors() * SECTOR_BYTES)?];
+        disk.read(0, &mut content)?;
+        let read_only = disk.is_read_only();
+        let Running { mut machine, mut blk } = self.start(disk, true)?;
+        let options = random::Options {
+            requests: self.arguments.requests.unwrap_or(2000),
+            depth: self.arguments.depth as usize,
+            seed: self.arguments.seed,
+            serial: self.config.blk.serial.clone(),
+            read_only,
+        };
+        let bar = progress_bar("random", options.requests);
+        let mut phase = Phase::begin("random", &machine);
+        let report = random::run(&mut machine, &mut blk, &mut content, &options, &mut |done| bar.set_position(done))?;
+        bar.finish_and_clear();
+        phase.requests = report.requests;
+        phase.bytes = report.read_bytes + report.written_bytes;
+        phase.end(&mut machine)?;
+        let mut after = vec![0; content.len()];
+        machine.disk().read(0, &mut after)?;
+        if after != content {
+            bail!("seed {}: the disk differs from the model of it", self.arguments.seed);
+        }
+        summary.add(phase);
+        Ok(summary)
+    }
+
+    fn depth(&self) -> anyhow::Result<Summary> {
+        let mut summary = self.summary();
+        let options = self.machine_options(false);
+        let mut traced = true;
+        for (write, name) in [(false, "read"), (true, "write")] {
+            for depth in [1, self.arguments.depth] {
+                let Running { mut machine, mut blk } = self.start(self.disk(self.arguments.read_only)?, traced)?;
+                traced = false;
+                if write && machine.disk().is_read_only() {
+                    continue;
+                }
+                let requests = self.arguments.requests.unwrap_or(if depth == 1 { 200 } else { 2000 });
+                let run =
+                    depth::Options { write, bytes: 4096, depth: depth as usize, requests, seed: self.arguments.seed };
+                let mut phase = Phase::begin(&format!("{name} 4 KiB, depth {depth}"), &machine);
+                let figures = depth::run(&mut machine, &mut blk, &options.link, &run)?;
+                phase.requests = figures.requests;
+                phase.bytes = figures.requests * u64::from(figures.bytes);
+                phase.end(&mut machine)?;
+                phase.figures = Some(figures);
+                summary.add(phase);
+            }
+        }
+        Ok(summary)
+    }
+}
+
+fn progress_bar(name: &str, length: u64) -> ProgressBar {
+    let bar = ProgressBar::new(length);
+    if let Ok(style) = ProgressStyle::with_template("{msg:10} {bar:40} {percent}% ({elapsed}, {eta} to go)") {
+        bar.set_style(style);
+    }
+    bar.set_message(name.to_string());
+    bar
+}
+
+impl Phase {
+    fn begin(name: &str, machine: &Machine) -> Self {
+        use crate::host::Platform;
+        let start = (machine.now(), machine.clocked(), machine.statistics(), Instant::now());
+        Phase { name: name.into(), start: Some(start), ..Phase::default() }
+    }
+
+    fn end(&mut self, machine: &mut Machine) -> anyhow::Result<()> {
+        use crate::host::Platform;
+        machine.finish()?;
+        if let Some((now, clocked, before, wall)) = self.start.take() {
+            let after = machine.statistics();
+            self.seconds = wall.elapsed().as_secs_f64();
+            self.cycles = machine.now() - now;
+            self.clocked = machine.clocked() - clocked;
+            self.to_device_packets = after.to_device_packets - before.to_device_packets;
+            self.to_device_bytes = after.to_device_bytes - before.to_device_bytes;
+            self.to_host_packets = after.to_host_packets - before.to_host_packets;
+            self.to_host_bytes = after.to_host_bytes - before.to_host_bytes;
+            self.interrupts = after.interrupts - before.interrupts;
+            self.most_reads = after.most_reads;
+        }
+        let violations = machine.root().violations();
+        if let Some((cycle, first)) = violations.first() {
+            bail!("the device broke {} rules of PCI Express, first in cycle {cycle}: {first}", violations.len());
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,74 @@
+//! `virtio-hdl sim --speed`: how much of the bare model's speed the co-simulation keeps.
+//!
+//! Both run the same cycles with the same inputs: once with driver, root complex and disk attached, once from a record
+//! of those inputs and nothing else. They take turns, and the median of the ratios counts.
+use super::sim::Running;
+use crate::backend::Disk;
+use crate::link::LinkConfig;
+use crate::machine::MachineOptions;
+use crate::model::Library;
+use crate::scenario::depth;
+use anyhow::ensure;
+use serde::Serialize;
+use std::time::Instant;
+
+/// Rounds that are measured.
+const ROUNDS: usize = 5;
+
+/// Cycles per second, each round.
+#[derive(Clone, Debug, Serialize)]
+pub(super) struct Speed {
+    cycles: u64,
+    cosimulation: Vec<f64>,
+    bare: Vec<f64>,
+    /// Median of co-simulation by bare model.
+    ratio: f64,
+}
+
+pub(super) fn measure(library: &Library, options: &MachineOptions, requests: u64) -> anyhow::Result<Speed> {
+    let recorded = MachineOptions { record: true, ..options.clone() };
+    let (mut machine, _) = read(library, &recorded, requests)?;
+    ensure!(machine.endpoint().replay_matches()?, "the bare model does not do what it did in the co-simulation");
+    let mut speed = Speed { cycles: machine.clocked(), cosimulation: vec![], bare: vec![], ratio: 0.0 };
+    for _ in 0..ROUNDS {
+        let (run, seconds) = read(library, options, requests)?;
+        ensure!(run.clocked() == speed.cycles, "the same seed gave another run");
+        speed.cosimulation.push(speed.cycles as f64 / seconds);
+        let bare = machine.endpoint().replay()?;
+        speed.bare.push(bare.cycles as f64 / bare.seconds);
+    }
+    let ratios = speed.cosimulation.iter().zip(&speed.bare).map(|(with, bare)| with / bare);
+    speed.ratio = median(ratios.collect());
+    Ok(speed)
+}
+
+/// A run of reads with 32 outstanding, from power-on; the machine, and the seconds it took.
+fn read(library: &Library, options: &MachineOptions, requests: u64) -> anyhow::Result<(crate::machine::Machine, f64)> {
+    let begin = Instant::now();
+    let Running { mut machine, mut blk } = Running::start(library, Disk::in_memory(8192), options)?;
+    let run = depth::Options { write: false, bytes: 4096, depth: 32, requests, seed: options.link.seed };
+    let link: &LinkConfig = &options.link;
+    depth::run(&mut machine, &mut blk, link, &run)?;
+    machine.check()?;
+    Ok((machine, begin.elapsed().as_secs_f64()))
+}
+
+fn median(mut values: Vec<f64>) -> f64 {
+    values.sort_by(f64::total_cmp);
+    values.get(values.len() / 2).copied().unwrap_or(0.0)
+}
+
+pub(super) fn print(speed: &Speed, json: bool) -> anyhow::Result<()> {
+    if json {
+        println!("{}", serde_json::to_string_pretty(speed)?);
+        return Ok(());
+    }
+    println!("{} cycles of 4 KiB reads, 32 outstanding; median of {ROUNDS} rounds in turn", speed.cycles);
+    println!(
+        "  {:>8.0} thousand cycles per second with driver, root complex and disk",
+        median(speed.cosimulation.clone()) / 1e3
+    );
+    println!("  {:>8.0} thousand cycles per second bare", median(speed.bare.clone()) / 1e3);
+    println!("  {:>7.1}% of the bare model's speed is kept", 100.0 * speed.ratio);
+    Ok(())
+}

@@ -1,0 +1,106 @@
+//! What a simulation did and how fast: on the screen, or as JSON.
+use crate::link::{LinkConfig, Statistics};
+use crate::scenario::depth::Figures;
+use serde::Serialize;
+use std::time::Instant;
+
+/// One part of a scenario.
+#[derive(Clone, Debug, Default, Serialize)]
+pub(super) struct Phase {
+    pub name: String,
+    /// Requests of the driver, and bytes that they moved.
+    pub requests: u64,
+    pub bytes: u64,
+    /// Clock cycles that passed, and those in which the endpoint's clock ran.
+    pub cycles: u64,
+    pub clocked: u64,
+    pub to_device_packets: u64,
+    pub to_device_bytes: u64,
+    pub to_host_packets: u64,
+    pub to_host_bytes: u64,
+    pub interrupts: u64,
+    /// Most reads of the device in flight.
+    pub most_reads: usize,
+    /// Wall-clock time.
+    pub seconds: f64,
+    /// Against the link's limit.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub figures: Option<Figures>,
+    #[serde(skip)]
+    pub start: Option<(u64, u64, Statistics, Instant)>,
+}
+
+/// A whole scenario.
+#[derive(Clone, Debug, Serialize)]
+pub(super) struct Summary {
+    link: LinkConfig,
+    built: bool,
+    phases: Vec<Phase>,
+}
+
+impl Summary {
+    pub fn new(link: &LinkConfig, built: bool) -> Self {
+        Summary { link: link.clone(), built, phases: vec![] }
+    }
+
+    pub fn add(&mut self, phase: Phase) {
+        self.phases.push(phase);
+    }
+
+    pub fn print(&self, json: bool) -> anyhow::Result<()> {
+        if json {
+            println!("{}", serde_json::to_string_pretty(self)?);
+            return Ok(());
+        }
+        println!(
+            "{} at {} MHz; the model was {}",
+            self.link.speed.name(),
+            self.link.clock_hz as f64 / 1e6,
+            if self.built { "built" } else { "in the cache" }
+        );
+        for phase in &self.phases {
+            self.print_phase(phase);
+        }
+        Ok(())
+    }
+
+    fn print_phase(&self, phase: &Phase) {
+        let time = phase.cycles as f64 / self.link.clock_hz as f64;
+        let per_request = phase.cycles as f64 / phase.requests.max(1) as f64;
+        println!("\n{}", phase.name);
+        println!("  {:>10} requests, {} bytes", phase.requests, phase.bytes);
+        println!(
+            "  {:>10} cycles ({:.3} ms), {per_request:.0} per request, {:.2} Gb/s",
+            phase.cycles,
+            time * 1e3,
+            phase.bytes as f64 * 8.0 / time / 1e9
+        );
+        if let Some(figures) = &phase.figures {
+            println!(
+                "  {:>9.1}% of what the link allows ({:.0} cycles per request); latency {} cycles, 99 %: {}",
+                100.0 * figures.share,
+                figures.limit_cycles,
+                figures.latency_median,
+                figures.latency_p99
+            );
+        }
+        println!(
+            "  {:>10} TLPs to the device, {:.0}% of the link; {} to the host, {:.0}%; {} interrupts",
+            phase.to_device_packets,
+            self.utilisation(phase.to_device_bytes, time),
+            phase.to_host_packets,
+            self.utilisation(phase.to_host_bytes, time),
+            phase.interrupts
+        );
+        println!(
+            "  {:>9.1}s on the wall: {:.0} thousand cycles per second",
+            phase.seconds,
+            phase.clocked as f64 / phase.seconds / 1e3
+        );
+    }
+
+    /// Share of one direction of the link, in percent.
+    fn utilisation(&self, bytes: u64, seconds: f64) -> f64 {
+        bytes as f64 * 8.0 / seconds / (self.link.speed.gigabits() * 1e9) * 100.0
+    }
+}
