@@ -230,7 +230,7 @@ fn any(rng: &mut Rng, state: &State, shape: &Shape) -> Request {
     request.address = address.into();
     match length {
         1 => {
-            request.first_be = [15, 3, 12, 1, 0, rng.below(16)][rng.below(6) as usize].into();
+            request.first_be = [15, 0, rng.below(16), rng.below(16)][rng.below(4) as usize].into();
             request.last_be = 0.into();
         }
         _ => {
@@ -337,7 +337,7 @@ impl Harness {
 fn random(name: &str, shape: Shape) {
     let mut harness = Harness::new(name, shape);
     let mut rng = Rng(9);
-    for _ in 0..400 {
+    for _ in 0..600 {
         let bar1_unit = shape.bar1_size.max(4096);
         harness.state = State {
             io_enable: rng.chance(3, 4),

@@ -58,7 +58,7 @@ pub fn completion(length: usize, rng: &mut Rng) -> Vec<u32> {
     with_payload(header, rng)
 }
 
-/// A header of a request that keeps the rules.
+/// A header of a request that keeps the rules, but for some that cross a 4 KiB boundary by one double word.
 pub fn request(rng: &mut Rng) -> Vec<u32> {
     let four = rng.chance(1, 2);
     let write = rng.chance(1, 2);
@@ -72,12 +72,17 @@ pub fn request(rng: &mut Rng) -> Vec<u32> {
     };
     let mut header: Vec<u32> = (0..3 + u32::from(four)).map(|_| rng.next() as u32).collect();
     header[0] &= 0x0070_7000;
+    if rng.chance(1, 4) {
+        // close to the end of a page
+        *header.last_mut().unwrap() |= 0xf90;
+    }
     FMT.set(&mut header, u32::from(four) | u32::from(write) << 1);
     TYPE.set(&mut header, kind);
     let length = if matches!(kind, TYPE_MEMORY | TYPE_MEMORY_LOCKED) {
-        // no crossing of 4 KiB
+        // no crossing of 4 KiB, but now and then one double word beyond
         let left = 1024 - (header.last().unwrap() >> 2 & 1023);
-        [1, 1, 2, 3, 1 + rng.below(64) as u32, 1024][rng.below(6) as usize].min(left)
+        let most = if rng.chance(1, 4) && left < 30 { left + 1 } else { left };
+        [1, 1, 2, 3, 1 + rng.below(64) as u32, 1024][rng.below(6) as usize].min(most)
     } else {
         1
     };
