@@ -1,39 +1,39 @@
-# Each target installs what it needs (scripts/setup.sh), asking nothing: as root directly, else with sudo.
-#
-#   make demo       generate the virtio-blk endpoint, build it, and use a real ext4 disk through it
-#   make test       everything that CI runs
-#   make generate   the example endpoints' Verilog, into build/verilog
-#   make soak       ten seeds of 100,000 random requests
-#   make setup      the tools of all targets
-#   make clean      removes what was built
-
+# Every target installs what it needs first; see scripts/setup.sh for what that is.
 SHELL := /bin/bash
-export PATH := $(PATH):$(HOME)/.cargo/bin:/usr/sbin:/sbin
+export PATH := $(HOME)/.cargo/bin:$(PATH):/usr/sbin:/sbin
+CONFIG ?= blk
+SEEDS ?= 10
+REQUESTS ?= 100000
 
-CONFIGS := blk blk-intx blk-memory-bar blk-plain
-VIRTIO_HDL := cargo run --release --quiet --package virtio-hdl --
+.PHONY: help setup demo test generate soak clean
 
-.PHONY: demo test generate soak setup clean
+help:
+	@echo 'make demo       a disk image through the generated, Verilated endpoint, checked afterwards'
+	@echo 'make test       format, lints, documentation, all tests; prints how many ran'
+	@echo 'make generate   Verilog of CONFIG ($(CONFIG)) into build/rtl'
+	@echo 'make soak       $(SEEDS) seeds of $(REQUESTS) random requests (SEEDS, REQUESTS)'
+	@echo 'make setup      installs the tools on Debian 12 and 13'
+	@echo 'make clean      removes everything built'
+
+setup:
+	@scripts/setup.sh
 
 demo:
-	@scripts/setup.sh
+	@scripts/setup.sh demo
 	@scripts/demo.sh
 
 test:
-	@scripts/setup.sh test
+	@scripts/setup.sh
 	@scripts/test.sh
 
 generate:
-	@scripts/setup.sh
-	@for config in $(CONFIGS); do $(VIRTIO_HDL) generate $$config --out build/verilog/$$config || exit 1; done
+	@scripts/setup.sh generate
+	cargo run --release --quiet -p virtio-hdl -- generate $(CONFIG) --out build/rtl
 
 soak:
-	@scripts/setup.sh
-	@scripts/soak.sh
-
-setup:
-	@scripts/setup.sh test
+	@scripts/setup.sh demo
+	@scripts/soak.sh $(SEEDS) $(REQUESTS)
 
 clean:
+	rm -rf build out hdl/out
 	cargo clean
-	rm -rf build

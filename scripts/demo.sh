@@ -1,30 +1,42 @@
-#!/usr/bin/env bash
-# The demo: a real ext4 disk, read and written through the generated endpoint, and its files compared afterwards.
+#!/bin/bash
+# The demo: an ext4 image with files of this repository is copied, block by block, through the generated, Verilated
+# endpoint to a second image; the files in the second image must be those that went into the first.
 set -euo pipefail
 cd "$(dirname "$0")/.."
-work=build/demo
-rm -rf "$work"
-mkdir -p "$work/files/empty folder" "$work/out"
+out=build/demo
+rm -rf "$out"
+mkdir -p "$out/files"
 
-echo "== 1. Build the tools"
-cargo build --release --package virtio-hdl
+step() { printf '\n== %s\n' "$*"; }
 
-echo "== 2. Make a disk: an ext4 file system with this repository's sources in it"
-cp -r hdl/src sim/src docs "$work/files"
-head -c 1000003 /dev/urandom >"$work/files/random.bin"
-mkfs.ext4 -q -F -d "$work/files" "$work/disk.img" 12M
+step "building virtio-hdl"
+cargo build --release --quiet -p virtio-hdl
+virtio_hdl=target/release/virtio-hdl
 
-echo "== 3. Generate the endpoint's Verilog"
-target/release/virtio-hdl generate blk --out "$work/verilog"
+step "generating the endpoint"
+"$virtio_hdl" generate blk --out "$out/rtl"
 
-echo "== 4. Verilate it; the host model binds to it, reads the disk, and writes it to a second one"
-target/release/virtio-hdl sim blk --disk "$work/disk.img" --to "$work/copy.img" --vcd "$work/first-requests.vcd" \
-    --vcd-trigger notify --vcd-to 3000
+step "making an ext4 image"
+cp -r hdl sim Cargo.toml "$out/files/"
+rm -rf "$out/files/hdl/out"
+head -c 1500000 /dev/urandom >"$out/files/random.bin"
+truncate -s 16M "$out/disk.img"
+mkfs.ext4 -q -F -d "$out/files" "$out/disk.img"
+echo "$out/disk.img: $(find "$out/files" -type f | wc -l) files, $(du -sh --apparent-size "$out/files" | cut -f1)"
 
-echo "== 5. Look at the second disk with other tools"
-e2fsck -fn "$work/copy.img"
-debugfs -R "rdump / $work/out" "$work/copy.img" 2>/dev/null
-rm -rf "$work/out/lost+found"
-diff -r "$work/files" "$work/out"
-echo "all $(find "$work/files" -type f | wc -l) files are identical"
-echo "waveforms: gtkwave $PWD/$work/first-requests.vcd"
+step "copying it through the endpoint"
+"$virtio_hdl" sim blk --scenario copy --disk "$out/disk.img" --to "$out/copy.img" \
+    --vcd "$out/notify.vcd" --vcd-trigger notify --vcd-to 4000 --tlp-log "$out/tlp.log"
+
+step "checking the copy"
+e2fsck -fn "$out/copy.img"
+mkdir "$out/back"
+debugfs -R "rdump / $out/back" "$out/copy.img" 2>/dev/null
+rm -rf "$out/back/lost+found"
+diff -r "$out/files" "$out/back"
+echo "every file in the copy is identical"
+
+step "to look at"
+echo "$out/rtl         the endpoint's Verilog, file list, register map"
+echo "$out/notify.vcd  ports and decoded TLPs around the first notify: gtkwave $out/notify.vcd"
+echo "$out/tlp.log     every TLP of the reading half, one per line"

@@ -1,14 +1,12 @@
-#!/usr/bin/env bash
-# Installs what virtio-hdl needs on Debian 12 or 13: asks nothing, says what it does, leaves the package sources alone.
-#   scripts/setup.sh        what `make demo` needs
-#   scripts/setup.sh test   also what `make test` needs
+#!/bin/bash
+# Installs what is missing: Debian packages with apt-get, Rust with rustup. Says what it does; touches no package source.
+# setup.sh            all that `make test` needs
+# setup.sh demo       only what the simulation needs
+# setup.sh generate   only Rust
 set -euo pipefail
 
-# Oldest Rust that builds the workspace: rust-version in Cargo.toml.
-rust_minimum=$(sed -n 's/^rust-version = "\(.*\)"/\1/p' "$(dirname "$0")/../Cargo.toml")
-
-say() { printf 'setup: %s\n' "$*"; }
-fail() { printf 'setup: error: %s\n' "$*" >&2; exit 1; }
+# The oldest Rust that builds the project, as Cargo.toml says.
+rust_minor=$(sed -n 's/^rust-version = "1\.\([0-9]*\)".*/\1/p' "$(dirname "$0")/../Cargo.toml")
 
 as_root() {
     if [ "$(id -u)" = 0 ]; then
@@ -16,55 +14,58 @@ as_root() {
     elif command -v sudo >/dev/null; then
         sudo "$@"
     else
-        fail "'$*' needs root: run this as root, or install sudo"
+        echo "error: this needs root: run it as root, install sudo, or have someone run: $*" >&2
+        exit 1
     fi
 }
 
-# Installs the packages of the arguments COMMAND:PACKAGE whose command is missing.
-install_missing() {
-    local missing=()
-    for pair in "$@"; do
-        command -v "${pair%%:*}" >/dev/null || [ -x "/sbin/${pair%%:*}" ] || missing+=("${pair#*:}")
-    done
-    [ ${#missing[@]} -eq 0 ] && return
-    command -v apt-get >/dev/null || fail "this is no Debian system: please install ${missing[*]} yourself"
-    say "installing ${missing[*]} with apt-get"
-    as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends "${missing[@]}" >/dev/null 2>&1 && return
-    # the package lists may be old
-    as_root apt-get update >/dev/null
-    as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends "${missing[@]}" >/dev/null \
-        || fail "apt-get could not install ${missing[*]}"
+# A tool and the Debian package it comes in.
+packages=()
+need() {
+    command -v "$1" >/dev/null || packages+=("$2")
 }
 
-version_at_least() { [ "$(printf '%s\n%s\n' "$2" "$1" | sort -V | head -n 1)" = "$2" ]; }
-
-have_rust() {
-    command -v cargo >/dev/null && version_at_least "$(cargo --version | cut -d ' ' -f 2)" "$rust_minimum"
-}
-
-install_rust() {
-    [ -x "$HOME/.cargo/bin/cargo" ] && export PATH="$HOME/.cargo/bin:$PATH"
-    have_rust && return
-    local packaged
-    packaged=$(apt-cache policy cargo 2>/dev/null | sed -n 's/ *Candidate: //p' | cut -d + -f 1)
-    if [ -n "$packaged" ] && version_at_least "$packaged" "$rust_minimum" && ! command -v rustup >/dev/null; then
-        install_missing cargo:cargo rustfmt:rustfmt cargo-clippy:rust-clippy
-    elif command -v rustup >/dev/null; then
-        say "installing the stable Rust toolchain with rustup"
-        rustup toolchain install stable --profile default
-        rustup default stable
-    else
-        install_missing curl:curl
-        say "Debian's Rust is older than $rust_minimum: installing the stable toolchain with rustup into $HOME/.cargo"
-        curl --proto '=https' --tlsv1.2 -sSf https://sh.rustup.rs | sh -s -- -y --profile default >/dev/null
-        export PATH="$HOME/.cargo/bin:$PATH"
-    fi
-    have_rust || fail "Rust $rust_minimum or newer is needed; $(cargo --version 2>/dev/null || echo 'none was') found"
-}
-
-install_missing make:make g++:g++ verilator:verilator mkfs.ext4:e2fsprogs
-install_rust
-if [ "${1:-}" = test ]; then
-    install_missing yosys:yosys iverilog:iverilog
+need cc gcc
+case "${1:-all}" in
+generate) ;;
+demo) need g++ g++; need verilator verilator; need mkfs.ext4 e2fsprogs; need debugfs e2fsprogs ;;
+all)
+    need g++ g++; need verilator verilator; need mkfs.ext4 e2fsprogs; need debugfs e2fsprogs
+    need yosys yosys; need iverilog iverilog
+    ;;
+*) echo "usage: $0 [demo|generate]" >&2; exit 1 ;;
+esac
+if ! command -v cargo >/dev/null; then
+    need curl curl
+    [ -e /etc/ssl/certs/ca-certificates.crt ] || packages+=(ca-certificates)
 fi
-say "ready: $(cargo --version), $(verilator --version | cut -d ' ' -f 1-2)"
+
+if [ "${#packages[@]}" -gt 0 ]; then
+    mapfile -t packages < <(printf '%s\n' "${packages[@]}" | sort -u)
+    if ! command -v apt-get >/dev/null; then
+        echo "error: no apt-get here; install these yourself: ${packages[*]}" >&2
+        exit 1
+    fi
+    echo "setup: installing Debian packages: ${packages[*]}"
+    as_root apt-get update -qq
+    as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "${packages[@]}" >/dev/null
+fi
+
+if ! command -v cargo >/dev/null; then
+    echo "setup: no cargo here; installing Rust with rustup into ~/.cargo and ~/.rustup (remove it with: rustup self uninstall)"
+    curl --proto '=https' --tlsv1.2 -sSf https://sh.rustup.rs |
+        sh -s -- -y -q --no-modify-path --profile minimal --component rustfmt --component clippy
+fi
+minor=$(cargo --version | sed -n 's/^cargo 1\.\([0-9]*\).*/\1/p')
+if [ "${minor:-0}" -lt "$rust_minor" ]; then
+    echo "error: $(cargo --version) is too old, Rust 1.$rust_minor is needed: run 'rustup update', or install rustup (https://rustup.rs)" >&2
+    exit 1
+fi
+if [ "${1:-all}" = all ]; then
+    for component in fmt clippy; do
+        cargo "$component" --version >/dev/null 2>&1 || {
+            echo "error: cargo $component is missing: run 'rustup component add rustfmt clippy', or apt-get install rustfmt rust-clippy" >&2
+            exit 1
+        }
+    done
+fi

@@ -116,9 +116,9 @@ fn usage(text: &str) -> Usage {
     usage
 }
 
-/// Name, bits, and words of a memory, of `reg [7:0] name [0:63];` or `output reg name,`.
+/// Name, bits, and words of a memory, of `reg [7:0] name [0:63];`, `reg name = 1'b0;` or `output reg name,`.
 fn declaration(line: &str) -> Option<(&str, u64, Option<u64>)> {
-    let rest = line.trim().trim_start_matches("output").trim_start().strip_prefix("reg")?;
+    let rest = line.split('=').next()?.trim().trim_start_matches("output").trim_start().strip_prefix("reg")?;
     let rest = rest.strip_prefix(char::is_whitespace)?.trim_start();
     let (width, rest) = match rest.strip_prefix('[') {
         Some(range) => {
@@ -145,16 +145,16 @@ mod tests {
     #[test]
     fn registers_and_memories_are_counted_once_per_instance() {
         let leaf = "module leaf (\n    input  wire       clock,\n    output reg  [7:0] q,\n    output reg        flag\n);\n\
-                    \n    reg [39:0] memory [0:63];\n    reg [15:0] big [0:255];\n    reg  [3:0] wire_like;\n    always @* begin\n        \
+                    \n    reg [39:0] memory [0:63];\n    reg [15:0] big [0:255];\n    reg  [2:0] state = 3'd0;\n    reg  [3:0] wire_like = 4'd0;\n    always @* begin\n        \
                     wire_like = q[3:0];\n        if (q <= wire_like)\n            wire_like = 4'd0;\n    end\n    \
-                    always @(posedge clock) begin\n        q <= q + 8'd1;\n        q[0] <= flag;\n        memory[q[5:0]] <= 40'h0;\n    end\nendmodule\n";
+                    always @(posedge clock) begin\n        q <= q + 8'd1;\n        q[0] <= flag;\n        state <= 3'd1;\n        memory[q[5:0]] <= 40'h0;\n    end\nendmodule\n";
         let top =
             "module top (\n    input  wire clock\n);\n\n    leaf one (\n    );\n    leaf two (\n    );\nendmodule\n";
         let module = |name: &str, text: &str| PrintedModule { name: name.into(), text: text.into() };
         let resources = Resources::of(&Design { modules: vec![module("leaf", leaf), module("top", top)] });
-        let own = Usage { register_bits: 8, block_memory_bits: 16 * 256, distributed_memory_bits: 40 * 64 };
+        let own = Usage { register_bits: 11, block_memory_bits: 16 * 256, distributed_memory_bits: 40 * 64 };
         assert_eq!(resources.modules[0], ModuleUsage { module: "leaf".into(), instances: 2, own });
-        assert_eq!(resources.total.register_bits, 16);
+        assert_eq!(resources.total.register_bits, 22);
         assert_eq!(resources.total.block_memory_bits, 2 * 16 * 256);
     }
 }
