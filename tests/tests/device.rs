@@ -345,6 +345,41 @@ fn clearing_bus_master_enable_stops_dma_and_setting_it_goes_on() {
 }
 
 #[test]
+fn reset_after_bus_mastering_was_taken_away_neither_hangs_nor_sends() {
+    for delay in [130, 290, 400, 700] {
+        let mut s = default_setup();
+        for n in 0..32 {
+            s.submit(Operation::In, n);
+        }
+        s.blk.kick(&mut s.machine).unwrap();
+        s.machine.run(delay);
+        s.bus.function(SLOT).unwrap().command(&mut s.machine, 0, pci::COMMAND_BUS_MASTER);
+        let before = s.initiated();
+        s.blk.transport().write(&mut s.machine, layout::STATUS, Width::Byte, 0);
+        assert_eq!(s.blk.transport().status(&mut s.machine), 0);
+        s.machine.run(LONG);
+        assert_eq!(s.initiated(), before);
+        // reads that could not be sent any more are given up after the completion timeout
+        s.machine.run(PATIENCE / 2);
+        s.probe_again().assert_works();
+    }
+}
+
+#[test]
+fn no_dma_while_the_function_sleeps() {
+    let mut s = default_setup();
+    s.begin_reads();
+    let function = s.bus.function(SLOT).unwrap().clone();
+    function.set_power_state(&mut s.machine, 3).unwrap();
+    let before = s.initiated();
+    s.machine.run(LONG);
+    assert_eq!(s.initiated(), before, "DMA in D3hot");
+    function.set_power_state(&mut s.machine, 0).unwrap();
+    s.wait_all();
+    s.expect_reads();
+}
+
+#[test]
 fn failing_data_read_fails_exactly_its_request() {
     for fault in [Fault::Unsupported, Fault::Aborted, Fault::Poisoned, Fault::Lost, Fault::Late(15_000_000)] {
         let mut s = default_setup();

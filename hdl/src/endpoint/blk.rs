@@ -114,7 +114,9 @@ pub struct BlkEndpoint {
     ring_base: Signal<Local, Bits<64>>,
     pfn: Signal<Local, Bits<32>>,
     features: Signal<Local, Bits<32>>,
+    may_send: Signal<Local, Bit>,
     discard: Signal<Local, Bit>,
+    stale_message: Signal<Local, Bit>,
     quiet: Signal<Local, Bit>,
     engines_idle: Signal<Local, Bit>,
     events: Signal<Local, Bits<15>>,
@@ -235,7 +237,9 @@ impl BlkEndpoint {
             ring_base: Default::default(),
             pfn: Default::default(),
             features: Default::default(),
+            may_send: Default::default(),
             discard: Default::default(),
+            stale_message: Default::default(),
             quiet: Default::default(),
             engines_idle: Default::default(),
             events: Default::default(),
@@ -312,11 +316,18 @@ impl Logic for BlkEndpoint {
         Source::<TransmitBeat>::join(&mut self.completer.completion, &mut self.arbiter.completion);
         Source::<TransmitBeat>::join(&mut self.write_engine.transmit, &mut self.write_gate.upstream);
         Source::<TransmitBeat>::join(&mut self.write_gate.downstream, &mut self.arbiter.posted);
-        Source::<TransmitBeat>::join(&mut self.messages.request, &mut self.arbiter.interrupt);
         Source::<TransmitBeat>::join(&mut self.read_engine.transmit, &mut self.read_gate.upstream);
         Source::<TransmitBeat>::join(&mut self.read_gate.downstream, &mut self.arbiter.nonposted);
         Source::<TransmitBeat>::join(&mut self.arbiter.transmit, &mut self.pack.transmit);
-        self.arbiter.bus_master.next = self.config_space.bus_master.val();
+        self.may_send.next = self.config_space.bus_master.val() & !self.config_space.d3hot.val();
+        self.arbiter.bus_master.next = self.may_send.val();
+        // an interrupt write that may not leave any more must not keep a reset waiting
+        self.discard.next = self.sequencer.stop.val() & !self.may_send.val();
+        self.stale_message.next =
+            self.discard.val() & (self.messages.request.data.val().kind == TransmitKind::MemoryWrite);
+        self.arbiter.interrupt.data.next = self.messages.request.data.val();
+        self.arbiter.interrupt.valid.next = self.messages.request.valid.val() & !self.stale_message.val();
+        self.messages.request.ready.next = self.arbiter.interrupt.ready.val() | self.stale_message.val();
         self.arbiter.nonposted_allowed.next = self.tx_nonposted_ready.val();
         self.pack.function_id.next = self.config_space.function_id.val();
         self.tx_data.next = self.pack.tx.data.val().data;
@@ -418,7 +429,6 @@ impl Logic for BlkEndpoint {
         self.engines_idle.next = self.read_engine.idle.val() & self.write_engine.idle.val();
         self.sequencer.quiet.next = self.quiet.val();
         self.sequencer.drained.next = self.engines_idle.val() & self.blk.idle.val();
-        self.discard.next = self.sequencer.stop.val() & !self.config_space.bus_master.val();
         self.read_gate.discard.next = self.discard.val();
         self.write_gate.discard.next = self.discard.val();
         self.read_engine.stop.next = self.sequencer.stop.val();
