@@ -27,7 +27,8 @@ impl<U: Block> Bench<U> {
         uut.connect_all();
         check_all(&uut).unwrap_or_else(|error| panic!("{name}: {error:?}"));
         // before the first cycle: a simulated RAM prints its contents
-        let verilog = verilog::generate(&uut, "top");
+        let design = verilog::print(&uut, "top").unwrap_or_else(|error| panic!("{name}: {error}"));
+        let verilog = design.single_file();
         let ports = ports(&uut);
         Bench { uut, rng: Rng::from_env(), cycles: 0, clock, verilog, ports, diff: Diff::new(name) }
     }

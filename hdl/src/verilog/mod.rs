@@ -76,11 +76,3 @@ pub fn ports<U: Block>(uut: &U) -> Result<Vec<Port>, PrintError> {
     };
     Ok(node.ports().zip(nets).map(port).collect())
 }
-
-/// All modules as one text; panics with the [`PrintError`] if there is one. For tests.
-pub fn generate<U: Block>(uut: &U, top: &str) -> String {
-    match print(uut, top) {
-        Ok(design) => design.single_file(),
-        Err(error) => panic!("{error}"),
-    }
-}

@@ -15,13 +15,16 @@ pub(super) struct Piece {
     pub kind: PieceKind,
 }
 
+/// Offset, width and value of some bits of a net.
+pub(super) type Slice = (usize, usize, Expr);
+
 /// The two ways to write combinational logic.
 #[derive(Debug)]
 pub(super) enum PieceKind {
     /// `assign net = value;`
     Assign(NetId, Expr),
     /// `assign net[offset +: width] = value;` for every part of one net.
-    AssignSlices(NetId, Vec<(usize, usize, Expr)>),
+    AssignSlices(NetId, Vec<Slice>),
     /// `always @*` with these statements.
     Process(Vec<Stmt>),
 }
@@ -159,8 +162,8 @@ fn pieces_of(mut comments: Vec<String>, body: Vec<Stmt>, scope: &Scope) -> Vec<P
 }
 
 /// One net that is assigned part by part, each once.
-fn separate_slices(body: &[Stmt]) -> Option<(NetId, Vec<(usize, usize, Expr)>)> {
-    let mut slices: Vec<(usize, usize, Expr)> = vec![];
+fn separate_slices(body: &[Stmt]) -> Option<(NetId, Vec<Slice>)> {
+    let mut slices: Vec<Slice> = vec![];
     let mut target = None;
     for statement in body {
         let Stmt::AssignSlice { net, offset, width, value } = statement else { return None };
