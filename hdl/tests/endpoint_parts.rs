@@ -152,7 +152,7 @@ fn interrupts_set_isr_and_fire_their_vector_or_the_line() {
     for (queue, vector) in [(0, 0), (2, 5), (3, 2), (4, 7)] {
         assert!(fired[vector] > 0 && fired[vector] <= raised[queue], "vector {vector}");
     }
-    assert_eq!(fired.iter().sum::<u64>(), [0, 5, 2, 7].map(|vector: usize| fired[vector]).iter().sum());
+    assert_eq!(fired.iter().sum::<u64>(), [0, 5, 2, 7].map(|vector: usize| fired[vector]).iter().sum::<u64>());
     // without MSI-X: the line follows the ISR
     for (pending, disabled) in [(false, false), (true, false), (true, true), (false, true)] {
         for _ in 0..3 {
