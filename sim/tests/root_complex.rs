@@ -419,7 +419,7 @@ fn host_reads_and_writes_get_their_completions() {
     let id = root.submit(100, HostRequest::IoWrite { port: 0xc012, data: vec![1] }).unwrap();
     answer(&mut root, 140, CompletionStatus::Successful, None);
     assert!(root.advance(1000));
-    assert_eq!(root.completed(id).unwrap().data, []);
+    assert!(root.completed(id).unwrap().data.is_empty());
 
     let id = root.submit(200, HostRequest::IoRead { port: 0xd000, bytes: 4 }).unwrap();
     answer(&mut root, 240, CompletionStatus::UnsupportedRequest, None);
