@@ -117,6 +117,9 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<()> {
     if let Some(path) = &arguments.disk {
         Disk::open(path, arguments.read_only || arguments.scenario == Scenario::Copy)?;
     }
+    if arguments.scenario == Scenario::Copy && arguments.disk.is_none() && !arguments.speed {
+        bail!("--scenario copy needs a disk image: --disk IMAGE; `make demo` makes one");
+    }
     if arguments.to.is_some() && arguments.scenario != Scenario::Copy {
         bail!("--to belongs to --scenario copy");
     }
@@ -198,9 +201,6 @@ impl Setup<'_> {
         let mut summary = self.summary();
         let source = self.disk(true)?;
         let mut content = vec![0; usize::try_from(source.sectors() * SECTOR_BYTES)?];
-        if self.arguments.disk.is_none() {
-            bail!("--scenario copy needs a disk image: --disk IMAGE; `make demo` makes one");
-        }
         let reading = self.start(source, true)?;
         summary.add(self.transfer("read", reading, Way::Read, &mut content)?);
         if self.arguments.read_only && self.arguments.to.is_none() {

@@ -81,7 +81,7 @@ impl Trace {
         let vcd = match &options.vcd {
             None => None,
             Some(path) => Some(Vcd {
-                file: VcdFile::new(create(path)?, PortMap::new(ports), clock_hz)?,
+                file: VcdFile::new(create(path)?, PortMap::new(ports), clock_hz, from == 0)?,
                 window: match options.trigger {
                     Some(trigger) => Window::Armed(trigger, VecDeque::new()),
                     None => Window::Open,
@@ -133,7 +133,9 @@ impl Trace {
             Window::Open => result = vcd.file.sample(cycle, values),
             Window::Armed(_, kept) => {
                 while kept.front().is_some_and(|(old, _)| old + 4 * BEFORE_TRIGGER < cycle) {
-                    kept.pop_front();
+                    if let Some((old, values)) = kept.pop_front() {
+                        vcd.file.pass(old, &values);
+                    }
                 }
                 kept.push_back((cycle, values.to_vec()));
             }
@@ -168,8 +170,11 @@ impl Vcd {
         let end = at + self.to.unwrap_or(FROM_TRIGGER);
         endpoint.sample(start, end);
         if let Window::Armed(_, kept) = std::mem::replace(&mut self.window, Window::Open) {
-            for (cycle, values) in kept.into_iter().filter(|(cycle, _)| (start..end).contains(cycle)) {
-                self.file.sample(cycle, &values)?;
+            for (cycle, values) in kept {
+                match (start..end).contains(&cycle) {
+                    true => self.file.sample(cycle, &values)?,
+                    false => self.file.pass(cycle, &values),
+                }
             }
         }
         Ok(())

@@ -15,6 +15,8 @@ struct TlpView {
     last: Range<usize>,
     data: Range<usize>,
     position: Position,
+    /// The text says something other than "-".
+    shown: bool,
     text: IdCode,
     address: IdCode,
     tag: IdCode,
@@ -47,7 +49,8 @@ fn bits(value: u64, width: usize) -> impl Iterator<Item = Value> {
 }
 
 impl VcdFile {
-    pub fn new(file: impl Write + Send + 'static, map: PortMap, clock_hz: u64) -> io::Result<Self> {
+    /// `from_start`: the first sample is the first cycle, in which no packet is under way.
+    pub fn new(file: impl Write + Send + 'static, map: PortMap, clock_hz: u64, from_start: bool) -> io::Result<Self> {
         let mut writer = Writer::new(Box::new(file) as Box<dyn Write + Send>);
         writer.timescale(1, TimescaleUnit::PS)?;
         writer.add_module("endpoint")?;
@@ -73,7 +76,8 @@ impl VcdFile {
                 ready,
                 last,
                 data,
-                position: Position::Unknown,
+                position: if from_start { Position::First } else { Position::Unknown },
+                shown: false,
                 text: writer.add_var(VarType::String, 1, "packet", None)?,
                 address: writer.add_wire(64, "address")?,
                 tag: writer.add_wire(8, "tag")?,
@@ -92,10 +96,7 @@ impl VcdFile {
         let start = 2 * cycle * self.half_period_ps;
         self.writer.timestamp(start)?;
         self.writer.change_scalar(self.clock, Value::V1)?;
-        if self.next_cycle != Some(cycle) {
-            self.views.iter_mut().for_each(|view| view.position = Position::Unknown);
-        }
-        self.next_cycle = Some(cycle + 1);
+        self.rest(cycle);
         for (port, id) in self.map.ports.iter().zip(&self.ids) {
             let now = &values[port.bytes.clone()];
             let same = self.last.as_ref().is_some_and(|last| last[port.bytes.clone()] == *now);
@@ -118,6 +119,20 @@ impl VcdFile {
         Ok(())
     }
 
+    /// A cycle that is not written.
+    pub fn pass(&mut self, cycle: u64, values: &[u8]) {
+        self.rest(cycle);
+        self.views.iter_mut().for_each(|view| view.advance(values));
+    }
+
+    /// Where cycles are missing the clock stood still, and no packet was under way.
+    fn rest(&mut self, cycle: u64) {
+        if self.next_cycle.is_some_and(|next| next != cycle) {
+            self.views.iter_mut().for_each(|view| view.position = Position::First);
+        }
+        self.next_cycle = Some(cycle + 1);
+    }
+
     pub fn flush(&mut self) -> io::Result<()> {
         self.writer.flush()
     }
@@ -125,17 +140,8 @@ impl VcdFile {
 
 impl TlpView {
     fn sample(&mut self, values: &[u8], writer: &mut Writer<Box<dyn Write + Send>>) -> io::Result<()> {
-        let bit = |place: &Range<usize>| values[place.start] != 0;
-        let valid = bit(&self.valid);
-        if !valid {
-            match self.position {
-                Position::Unknown => self.position = Position::First,
-                Position::First => writer.change_string(self.text, "-")?,
-                Position::Inside => {}
-            }
-            return Ok(());
-        }
-        if self.position == Position::First {
+        let valid = values[self.valid.start] != 0;
+        if self.position == Position::First && valid {
             let words: Vec<u32> = values[self.data.clone()]
                 .chunks_exact(4)
                 .map(|word| u32::from_le_bytes([word[0], word[1], word[2], word[3]]))
@@ -145,15 +151,24 @@ impl TlpView {
             writer.change_vector(self.address, bits(heading.address, 64))?;
             writer.change_vector(self.tag, bits(heading.tag.into(), 8))?;
             writer.change_vector(self.length, bits(heading.length.into(), 11))?;
+            self.shown = true;
+        } else if self.position == Position::First && self.shown {
+            writer.change_string(self.text, "-")?;
+            self.shown = false;
         }
-        if bit(&self.ready) {
-            let last = bit(&self.last);
-            self.position = match self.position {
-                Position::Unknown if !last => Position::Unknown,
-                _ if last => Position::First,
-                _ => Position::Inside,
-            };
-        }
+        self.advance(values);
         Ok(())
+    }
+
+    /// Follows the packets.
+    fn advance(&mut self, values: &[u8]) {
+        let bit = |place: &Range<usize>| values[place.start] != 0;
+        self.position = match (bit(&self.valid), bit(&self.ready), bit(&self.last)) {
+            (true, true, true) => Position::First,
+            (true, true, false) if self.position == Position::First => Position::Inside,
+            // Streams hardly ever pause inside a packet.
+            (false, _, _) if self.position == Position::Unknown => Position::First,
+            _ => self.position,
+        };
     }
 }

@@ -1,0 +1,74 @@
+//! Disk images: what is accepted, what is refused, and how it is said.
+use std::fs;
+use std::path::PathBuf;
+use virtio_hdl::backend::Disk;
+
+fn image(folder: &tempfile::TempDir, bytes: usize) -> PathBuf {
+    let path = folder.path().join("disk.img");
+    fs::write(&path, vec![7; bytes]).unwrap();
+    path
+}
+
+fn refusal(path: &std::path::Path, read_only: bool) -> String {
+    match Disk::open(path, read_only) {
+        Ok(_) => panic!("{} was accepted", path.display()),
+        Err(error) => error.to_string(),
+    }
+}
+
+#[test]
+fn sectors_are_read_and_written_where_they_lie() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = image(&folder, 4 * 512);
+    let mut disk = Disk::open(&path, false).unwrap();
+    assert_eq!((disk.sectors(), disk.is_read_only()), (4, false));
+    disk.write(2, &[9; 512]).unwrap();
+    disk.flush().unwrap();
+    let mut data = [0; 1024];
+    disk.read(1, &mut data).unwrap();
+    assert!(data[..512] == [7; 512] && data[512..] == [9; 512]);
+    assert!(fs::read(&path).unwrap()[1024..1536] == [9; 512], "in the file too");
+}
+
+#[test]
+fn nothing_beyond_the_end_is_read_or_written() {
+    let folder = tempfile::tempdir().unwrap();
+    for mut disk in [Disk::open(&image(&folder, 1024), false).unwrap(), Disk::in_memory(2)] {
+        assert!(disk.read(1, &mut [0; 1024]).is_err());
+        assert!(disk.read(u64::MAX, &mut [0; 512]).is_err());
+        assert!(disk.write(1, &[0; 1024]).is_err());
+        assert!(disk.write(2, &[0; 512]).is_err());
+    }
+    assert_eq!(fs::metadata(folder.path().join("disk.img")).unwrap().len(), 1024, "the image did not grow");
+}
+
+#[test]
+fn a_read_only_disk_refuses_writes() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = image(&folder, 512);
+    let mut disk = Disk::open(&path, true).unwrap();
+    assert!(disk.is_read_only());
+    assert!(disk.write(0, &[0; 512]).is_err());
+    assert!(disk.flush().is_ok());
+    assert!(fs::read(&path).unwrap() == [7; 512]);
+}
+
+#[test]
+fn images_that_cannot_be_disks_are_refused_with_a_remedy() {
+    let folder = tempfile::tempdir().unwrap();
+    let odd = refusal(&image(&folder, 1000), false);
+    assert!(odd.contains("has 1000 bytes, which is not a multiple of 512; `truncate -s 1024 "), "{odd}");
+    let empty = refusal(&image(&folder, 0), false);
+    assert!(empty.contains("has 0 bytes") && empty.contains("truncate -s 512"), "{empty}");
+    let missing = refusal(&folder.path().join("none.img"), false);
+    assert!(missing.contains("none.img: No such file") && missing.contains("mkfs.ext4 -d"), "{missing}");
+    let directory = refusal(folder.path(), false);
+    assert!(directory.ends_with("is not a file"), "{directory}");
+    assert!(refusal(std::path::Path::new("/dev/null"), true).ends_with("is not a file"));
+}
+
+#[test]
+fn the_serial_is_20_bytes() {
+    assert_eq!(&Disk::in_memory(1).with_serial("virtio-hdl").id(), b"virtio-hdl\0\0\0\0\0\0\0\0\0\0");
+    assert_eq!(&Disk::in_memory(1).with_serial("0123456789012345678901234").id(), b"01234567890123456789");
+}

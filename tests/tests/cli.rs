@@ -1,0 +1,126 @@
+//! The command line, as a user meets it: figures, files, errors, exit codes.
+use std::fs;
+use std::path::Path;
+use std::process::{Command, Output};
+use std::sync::OnceLock;
+
+/// The program, built beside the tests.
+fn program() -> Command {
+    static BUILT: OnceLock<()> = OnceLock::new();
+    BUILT.get_or_init(|| {
+        let built = Command::new(env!("CARGO")).args(["build", "--quiet", "-p", "virtio-hdl"]).status();
+        assert!(built.is_ok_and(|status| status.success()));
+    });
+    let mut folder = std::env::current_exe().unwrap();
+    folder.pop();
+    folder.pop();
+    let profile = folder.file_name().unwrap().to_owned();
+    let debug = folder.with_file_name("debug").join("virtio-hdl");
+    let path = if profile == "release" && !debug.exists() { folder.join("virtio-hdl") } else { debug };
+    Command::new(path)
+}
+
+fn run(arguments: &[&str]) -> Output {
+    program().args(arguments).output().unwrap()
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
+}
+
+#[track_caller]
+fn refused(arguments: &[&str], message: &str) {
+    let output = run(arguments);
+    assert_eq!(output.status.code(), Some(1), "{arguments:?}: {}", text(&output.stderr));
+    assert!(text(&output.stderr).contains(message), "{}", text(&output.stderr));
+}
+
+fn all_files(folder: &Path) -> Vec<(String, Vec<u8>)> {
+    let mut files: Vec<_> = fs::read_dir(folder)
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .map(|path| (path.file_name().unwrap().to_string_lossy().into_owned(), fs::read(&path).unwrap()))
+        .collect();
+    files.sort();
+    files
+}
+
+#[test]
+fn generate_writes_the_same_files_twice() {
+    let folder = tempfile::tempdir().unwrap();
+    let [one, two] = ["one", "two"].map(|name| folder.path().join(name));
+    for out in [&one, &two] {
+        let output = run(&["generate", "blk", "--out", &out.to_string_lossy()]);
+        assert!(output.status.success(), "{}", text(&output.stderr));
+    }
+    let files = all_files(&one);
+    assert!(files == all_files(&two));
+    let list = fs::read_to_string(one.join("files.f")).unwrap();
+    assert!(list.ends_with("virtio_blk_endpoint.v\n"));
+    assert!(list.lines().all(|name| one.join(name).exists()));
+    assert!(fs::read_to_string(one.join("registers.md")).unwrap().contains("| 0x10 | 2 | W | QUEUE_NOTIFY |"));
+}
+
+#[test]
+fn mistakes_of_the_user_are_explained_and_exit_with_1() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name).to_string_lossy().into_owned();
+    fs::write(path("wrong.toml"), "device = \"blk\"\nvectors = 12\n").unwrap();
+    fs::write(path("odd.img"), [0; 700]).unwrap();
+    refused(
+        &["generate", &path("wrong.toml")],
+        "wrong.toml:2:11: vectors = 12 is out of range; allowed: 0 (no MSI-X) to 8",
+    );
+    refused(&["generate", "blkk"], "give a TOML file or an example: blk, ");
+    refused(&["generate", "blk", "--out", "/proc/no"], "cannot make the folder /proc/no; give another with --out");
+    refused(&["sim", "blk", "--disk", &path("odd.img")], "has 700 bytes, which is not a multiple of 512");
+    refused(&["sim", "blk", "--disk", &path("none.img")], "none.img: No such file");
+    refused(&["sim", "blk"], "needs a disk image: --disk IMAGE");
+}
+
+#[test]
+fn a_missing_verilator_is_named_with_the_way_to_get_it() {
+    let output = program().args(["doctor"]).env("PATH", "/nowhere").output().unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    assert!(text(&output.stdout).contains("apt-get install verilator"));
+    let output = program().args(["sim", "blk", "--scenario", "depth"]).env("PATH", "/nowhere").output().unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    assert!(text(&output.stderr).contains("verilator cannot be started"), "{}", text(&output.stderr));
+}
+
+#[test]
+fn an_image_is_copied_with_traces() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name).to_string_lossy().into_owned();
+    let content: Vec<u8> = (0..300 * 512u32).map(|index| (index.wrapping_mul(2_654_435_761) >> 24) as u8).collect();
+    fs::write(path("disk.img"), &content).unwrap();
+    let arguments = [
+        "sim",
+        "blk",
+        "--disk",
+        &path("disk.img"),
+        "--to",
+        &path("copy.img"),
+        "--json",
+        "--vcd",
+        &path("x.vcd"),
+        "--vcd-trigger",
+        "notify",
+        "--vcd-to",
+        "500",
+        "--tlp-log",
+        &path("tlp.log"),
+    ];
+    let output = run(&arguments);
+    assert!(output.status.success(), "{}", text(&output.stderr));
+    assert!(fs::read(path("copy.img")).unwrap() == content);
+    assert!(text(&output.stdout).contains("\"name\": \"read back\""));
+
+    let log = fs::read_to_string(path("tlp.log")).unwrap();
+    assert!(log.contains("to device  IOWr"), "the notify is in the log");
+    assert!(log.lines().filter(|line| line.contains("0xfee")).count() > 0, "an MSI-X message too");
+    let vcd = fs::read_to_string(path("x.vcd")).unwrap();
+    assert!(vcd.contains("$scope module rx_tlp $end") && vcd.contains("sIOWr:"), "the notify is decoded");
+    let cycles = vcd.lines().filter(|line| line.starts_with('#')).count() / 2;
+    assert!((300..=564).contains(&cycles), "{cycles} cycles around the notify");
+}
