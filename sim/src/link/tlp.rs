@@ -39,7 +39,7 @@ impl fmt::Display for FunctionId {
     }
 }
 
-/// Attr[2:0] of a header.
+/// `Attr[2:0]` of a header.
 #[derive(Copy, Clone, Debug, Default, PartialEq, Eq)]
 pub struct Attributes {
     /// The access is not snooped by caches.
@@ -55,7 +55,7 @@ pub struct Attributes {
 pub struct Header {
     /// TC, 0 to 7.
     pub traffic_class: u8,
-    /// Attr[2:0].
+    /// `Attr[2:0]`.
     pub attributes: Attributes,
     /// EP: the payload is known to be wrong.
     pub poisoned: bool,
@@ -253,7 +253,7 @@ pub struct Completion {
     pub locked: bool,
 }
 
-/// Where a message goes, r[2:0].
+/// Where a message goes, `r[2:0]`.
 #[derive(Copy, Clone, Debug, PartialEq, Eq)]
 pub enum Routing {
     /// To the root complex.

@@ -48,7 +48,7 @@ pub struct MachineOptions {
     pub memory_bytes: u64,
     /// Cycles from a command (for a write: from its data) to the disk's answer.
     pub disk_latency: u64,
-    /// Keeps all inputs of the model, for [`Machine::replay`].
+    /// Keeps all inputs of the model, for [`Endpoint::replay`].
     pub record: bool,
     /// What is written down.
     pub trace: TraceOptions,
