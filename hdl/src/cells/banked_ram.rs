@@ -3,8 +3,8 @@ use super::ram::{lane_writes, LaneMasks};
 use rust_hdl::prelude::*;
 
 /// Two banks of 2^IW words of 128 bits: words with even numbers in one, with odd numbers in the other, so that
-/// 16 bytes at any byte address are one access of both. Byte address A is lane A[3:0] of word A[..4], word W is
-/// in bank W[0] at index W[..1]; 2^(IW+5) bytes.
+/// 16 bytes at any byte address are one access of both. Byte address A is lane A\[3:0\] of word A[..4], word W is
+/// in bank W\[0\] at index W[..1]; 2^(IW+5) bytes.
 ///
 /// Read data come one cycle after the index. A read of a word that is written in the same cycle gives anything.
 #[derive(LogicBlock)]

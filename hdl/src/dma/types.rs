@@ -17,8 +17,8 @@ pub struct ReadRequest {
 }
 
 /// One write into a client's RAM of two banks: 16-byte words with even numbers in one, odd numbers in the
-/// other, so that 16 bytes at any byte address are one access. Byte address A is lane A[3:0] of word A[15:4];
-/// word W is in bank W[0] at index W[15:1].
+/// other, so that 16 bytes at any byte address are one access. Byte address A is lane A\[3:0\] of word A\[15:4\];
+/// word W is in bank W\[0\] at index W\[15:1\].
 #[derive(Copy, Clone, Debug, PartialEq, Default, LogicStruct)]
 pub struct RamWrite {
     /// Which client's RAM.

@@ -49,7 +49,7 @@ pub const TRAFFIC_CLASS: Field = Field::new(0, 20, 3);
 pub const TD: Field = Field::new(0, 15, 1);
 /// Poisoned.
 pub const EP: Field = Field::new(0, 14, 1);
-/// Attr[1:0]: relaxed ordering, no snoop.
+/// Attr\[1:0\]: relaxed ordering, no snoop.
 pub const ATTRIBUTES: Field = Field::new(0, 12, 2);
 /// Payload double words, or double words asked for; 0 says 1024.
 pub const LENGTH: Field = Field::new(0, 0, 10);

@@ -51,11 +51,11 @@ pub struct Request {
     pub requester_id: Bits<16>,
     /// Goes back in the completion.
     pub tag: Bits<8>,
-    /// Attr[1:0]: no snoop, relaxed ordering; goes back in the completion.
+    /// Attr\[1:0\]: no snoop, relaxed ordering; goes back in the completion.
     pub attributes: Bits<2>,
     /// TC, goes back in the completion.
     pub traffic_class: Bits<3>,
-    /// Memory and I/O: byte address, bits 1:0 zero. Config: {0, bus, device, function, 0000, register[9:2], 00}
+    /// Memory and I/O: byte address, bits 1:0 zero. Config: {0, bus, device, function, 0000, register\[9:2\], 00}
     /// as in the third header double word.
     pub address: Bits<64>,
     /// EP bit.
@@ -132,7 +132,7 @@ pub struct TransmitBeat {
     pub byte_count: Bits<12>,
     /// Completion: low 7 bits of the byte address.
     pub lower_address: Bits<7>,
-    /// Completion: the request's Attr[1:0].
+    /// Completion: the request's Attr\[1:0\].
     pub attributes: Bits<2>,
     /// Completion: the request's TC.
     pub traffic_class: Bits<3>,
