@@ -1,6 +1,5 @@
 //! Gather against a model of the read engine.
 use crate::beats::{beat, bytes, host_byte};
-use rust_hdl::prelude::*;
 use std::collections::VecDeque;
 use virtio_hdl_rtl::dma::types::{BufferDescriptor, ByteBeat, RamWrite, ReadRequest, ReadRetire};
 use virtio_hdl_rtl::dma::Gather;
@@ -171,8 +170,7 @@ fn run<const W: usize>(b: &mut Bench<Block<W>>, seed: u64, plan: &Plan, chains: 
             assert_eq!(count, (total - streamed).min(16));
             assert_eq!(out.last, streamed + count == total, "chain {chain}, {streamed} of {total} bytes");
             let lanes = bytes(out.data);
-            let mut at = streamed;
-            for lane in lanes.iter().take(count as usize) {
+            for (at, lane) in (streamed..).zip(lanes.iter().take(count as usize)) {
                 let mut offset = at;
                 let address = chains[chain].buffers.iter().find_map(|&(address, length)| {
                     if offset < length {
@@ -183,7 +181,6 @@ fn run<const W: usize>(b: &mut Bench<Block<W>>, seed: u64, plan: &Plan, chains: 
                 });
                 let address = address.expect("within the chain");
                 assert!(out.error || *lane == host_byte(address), "byte {at} of chain {chain}");
-                at += 1;
             }
             streamed += count;
             assert!(!out.error || failed[chain] || (out.last && chains[chain].broken));

@@ -1,6 +1,5 @@
 //! The read engine in single situations: speed, timeouts, stop.
 use crate::beats::{beat, host_byte};
-use rust_hdl::prelude::*;
 use std::collections::VecDeque;
 use virtio_hdl_rtl::dma::types::{ReadRequest, ReadRetire};
 use virtio_hdl_rtl::dma::ReadEngine;

@@ -1,6 +1,5 @@
 //! Scatter against a model of the write engine.
 use crate::beats::{beat, bytes};
-use rust_hdl::prelude::*;
 use std::collections::{HashMap, VecDeque};
 use virtio_hdl_rtl::dma::types::{BufferDescriptor, ByteBeat, ScatterCommand, UsedElement, WriteRequest};
 use virtio_hdl_rtl::dma::Scatter;
