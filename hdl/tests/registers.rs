@@ -1,5 +1,4 @@
 //! The legacy register file, line by line of the virtio legacy interface, in rust-hdl's evaluator and in Verilator.
-use rust_hdl::prelude::*;
 use virtio_hdl_rtl::testing::Bench;
 use virtio_hdl_rtl::virtio::layout;
 use virtio_hdl_rtl::virtio::registers::{LegacyRegisters, LegacyRegistersConfig};
