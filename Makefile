@@ -28,7 +28,7 @@ test:
 
 generate:
 	@scripts/setup.sh generate
-	cargo run --release --quiet -p virtio-hdl -- generate $(CONFIG) --out build/rtl
+	cargo run --release -p virtio-hdl -- generate $(CONFIG) --out build/rtl
 
 soak:
 	@scripts/setup.sh demo

@@ -10,7 +10,7 @@ mkdir -p "$out/files"
 step() { printf '\n== %s\n' "$*"; }
 
 step "building virtio-hdl"
-cargo build --release --quiet -p virtio-hdl
+cargo build --release -p virtio-hdl
 virtio_hdl=target/release/virtio-hdl
 
 step "generating the endpoint"

@@ -7,7 +7,7 @@ cd "$(dirname "$0")/.."
 export seeds=${1:-10} requests=${2:-100000} logs=build/soak
 rm -rf "$logs"
 mkdir -p "$logs"
-cargo build --release --quiet -p virtio-hdl
+cargo build --release -p virtio-hdl
 # the first run builds the model that all others use
 target/release/virtio-hdl sim blk --scenario random --requests 10 >/dev/null
 

@@ -11,14 +11,15 @@ step() {
 }
 
 step cargo fmt --all --check
-step cargo clippy --quiet --workspace --all-targets -- -D warnings
-RUSTDOCFLAGS="-D warnings" step cargo doc --quiet --workspace --no-deps
+step cargo clippy --workspace --all-targets -- -D warnings
+RUSTDOCFLAGS="-D warnings" step cargo doc --workspace --no-deps
 printf '== cargo test\n'
-cargo test --workspace --no-fail-fast 2>&1 | tee "$log" | grep -E '^(test |error|warning: unused|failures|thread |test result)|panicked at'
+cargo test --workspace --no-fail-fast 2>&1 | tee "$log" | grep --line-buffered -E '^(test |error|warning: unused| +(Compiling|Running|Finished) )'
 status=${PIPESTATUS[0]}
 
 awk '/^test result:/ { passed += $4; failed += $6 } END { printf "%d passed, %d failed\n", passed, failed }' "$log" >build/test.count
 if [ "$status" -ne 0 ]; then
+    awk '/^failures:$/, /^test result:/' "$log"
     echo "the tests failed; all they said is in $log"
 fi
 cat build/test.count

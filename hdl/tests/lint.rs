@@ -68,7 +68,8 @@ fn endpoints() {
     }
 }
 
-/// The best of several runs, as other tests run at the same time: the limit is for a build without optimisation.
+/// 100 ms in a release build, as the user has it; a build without optimisation takes longer. The best of several runs counts, as
+/// other tests run at the same time.
 #[test]
 fn printing_is_quick() {
     let config = config::EndpointConfig::blk();
@@ -79,5 +80,6 @@ fn printing_is_quick() {
     };
     let (time, lines) = (0..5).map(run).min().expect("five runs");
     println!("{lines} lines in {time:?}");
-    assert!(time.as_millis() < 300, "{lines} lines in {time:?}");
+    let limit = if cfg!(debug_assertions) { 300 } else { 100 };
+    assert!(time.as_millis() < limit, "{lines} lines in {time:?}");
 }
