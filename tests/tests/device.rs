@@ -565,6 +565,7 @@ fn few_credits_slow_it_down_and_lose_nothing() {
     let mut options = MachineOptions::default();
     options.link.credits.nonposted_headers = 8;
     options.link.credits.posted_headers = 8;
+    options.link.credits.posted_data = 40;
     let mut s = setup(&options, &Options::default());
     s.begin_reads();
     s.wait_all();

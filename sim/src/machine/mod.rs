@@ -10,7 +10,9 @@
 //! ```
 use crate::backend::Disk;
 use crate::host::{Allocator, Platform, Width};
-use crate::link::{FunctionId, HostCompletion, HostRequest, Interrupt, LinkConfig, RequestId, RootComplex, Statistics};
+use crate::link::{
+    Credits, FunctionId, HostCompletion, HostRequest, Interrupt, LinkConfig, RequestId, RootComplex, Statistics,
+};
 use crate::model::{Endpoint, EndpointOptions, Library, ModelError, Stall, Stop};
 use crate::trace::{Trace, TraceOptions};
 use std::io;
@@ -22,10 +24,12 @@ mod errors;
 use disk_port::DiskPort;
 pub use errors::MachineError;
 
+/// Cycles of a step while credits can run out.
+const STEP: u64 = 4;
+/// Packets that the endpoint can begin or end in one step: at most one per cycle.
+const PACKETS_IN_STEP: u32 = STEP as u32;
 /// Reads that the endpoint can have in flight, and some more: with so many credits there is always one.
 const MOST_READS: u32 = 40;
-/// Reads that the endpoint can begin in one step while credits are short.
-const READS_IN_STEP: u32 = 4;
 /// Where guest memory for DMA begins; below lies what a PC keeps for itself.
 const MEMORY_START: u64 = 0x10_0000;
 
@@ -188,11 +192,9 @@ impl Machine {
         }
         let next = self.root.next_event().unwrap_or(u64::MAX).saturating_add(self.one_way);
         let mut end = next.max(self.root.now() + 1).min(deadline);
-        if self.root.config().credits.nonposted_headers <= MOST_READS {
-            // Credits can run out: small steps, in which the endpoint cannot begin more reads than there is room for.
-            let ready = self.root.nonposted_ready(self.endpoint.cycle(), READS_IN_STEP);
-            self.endpoint.set_nonposted_ready(ready);
-            end = end.min(self.endpoint.cycle() + u64::from(READS_IN_STEP));
+        if self.credits_can_run_out() {
+            self.apply_credits()?;
+            end = end.min(self.endpoint.cycle() + STEP);
         }
         if self.endpoint.run(end) == Stop::Quiescent {
             self.endpoint.skip_to(end);
@@ -211,6 +213,25 @@ impl Machine {
         }
         let to = self.endpoint.cycle().min(deadline).max(self.root.now());
         Ok(self.root.advance(to))
+    }
+
+    fn credits_can_run_out(&self) -> bool {
+        let (credits, ample) = (&self.root.config().credits, Credits::default());
+        credits.nonposted_headers <= MOST_READS
+            || credits.posted_headers < ample.posted_headers
+            || credits.posted_data < ample.posted_data
+    }
+
+    /// Tells the endpoint what it may send in the next step: reads only while there is room for all that it could
+    /// begin, and nothing at all while a write that ends in this step could find no room. As writes need no answer, their
+    /// credits always come back.
+    fn apply_credits(&mut self) -> Result<(), ModelError> {
+        let now = self.endpoint.cycle();
+        self.endpoint.set_nonposted_ready(self.root.nonposted_ready(now, PACKETS_IN_STEP));
+        let credits = self.root.transmit_credits(now);
+        let payload = u32::from(self.root.config().max_payload) / 16;
+        let room = credits.posted_headers > PACKETS_IN_STEP && credits.posted_data >= payload + PACKETS_IN_STEP;
+        self.endpoint.set_transmit_held(!room)
     }
 
     /// Makes a request and waits for its completion.

@@ -90,6 +90,8 @@ pub struct Endpoint {
     receive: Stream,
     transmit: Stream,
     nonposted_ready: Level,
+    transmit_stall: u8,
+    transmit_held: bool,
     blk: BlkStreams,
     transmitted: VecDeque<Transmitted>,
     device_events: VecDeque<DeviceEvent>,
@@ -137,6 +139,8 @@ impl Endpoint {
             receive,
             transmit,
             nonposted_ready,
+            transmit_stall: 0,
+            transmit_held: false,
             blk,
             transmitted: VecDeque::new(),
             device_events: VecDeque::new(),
@@ -147,12 +151,26 @@ impl Endpoint {
 
     /// Changes the random standstill of the streams.
     pub fn set_stall(&mut self, stall: Stall) -> Result<(), ModelError> {
+        self.transmit_stall = stall.transmit;
+        self.transmit_held = false;
         self.model.set_stall(self.receive, stall.receive)?;
         self.model.set_stall(self.transmit, stall.transmit)?;
         for stream in [self.blk.command, self.blk.write, self.blk.status, self.blk.read] {
             self.model.set_stall(stream, stall.device)?;
         }
         Ok(())
+    }
+
+    /// Whether the link takes nothing from the endpoint for want of credits.
+    pub fn set_transmit_held(&mut self, held: bool) -> Result<(), ModelError> {
+        if held == self.transmit_held {
+            return Ok(());
+        }
+        self.transmit_held = held;
+        match held {
+            true => self.model.hold(self.transmit),
+            false => self.model.set_stall(self.transmit, self.transmit_stall),
+        }
     }
 
     /// Queues a TLP for the endpoint; its first beat comes in cycle `not_before` at the earliest.

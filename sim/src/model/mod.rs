@@ -139,6 +139,12 @@ impl Model {
         Ok(self.inner.pin_mut().set_stall(stream.0, share.into())?)
     }
 
+    /// Lets nothing move on a stream, whatever its stall, until [`set_stall`](Self::set_stall) is called again.
+    pub fn hold(&mut self, stream: Stream) -> Result<(), ModelError> {
+        // in 256 of 256 cycles
+        Ok(self.inner.pin_mut().set_stall(stream.0, 256)?)
+    }
+
     /// Lets a run go on for some cycles behind a packet that left by this stream, because nothing can answer it
     /// earlier. 0 unless set.
     pub fn set_lookahead(&mut self, stream: Stream, cycles: u64) -> Result<(), ModelError> {
