@@ -23,6 +23,8 @@ pub enum ResetState {
 ///  stop        ------------------------------------------
 ///  hold        ---------
 /// ```
+/// A request during a reset asks for nothing more: all is stopped, and nothing begins before `Clear`.
+///
 /// `hold` keeps register accesses waiting, so that the first access answered after the resetting write is answered
 /// behind the last packet of the old configuration.
 #[derive(LogicBlock, Default)]
@@ -45,7 +47,6 @@ pub struct ResetSequencer {
     pub busy: Signal<Out, Bit>,
 
     state: Reg<ResetState>,
-    again: Reg<Bit>,
     settle: Reg<Bits<3>>,
 }
 
@@ -53,19 +54,14 @@ impl Logic for ResetSequencer {
     #[hdl_gen]
     fn update(&mut self) {
         comment!("module reset_sequencer: stops, drains and clears the data path");
-        dff_setup!(self, clock, state, again, settle);
+        dff_setup!(self, clock, state, settle);
         self.state.reset.next = self.reset.val();
-        self.again.reset.next = self.reset.val();
         self.settle.reset.next = self.reset.val();
-        if self.request.val() & (self.state.q.val() != ResetState::Run) {
-            self.again.d.next = true;
-        }
         // `quiet` and `drained` must hold for eight cycles: packets pass between blocks through registers
         self.settle.d.next = 0.into();
         match self.state.q.val() {
             ResetState::Run => {
-                if self.request.val() | self.again.q.val() {
-                    self.again.d.next = false;
+                if self.request.val() {
                     self.state.d.next = ResetState::Quiesce;
                 }
             }
@@ -89,8 +85,9 @@ impl Logic for ResetSequencer {
             _ => self.state.d.next = ResetState::Run,
         }
         self.stop.next = self.state.q.val() != ResetState::Run;
-        self.hold.next = self.request.val() | self.again.q.val() | (self.state.q.val() == ResetState::Quiesce);
+        self.hold.next = ((self.state.q.val() == ResetState::Run) & self.request.val())
+            | (self.state.q.val() == ResetState::Quiesce);
         self.clear.next = self.state.q.val() == ResetState::Clear;
-        self.busy.next = (self.state.q.val() != ResetState::Run) | self.again.q.val();
+        self.busy.next = self.state.q.val() != ResetState::Run;
     }
 }
