@@ -35,5 +35,5 @@ soak:
 	@scripts/soak.sh $(SEEDS) $(REQUESTS)
 
 clean:
-	rm -rf build out hdl/out
+	rm -rf build
 	cargo clean

@@ -18,7 +18,6 @@ step "generating the endpoint"
 
 step "making an ext4 image"
 cp -r hdl sim Cargo.toml "$out/files/"
-rm -rf "$out/files/hdl/out"
 head -c 1500000 /dev/urandom >"$out/files/random.bin"
 truncate -s 16M "$out/disk.img"
 mkfs.ext4 -q -F -d "$out/files" "$out/disk.img"
