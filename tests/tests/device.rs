@@ -9,6 +9,7 @@ use virtio_hdl::host::virtio_pci::VectorPolicy;
 use virtio_hdl::host::{Platform, Width};
 use virtio_hdl::link::{DeviceAccess, Fault};
 use virtio_hdl::machine::{Machine, MachineOptions, SLOT};
+use virtio_hdl::model::Stall;
 use virtio_hdl::scenario::random;
 use virtio_hdl_rtl::pcie::layout as pci;
 use virtio_hdl_rtl::pcie::registers::{DIAGNOSTICS, MSIX_PBA_OFFSET};
@@ -295,9 +296,14 @@ fn queue_pfn_zero_stops_all_dma_before_the_next_read_is_answered() {
 }
 
 fn reset_stops_dma(reset: impl Fn(&mut Setup)) {
+    // over a link so short and so congested that the next read arrives while packets of before still wait to leave
+    let mut near = MachineOptions { stall: Stall { transmit: 200, ..Stall::default() }, ..MachineOptions::default() };
+    near.link.one_way_ns = 16;
     // from the first kick to the last used element: the reset strikes everywhere
-    for delay in [0, 60, 130, 200, 290, 400, 700, 1500, 4000] {
-        let mut s = default_setup();
+    let far = [0, 60, 130, 200, 290, 400, 700, 1500, 4000].map(|delay| (MachineOptions::default(), delay));
+    let near = (0..80).map(|n| (near.clone(), 37 * n));
+    for (options, delay) in far.into_iter().chain(near) {
+        let mut s = setup(&options, &Options::default());
         for n in 0..16 {
             s.submit(Operation::In, n);
             s.submit(Operation::Out, n + 64);
