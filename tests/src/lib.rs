@@ -1,7 +1,9 @@
 //! What the system tests share: machines with generated, Verilated endpoints.
 use virtio_hdl::backend::Disk;
 use virtio_hdl::design;
-use virtio_hdl::machine::{Machine, MachineOptions};
+use virtio_hdl::host::blk::{Blk, Options};
+use virtio_hdl::host::pci::{Bus, Options as BusOptions};
+use virtio_hdl::machine::{Machine, MachineOptions, SLOT};
 use virtio_hdl::model::Library;
 use virtio_hdl_rtl::config::EndpointConfig;
 
@@ -18,4 +20,17 @@ pub fn library(config: &EndpointConfig) -> Library {
 /// A machine with this endpoint and `disk`.
 pub fn machine(config: &EndpointConfig, disk: Disk, options: &MachineOptions) -> Machine {
     Machine::new(&library(config), disk, options).unwrap_or_else(|error| panic!("{error}"))
+}
+
+/// The endpoint in a machine, with the driver bound to it. The bus is set up for the link's packet sizes.
+pub fn bound(config: &EndpointConfig, disk: Disk, options: &MachineOptions, driver: &Options) -> (Machine, Bus, Blk) {
+    let mut machine = machine(config, disk, options);
+    let bus_options = BusOptions {
+        max_payload: options.link.max_payload,
+        max_read_request: options.link.max_read_request,
+        ..BusOptions::default()
+    };
+    let mut bus = Bus::scan(&mut machine, &bus_options).unwrap_or_else(|error| panic!("{error}"));
+    let blk = Blk::probe(&mut machine, &mut bus, SLOT, driver).unwrap_or_else(|error| panic!("{error}"));
+    (machine, bus, blk)
 }

@@ -1,22 +1,18 @@
 //! virtio-blk on the Verilated endpoint, driven by the host model.
 use virtio_hdl::backend::Disk;
 use virtio_hdl::host::blk::{Blk, Options};
-use virtio_hdl::host::pci::{Bus, Options as BusOptions};
+use virtio_hdl::host::pci::Bus;
 use virtio_hdl::link::CompletionCut;
-use virtio_hdl::machine::{Machine, MachineOptions, SLOT};
+use virtio_hdl::machine::{Machine, MachineOptions};
 use virtio_hdl::model::Stall;
 use virtio_hdl::scenario::{depth, random};
-use virtio_hdl_tests::{example, machine};
+use virtio_hdl_tests::{bound, example};
 
 const SECTORS: u64 = 2048;
 
 fn disk(options: &MachineOptions, driver: &Options) -> (Machine, Bus, Blk) {
     let config = example("blk");
-    let disk = Disk::in_memory(SECTORS).with_serial(&config.blk.serial);
-    let mut machine = machine(&config, disk, options);
-    let mut bus = Bus::scan(&mut machine, &BusOptions::default()).unwrap_or_else(|error| panic!("{error}"));
-    let blk = Blk::probe(&mut machine, &mut bus, SLOT, driver).unwrap_or_else(|error| panic!("{error}"));
-    (machine, bus, blk)
+    bound(&config, Disk::in_memory(SECTORS).with_serial(&config.blk.serial), options, driver)
 }
 
 #[test]

@@ -15,7 +15,7 @@ use virtio_hdl_rtl::pcie::layout as pci;
 use virtio_hdl_rtl::pcie::registers::{DIAGNOSTICS, MSIX_PBA_OFFSET};
 use virtio_hdl_rtl::virtio::layout::{self, used_offset, DESCRIPTOR_INDIRECT, DESCRIPTOR_NEXT, DESCRIPTOR_WRITE};
 use virtio_hdl_rtl::virtio::types::Violation;
-use virtio_hdl_tests::{example, machine};
+use virtio_hdl_tests::{bound, example};
 use vm_memory::{Bytes, GuestAddress};
 
 const SECTORS: u64 = 4096;
@@ -40,9 +40,7 @@ fn setup(options: &MachineOptions, driver: &Options) -> Setup {
     for sector in 0..SECTORS {
         disk.write(sector, &content(sector)).unwrap();
     }
-    let mut machine = machine(&config, disk, options);
-    let mut bus = Bus::scan(&mut machine, &BusOptions::default()).unwrap_or_else(|error| panic!("{error}"));
-    let blk = Blk::probe(&mut machine, &mut bus, SLOT, driver).unwrap_or_else(|error| panic!("{error}"));
+    let (mut machine, bus, blk) = bound(&config, disk, options, driver);
     let buffers = machine.allocate(BUFFER_BYTES, 4096).unwrap();
     Setup { machine, bus, blk, buffers }
 }

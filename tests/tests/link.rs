@@ -4,30 +4,22 @@ use std::ops::Range;
 use std::sync::{Arc, Mutex};
 use virtio_hdl::backend::Disk;
 use virtio_hdl::host::blk::{Blk, Operation, Options, Request, Status, Ticket};
-use virtio_hdl::host::pci::{Bus, Options as BusOptions};
+use virtio_hdl::host::pci::Bus;
 use virtio_hdl::host::ring::{Buffer, Shape};
 use virtio_hdl::host::Platform;
 use virtio_hdl::link::{CompletionCut, Credits, DeviceAccess, Fault, Latency, LinkConfig};
 use virtio_hdl::machine::{Machine, MachineOptions, SLOT};
 use virtio_hdl::model::Stall;
 use virtio_hdl_rtl::virtio::layout::*;
-use virtio_hdl_tests::{example, machine};
+use virtio_hdl_tests::{bound, example};
 use vm_memory::{Bytes, GuestAddress};
 
 const SECTORS: u64 = 2048;
 const REQUEST_BYTES: u64 = 4096;
 
 fn disk(options: &MachineOptions) -> (Machine, Bus, Blk) {
-    let mut machine = machine(&example("blk"), Disk::in_memory(SECTORS), options);
-    let bus_options = BusOptions {
-        max_payload: options.link.max_payload,
-        max_read_request: options.link.max_read_request,
-        ..BusOptions::default()
-    };
-    let mut bus = Bus::scan(&mut machine, &bus_options).unwrap();
     let driver = Options { scatter: Some(options.link.seed), ..Options::default() };
-    let blk = Blk::probe(&mut machine, &mut bus, SLOT, &driver).unwrap();
-    (machine, bus, blk)
+    bound(&example("blk"), Disk::in_memory(SECTORS), options, &driver)
 }
 
 fn pattern(seed: u64, bytes: u64) -> Vec<u8> {
@@ -174,10 +166,7 @@ fn impatient() -> (Machine, Bus, Blk) {
     let mut config = example("blk");
     config.completion_timeout_us = 50;
     let options = MachineOptions { link: link(), ..MachineOptions::default() };
-    let mut machine = machine(&config, Disk::in_memory(SECTORS), &options);
-    let mut bus = Bus::scan(&mut machine, &BusOptions::default()).unwrap();
-    let blk = Blk::probe(&mut machine, &mut bus, SLOT, &Options::default()).unwrap();
-    (machine, bus, blk)
+    bound(&config, Disk::in_memory(SECTORS), &options, &Options::default())
 }
 
 #[test]

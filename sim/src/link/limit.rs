@@ -11,7 +11,6 @@ const COMPLETION: u64 = 20;
 pub struct Traffic {
     max_payload: u64,
     max_read_request: u64,
-    completion: u64,
     /// Bytes towards the device.
     pub to_device: f64,
     /// Bytes towards the host.
@@ -24,7 +23,6 @@ impl Traffic {
         Traffic {
             max_payload: u64::from(link.max_payload),
             max_read_request: u64::from(link.max_read_request),
-            completion: u64::from(link.max_payload),
             to_device: 0.0,
             to_host: 0.0,
         }
@@ -32,7 +30,7 @@ impl Traffic {
 
     /// The device reads `bytes` of host memory, once in `per` requests.
     pub fn read(&mut self, bytes: u64, per: f64) {
-        let (requests, completions) = (bytes.div_ceil(self.max_read_request), bytes.div_ceil(self.completion));
+        let (requests, completions) = (bytes.div_ceil(self.max_read_request), bytes.div_ceil(self.max_payload));
         self.to_host += (requests * MEMORY_64) as f64 / per;
         self.to_device += (bytes.next_multiple_of(4) + completions * COMPLETION) as f64 / per;
     }

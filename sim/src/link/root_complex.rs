@@ -207,11 +207,6 @@ impl RootComplex {
         self.transmit_credits(at).nonposted_headers > slack
     }
 
-    /// First cycle in which the link to the host is free of what the device sent.
-    pub fn to_host_free(&self) -> u64 {
-        self.config.cycle_of(self.to_host.free())
-    }
-
     /// The next packet for the device, in order of arrival.
     pub fn next_to_device(&mut self) -> Option<Scheduled> {
         self.scheduled.pop_front()

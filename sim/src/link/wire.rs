@@ -27,9 +27,4 @@ impl Wire {
         self.packets += 1;
         start
     }
-
-    /// When the last packet is through.
-    pub fn free(&self) -> Picoseconds {
-        self.free
-    }
 }
