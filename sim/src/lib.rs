@@ -1,5 +1,5 @@
 //! Co-simulation kit of the virtio PCIe endpoint: the Verilated model, the link and root complex, the host model, what
-//! sits behind the device, and traces.
+//! sits behind the device, traces, and the vfio-user server through which a stock QEMU reaches it.
 pub mod backend;
 pub mod cli;
 pub mod design;
@@ -9,3 +9,4 @@ pub mod machine;
 pub mod model;
 pub mod scenario;
 pub mod trace;
+pub mod vfio_user;
