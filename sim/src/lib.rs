@@ -1,8 +1,10 @@
 //! Co-simulation kit of the virtio PCIe endpoint: the Verilated model, the link and root complex, the host model, what
 //! sits behind the device, traces, and the vfio-user server through which a stock QEMU reaches it.
 pub mod backend;
+mod cache;
 pub mod cli;
 pub mod design;
+pub mod guest;
 pub mod host;
 pub mod link;
 pub mod machine;

@@ -4,10 +4,10 @@
 //! both tools and their options. A library is built in a folder of its own and renamed into place, and a lock per key
 //! keeps parallel processes from building the same one twice.
 use super::error::ModelError;
+use crate::cache::{self, hash};
 use indicatif::{ProgressBar, ProgressStyle};
-use sha2::{Digest, Sha256};
 use std::fmt::Write as _;
-use std::fs::{self, File};
+use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -74,7 +74,8 @@ impl Library {
             return Ok(Library { path, built: false });
         }
         fs::create_dir_all(cache).map_err(|error| ModelError::cache(cache, error))?;
-        let _lock = lock(&folder.with_extension("lock"))?;
+        let lock = folder.with_extension("lock");
+        let _lock = cache::lock(&lock).map_err(|error| ModelError::cache(&lock, error))?;
         if path.exists() {
             return Ok(Library { path, built: false });
         }
@@ -101,16 +102,7 @@ impl Library {
 
 /// `$XDG_CACHE_HOME/virtio-hdl`, or `~/.cache/virtio-hdl`.
 pub fn cache_folder() -> Result<PathBuf, ModelError> {
-    let from = |variable| std::env::var_os(variable).filter(|value| !value.is_empty()).map(PathBuf::from);
-    let base = from("XDG_CACHE_HOME").or_else(|| from("HOME").map(|home| home.join(".cache")));
-    base.map(|base| base.join("virtio-hdl")).ok_or(ModelError::NoCache)
-}
-
-fn lock(path: &Path) -> Result<File, ModelError> {
-    let file = File::create(path).map_err(|error| ModelError::cache(path, error))?;
-    rustix::fs::flock(&file, rustix::fs::FlockOperation::LockExclusive)
-        .map_err(|error| ModelError::cache(path, error.into()))?;
-    Ok(file)
+    cache::folder().ok_or(ModelError::NoCache)
 }
 
 /// Versions of the tools, asked once per process.
@@ -137,16 +129,6 @@ fn key(sources: &Sources, shim: &str) -> Result<String, ModelError> {
     parts.extend([FAST, SLOW, SHIM_HEADER, shim, &sources.top, &tools]);
     parts.extend(sources.files.iter().flat_map(|(name, text)| [name.as_str(), text]));
     Ok(hash(&parts))
-}
-
-/// A name for all these texts.
-fn hash(parts: &[&str]) -> String {
-    let mut hash = Sha256::new();
-    for part in parts {
-        hash.update((part.len() as u64).to_le_bytes());
-        hash.update(part);
-    }
-    hash.finalize().iter().take(16).map(|byte| format!("{byte:02x}")).collect()
 }
 
 fn version(tool: &'static str) -> Result<String, ModelError> {

@@ -1,0 +1,301 @@
+//! Debian packages in a private folder: without root, and nothing of the system is changed.
+//!
+//! apt-get works on a state of its own (`APT_CONFIG`) in which nothing is installed, so that it resolves all that is
+//! needed, fetches, and checks signatures; `dpkg-deb -x` unpacks, no package's script runs. Only the system's way to the
+//! network (proxies) is taken over. All this happens in a temporary folder that is renamed into place at the end, under
+//! a lock, so that parallel processes do it once.
+use super::error::GuestError;
+use crate::cache;
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+use std::time::Duration;
+
+const MIRROR: &str = "http://deb.debian.org/debian";
+const KEYRING: &str = "/usr/share/keyrings/debian-archive-keyring.gpg";
+/// Unpacked, but of no use here.
+const SUPERFLUOUS: &[&str] = &["usr/share/doc", "usr/share/man", "usr/share/locale", "usr/share/lintian"];
+/// Written last into the folder: which packages are in it.
+const STAMP: &str = "packages";
+
+/// Where packages come from, and where they go.
+#[derive(Clone, Debug)]
+pub struct DebianOptions {
+    /// The archive; unless set otherwise `VIRTIO_HDL_MIRROR` of the environment, or `http://deb.debian.org/debian`.
+    pub mirror: String,
+    /// Folder for what is unpacked; the user's cache folder if none is given.
+    pub cache: Option<PathBuf>,
+    /// Shows no progress.
+    pub quiet: bool,
+}
+
+impl Default for DebianOptions {
+    fn default() -> Self {
+        let mirror = std::env::var("VIRTIO_HDL_MIRROR").ok().filter(|mirror| !mirror.is_empty());
+        DebianOptions { mirror: mirror.unwrap_or_else(|| MIRROR.into()), cache: None, quiet: false }
+    }
+}
+
+impl DebianOptions {
+    fn cache(&self) -> Result<PathBuf, GuestError> {
+        self.cache.clone().or_else(cache::folder).ok_or(GuestError::NoCache)
+    }
+}
+
+/// Packages that belong together.
+#[derive(Copy, Clone, Debug)]
+pub struct DebianPackages<'a> {
+    /// What the user calls them.
+    pub name: &'a str,
+    /// Where they are looked for; packages of the second suite and of later ones are preferred.
+    pub suites: &'a [&'a str],
+    /// The packages. What they depend on comes with them.
+    pub packages: &'a [&'a str],
+    /// Leaves out all whose names begin otherwise.
+    pub only: &'a str,
+}
+
+impl DebianPackages<'_> {
+    /// Where they are or would be unpacked.
+    pub fn folder(&self, options: &DebianOptions) -> Result<PathBuf, GuestError> {
+        let mut parts = vec![self.only, "suites"];
+        parts.extend(self.suites.iter().chain(&["packages"]).chain(self.packages));
+        let key: String = cache::hash(&parts).chars().take(8).collect();
+        Ok(options.cache()?.join(format!("{}-{key}", self.name.to_lowercase().replace(' ', "-"))))
+    }
+
+    /// Whether they are there already.
+    pub fn installed(&self, options: &DebianOptions) -> bool {
+        self.folder(options).is_ok_and(|folder| folder.join(STAMP).exists())
+    }
+
+    /// The folder with these packages in it, which are fetched the first time. `FOLDER/packages` says which versions
+    /// they have; newer ones come when the folder has been removed.
+    pub fn install(&self, options: &DebianOptions) -> Result<PathBuf, GuestError> {
+        let folder = self.folder(options)?;
+        if folder.join(STAMP).exists() {
+            return Ok(folder);
+        }
+        let cache = options.cache()?;
+        fs::create_dir_all(&cache).map_err(GuestError::cache(&cache))?;
+        let lock = folder.with_extension("lock");
+        let _lock = cache::lock(&lock).map_err(GuestError::cache(&lock))?;
+        if folder.join(STAMP).exists() {
+            return Ok(folder);
+        }
+        let work =
+            tempfile::Builder::new().prefix("fetching-").tempdir_in(&cache).map_err(GuestError::cache(&cache))?;
+        if !options.quiet {
+            eprintln!("fetching {} from {} into {}", self.name, options.mirror, folder.display());
+        }
+        let progress = match options.quiet {
+            true => ProgressBar::with_draw_target(None, ProgressDrawTarget::hidden()),
+            false => spinner(),
+        };
+        let root = Fetch { packages: self, mirror: &options.mirror, work: work.path(), progress: &progress }.run()?;
+        progress.finish_and_clear();
+        // Without its stamp it is a rest of something.
+        let _ = fs::remove_dir_all(&folder);
+        fs::rename(&root, &folder).map_err(GuestError::cache(&folder))?;
+        Ok(folder)
+    }
+}
+
+/// One run of apt-get and dpkg-deb.
+struct Fetch<'a> {
+    packages: &'a DebianPackages<'a>,
+    mirror: &'a str,
+    /// Folder of its own.
+    work: &'a Path,
+    progress: &'a ProgressBar,
+}
+
+impl Fetch<'_> {
+    /// The folder in which all is unpacked.
+    fn run(&self) -> Result<PathBuf, GuestError> {
+        if !Path::new(KEYRING).exists() {
+            // Without apt-get it is not the keyring that is missing.
+            start(Command::new("apt-get").arg("--version"), "apt-get")?;
+            return Err(GuestError::NoKeyring { path: KEYRING.into() });
+        }
+        self.configure()?;
+        self.progress.set_message(format!("{}: reading Debian's list of packages", self.packages.name));
+        self.apt_get(&["update"])?;
+        let (names, bytes) = self.resolve()?;
+        let archives = self.fetch(&names, bytes)?;
+        let root = self.work.join("root");
+        self.progress.set_message(format!("{}: unpacking", self.packages.name));
+        let mut stamp = String::new();
+        for archive in &archives {
+            unpack(archive, &root)?;
+            stamp += &format!("{}\n", archive.file_name().unwrap_or_default().to_string_lossy());
+        }
+        for folder in SUPERFLUOUS {
+            let _ = fs::remove_dir_all(root.join(folder));
+        }
+        fs::write(root.join(STAMP), stamp).map_err(GuestError::cache(&root))?;
+        Ok(root)
+    }
+
+    /// Writes apt's configuration and the files and folders that it names.
+    fn configure(&self) -> Result<(), GuestError> {
+        let plain = |text: &str, more: &str| {
+            !text.is_empty() && text.chars().all(|c| c.is_ascii_alphanumeric() || "-._".contains(c) || more.contains(c))
+        };
+        if !plain(self.mirror, ":/~+%@[]") {
+            return Err(GuestError::Name(self.mirror.into(), "mirror"));
+        }
+        let (mut sources, mut preferences) = (String::new(), String::new());
+        for (position, suite) in self.packages.suites.iter().enumerate() {
+            if !plain(suite, "/") {
+                return Err(GuestError::Name(suite.to_string(), "suite"));
+            }
+            sources += &format!("deb [signed-by={KEYRING}] {} {suite} main\n", self.mirror);
+            if position > 0 {
+                preferences += &format!("Package: *\nPin: release n={suite}\nPin-Priority: 900\n\n");
+            }
+        }
+        let work = self.work.display();
+        let configuration = format!(
+            r#"{network}Dir::Etc::main "/dev/null";
+Dir::Etc::parts "/dev/null";
+Dir::Etc::sourcelist "{work}/sources.list";
+Dir::Etc::sourceparts "/dev/null";
+Dir::Etc::preferences "{work}/preferences";
+Dir::Etc::preferencesparts "/dev/null";
+Dir::State "{work}/state";
+Dir::State::status "{work}/status";
+Dir::Cache "{work}/cache";
+Dir::Log "{work}";
+APT::Architecture "amd64";
+APT::Architectures {{ "amd64"; }};
+APT::Install-Recommends "false";
+APT::Sandbox::User "root";
+APT::Update::Error-Mode "any";
+Acquire::Languages "none";
+Acquire::GzipIndexes "true";
+Acquire::Retries "1";
+Acquire::http::Timeout "20";
+"#,
+            network = network_settings()?
+        );
+        for folder in ["state/lists/partial", "cache/archives/partial", "archives", "root"] {
+            let folder = self.work.join(folder);
+            fs::create_dir_all(&folder).map_err(GuestError::cache(&folder))?;
+        }
+        for (name, text) in [
+            ("sources.list", &sources),
+            ("preferences", &preferences),
+            ("status", &String::new()),
+            ("apt.conf", &configuration),
+        ] {
+            let path = self.work.join(name);
+            fs::write(&path, text).map_err(GuestError::cache(&path))?;
+        }
+        Ok(())
+    }
+
+    /// Names of all packages that are needed, and their bytes.
+    fn resolve(&self) -> Result<(Vec<String>, u64), GuestError> {
+        let arguments = [&["install", "-y", "--print-uris"], self.packages.packages].concat();
+        let listed = self.apt_get(&arguments)?;
+        // 'URI' NAME_VERSION_ARCHITECTURE.deb BYTES HASH
+        let text = String::from_utf8_lossy(&listed.stdout);
+        let rows = text.lines().filter_map(|line| {
+            let mut words = line.split_whitespace().skip(1);
+            let (name, _) = words.next()?.split_once('_')?;
+            Some((name.to_string(), words.next()?.parse::<u64>().ok()?))
+        });
+        let (names, bytes): (Vec<_>, Vec<_>) = rows.filter(|(name, _)| name.starts_with(self.packages.only)).unzip();
+        if names.is_empty() {
+            return Err(self.error(&listed));
+        }
+        Ok((names, bytes.iter().sum()))
+    }
+
+    /// Fetches packages; their files.
+    fn fetch(&self, names: &[String], bytes: u64) -> Result<Vec<PathBuf>, GuestError> {
+        let folder = self.work.join("archives");
+        self.progress.set_message(format!("{}: {} packages", self.packages.name, names.len()));
+        self.progress.set_length(bytes);
+        self.progress.set_style(style("{spinner} {msg} [{bar:30}] {bytes} of {total_bytes} ({elapsed})"));
+        let arguments: Vec<&str> = ["download"].into_iter().chain(names.iter().map(String::as_str)).collect();
+        std::thread::scope(|scope| {
+            let fetching = scope.spawn(|| self.apt_get(&arguments));
+            while !fetching.is_finished() {
+                self.progress.set_position(folder_bytes(&folder));
+                std::thread::sleep(Duration::from_millis(50));
+            }
+            fetching.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+        })?;
+        self.progress.set_style(style("{spinner} {msg} ({elapsed})"));
+        let entries = fs::read_dir(&folder).map_err(GuestError::cache(&folder))?;
+        let mut archives: Vec<_> = entries.flatten().map(|entry| entry.path()).collect();
+        archives.retain(|path| path.extension().is_some_and(|extension| extension == "deb"));
+        archives.sort();
+        Ok(archives)
+    }
+
+    /// Runs apt-get on the private state, in the folder that packages are fetched into.
+    fn apt_get(&self, arguments: &[&str]) -> Result<Output, GuestError> {
+        let mut command = Command::new("apt-get");
+        command.arg("-qq").args(arguments).current_dir(self.work.join("archives"));
+        command.env("APT_CONFIG", self.work.join("apt.conf")).env("LC_ALL", "C");
+        let output = start(&mut command, "apt-get")?;
+        if output.status.success() {
+            return Ok(output);
+        }
+        Err(self.error(&output))
+    }
+
+    fn error(&self, output: &Output) -> GuestError {
+        let what = format!("{} ({})", self.packages.name, self.packages.packages.join(", "));
+        GuestError::Fetch {
+            what,
+            mirror: self.mirror.into(),
+            said: String::from_utf8_lossy(&output.stderr).into_owned(),
+        }
+    }
+}
+
+/// The system's proxies, as lines of apt's configuration.
+fn network_settings() -> Result<String, GuestError> {
+    let dump = start(Command::new("apt-config").arg("dump"), "apt-config")?;
+    let text = String::from_utf8_lossy(&dump.stdout);
+    let settings = text.lines().filter(|line| line.starts_with("Acquire::http")).map(|line| format!("{line}\n"));
+    Ok(settings.collect())
+}
+
+fn unpack(archive: &Path, root: &Path) -> Result<(), GuestError> {
+    let output = start(Command::new("dpkg-deb").arg("-x").arg(archive).arg(root), "dpkg-deb")?;
+    match output.status.success() {
+        true => Ok(()),
+        false => Err(GuestError::Unpack {
+            package: archive.into(),
+            said: String::from_utf8_lossy(&output.stderr).trim().into(),
+        }),
+    }
+}
+
+/// Runs a tool of Debian's to its end.
+fn start(command: &mut Command, tool: &'static str) -> Result<Output, GuestError> {
+    command.stdin(Stdio::null()).output().map_err(|error| GuestError::NotDebian { tool, error })
+}
+
+/// Bytes of the files in a folder, which may change meanwhile.
+fn folder_bytes(folder: &Path) -> u64 {
+    let entries = fs::read_dir(folder).into_iter().flatten().flatten();
+    entries.filter_map(|entry| entry.metadata().ok()).map(|metadata| metadata.len()).sum()
+}
+
+fn style(template: &str) -> ProgressStyle {
+    ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_spinner())
+}
+
+fn spinner() -> ProgressBar {
+    let progress = ProgressBar::new_spinner();
+    progress.set_style(style("{spinner} {msg} ({elapsed})"));
+    progress.enable_steady_tick(Duration::from_millis(120));
+    progress
+}
