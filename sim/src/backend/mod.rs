@@ -1,4 +1,6 @@
 //! What sits behind the device.
 pub mod disk;
+mod disk_port;
 
 pub use disk::{Disk, DiskError, SECTOR_BYTES};
+pub use disk_port::DiskPort;

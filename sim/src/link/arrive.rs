@@ -31,29 +31,17 @@ impl RootComplex {
     }
 
     fn write(&mut self, request: &MemoryRequest, payload: &[u32]) {
-        let bytes: Vec<u8> = payload.iter().flat_map(|word| word.to_le_bytes()).collect();
         self.statistics.writes += 1;
-        let mut from = 0;
-        while from < bytes.len() {
-            if !request.enables.enabled(from, request.length) {
-                from += 1;
-                continue;
-            }
-            let mut to = from + 1;
-            while to < bytes.len() && request.enables.enabled(to, request.length) {
-                to += 1;
-            }
-            let (address, data) = (request.address + from as u64, &bytes[from..to]);
+        for (address, data) in request.runs(payload) {
             let at = self.now;
-            self.watched(DeviceAccess::Write { at, address, data });
+            self.watched(DeviceAccess::Write { at, address, data: &data });
             if self.has_memory(address, data.len() as u64)
-                && self.memory.write_slice(data, GuestAddress(address)).is_ok()
+                && self.memory.write_slice(&data, GuestAddress(address)).is_ok()
             {
                 self.statistics.written_bytes += data.len() as u64;
             } else {
                 self.statistics.dropped_writes += 1;
             }
-            from = to;
         }
     }
 

@@ -52,12 +52,12 @@ pub enum HostRequestError {
 
 impl HostRequest {
     /// Posted requests get no completion.
-    pub(super) fn is_posted(&self) -> bool {
+    pub fn is_posted(&self) -> bool {
         matches!(self, HostRequest::MemoryWrite { .. })
     }
 
     /// Offset of the first byte in its double word, and bytes to read.
-    pub(super) fn read_span(&self) -> (usize, usize) {
+    pub fn read_span(&self) -> (usize, usize) {
         match self {
             HostRequest::MemoryRead { address, bytes } => ((address % 4) as usize, usize::from(*bytes)),
             HostRequest::IoRead { port, bytes } => ((port % 4) as usize, usize::from(*bytes)),
@@ -78,7 +78,7 @@ impl HostRequest {
     }
 
     /// The packet of this request.
-    pub(super) fn tlp(&self, requester: FunctionId, tag: u8, max_payload: u16) -> Result<Tlp, HostRequestError> {
+    pub fn tlp(&self, requester: FunctionId, tag: u8, max_payload: u16) -> Result<Tlp, HostRequestError> {
         let (address, bytes) = self.range();
         let memory = matches!(self, HostRequest::MemoryRead { .. } | HostRequest::MemoryWrite { .. });
         let block = if memory { PAGE } else { 4 };

@@ -19,6 +19,7 @@ pub use config::{CompletionCut, Credits, ErrorRates, Latency, LinkConfig, LinkSp
 pub use credits::TransmitCredits;
 pub use errors::Fault;
 pub use host::{HostCompletion, HostRequest, HostRequestError, RequestId};
+pub use read::answer;
 pub use report::{Statistics, Violation};
 pub use root_complex::{DeviceAccess, Interrupt, RootComplex, Scheduled};
 pub use tlp::{

@@ -91,6 +91,45 @@ pub(super) fn cut(config: &LinkConfig, rng: &mut ChaCha8Rng, address: u64, bytes
     pieces
 }
 
+/// The completions of a read with these data, each with at most `max_payload` bytes; with `None`, the completion that
+/// says that nobody answers there.
+pub fn answer(
+    header: Header,
+    request: &MemoryRequest,
+    completer: FunctionId,
+    data: Option<&[u8]>,
+    max_payload: u16,
+) -> Vec<Tlp> {
+    let header = Header { poisoned: false, digest: None, ..header };
+    let (address, bytes) = request.bytes();
+    let completion = |status, from: u64, payload: Vec<u32>| {
+        let completion = Completion {
+            completer,
+            requester: request.requester,
+            tag: request.tag,
+            status,
+            byte_count: (address + bytes - from) as u16,
+            lower_address: if payload.is_empty() { 0 } else { (from & 0x7f) as u8 },
+            payload,
+            locked: false,
+        };
+        Tlp { header, kind: Kind::Completion(completion) }
+    };
+    let Some(data) = data.filter(|data| data.len() as u64 == bytes) else {
+        return vec![completion(CompletionStatus::UnsupportedRequest, address, Vec::new())];
+    };
+    let most = u64::from(max_payload);
+    let mut completions = Vec::new();
+    let mut from = address;
+    while from < address + bytes {
+        let to = ((from / most + 1) * most).min(address + bytes);
+        let part = &data[(from - address) as usize..(to - address) as usize];
+        completions.push(completion(CompletionStatus::Successful, from, double_words(from, part)));
+        from = to;
+    }
+    completions
+}
+
 /// Draws the time to serve a read.
 pub(super) fn service_time(latency: &Latency, rng: &mut ChaCha8Rng) -> Picoseconds {
     // Above the median the tail rises with this power: one read in a hundred takes half of the way to the longest.

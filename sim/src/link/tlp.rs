@@ -152,6 +152,22 @@ impl MemoryRequest {
         (self.address + offset, bytes)
     }
 
+    /// What a write with this payload writes: address and bytes of each run of enabled bytes.
+    pub fn runs(&self, payload: &[u32]) -> Vec<(u64, Vec<u8>)> {
+        let mut runs: Vec<(u64, Vec<u8>)> = Vec::new();
+        for (index, byte) in payload.iter().flat_map(|word| word.to_le_bytes()).enumerate() {
+            if !self.enables.enabled(index, self.length) {
+                continue;
+            }
+            let address = self.address + index as u64;
+            match runs.last_mut() {
+                Some((start, bytes)) if *start + bytes.len() as u64 == address => bytes.push(byte),
+                _ => runs.push((address, vec![byte])),
+            }
+        }
+        runs
+    }
+
     fn check(&self) -> Result<(), TlpError> {
         if self.length == 0 || self.length > MAX_LENGTH {
             return Err(TlpError::Length(self.length));

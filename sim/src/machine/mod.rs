@@ -8,7 +8,7 @@
 //!                  \ one way over the link   \
 //! endpoint      ----+-------- may run to E + one way, or to two ways behind the first packet it sends
 //! ```
-use crate::backend::Disk;
+use crate::backend::{Disk, DiskPort};
 use crate::host::{Allocator, Platform, Width};
 use crate::link::{
     Credits, FunctionId, HostCompletion, HostRequest, Interrupt, LinkConfig, RequestId, RootComplex, Statistics,
@@ -18,10 +18,8 @@ use crate::trace::{Trace, TraceOptions};
 use std::io;
 use vm_memory::{GuestAddress, GuestMemoryMmap};
 
-mod disk_port;
 mod errors;
 
-use disk_port::DiskPort;
 pub use errors::MachineError;
 
 /// Cycles of a step while credits can run out.

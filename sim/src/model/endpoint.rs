@@ -173,6 +173,13 @@ impl Endpoint {
         }
     }
 
+    /// A conventional reset: the endpoint begins anew, and all that is on its way to or from it is lost.
+    pub fn reset(&mut self) {
+        self.model.reset(RESET_CYCLES);
+        self.transmitted.clear();
+        self.device_events.clear();
+    }
+
     /// Queues a TLP for the endpoint; its first beat comes in cycle `not_before` at the earliest.
     pub fn receive(&mut self, not_before: u64, dwords: &[u32]) -> Result<(), ModelError> {
         self.model.send(self.receive, not_before, dwords)

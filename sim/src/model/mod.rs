@@ -175,7 +175,7 @@ impl Model {
         self.inner.level(level.0)
     }
 
-    /// Holds `reset` for some cycles.
+    /// Holds `reset` for some cycles. What is queued for the model, on its ports or not yet drained is forgotten.
     pub fn reset(&mut self, cycles: u32) {
         self.inner.pin_mut().reset(cycles);
     }

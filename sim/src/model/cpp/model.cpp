@@ -102,6 +102,13 @@ uint64_t Model::level(size_t index) const {
 }
 
 void Model::reset(uint32_t cycles) {
+    for (InputStream& input : inputs_) {
+        input.clear();
+    }
+    for (OutputStream& output : outputs_) {
+        output.clear();
+    }
+    events_.clear();
     reset_.set_bit(true);
     for (uint32_t i = 0; i < cycles; i++) {
         settle();

@@ -67,6 +67,16 @@ void InputStream::taken() {
     }
 }
 
+void InputStream::clear() {
+    packets_.clear();
+    position_ = 0;
+    valid_ = false;
+    if (shown_) {
+        shown_ = false;
+        ports_.valid.set_bit(false);
+    }
+}
+
 bool OutputStream::take(uint64_t cycle, std::vector<uint32_t>& events) {
     uint64_t bytes = 0;
     if (!inside_) {

@@ -76,6 +76,8 @@ class InputStream {
         return true;
     }
     bool empty() const { return packets_.empty(); }
+    // Forgets what has not moved.
+    void clear();
     // The earliest cycle in which a beat can be there; only with packets queued.
     uint64_t due() const {
         uint64_t free = (link_free_ + (1 << FIXED) - 1) >> FIXED;
@@ -124,6 +126,8 @@ class OutputStream {
         return ready_ && ports_.valid.bit() && take(cycle, events);
     }
     bool idle() const { return !inside_ && !ports_.valid.bit(); }
+    // Forgets the beginning of a packet whose end will not come.
+    void clear() { inside_ = false; }
     // For how many cycles behind a packet the model may run on before the packet is looked at.
     uint64_t lookahead() const { return lookahead_; }
     void set_lookahead(uint64_t cycles) { lookahead_ = cycles; }

@@ -1,5 +1,5 @@
 //! The disk at the endpoint's device-side ports: carries commands out in their order.
-use crate::backend::{Disk, SECTOR_BYTES};
+use super::{Disk, SECTOR_BYTES};
 use crate::model::{BlkCommand, BlkOperation, DeviceEvent, Endpoint, ModelError};
 use std::collections::VecDeque;
 use std::io;
@@ -16,7 +16,7 @@ struct WriteData {
 }
 
 /// The disk, with the commands and write data that wait for each other.
-pub(super) struct DiskPort {
+pub struct DiskPort {
     disk: Disk,
     latency: u64,
     commands: VecDeque<(u64, BlkCommand)>,
@@ -25,10 +25,12 @@ pub(super) struct DiskPort {
 }
 
 impl DiskPort {
+    /// A port for this disk, which takes `latency` cycles from a command (for a write: from its data) to the answer.
     pub fn new(disk: Disk, latency: u64) -> Self {
         DiskPort { disk, latency, commands: VecDeque::new(), data: VecDeque::new(), done: 0 }
     }
 
+    /// The disk.
     pub fn disk(&mut self) -> &mut Disk {
         &mut self.disk
     }
@@ -36,6 +38,12 @@ impl DiskPort {
     /// Commands carried out.
     pub fn commands(&self) -> u64 {
         self.done
+    }
+
+    /// The endpoint was reset: forgets what it had asked for.
+    pub fn forget(&mut self) {
+        self.commands.clear();
+        self.data.clear();
     }
 
     /// Takes what left the endpoint, and answers every command that is complete.
