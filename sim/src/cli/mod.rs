@@ -4,10 +4,16 @@ use std::process::ExitCode;
 use tracing_subscriber::EnvFilter;
 
 mod doctor;
+mod endpoint;
 mod generate;
+mod qemu_device;
+mod report;
+mod serve;
 mod sim;
 mod speed;
+mod stop;
 mod summary;
+mod trace;
 
 #[derive(Parser)]
 #[command(
@@ -28,6 +34,8 @@ enum Command {
     Generate(generate::Arguments),
     /// Run the host model against the Verilated endpoint
     Sim(sim::Arguments),
+    /// Offer the endpoint to any QEMU through a vfio-user socket
+    Serve(serve::Arguments),
     /// Which tools are there, which versions, what is missing and how to get it
     Doctor(doctor::Arguments),
 }
@@ -40,6 +48,7 @@ pub fn main() -> ExitCode {
     let done = match cli.command {
         Command::Generate(arguments) => generate::run(&arguments),
         Command::Sim(arguments) => sim::run(&arguments),
+        Command::Serve(arguments) => serve::run(&arguments),
         Command::Doctor(arguments) => doctor::run(&arguments),
     };
     match done {

@@ -1,5 +1,6 @@
 //! `virtio-hdl sim`
 use super::summary::{Phase, Summary};
+use super::trace::TraceArguments;
 use crate::backend::{Disk, SECTOR_BYTES};
 use crate::design;
 use crate::host::blk::{self, Blk};
@@ -9,7 +10,7 @@ use crate::machine::{Machine, MachineOptions, SLOT};
 use crate::model::{Library, Stall};
 use crate::scenario::transfer::Way;
 use crate::scenario::{depth, random, transfer};
-use crate::trace::{TraceOptions, Trigger};
+use crate::trace::TraceOptions;
 use anyhow::{bail, Context};
 use clap::{Args, ValueEnum};
 use indicatif::{ProgressBar, ProgressStyle};
@@ -81,21 +82,8 @@ pub(super) struct Arguments {
     /// In how many of 256 cycles each stream stands still at random
     #[arg(long, default_value_t = 0, value_name = "N", value_parser = clap::value_parser!(u8).range(0..=200))]
     stall: u8,
-    /// Write a VCD of the ports and of decoded TLPs
-    #[arg(long, value_name = "FILE")]
-    vcd: Option<PathBuf>,
-    /// First cycle of the VCD
-    #[arg(long, value_name = "CYCLE", requires = "vcd")]
-    vcd_from: Option<u64>,
-    /// Cycle that ends the VCD; with a trigger: how many cycles from it on
-    #[arg(long, value_name = "CYCLE", requires = "vcd")]
-    vcd_to: Option<u64>,
-    /// The VCD begins a little before this
-    #[arg(long, value_enum, requires = "vcd")]
-    vcd_trigger: Option<Trigger>,
-    /// Write every TLP as a line of text
-    #[arg(long, value_name = "FILE")]
-    tlp_log: Option<PathBuf>,
+    #[command(flatten)]
+    trace: TraceArguments,
     /// Compare the speed of the co-simulation with that of the bare model
     #[arg(long)]
     speed: bool,
@@ -167,16 +155,7 @@ impl Setup<'_> {
             },
             ..LinkConfig::default()
         };
-        let trace = match trace {
-            false => TraceOptions::default(),
-            true => TraceOptions {
-                vcd: arguments.vcd.clone(),
-                from: arguments.vcd_from,
-                to: arguments.vcd_to,
-                trigger: arguments.vcd_trigger,
-                tlp_log: arguments.tlp_log.clone(),
-            },
-        };
+        let trace = if trace { arguments.trace.options() } else { TraceOptions::default() };
         let stall = Stall { receive: arguments.stall, transmit: arguments.stall, device: arguments.stall };
         MachineOptions { link, stall, disk_latency: arguments.disk_latency, trace, ..MachineOptions::default() }
     }

@@ -86,6 +86,8 @@ pub enum Work {
     Busy,
     /// Nothing until something arrives on the socket.
     Idle,
+    /// It cannot go on: the server ends.
+    Failed,
 }
 
 /// How to serve.

@@ -111,6 +111,7 @@ impl Server {
             // The client behind the newcomer: it may have gone before the newcomer came.
             let Some(current) = client else { continue };
             match round(current, device) {
+                Ok(Round { work: Work::Failed, .. }) => return Ok(()),
                 Ok(seen) => {
                     work = seen.work;
                     if seen.drained && self.newcomer.take().is_some() {

@@ -1,0 +1,171 @@
+//! Accesses of the guest's processor: configuration space and BARs, cut into requests of one double word.
+use super::engine::SLOT;
+use super::{Bridge, BridgeError, MsixMode};
+use crate::link::root_complex::MESSAGE_WINDOW;
+use crate::link::HostRequest;
+use crate::vfio_user::{region, Client};
+use std::ops::Range;
+use virtio_hdl_rtl::pcie::layout;
+use virtio_hdl_rtl::pcie::registers::{MSIX_CAPABILITY, MSIX_TABLE_OFFSET};
+use virtio_hdl_rtl::virtio::layout::ISR;
+
+/// QEMU reads all of configuration space at once, and only then, when it learns the capabilities.
+const LONGEST_ACCESS: usize = 8;
+
+/// Cuts `offset..offset + bytes` at multiples of 4.
+fn double_words(offset: u64, bytes: usize) -> impl Iterator<Item = (u64, Range<usize>)> {
+    let end = offset + bytes as u64;
+    let mut from = offset;
+    std::iter::from_fn(move || {
+        let start = from;
+        from = (start / 4 * 4 + 4).min(end);
+        (start < end).then(|| (start, (start - offset) as usize..(from - offset) as usize))
+    })
+}
+
+impl Bridge {
+    pub(super) fn read(
+        &mut self,
+        client: &mut Client,
+        index: u32,
+        offset: u64,
+        data: &mut [u8],
+    ) -> Result<(), BridgeError> {
+        let whole = index == region::CONFIG && data.len() > LONGEST_ACCESS;
+        for (at, part) in double_words(offset, data.len()) {
+            let bytes = part.len();
+            // As on PCI: what nobody answers reads as ones.
+            let mut value = vec![0xff; bytes];
+            if let Some(request) = self.read_request(client, index, at, bytes)? {
+                if let Some(read) = self.engine.request(client, request)? {
+                    value = read;
+                }
+            }
+            data[part].copy_from_slice(&value);
+        }
+        if index == region::BAR0 {
+            if let Some(status) = u64::from(ISR).checked_sub(offset).and_then(|place| data.get_mut(place as usize)) {
+                *status = self.engine.interrupts.status_read(*status, client);
+            }
+        }
+        if whole && self.msix == MsixMode::Table {
+            hide_capabilities(offset, data);
+        }
+        Ok(())
+    }
+
+    pub(super) fn write(
+        &mut self,
+        client: &mut Client,
+        index: u32,
+        offset: u64,
+        data: &[u8],
+    ) -> Result<(), BridgeError> {
+        for (at, part) in double_words(offset, data.len()) {
+            self.write_double_word(client, index, at, &data[part])?;
+        }
+        if index == region::CONFIG {
+            let touches =
+                |registers: Range<u64>| offset < registers.end && registers.start < offset + data.len() as u64;
+            if touches(u64::from(layout::BAR0)..u64::from(layout::BAR0) + 24) {
+                self.bar_addresses = [None; 2];
+            }
+            let control = u64::from(MSIX_CAPABILITY + layout::MSIX_CONTROL);
+            if self.msix == MsixMode::Eventfd && self.vectors != 0 && touches(control..control + 2) {
+                self.program_table(client)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn write_double_word(
+        &mut self,
+        client: &mut Client,
+        index: u32,
+        offset: u64,
+        data: &[u8],
+    ) -> Result<(), BridgeError> {
+        let table = u64::from(MSIX_TABLE_OFFSET)..u64::from(MSIX_TABLE_OFFSET) + 16 * u64::from(self.vectors);
+        if index == region::BAR1 && table.contains(&offset) {
+            self.engine.report.msix_table_writes += 1;
+            if let Ok(value) = data.try_into() {
+                let index = (offset - table.start) / 4;
+                self.engine.interrupts.table_written(index as usize, u32::from_le_bytes(value));
+            }
+        }
+        let data = data.to_vec();
+        let request = match index {
+            region::CONFIG => HostRequest::ConfigWrite { target: SLOT, offset: offset as u16, data },
+            _ => match self.bar_address(client, index, offset)? {
+                Some(port) if self.is_io(index) => HostRequest::IoWrite { port: port as u32, data },
+                Some(address) => HostRequest::MemoryWrite { address, data },
+                None => return Ok(()),
+            },
+        };
+        self.engine.request(client, request)?;
+        Ok(())
+    }
+
+    fn read_request(
+        &mut self,
+        client: &mut Client,
+        index: u32,
+        offset: u64,
+        bytes: usize,
+    ) -> Result<Option<HostRequest>, BridgeError> {
+        Ok(match index {
+            region::CONFIG => Some(HostRequest::ConfigRead { target: SLOT, offset: offset as u16, bytes: bytes as u8 }),
+            _ => self.bar_address(client, index, offset)?.map(|address| match self.is_io(index) {
+                true => HostRequest::IoRead { port: address as u32, bytes: bytes as u8 },
+                false => HostRequest::MemoryRead { address, bytes: bytes as u16 },
+            }),
+        })
+    }
+
+    fn is_io(&self, index: u32) -> bool {
+        index == region::BAR0 && self.bar0_io
+    }
+
+    /// Where a byte of a BAR is on the link: the endpoint's own register says so.
+    fn bar_address(&mut self, client: &mut Client, index: u32, offset: u64) -> Result<Option<u64>, BridgeError> {
+        let Some(known) = self.bar_addresses.get(index as usize).copied() else { return Ok(None) };
+        let base = match known {
+            Some(base) => base,
+            None => {
+                let register = layout::BAR0 + 4 * index as u16;
+                let request = HostRequest::ConfigRead { target: SLOT, offset: register, bytes: 4 };
+                let Some(value) = self.engine.request(client, request)? else { return Ok(None) };
+                let value = value.iter().rev().fold(0, |value, byte| value << 8 | u64::from(*byte));
+                let base = value & !(self.bar_bytes[index as usize] - 1);
+                self.bar_addresses[index as usize] = Some(base);
+                base
+            }
+        };
+        Ok(Some(base + offset))
+    }
+
+    /// Gives each vector a message of its own that never leaves the bridge: the guest sees QEMU's table instead.
+    fn program_table(&mut self, client: &mut Client) -> Result<(), BridgeError> {
+        for vector in 0..u64::from(self.vectors) {
+            let entry = u64::from(MSIX_TABLE_OFFSET) + layout::MSIX_ENTRY_BYTES * vector;
+            let message = [(layout::MSIX_ENTRY_ADDRESS, MESSAGE_WINDOW.start), (layout::MSIX_ENTRY_DATA, vector)];
+            for (at, value) in message {
+                self.write(client, region::BAR1, entry + at, &value.to_le_bytes())?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// QEMU emulates the capabilities that it learns about, MSI-X with its table. It does not learn about these, and the
+/// guest finds the endpoint's own.
+fn hide_capabilities(offset: u64, config: &mut [u8]) {
+    let mut at = |register: u64, keep: u8| {
+        let place = register.checked_sub(offset).and_then(|place| usize::try_from(place).ok());
+        if let Some(byte) = place.and_then(|place| config.get_mut(place)) {
+            *byte &= keep;
+        }
+    };
+    at(layout::STATUS.into(), !(layout::STATUS_CAPABILITIES as u8));
+    at(layout::CAPABILITY_POINTER.into(), 0);
+}

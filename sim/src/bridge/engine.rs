@@ -1,0 +1,289 @@
+//! The endpoint at the end of a link without delay: requests go in, and what it sends is carried out by the client.
+use super::interrupts::Interrupts;
+use super::{BridgeError, Report};
+use crate::backend::DiskPort;
+use crate::link::tlp::{ASSERT_INTA, DEASSERT_INTA};
+use crate::link::{
+    answer, Completion, CompletionStatus, FunctionId, Header, HostRequest, Kind, MemoryRequest, Message, RootComplex,
+    Routing, Tlp,
+};
+use crate::model::{Endpoint, Stop};
+use crate::trace::Trace;
+use crate::vfio_user::Client;
+use std::collections::HashMap;
+use std::time::Instant;
+
+/// Where the endpoint is on its own link; where the guest sees it is QEMU's affair.
+pub(super) const SLOT: FunctionId = FunctionId::new(1, 0, 0);
+/// Every device takes payloads of this size, whatever the guest has set.
+const MAX_PAYLOAD: u16 = 128;
+/// Cycles between two looks at the socket.
+const SLICE: u64 = 128;
+/// A register access that waits so long waits for the device's own reads, which a QEMU that waits for the access does
+/// not serve: they are given up.
+const READS_GIVEN_UP: u64 = 4_096;
+/// A register access that is not answered by then is answered by nobody.
+const NO_ANSWER: u64 = 1_000_000;
+
+/// What a slice of time ended with.
+#[derive(Copy, Clone, Debug, PartialEq, Eq)]
+pub(super) enum Progress {
+    /// There is more to do.
+    Running,
+    /// Only the client can make it go on.
+    Resting,
+}
+
+/// A register access on its way.
+struct Access {
+    tag: u8,
+    request: HostRequest,
+    received: Vec<u8>,
+    /// The end: bytes read, or `None` when the endpoint refuses.
+    done: Option<Option<Vec<u8>>>,
+}
+
+/// The Verilated endpoint, the disk behind it, and what is on its way between it and the client.
+pub(super) struct Engine {
+    endpoint: Endpoint,
+    disk: DiskPort,
+    trace: Option<Trace>,
+    clock_hz: u64,
+    /// Reads of the endpoint that the client has not answered, by token.
+    reads: HashMap<u64, (Header, MemoryRequest)>,
+    next_read: u64,
+    next_tag: u8,
+    access: Option<Access>,
+    /// When the clock stopped.
+    resting_since: Option<Instant>,
+    /// Interrupts of the endpoint.
+    pub interrupts: Interrupts,
+    /// What happened.
+    pub report: Report,
+}
+
+impl Engine {
+    pub fn new(
+        endpoint: Endpoint,
+        disk: DiskPort,
+        trace: Option<Trace>,
+        clock_hz: u64,
+        interrupts: Interrupts,
+    ) -> Self {
+        Engine {
+            endpoint,
+            disk,
+            trace,
+            clock_hz,
+            reads: HashMap::new(),
+            next_read: 0,
+            next_tag: 0,
+            access: None,
+            resting_since: None,
+            interrupts,
+            report: Report::default(),
+        }
+    }
+
+    /// A conventional reset. What the endpoint was doing is forgotten.
+    pub fn reset(&mut self, client: Option<&mut Client>) {
+        self.endpoint.reset();
+        self.disk.forget();
+        self.reads.clear();
+        self.interrupts.forget();
+        self.resting_since = None;
+        if let Some(client) = client {
+            client.forget_reads();
+        }
+    }
+
+    /// Makes what was written to the disk permanent.
+    pub fn flush(&mut self) -> std::io::Result<()> {
+        self.disk.disk().flush()
+    }
+
+    /// What happened so far.
+    pub fn report(&self) -> Report {
+        Report {
+            vectors: self.interrupts.vectors().to_vec(),
+            intx_asserted: self.interrupts.line_asserted(),
+            disk_commands: self.disk.commands(),
+            cycles_simulated: self.endpoint.clocked(),
+            cycles_skipped: self.endpoint.cycle() - self.endpoint.clocked(),
+            ..self.report.clone()
+        }
+    }
+
+    /// Ends the traces.
+    pub fn finish(&mut self) -> Result<(), BridgeError> {
+        match &mut self.trace {
+            Some(trace) => Ok(trace.finish().map_err(BridgeError::Trace)?),
+            None => Ok(()),
+        }
+    }
+
+    /// Lets the endpoint work for a slice of time.
+    pub fn work(&mut self, client: &mut Client) -> Result<Progress, BridgeError> {
+        let before = self.report.packets_from_device;
+        let stop = self.advance(client, SLICE)?;
+        let sent = self.report.packets_from_device != before;
+        let resting = match stop {
+            Stop::Quiescent => true,
+            // It may wait for its reads; what else it waits for answers at once.
+            _ => !sent && client.reads_pending(),
+        };
+        if resting && stop == Stop::Quiescent && self.resting_since.is_none() {
+            self.resting_since = Some(Instant::now());
+        }
+        Ok(if resting { Progress::Resting } else { Progress::Running })
+    }
+
+    /// Lets what the last access changed take effect.
+    pub fn settle(&mut self, client: &mut Client) -> Result<(), BridgeError> {
+        self.advance(client, SLICE)?;
+        Ok(())
+    }
+
+    /// Makes a request of at most one double word and waits for its end: the bytes read, or `None` when the endpoint
+    /// refuses or does not answer. A posted write is on its way then, nothing more.
+    pub fn request(&mut self, client: &mut Client, request: HostRequest) -> Result<Option<Vec<u8>>, BridgeError> {
+        let tag = self.next_tag;
+        self.next_tag = self.next_tag.wrapping_add(1);
+        let Ok(tlp) = request.tlp(RootComplex::ID, tag, MAX_PAYLOAD) else { return Ok(None) };
+        let posted = request.is_posted();
+        self.access = (!posted).then(|| Access { tag, request, received: Vec::new(), done: None });
+        self.send(&tlp)?;
+        let start = self.endpoint.cycle();
+        while let Some(access) = &self.access {
+            if access.done.is_some() {
+                break;
+            }
+            let waited = self.endpoint.cycle() - start;
+            if waited > NO_ANSWER {
+                tracing::warn!(request = ?access.request, "the endpoint does not answer");
+                self.report.unanswered_accesses += 1;
+                break;
+            }
+            if waited > READS_GIVEN_UP && client.reads_pending() {
+                self.give_reads_up(client)?;
+            }
+            self.advance(client, SLICE)?;
+        }
+        Ok(self.access.take().and_then(|access| access.done).flatten())
+    }
+
+    fn give_reads_up(&mut self, client: &mut Client) -> Result<(), BridgeError> {
+        client.forget_reads();
+        self.report.reads_given_up += self.reads.len() as u64;
+        let reads = std::mem::take(&mut self.reads);
+        for (header, request) in reads.into_values() {
+            self.complete(header, &request, None)?;
+        }
+        Ok(())
+    }
+
+    /// Runs for at most `cycles` cycles, until the access in progress has its answer, or until nothing is left to do.
+    pub fn advance(&mut self, client: &mut Client, cycles: u64) -> Result<Stop, BridgeError> {
+        self.wake();
+        let end = self.endpoint.cycle() + cycles;
+        loop {
+            while let Some((token, data)) = client.take_read() {
+                let Some((header, request)) = self.reads.remove(&token) else { continue };
+                self.complete(header, &request, data.ok().as_deref())?;
+            }
+            let stop = self.endpoint.run(end);
+            while let Some(packet) = self.endpoint.take_transmitted() {
+                if let Some(trace) = &mut self.trace {
+                    trace.to_host(&packet, &mut self.endpoint).map_err(BridgeError::Trace)?;
+                }
+                self.report.packets_from_device += 1;
+                self.receive(client, &packet.dwords);
+            }
+            while let Some(event) = self.endpoint.take_device_event() {
+                self.disk.event(event, &mut self.endpoint)?;
+            }
+            if let Some(trace) = &mut self.trace {
+                trace.samples(&mut self.endpoint).map_err(BridgeError::Trace)?;
+            }
+            let answered = self.access.as_ref().is_some_and(|access| access.done.is_some());
+            if stop != Stop::Event || answered || self.endpoint.cycle() >= end {
+                return Ok(stop);
+            }
+        }
+    }
+
+    /// While nothing happened, time went on: the clock did not.
+    fn wake(&mut self) {
+        if let Some(since) = self.resting_since.take() {
+            let cycles = since.elapsed().as_nanos() * u128::from(self.clock_hz) / 1_000_000_000;
+            self.endpoint.skip_to(self.endpoint.cycle() + cycles as u64);
+        }
+    }
+
+    fn send(&mut self, tlp: &Tlp) -> Result<(), BridgeError> {
+        // The clock goes on before the packet gets its time.
+        self.wake();
+        let (now, dwords) = (self.endpoint.cycle(), tlp.encode());
+        self.endpoint.receive(now, &dwords)?;
+        self.report.packets_to_device += 1;
+        if let Some(trace) = &mut self.trace {
+            trace.to_device(now, &dwords, &mut self.endpoint).map_err(BridgeError::Trace)?;
+        }
+        Ok(())
+    }
+
+    fn complete(&mut self, header: Header, request: &MemoryRequest, data: Option<&[u8]>) -> Result<(), BridgeError> {
+        for tlp in answer(header, request, RootComplex::ID, data, MAX_PAYLOAD) {
+            self.send(&tlp)?;
+        }
+        Ok(())
+    }
+
+    /// Carries out what the endpoint sent.
+    fn receive(&mut self, client: &mut Client, dwords: &[u32]) {
+        let tlp = match Tlp::decode(dwords) {
+            Ok(tlp) => tlp,
+            Err(error) => return self.violation(&error.to_string()),
+        };
+        match tlp.kind {
+            Kind::MemoryRead { request, locked: false } => {
+                let (address, bytes) = request.bytes();
+                self.next_read += 1;
+                self.reads.insert(self.next_read, (tlp.header, request));
+                client.dma_read(self.next_read, address, bytes as usize);
+            }
+            Kind::MemoryWrite { request, payload } if !tlp.header.poisoned => {
+                for (address, data) in request.runs(&payload) {
+                    self.interrupts.written(address, &data, client);
+                }
+            }
+            Kind::Message(Message { code: code @ (ASSERT_INTA | DEASSERT_INTA), routing: Routing::Local, .. }) => {
+                self.interrupts.line(code == ASSERT_INTA, client);
+            }
+            Kind::Completion(completion) => self.completion(completion, tlp.header.poisoned),
+            kind => self.violation(&format!("a packet that no endpoint sends: {kind:?}")),
+        }
+    }
+
+    fn violation(&mut self, what: &str) {
+        tracing::warn!(what, "the endpoint broke a rule of PCI Express");
+        self.report.violations += 1;
+    }
+
+    /// A completion of the access in progress.
+    fn completion(&mut self, completion: Completion, poisoned: bool) {
+        let Some(access) = self.access.as_mut().filter(|access| access.tag == completion.tag && access.done.is_none())
+        else {
+            return self.violation(&format!("a completion that nobody waits for: {completion:?}"));
+        };
+        let (offset, bytes) = access.request.read_span();
+        if completion.status != CompletionStatus::Successful || poisoned {
+            access.done = Some(None);
+            return;
+        }
+        access.received.extend(completion.payload.iter().flat_map(|word| word.to_le_bytes()));
+        if access.received.len() >= offset + bytes {
+            access.done = Some(Some(access.received[offset..offset + bytes].to_vec()));
+        }
+    }
+}

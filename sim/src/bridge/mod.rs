@@ -1,0 +1,201 @@
+//! Between vfio-user and the endpoint: what QEMU asks for becomes TLPs, and what the endpoint sends becomes memory
+//! accesses and interrupts of the guest.
+//!
+//! ```text
+//!                     REGION_READ, REGION_WRITE              CfgRd CfgWr IORd IOWr MRd MWr
+//!  guest <-> QEMU <-> ------------------------> Bridge <----------------------------------> Verilated endpoint
+//!                     <- DMA, eventfds --------          <- MRd MWr, messages ------------
+//! ```
+//! The link has no delay and no limit here: simulated time counts clock cycles of the endpoint, and while it rests the
+//! clock stands still.
+use crate::backend::{Disk, DiskPort};
+use crate::model::{Endpoint, EndpointOptions, Library, ModelError};
+use crate::trace::{Trace, TraceOptions};
+use crate::vfio_user::{irq, region, Client, ClientStatistics, Device, Errno, Work};
+use std::io;
+use virtio_hdl_rtl::config::{Bar0, EndpointConfig};
+use virtio_hdl_rtl::pcie::registers::BAR1_BYTES;
+
+mod access;
+mod engine;
+mod interrupts;
+mod report;
+
+use engine::{Engine, Progress};
+use interrupts::Interrupts;
+pub use interrupts::Vector;
+pub use report::Report;
+
+/// Bytes of a PCI Express function's configuration space.
+const CONFIG_BYTES: u64 = 4096;
+
+/// Who turns the endpoint's MSI-X messages into interrupts.
+#[derive(Copy, Clone, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
+pub enum MsixMode {
+    /// The guest programs the endpoint's own table, and the endpoint's memory writes are the interrupts
+    #[default]
+    Table,
+    /// QEMU emulates a table, and each vector has an eventfd
+    Eventfd,
+}
+
+/// How an endpoint is bridged.
+#[derive(Clone, Debug, Default)]
+pub struct BridgeOptions {
+    /// Who turns messages into interrupts.
+    pub msix: MsixMode,
+    /// Cycles from a command to the disk's answer.
+    pub disk_latency: u64,
+    /// Decides everything that is random: what registers without reset hold at power on.
+    pub seed: u64,
+    /// What is written down.
+    pub trace: TraceOptions,
+}
+
+/// The bridge cannot be built, or cannot go on.
+#[derive(Debug, thiserror::Error)]
+pub enum BridgeError {
+    /// The model cannot be loaded, or does not fit.
+    #[error(transparent)]
+    Model(#[from] ModelError),
+    /// A trace file cannot be written.
+    #[error("cannot write the trace: {0}")]
+    Trace(io::Error),
+    /// The disk cannot be made permanent.
+    #[error("cannot flush the disk image: {0}")]
+    Flush(io::Error),
+}
+
+/// A Verilated endpoint as a vfio-user device.
+pub struct Bridge {
+    engine: Engine,
+    msix: MsixMode,
+    /// Bytes of BAR0 and BAR1; 0 where there is none.
+    bar_bytes: [u64; 2],
+    /// BAR0 is in I/O space.
+    bar0_io: bool,
+    /// Where the BARs are on the link, as far as it is known.
+    bar_addresses: [Option<u64>; 2],
+    vectors: u8,
+    failure: Option<BridgeError>,
+}
+
+impl Bridge {
+    /// Powers the endpoint on.
+    pub fn new(
+        library: &Library,
+        config: &EndpointConfig,
+        disk: Disk,
+        options: &BridgeOptions,
+    ) -> Result<Self, BridgeError> {
+        let model = EndpointOptions { seed: options.seed, ..EndpointOptions::default() };
+        let mut endpoint = Endpoint::load(library, &model)?;
+        endpoint.set_blk_disk(disk.sectors(), disk.is_read_only());
+        endpoint.set_lookahead(0, options.disk_latency.saturating_sub(1))?;
+        let trace = Trace::new(&options.trace, endpoint.ports(), config.link.clock_hz).map_err(BridgeError::Trace)?;
+        let disk = DiskPort::new(disk, options.disk_latency);
+        let interrupts = Interrupts::new(options.msix, config.vectors);
+        let bar1 = if config.vectors == 0 { 0 } else { u64::from(BAR1_BYTES) };
+        Ok(Bridge {
+            engine: Engine::new(endpoint, disk, trace, config.link.clock_hz, interrupts),
+            msix: options.msix,
+            bar_bytes: [config.bar0_bytes().into(), bar1],
+            bar0_io: config.bar0 == Bar0::Io,
+            bar_addresses: [None; 2],
+            vectors: config.vectors,
+            failure: None,
+        })
+    }
+
+    /// What happened so far.
+    pub fn report(&self) -> Report {
+        self.engine.report()
+    }
+
+    /// What made the bridge stop, if anything did; flushes the disk and ends the traces.
+    pub fn finish(&mut self) -> Result<(), BridgeError> {
+        let flushed = self.engine.flush().map_err(BridgeError::Flush);
+        self.failure.take().map_or(Ok(()), Err)?;
+        flushed?;
+        self.engine.finish()
+    }
+
+    /// Keeps the first error of model or trace; everything after it counts for nothing.
+    fn checked<T>(&mut self, result: Result<T, BridgeError>) -> Result<T, Errno> {
+        result.map_err(|error| {
+            tracing::error!(%error, "the bridge stops");
+            self.failure.get_or_insert(error);
+            Errno::IO
+        })
+    }
+
+    fn reset_endpoint(&mut self, client: Option<&mut Client>) {
+        self.engine.reset(client);
+        self.bar_addresses = [None; 2];
+    }
+}
+
+impl Device for Bridge {
+    fn region_bytes(&self, index: u32) -> u64 {
+        match index {
+            region::BAR0 => self.bar_bytes[0],
+            region::BAR1 => self.bar_bytes[1],
+            region::CONFIG => CONFIG_BYTES,
+            _ => 0,
+        }
+    }
+
+    fn irq_vectors(&self, index: u32) -> u32 {
+        match index {
+            irq::INTX | irq::ERR | irq::REQ => 1,
+            irq::MSIX => self.vectors.into(),
+            _ => 0,
+        }
+    }
+
+    fn region_read(&mut self, client: &mut Client, index: u32, offset: u64, data: &mut [u8]) -> Result<(), Errno> {
+        let result = self.read(client, index, offset, data);
+        self.checked(result)
+    }
+
+    fn region_write(&mut self, client: &mut Client, index: u32, offset: u64, data: &[u8]) -> Result<(), Errno> {
+        let result = self.write(client, index, offset, data);
+        self.checked(result)
+    }
+
+    fn reset(&mut self, client: &mut Client) {
+        tracing::debug!("reset");
+        self.engine.report.resets += 1;
+        self.reset_endpoint(Some(client));
+    }
+
+    fn intx_unmasked(&mut self, client: &mut Client) {
+        // What the driver did to take the interrupt back may not have reached the line yet.
+        let settled = self.engine.settle(client);
+        if self.checked(settled).is_ok() {
+            self.engine.interrupts.unmasked(client);
+        }
+    }
+
+    fn attached(&mut self, _client: &mut Client) {
+        tracing::info!("a client is there");
+    }
+
+    fn detached(&mut self, statistics: ClientStatistics) {
+        tracing::info!("the client is gone");
+        self.engine.report.clients.push(statistics);
+        self.reset_endpoint(None);
+        if let Err(error) = self.engine.flush() {
+            self.failure.get_or_insert(BridgeError::Flush(error));
+        }
+    }
+
+    fn work(&mut self, client: &mut Client) -> Work {
+        let progress = self.engine.work(client);
+        match self.checked(progress) {
+            Ok(Progress::Running) => Work::Busy,
+            Ok(Progress::Resting) => Work::Idle,
+            Err(_) => Work::Failed,
+        }
+    }
+}

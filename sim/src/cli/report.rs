@@ -1,0 +1,44 @@
+//! What a bridge did, for people and for programs.
+use crate::bridge::Report;
+use crate::vfio_user::ClientStatistics;
+
+pub(super) fn print(report: &Report, json: bool) -> anyhow::Result<()> {
+    if json {
+        println!("{}", serde_json::to_string_pretty(report)?);
+        return Ok(());
+    }
+    let sum = |count: fn(&ClientStatistics) -> u64| report.clients.iter().map(count).sum::<u64>();
+    println!(
+        "{:>12} register reads, {} writes; {} resets",
+        sum(|client| client.region_reads.iter().sum()),
+        sum(|client| client.region_writes.iter().sum()),
+        report.resets
+    );
+    println!(
+        "{:>12} bytes read by DMA, {} written; {} bytes of them in {} messages",
+        sum(|client| client.read_mapped_bytes + client.read_message_bytes),
+        sum(|client| client.written_mapped_bytes + client.written_message_bytes),
+        sum(|client| client.read_message_bytes + client.written_message_bytes),
+        sum(|client| client.dma_messages)
+    );
+    for (index, vector) in report.vectors.iter().enumerate() {
+        println!(
+            "{:>12} interrupts of MSI-X vector {index}: {:#x} to {:#x}",
+            vector.fired, vector.data, vector.address
+        );
+    }
+    println!("{:>12} interrupts by INTx; {} writes to the MSI-X table", report.intx_asserted, report.msix_table_writes);
+    println!("{:>12} disk commands", report.disk_commands);
+    println!("{:>12} TLPs to the endpoint, {} from it", report.packets_to_device, report.packets_from_device);
+    println!("{:>12} clock cycles simulated, {} skipped", report.cycles_simulated, report.cycles_skipped);
+    for (count, what) in [
+        (report.unanswered_accesses, "register accesses without an answer"),
+        (report.reads_given_up, "reads of the endpoint given up"),
+        (report.violations, "packets against the rules"),
+    ] {
+        if count != 0 {
+            println!("{count:>12} {what}");
+        }
+    }
+    Ok(())
+}

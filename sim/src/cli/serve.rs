@@ -1,0 +1,41 @@
+//! `virtio-hdl serve`
+use super::endpoint::{Dma, EndpointArguments};
+use super::stop::Stop;
+use super::{qemu_device, report};
+use crate::vfio_user::Server;
+use clap::Args;
+use std::os::fd::AsFd;
+use std::path::PathBuf;
+
+#[derive(Args)]
+#[command(after_help = "Examples:\n  \
+    virtio-hdl serve blk --socket /tmp/blk.sock --disk disk.img\n  \
+    virtio-hdl serve blk-intx --socket /tmp/blk.sock --disk disk.img --read-only --tlp-log tlp.log\n\n\
+    It serves one guest after the other until SIGINT or SIGTERM; QEMU must be 10.1 or later.\n\
+    `virtio-hdl qemu` starts QEMU and a small Linux as well.")]
+pub(super) struct Arguments {
+    #[command(flatten)]
+    endpoint: EndpointArguments,
+    /// Unix socket to make
+    #[arg(long, value_name = "PATH")]
+    socket: PathBuf,
+    /// Print what happened as JSON at the end
+    #[arg(long)]
+    json: bool,
+}
+
+pub(super) fn run(arguments: &Arguments) -> anyhow::Result<()> {
+    let stop = Stop::on_signals()?;
+    let mut bridge = arguments.endpoint.bridge()?;
+    let mut server = Server::bind(&arguments.socket, arguments.endpoint.server_options())?;
+    eprintln!("{} waits at {}; add to QEMU (10.1 or later):", arguments.endpoint.config, arguments.socket.display());
+    if arguments.endpoint.dma == Dma::Map {
+        eprintln!("  -object memory-backend-memfd,id=ram,size=1G,share=on -machine memory-backend=ram -m 1G \\");
+    }
+    eprintln!("  -device '{}'", qemu_device::vfio_user(&arguments.socket));
+    let served = server.serve(&mut bridge, stop.as_fd());
+    drop(server);
+    bridge.finish()?;
+    served?;
+    report::print(&bridge.report(), arguments.json)
+}

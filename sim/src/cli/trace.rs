@@ -1,0 +1,35 @@
+//! What the commands that simulate can write down.
+use crate::trace::{TraceOptions, Trigger};
+use clap::Args;
+use std::path::PathBuf;
+
+#[derive(Args)]
+pub(super) struct TraceArguments {
+    /// Write a VCD of the ports and of decoded TLPs
+    #[arg(long, value_name = "FILE")]
+    vcd: Option<PathBuf>,
+    /// First cycle of the VCD
+    #[arg(long, value_name = "CYCLE", requires = "vcd")]
+    vcd_from: Option<u64>,
+    /// Cycle that ends the VCD; with a trigger: how many cycles from it on
+    #[arg(long, value_name = "CYCLE", requires = "vcd")]
+    vcd_to: Option<u64>,
+    /// The VCD begins a little before this
+    #[arg(long, value_enum, requires = "vcd")]
+    vcd_trigger: Option<Trigger>,
+    /// Write every TLP as a line of text
+    #[arg(long, value_name = "FILE")]
+    tlp_log: Option<PathBuf>,
+}
+
+impl TraceArguments {
+    pub fn options(&self) -> TraceOptions {
+        TraceOptions {
+            vcd: self.vcd.clone(),
+            from: self.vcd_from,
+            to: self.vcd_to,
+            trigger: self.vcd_trigger,
+            tlp_log: self.tlp_log.clone(),
+        }
+    }
+}
