@@ -1,6 +1,12 @@
 //! The machine as its software sees it.
+use super::pci::MsixMessage;
 use crate::link::{FunctionId, Interrupt};
 use vm_memory::GuestMemoryMmap;
+
+/// Address of the interrupt controller of the first processor of a PC.
+const MESSAGE_ADDRESS: u64 = 0xfee0_0000;
+/// Message data of the first vector: the first interrupt number that is not an exception.
+const MESSAGE_DATA: u32 = 0x20;
 
 /// Bytes of an access of the processor.
 #[derive(Copy, Clone, Debug, PartialEq, Eq)]
@@ -62,6 +68,11 @@ pub trait Platform {
 
     /// Gives memory back that [`allocate`](Self::allocate) gave.
     fn free(&mut self, address: u64, bytes: u64);
+
+    /// What a vector of a function must write for [`wait_interrupt`](Self::wait_interrupt) to tell of it; as on a PC.
+    fn message(&mut self, _function: FunctionId, vector: u16) -> MsixMessage {
+        MsixMessage { address: MESSAGE_ADDRESS, data: MESSAGE_DATA + u32::from(vector) }
+    }
 
     /// Runs until the device interrupts, at most until cycle `deadline`. Messages come in order, each once. The
     /// line is a level: while it is asserted and no message waits, this returns `Line { asserted: true }` at once.

@@ -50,10 +50,6 @@ pub enum Interrupted {
 
 /// Vector of configuration changes.
 const CONFIG: u16 = 0;
-/// Address of the interrupt controller of the first processor.
-const MESSAGE_ADDRESS: u64 = 0xfee0_0000;
-/// Message data of the first vector: the first interrupt number that is not an exception.
-const MESSAGE_DATA: u32 = 0x20;
 
 /// The interrupts of a device in use.
 #[derive(Clone, Debug, Default)]
@@ -94,9 +90,8 @@ impl VirtioPci {
             return Ok(());
         }
         let msix = Msix::of(platform, &self.function)?;
-        let messages: Vec<MsixMessage> = (0..u32::from(policy.vectors(queues)))
-            .map(|vector| MsixMessage { address: MESSAGE_ADDRESS, data: MESSAGE_DATA + vector })
-            .collect();
+        let messages: Vec<MsixMessage> =
+            (0..policy.vectors(queues)).map(|vector| platform.message(self.function.id, vector)).collect();
         msix.enable(platform, &self.function, &messages)?;
         self.vectors = Vectors { msix: Some(msix), messages, policy: Some(policy) };
         if !self.attach(platform, CONFIG_VECTOR, CONFIG) {
