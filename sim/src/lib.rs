@@ -1,5 +1,6 @@
 //! Co-simulation kit of the virtio PCIe endpoint: the Verilated model, the link and root complex, the host model, what
-//! sits behind the device, traces, and the vfio-user server with the bridge through which a stock QEMU reaches it.
+//! sits behind the device, traces, the vfio-user server with the bridge through which a stock QEMU reaches it, and
+//! QEMU's PCI bus as another machine for the same host model.
 pub mod backend;
 pub mod bridge;
 mod cache;
@@ -10,6 +11,7 @@ pub mod host;
 pub mod link;
 pub mod machine;
 pub mod model;
+pub mod qtest;
 pub mod scenario;
 pub mod trace;
 pub mod vfio_user;
