@@ -6,12 +6,13 @@
 //! take:  used entry -> head and bytes written -> descriptors are free again
 //! ```
 //! Chains lie where the test wants them: in the table in order or scattered, or in an indirect table, that may be
-//! scattered too.
+//! scattered too. The order of accesses to the ring is that of real processors, as the device may run beside this.
 use super::Platform;
 use rand::seq::SliceRandom;
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 use std::collections::HashMap;
+use std::sync::atomic::{fence, Ordering};
 use thiserror::Error;
 use virtio_hdl_rtl::virtio::layout::*;
 use vm_memory::{Bytes, GuestAddress, GuestMemoryError, GuestMemoryMmap};
@@ -261,6 +262,8 @@ impl Virtqueue {
         if old == self.added {
             return Ok(false);
         }
+        // Or the device could miss the index and the driver the device's wish: nobody would come.
+        fence(Ordering::SeqCst);
         if self.options.event_index {
             let event = self.read(memory, avail_event_offset(self.size))?;
             Ok(needs_event(event, self.added, old))
@@ -271,6 +274,8 @@ impl Virtqueue {
 
     /// Writes the available index, whatever it is.
     pub fn publish(&mut self, memory: &GuestMemoryMmap, index: u16) -> Result<(), RingError> {
+        // The entries and their descriptors come before the index that shows them.
+        fence(Ordering::Release);
         self.write(memory, avail_offset(self.size) + RING_INDEX, index)?;
         self.published = index;
         Ok(())
@@ -317,6 +322,8 @@ impl Virtqueue {
     pub fn enable_interrupts_after(&mut self, memory: &GuestMemoryMmap, more: u16) -> Result<bool, RingError> {
         self.write(memory, avail_offset(self.size) + RING_FLAGS, 0)?;
         self.write(memory, used_event_offset(self.size), self.taken.wrapping_add(more))?;
+        // As in `kick`, the other way round.
+        fence(Ordering::SeqCst);
         Ok(self.used_index(memory)?.wrapping_sub(self.taken) > more)
     }
 
@@ -336,7 +343,10 @@ impl Virtqueue {
     }
 
     fn used_index(&self, memory: &GuestMemoryMmap) -> Result<u16, RingError> {
-        self.read(memory, used_offset(self.size) + RING_INDEX)
+        let index = self.read(memory, used_offset(self.size) + RING_INDEX)?;
+        // The index comes before the entries and the data that it shows.
+        fence(Ordering::Acquire);
+        Ok(index)
     }
 
     fn read(&self, memory: &GuestMemoryMmap, offset: u64) -> Result<u16, RingError> {
