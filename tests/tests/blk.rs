@@ -41,8 +41,14 @@ fn random_requests_do_what_a_disk_does() {
         let driver = Options { scatter: Some(seed), ..Options::default() };
         let (mut machine, _, mut blk) = disk(&options, &driver);
         let mut content = vec![0; (SECTORS * 512) as usize];
-        let run =
-            random::Options { requests: 2000, depth: 32, seed, serial: example("blk").blk.serial, read_only: false };
+        let run = random::Options {
+            requests: 2000,
+            depth: 32,
+            seed,
+            serial: example("blk").blk.serial,
+            read_only: false,
+            strict: true,
+        };
         let report = random::run(&mut machine, &mut blk, &mut content, &run, &mut |_| {})
             .unwrap_or_else(|error| panic!("{error}"));
         println!("{report:?}");

@@ -584,7 +584,14 @@ fn the_same_seed_gives_the_same_run() {
         options.link.seed = seed;
         let mut s = setup(&options, &Options::default());
         let mut content: Vec<u8> = (0..SECTORS).flat_map(content).collect();
-        let run = random::Options { requests: 60, depth: 8, seed, serial: example("blk").blk.serial, read_only: false };
+        let run = random::Options {
+            requests: 60,
+            depth: 8,
+            seed,
+            serial: example("blk").blk.serial,
+            read_only: false,
+            strict: true,
+        };
         let report = random::run(&mut s.machine, &mut s.blk, &mut content, &run, &mut |_| {}).unwrap();
         (report, s.machine.statistics().to_host_bytes, s.machine.now())
     };

@@ -241,6 +241,7 @@ impl Setup<'_> {
             seed: self.arguments.seed,
             serial: self.config.blk.serial.clone(),
             read_only,
+            strict: true,
         };
         let bar = progress_bar("random", options.requests);
         let mut phase = Phase::begin("random", &machine);

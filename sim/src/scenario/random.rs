@@ -8,6 +8,7 @@ use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use serde::Serialize;
 use std::collections::BTreeMap;
+use std::ops::Range;
 use virtio_hdl_rtl::virtio::layout::blk::{ID_BYTES, SECTOR_BYTES};
 use virtio_hdl_rtl::virtio::layout::FEATURE_RING_INDIRECT_DESC;
 use vm_memory::{Bytes, GuestAddress};
@@ -34,6 +35,11 @@ pub struct Options {
     pub serial: String,
     /// The disk refuses writes.
     pub read_only: bool,
+    /// The device does what QEMU's own disk does not: it takes chains that begin in the queue's table and go on in an
+    /// indirect one, does not say of a read that failed that it wrote the data, knows no types of request beyond those
+    /// of [`Operation`], where QEMU's ignores the bits OUT and BARRIER, and carries requests out in their order.
+    /// Without it, requests that are outstanding together are for different sectors.
+    pub strict: bool,
 }
 
 /// What was done.
@@ -57,6 +63,7 @@ pub struct Report {
 /// What a request must have done when it has ended.
 struct Expected {
     number: u64,
+    sectors: Range<u64>,
     status: Status,
     written: u32,
     region: u64,
@@ -139,13 +146,21 @@ impl Run<'_> {
             _ => self.rng.random_range(0..=capacity - sectors),
         };
         let mut bytes = sectors * SECTOR_BYTES;
-        let operation = match self.rng.random_range(0..100) {
+        let mut operation = match self.rng.random_range(0..100) {
             0..45 => Operation::In,
             45..90 => Operation::Out,
             90..94 => Operation::Flush,
             94..97 => Operation::GetId,
-            _ => Operation::Other(*[2, 3, 5, 7, 9, 0x8000_0000, 0xffff_ffff].choose_with(&mut self.rng)),
+            _ if self.options.strict => {
+                Operation::Other(*[2, 3, 5, 7, 9, 1 << 31, u32::MAX].choose_with(&mut self.rng))
+            }
+            _ => Operation::Other(*[6, 7, 10, u32::MAX].choose_with(&mut self.rng)),
         };
+        let touched = sector..sector.saturating_add(sectors);
+        let apart = |other: &Expected| other.sectors.end <= touched.start || touched.end <= other.sectors.start;
+        if !self.options.strict && !self.outstanding.values().all(apart) {
+            operation = Operation::Flush;
+        }
         match operation {
             Operation::Flush => bytes = 0,
             Operation::GetId => bytes = u64::from(ID_BYTES) - self.rng.random_range(0..4).min(3) * 5,
@@ -167,7 +182,7 @@ impl Run<'_> {
         self.report.indirect += u64::from(shape != Shape::Direct);
         let request = Request { operation, sector, data, shape };
         let ticket = self.blk.submit(self.platform, &request)?;
-        self.outstanding.insert(ticket, Expected { number, status, written, region, content });
+        self.outstanding.insert(ticket, Expected { number, sectors: touched, status, written, region, content });
         Ok(())
     }
 
@@ -202,8 +217,8 @@ impl Run<'_> {
         }
         match self.rng.random_range(0..4) {
             0 | 1 => Shape::Direct,
-            2 => Shape::Indirect,
-            _ => Shape::Mixed(self.rng.random_range(1..=direct_at_most)),
+            3 if self.options.strict => Shape::Mixed(self.rng.random_range(1..=direct_at_most)),
+            _ => Shape::Indirect,
         }
     }
 
@@ -265,7 +280,8 @@ impl Run<'_> {
         if ended.status != expected.status {
             return differ(number, format!("ended with {:?}, expected {:?}", ended.status, expected.status));
         }
-        if ended.written != expected.written {
+        let exact = self.options.strict || expected.status == Status::Ok;
+        if exact && ended.written != expected.written {
             return differ(number, format!("{} bytes written, expected {}", ended.written, expected.written));
         }
         let mut content = vec![0; REGION_BYTES as usize];
