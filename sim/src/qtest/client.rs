@@ -22,6 +22,8 @@ pub struct Client {
     timeout: Duration,
     /// Bytes of a line that has not come to its end.
     received: Vec<u8>,
+    /// The answer to a command, until it is taken.
+    answer: Option<String>,
     asserted: BTreeSet<u32>,
 }
 
@@ -38,7 +40,7 @@ impl Client {
     /// Speaks over `stream`, and waits at most `timeout` for an answer.
     pub fn new(stream: UnixStream, timeout: Duration) -> Result<Self, QtestError> {
         stream.set_write_timeout(Some(timeout)).map_err(|error| socket_error("connect", error))?;
-        Ok(Client { stream, timeout, received: Vec::new(), asserted: BTreeSet::new() })
+        Ok(Client { stream, timeout, received: Vec::new(), answer: None, asserted: BTreeSet::new() })
     }
 
     /// Reads an I/O port. Ports have 16 bits: QEMU aborts on others.
@@ -103,17 +105,15 @@ impl Client {
         &self.asserted
     }
 
-    /// Waits until QEMU says something of its own accord, at most `patience`; then takes what it said.
+    /// Waits until QEMU says something of its own accord, at most `patience`.
     pub fn listen(&mut self, patience: Duration) -> Result<(), QtestError> {
         if self.readable("listen", patience)? {
             self.receive("listen")?;
-            while let Some(line) = self.take_line() {
-                if !self.take_interrupt(&line) {
-                    return Err(QtestError::Answer { command: "nothing".into(), answer: told(&line) });
-                }
-            }
         }
-        Ok(())
+        match self.answer.take() {
+            Some(answer) => Err(QtestError::Answer { command: "nothing".into(), answer: told(&answer) }),
+            None => Ok(()),
+        }
     }
 
     fn done(&mut self, command: &str) -> Result<(), QtestError> {
@@ -133,10 +133,7 @@ impl Client {
         self.stream.write_all(line.as_bytes()).map_err(|error| socket_error(command, error))?;
         let end = Instant::now() + self.timeout;
         loop {
-            while let Some(line) = self.take_line() {
-                if self.take_interrupt(&line) {
-                    continue;
-                }
+            if let Some(line) = self.answer.take() {
                 return match line.split_once(' ').unwrap_or((&line, "")) {
                     ("OK", value) => Ok(value.into()),
                     ("FAIL" | "ERR", _) => Err(QtestError::Refused { command: told(command), answer: told(&line) }),
@@ -167,16 +164,18 @@ impl Client {
             Ok(0) => Err(QtestError::Closed(told(command))),
             Ok(count) => {
                 self.received.extend_from_slice(&bytes[..count]);
+                // Every line that is complete: an interrupt may come with the answer before it.
+                while let Some(end) = self.received.iter().position(|byte| *byte == b'\n') {
+                    let line: Vec<u8> = self.received.drain(..=end).collect();
+                    let line = String::from_utf8_lossy(&line);
+                    if !self.take_interrupt(line.trim_end()) {
+                        self.answer = Some(line.trim_end().into());
+                    }
+                }
                 Ok(())
             }
             Err(error) => Err(socket_error(command, error)),
         }
-    }
-
-    fn take_line(&mut self) -> Option<String> {
-        let end = self.received.iter().position(|byte| *byte == b'\n')?;
-        let line: Vec<u8> = self.received.drain(..=end).collect();
-        Some(String::from_utf8_lossy(&line).trim_end().into())
     }
 
     /// Takes note of a change of an interrupt input; false when the line is not one.
