@@ -6,7 +6,7 @@ use crate::design;
 use crate::vfio_user::ServerOptions;
 use anyhow::Context;
 use clap::{Args, ValueEnum};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 #[derive(Copy, Clone, Debug, PartialEq, Eq, ValueEnum)]
 pub(super) enum Dma {
@@ -22,7 +22,7 @@ pub(super) struct EndpointArguments {
     pub config: String,
     /// Disk image, raw
     #[arg(long, value_name = "IMAGE")]
-    pub disk: PathBuf,
+    disk: Option<PathBuf>,
     /// The disk refuses writes
     #[arg(long)]
     pub read_only: bool,
@@ -43,10 +43,17 @@ pub(super) struct EndpointArguments {
 }
 
 impl EndpointArguments {
-    /// Builds the endpoint, with its disk. What is wrong with the user's files is said before anything is built.
-    pub fn bridge(&self) -> anyhow::Result<Bridge> {
+    /// The disk image that is given.
+    pub fn disk(&self) -> anyhow::Result<&Path> {
+        self.disk
+            .as_deref()
+            .context("a disk image is needed: --disk IMAGE; `mkfs.ext4 -d FOLDER disk.img 64M` makes one")
+    }
+
+    /// Builds the endpoint, with this disk. What is wrong with the user's files is said before anything is built.
+    pub fn bridge(&self, disk: &Path) -> anyhow::Result<Bridge> {
         let config = super::configuration(&self.config)?;
-        let disk = Disk::open(&self.disk, self.read_only)?.with_serial(&config.blk.serial);
+        let disk = Disk::open(disk, self.read_only)?.with_serial(&config.blk.serial);
         let library = design::library(&config)?;
         let options = BridgeOptions {
             msix: self.msix,

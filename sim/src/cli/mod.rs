@@ -6,7 +6,7 @@ use tracing_subscriber::EnvFilter;
 mod doctor;
 mod endpoint;
 mod generate;
-mod qemu_device;
+mod qemu;
 mod report;
 mod serve;
 mod sim;
@@ -36,6 +36,8 @@ enum Command {
     Sim(sim::Arguments),
     /// Offer the endpoint to any QEMU through a vfio-user socket
     Serve(serve::Arguments),
+    /// Boot a stock QEMU with a small Linux on the endpoint
+    Qemu(qemu::Arguments),
     /// Which tools are there, which versions, what is missing and how to get it
     Doctor(doctor::Arguments),
 }
@@ -49,6 +51,7 @@ pub fn main() -> ExitCode {
         Command::Generate(arguments) => generate::run(&arguments),
         Command::Sim(arguments) => sim::run(&arguments),
         Command::Serve(arguments) => serve::run(&arguments),
+        Command::Qemu(arguments) => qemu::run(&arguments),
         Command::Doctor(arguments) => doctor::run(&arguments),
     };
     match done {

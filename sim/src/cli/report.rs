@@ -1,12 +1,8 @@
-//! What a bridge did, for people and for programs.
+//! What a bridge did, for people to read.
 use crate::bridge::Report;
 use crate::vfio_user::ClientStatistics;
 
-pub(super) fn print(report: &Report, json: bool) -> anyhow::Result<()> {
-    if json {
-        println!("{}", serde_json::to_string_pretty(report)?);
-        return Ok(());
-    }
+pub(super) fn print(report: &Report) {
     let sum = |count: fn(&ClientStatistics) -> u64| report.clients.iter().map(count).sum::<u64>();
     println!(
         "{:>12} register reads, {} writes; {} resets",
@@ -40,5 +36,4 @@ pub(super) fn print(report: &Report, json: bool) -> anyhow::Result<()> {
             println!("{count:>12} {what}");
         }
     }
-    Ok(())
 }

@@ -1,7 +1,8 @@
 //! `virtio-hdl serve`
 use super::endpoint::{Dma, EndpointArguments};
+use super::report;
 use super::stop::Stop;
-use super::{qemu_device, report};
+use crate::guest;
 use crate::vfio_user::Server;
 use clap::Args;
 use std::os::fd::AsFd;
@@ -26,16 +27,20 @@ pub(super) struct Arguments {
 
 pub(super) fn run(arguments: &Arguments) -> anyhow::Result<()> {
     let stop = Stop::on_signals()?;
-    let mut bridge = arguments.endpoint.bridge()?;
+    let mut bridge = arguments.endpoint.bridge(arguments.endpoint.disk()?)?;
     let mut server = Server::bind(&arguments.socket, arguments.endpoint.server_options())?;
     eprintln!("{} waits at {}; add to QEMU (10.1 or later):", arguments.endpoint.config, arguments.socket.display());
     if arguments.endpoint.dma == Dma::Map {
         eprintln!("  -object memory-backend-memfd,id=ram,size=1G,share=on -machine memory-backend=ram -m 1G \\");
     }
-    eprintln!("  -device '{}'", qemu_device::vfio_user(&arguments.socket));
+    eprintln!("  -device '{}'", guest::vfio_user_pci(&arguments.socket, &[]));
     let served = server.serve(&mut bridge, stop.as_fd());
     drop(server);
     bridge.finish()?;
     served?;
-    report::print(&bridge.report(), arguments.json)
+    match arguments.json {
+        true => println!("{}", serde_json::to_string_pretty(&bridge.report())?),
+        false => report::print(&bridge.report()),
+    }
+    Ok(())
 }

@@ -28,6 +28,7 @@
 //! # }
 //! ```
 mod debian;
+mod device;
 mod error;
 mod initramfs;
 mod kernel;
@@ -36,6 +37,7 @@ mod qemu;
 mod run;
 
 pub use debian::{DebianOptions, DebianPackages};
+pub use device::{vfio_user_pci, virtio_blk_pci};
 pub use error::GuestError;
 pub use initramfs::{busybox, Initramfs, BLK_MODULES};
 pub use kernel::Kernel;
