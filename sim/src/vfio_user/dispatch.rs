@@ -33,6 +33,7 @@ pub(super) fn dispatch<D: Device + ?Sized>(client: &mut Client, device: &mut D, 
     let header = message.header;
     let (command, id) = (header.command(), header.id);
     *client.statistics.messages.entry(command.name()).or_default() += 1;
+    let was_attached = client.attached;
     let result = answer(client, device, &mut message);
     if let Err(error) = &result {
         tracing::warn!("{command} with id {id} and a body of {} bytes refused: {error}", message.body.len());
@@ -43,7 +44,7 @@ pub(super) fn dispatch<D: Device + ?Sized>(client: &mut Client, device: &mut D, 
             Err(error) => encode_failure(&header, error),
         });
     }
-    if command == Command::Version && client.attached {
+    if client.attached && !was_attached {
         device.attached(client);
     }
 }
