@@ -35,7 +35,7 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<()> {
         Some(path) => std::fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?,
         None => DEMO.into(),
     };
-    let mut bridge = arguments.endpoint.bridge(&arguments.endpoint.disk()?)?;
+    let mut bridge = arguments.endpoint.bridge(arguments.endpoint.disk()?)?;
     let parts = arguments.parts((!arguments.shell).then_some(&job))?;
     eprintln!("QEMU {}, Linux {}, {}", parts.qemu.version(), parts.kernel.version, arguments.endpoint.config);
     let json = arguments.json;
