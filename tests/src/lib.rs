@@ -7,6 +7,12 @@ use virtio_hdl::machine::{Machine, MachineOptions, SLOT};
 use virtio_hdl::model::Library;
 use virtio_hdl_rtl::config::EndpointConfig;
 
+mod program;
+mod served;
+
+pub use program::program;
+pub use served::Served;
+
 /// The example configuration of this name.
 pub fn example(name: &str) -> EndpointConfig {
     EndpointConfig::load(name).unwrap_or_else(|error| panic!("{error}"))

@@ -1,0 +1,52 @@
+//! An endpoint on a vfio-user socket, in a thread of the test.
+use std::io::Write;
+use std::os::fd::AsFd;
+use std::os::unix::net::UnixStream;
+use std::path::{Path, PathBuf};
+use std::sync::mpsc;
+use std::thread::JoinHandle;
+use virtio_hdl::backend::Disk;
+use virtio_hdl::bridge::{Bridge, BridgeOptions, Report};
+use virtio_hdl::vfio_user::{Server, ServerOptions};
+use virtio_hdl_rtl::config::EndpointConfig;
+
+/// A server at work; it ends with [`Served::end`].
+pub struct Served {
+    folder: tempfile::TempDir,
+    stop: UnixStream,
+    thread: JoinHandle<Report>,
+}
+
+impl Served {
+    /// Serves this endpoint with this disk. The socket is there when it returns.
+    pub fn start(config: &EndpointConfig, disk: &Path, bridge: BridgeOptions, server: ServerOptions) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let (stop, stopped) = UnixStream::pair().unwrap();
+        let (config, disk, socket) = (config.clone(), disk.to_path_buf(), folder.path().join("socket"));
+        let (ready, is_ready) = mpsc::channel();
+        let thread = std::thread::spawn(move || {
+            let library = crate::library(&config);
+            let disk = Disk::open(&disk, false).unwrap().with_serial(&config.blk.serial);
+            let mut bridge = Bridge::new(&library, &config, disk, &bridge).unwrap();
+            let mut server = Server::bind(&socket, server).unwrap();
+            ready.send(()).unwrap();
+            server.serve(&mut bridge, stopped.as_fd()).unwrap();
+            bridge.finish().unwrap();
+            bridge.report()
+        });
+        is_ready.recv().unwrap();
+        Served { folder, stop, thread }
+    }
+
+    /// Where QEMU finds it.
+    pub fn socket(&self) -> PathBuf {
+        self.folder.path().join("socket")
+    }
+
+    /// Ends the server.
+    pub fn end(mut self) -> Report {
+        // The thread may have ended by itself: then joining says why.
+        let _ = self.stop.write_all(&[0]);
+        self.thread.join().unwrap()
+    }
+}

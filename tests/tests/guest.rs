@@ -1,0 +1,375 @@
+//! A stock QEMU with an unmodified Debian kernel on the Verilated endpoint.
+use serde_json::json;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::OnceLock;
+use std::time::Duration;
+use virtio_hdl::bridge::{BridgeOptions, MsixMode, Report};
+use virtio_hdl::guest::{
+    busybox, vfio_user_pci, DebianOptions, Ended, FindOptions, Guest, Initramfs, Kernel, Machine, Memory, Qemu,
+    BLK_MODULES,
+};
+use virtio_hdl::vfio_user::{region, ServerOptions};
+use virtio_hdl_tests::{example, Served};
+
+const TIMEOUT: Duration = Duration::from_secs(120);
+const MIB: usize = 1 << 20;
+
+/// Functions for the guest's jobs.
+const FUNCTIONS: &str = r#"set -e
+fresh() { echo 3 >/proc/sys/vm/drop_caches; }
+sum() { md5sum "$1" | cut -d' ' -f1; }
+# copy DISK: reads the file of 8 MiB, checks it, writes it to another, and reads that behind the cache
+copy() {
+    mount -t ext4 "$1" /mnt
+    [ "$(sum /mnt/data)" = "$(cat /mnt/data.md5)" ] || { echo "what was read is wrong"; return 1; }
+    dd if=/mnt/data of=/mnt/copy bs=64k conv=fsync 2>/dev/null
+    umount /mnt
+    fresh
+    mount -t ext4 "$1" /mnt
+    [ "$(sum /mnt/copy)" = "$(cat /mnt/data.md5)" ] || { echo "what was written is wrong"; return 1; }
+    umount /mnt
+    echo "copied on $1"
+}
+"#;
+
+fn qemu() -> &'static Qemu {
+    static QEMU: OnceLock<Qemu> = OnceLock::new();
+    QEMU.get_or_init(|| Qemu::find(&FindOptions::default()).unwrap_or_else(|error| panic!("{error}")))
+}
+
+/// Linux 6.1 with this job.
+fn guest(job: &str) -> Guest<'static> {
+    let debian = DebianOptions::default();
+    let kernel = Kernel::debian("bookworm", &debian).unwrap_or_else(|error| panic!("{error}"));
+    let initramfs = Initramfs::new(&kernel, &busybox(&debian).unwrap())
+        .unwrap()
+        .modules(BLK_MODULES)
+        .wait_for("/dev/vda")
+        .job(&format!("{FUNCTIONS}{job}"))
+        .build()
+        .unwrap();
+    Guest::new(qemu()).kernel(&kernel, initramfs)
+}
+
+/// A disk with an ext4 file system that holds 8 MiB of random bytes and their checksum.
+struct Ext4 {
+    folder: tempfile::TempDir,
+    data: Vec<u8>,
+}
+
+impl Ext4 {
+    fn new(seed: u64) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let files = folder.path().join("files");
+        std::fs::create_dir(&files).unwrap();
+        let mut state = seed | 1;
+        let data: Vec<u8> = std::iter::repeat_with(|| {
+            // xorshift64
+            state ^= state << 13;
+            state ^= state >> 7;
+            state ^= state << 17;
+            state as u8
+        })
+        .take(8 * MIB)
+        .collect();
+        std::fs::write(files.join("data"), &data).unwrap();
+        let sum = run(Command::new("md5sum").arg(files.join("data")));
+        std::fs::write(files.join("data.md5"), sum.split(' ').next().unwrap()).unwrap();
+        run(Command::new("mkfs.ext4").arg("-q").arg("-d").arg(&files).arg(folder.path().join("disk")).arg("40M"));
+        Ext4 { folder, data }
+    }
+
+    fn path(&self) -> PathBuf {
+        self.folder.path().join("disk")
+    }
+
+    /// The file system has no fault, and the guest's copy is there.
+    fn check(&self) {
+        run(Command::new("e2fsck").arg("-fn").arg(self.path()));
+        assert!(self.file("copy") == self.data, "the copy on the disk differs");
+    }
+
+    fn file(&self, name: &str) -> Vec<u8> {
+        let to = self.folder.path().join("out");
+        run(Command::new("debugfs").arg("-R").arg(format!("dump {name} {}", to.display())).arg(self.path()));
+        std::fs::read(to).unwrap_or_default()
+    }
+}
+
+#[track_caller]
+fn run(command: &mut Command) -> String {
+    let output = command.output().unwrap();
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(output.status.success(), "{command:?}: {text}{}", String::from_utf8_lossy(&output.stderr));
+    text
+}
+
+fn serve(name: &str, disk: &Path) -> Served {
+    Served::start(&example(name), disk, BridgeOptions::default(), ServerOptions::default())
+}
+
+#[track_caller]
+fn boot(guest: Guest, served: &Served) -> Ended {
+    boot_with(guest.device(vfio_user_pci(&served.socket(), &[])))
+}
+
+#[track_caller]
+fn boot_with(guest: Guest) -> Ended {
+    let mut running = guest.start(|_| {}).unwrap_or_else(|error| panic!("{error}"));
+    let ended = running.wait(TIMEOUT).unwrap_or_else(|error| panic!("{error}"));
+    ended.job().unwrap_or_else(|error| panic!("{error}\n{}", ended.errors));
+    ended
+}
+
+/// Nothing went wrong below what the guest sees.
+#[track_caller]
+fn check_clean(report: &Report) {
+    assert_eq!((report.violations, report.unanswered_accesses, report.reads_given_up), (0, 0, 0));
+    for client in &report.clients {
+        assert_eq!(client.failed_dma, 0);
+    }
+}
+
+/// The guest programmed the RTL's own table, and its queue's vector fired.
+#[track_caller]
+fn check_msix(report: &Report) {
+    assert!(report.msix_table_writes >= 8, "{report:?}");
+    assert!(report.clients[0].region_writes[region::BAR1 as usize] >= 8, "{report:?}");
+    let queue = &report.vectors[1];
+    assert!((0xfee0_0000..0xfef0_0000).contains(&queue.address) && queue.fired > 8, "{report:?}");
+    assert_eq!(report.intx_asserted, 0);
+}
+
+/// One boot that copies, on the endpoint of the example `blk`.
+#[track_caller]
+fn copies(seed: u64, change: impl FnOnce(Guest<'static>) -> Guest<'static>) -> (Ended, Report) {
+    let disk = Ext4::new(seed);
+    let served = serve("blk", &disk.path());
+    let ended = boot(change(guest("copy /dev/vda")), &served);
+    let report = served.end();
+    disk.check();
+    check_clean(&report);
+    (ended, report)
+}
+
+#[test]
+fn linux_mounts_copies_and_unmounts_with_msix() {
+    let (_, report) = copies(1, |guest| guest);
+    check_msix(&report);
+    let client = &report.clients[0];
+    assert!(client.read_mapped_bytes > 8 << 20 && client.written_mapped_bytes > 8 << 20, "{client:?}");
+}
+
+#[test]
+fn linux_copies_with_intx() {
+    let (_, report) = copies(2, |guest| guest.append("pci=nomsi"));
+    assert!(report.intx_asserted > 8, "{report:?}");
+    assert_eq!(report.msix_table_writes, 0);
+}
+
+#[test]
+fn linux_copies_with_two_processors() {
+    let (_, report) = copies(3, |guest| guest.cpus(2));
+    check_msix(&report);
+}
+
+#[test]
+fn linux_copies_behind_a_root_port() {
+    let disk = Ext4::new(4);
+    let served = serve("blk", &disk.path());
+    let device = vfio_user_pci(&served.socket(), &[("bus", json!("slot"))]);
+    let job = "copy /dev/vda; ls /sys/bus/pci/devices; ls /sys/bus/pci/devices | grep -q 0000:01:00.0";
+    boot_with(guest(job).device("pcie-root-port,id=slot,chassis=1").device(device));
+    let report = served.end();
+    disk.check();
+    check_clean(&report);
+    check_msix(&report);
+}
+
+#[test]
+fn linux_copies_on_a_pc_without_pci_express() {
+    let (_, report) = copies(5, |guest| guest.machine(Machine::Pc));
+    check_msix(&report);
+}
+
+#[test]
+fn linux_copies_with_dma_by_message() {
+    let (_, report) = copies(6, |guest| guest.memory(Memory::Anonymous, 256));
+    check_msix(&report);
+    let client = &report.clients[0];
+    assert_eq!((client.read_mapped_bytes, client.written_mapped_bytes), (0, 0));
+    assert!(client.read_message_bytes > 8 << 20 && client.written_message_bytes > 8 << 20, "{client:?}");
+}
+
+#[test]
+fn linux_copies_with_dma_by_message_intx_and_two_processors() {
+    let (_, report) = copies(7, |guest| guest.memory(Memory::Anonymous, 256).append("pci=nomsi").cpus(2));
+    assert!(report.intx_asserted > 8, "{report:?}");
+}
+
+#[test]
+fn memory_that_is_not_shared_is_found_out_and_works_by_message() {
+    let (_, report) = copies(8, |guest| guest.memory(Memory::Unshared, 256));
+    check_msix(&report);
+    let client = &report.clients[0];
+    assert_eq!((client.read_mapped_bytes, client.written_mapped_bytes), (0, 0));
+}
+
+#[test]
+fn linux_reboots_and_finds_the_disk_again() {
+    let disk = Ext4::new(9);
+    let served = serve("blk", &disk.path());
+    let job = "mount -t ext4 /dev/vda /mnt
+        if [ ! -e /mnt/rebooted ]; then
+            touch /mnt/rebooted; umount /mnt; copy /dev/vda; echo first; stty echo; reboot -f; sleep 60
+        fi
+        umount /mnt; copy /dev/vda; echo second";
+    let ended = boot(guest(job).reboots(), &served);
+    assert!(ended.console.contains("first") && ended.console.contains("second"), "{}", ended.console);
+    let report = served.end();
+    disk.check();
+    check_clean(&report);
+    check_msix(&report);
+    assert!(report.resets >= 2, "{report:?}");
+    assert_eq!(report.clients.len(), 1);
+}
+
+#[test]
+fn linux_unbinds_and_binds_its_driver() {
+    let disk = Ext4::new(10);
+    let served = serve("blk", &disk.path());
+    let job = "copy /dev/vda
+        cd /sys/bus/pci/drivers/virtio-pci; device=$(echo 0000:*)
+        for round in 1 2 3; do
+            echo $device >unbind; [ ! -e /dev/vda ]
+            echo $device >bind
+            while [ ! -b /dev/vda ]; do sleep 0.05; done
+            copy /dev/vda
+        done
+        cd /; echo bound again";
+    let ended = boot(guest(job), &served);
+    assert!(ended.console.contains("bound again"));
+    let report = served.end();
+    disk.check();
+    check_clean(&report);
+    check_msix(&report);
+}
+
+#[test]
+fn two_endpoints_work_at_once() {
+    let disks = [Ext4::new(11), Ext4::new(12)];
+    let served = [serve("blk", &disks[0].path()), serve("blk", &disks[1].path())];
+    let job = "while [ ! -b /dev/vdb ]; do sleep 0.05; done
+        mkdir /mnt2
+        cat /dev/vdb >/dev/null &
+        copy /dev/vda
+        wait; fresh
+        cat /dev/vda >/dev/null &
+        copy /dev/vdb
+        wait";
+    let guest = served.iter().fold(guest(job), |guest, served| guest.device(vfio_user_pci(&served.socket(), &[])));
+    boot_with(guest);
+    for (disk, served) in disks.iter().zip(served) {
+        let report = served.end();
+        disk.check();
+        check_clean(&report);
+        check_msix(&report);
+    }
+}
+
+#[test]
+fn a_second_guest_follows_the_first_without_a_restart() {
+    let disk = Ext4::new(13);
+    let served = serve("blk", &disk.path());
+    boot(guest("copy /dev/vda; mount -t ext4 /dev/vda /mnt; rm /mnt/copy; umount /mnt"), &served);
+    boot(guest("copy /dev/vda").append("pci=nomsi"), &served);
+    let report = served.end();
+    disk.check();
+    check_clean(&report);
+    check_msix_of_first(&report);
+    assert_eq!(report.clients.len(), 2);
+}
+
+#[track_caller]
+fn check_msix_of_first(report: &Report) {
+    assert!(report.vectors[1].fired > 8 && report.intx_asserted > 8, "{report:?}");
+}
+
+#[test]
+fn vectors_reach_the_guest_as_eventfds_too() {
+    let disk = Ext4::new(14);
+    let options = BridgeOptions { msix: MsixMode::Eventfd, ..BridgeOptions::default() };
+    let served = Served::start(&example("blk"), &disk.path(), options, ServerOptions::default());
+    let ended = boot(guest("copy /dev/vda; grep PCI-MSI /proc/interrupts"), &served);
+    assert!(ended.console.contains("virtio0-req.0"), "{}", ended.console);
+    let report = served.end();
+    disk.check();
+    check_clean(&report);
+    assert!(report.vectors[1].fired > 8 && report.clients[0].eventfds_signalled > 8, "{report:?}");
+    // The guest's table is QEMU's.
+    assert_eq!(report.clients[0].region_writes[region::BAR1 as usize], 0);
+}
+
+#[test]
+fn every_example_endpoint_boots() {
+    for (seed, name) in (20..).zip(["blk-memory-bar", "blk-one-vector", "blk-intx", "blk-plain"]) {
+        let disk = Ext4::new(seed);
+        let served = serve(name, &disk.path());
+        boot(guest("copy /dev/vda"), &served);
+        disk.check();
+        check_clean(&served.end());
+    }
+}
+
+/// Prints what is in the second sector on the first serial port, then switches the machine off.
+const BOOT_SECTOR: [u8; 57] = [
+    0x31, 0xc0, //             xor ax, ax
+    0x8e, 0xd8, //             mov ds, ax
+    0x8e, 0xc0, //             mov es, ax
+    0xbb, 0x00, 0x80, //       mov bx, 0x8000
+    0xb8, 0x01, 0x02, //       mov ax, 0x0201      ; read one sector
+    0xb9, 0x02, 0x00, //       mov cx, 2           ; the second
+    0xb6, 0x00, //             mov dh, 0
+    0xcd, 0x13, //             int 0x13
+    0x72, 0x21, //             jc fail
+    0xbe, 0x00, 0x80, //       mov si, 0x8000
+    0xac, //             next: lodsb
+    0x84, 0xc0, //             test al, al
+    0x74, 0x12, //             jz off
+    0x88, 0xc3, //             mov bl, al
+    0xba, 0xfd, 0x03, // wait: mov dx, 0x3fd
+    0xec, //                   in al, dx
+    0xa8, 0x20, //             test al, 0x20
+    0x74, 0xf8, //             jz wait
+    0xba, 0xf8, 0x03, //       mov dx, 0x3f8
+    0x88, 0xd8, //             mov al, bl
+    0xee, //                   out dx, al
+    0xeb, 0xe9, //             jmp next
+    0xba, 0x04, 0x06, // off:  mov dx, 0x604       ; ACPI PM1a control
+    0xb8, 0x00, 0x20, //       mov ax, 0x2000      ; sleep type 0, sleep enable: off
+    0xef, //                   out dx, ax
+    0xf4, //             fail: hlt
+    0xeb, 0xfd, //             jmp fail
+];
+
+#[test]
+fn seabios_boots_from_the_disk() {
+    const LINE: &str = "this line came through the endpoint";
+    let image = tempfile::NamedTempFile::new().unwrap();
+    let mut disk = vec![0; MIB];
+    disk[..BOOT_SECTOR.len()].copy_from_slice(&BOOT_SECTOR);
+    disk[510..512].copy_from_slice(&[0x55, 0xaa]);
+    disk[512..512 + LINE.len()].copy_from_slice(LINE.as_bytes());
+    std::fs::write(image.path(), disk).unwrap();
+    for machine in [Machine::Q35, Machine::Pc] {
+        let served = serve("blk", image.path());
+        let device = vfio_user_pci(&served.socket(), &[("bootindex", json!(0))]);
+        let mut running = Guest::new(qemu()).machine(machine).device(device).start(|_| {}).unwrap();
+        let ended = running.wait(TIMEOUT).unwrap_or_else(|error| panic!("{error}"));
+        assert!(ended.console.contains(LINE), "{machine:?}: {}\n{}", ended.console, ended.errors);
+        let report = served.end();
+        assert!(report.disk_commands >= 2, "{report:?}");
+        check_clean(&report);
+    }
+}
