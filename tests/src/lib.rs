@@ -1,4 +1,6 @@
 //! What the system tests share: machines with generated, Verilated endpoints.
+pub mod qtest;
+
 use virtio_hdl::backend::Disk;
 use virtio_hdl::design;
 use virtio_hdl::host::blk::{Blk, Options};

@@ -140,7 +140,7 @@ impl Qemu {
     }
 
     /// Arguments by which QEMU ends when the thread that started it does, however that comes; none before QEMU 10.2.
-    pub(super) fn end_with_parent(&self) -> &'static [&'static str] {
+    pub fn end_with_parent(&self) -> &'static [&'static str] {
         match self.ends_with_parent {
             true => &["-run-with", "exit-with-parent=on"],
             false => &[],

@@ -14,8 +14,8 @@ pub enum QtestError {
     #[error("{bytes} bytes of guest memory in {}: {error}", path.display())]
     Memory { path: PathBuf, bytes: u64, error: String },
     /// The program cannot be started.
-    #[error("cannot start {program}: {error}")]
-    Start { program: String, error: io::Error },
+    #[error("cannot start {}: {error}", program.display())]
+    Start { program: PathBuf, error: io::Error },
     /// The program ended before it spoke qtest.
     #[error("QEMU ended with {status} before it could be used: {output}")]
     Ended { status: ExitStatus, output: String },

@@ -11,8 +11,9 @@ use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 use vm_memory::{Bytes, FileOffset, GuestAddress, GuestMemoryMmap};
 
-/// Clock cycles of the device in a microsecond: 125 MHz, as [`LinkConfig`](crate::link::LinkConfig) has it.
-const CYCLES_PER_US: u64 = 125;
+/// Cycles in a microsecond. Drivers count their patience in cycles of the device, and a Verilated endpoint simulates
+/// about as many.
+const CYCLES_PER_US: u64 = 4;
 /// Longest wait between two looks at the messages in memory.
 const LOOK: Duration = Duration::from_micros(50);
 
@@ -70,7 +71,7 @@ pub struct QtestPlatform {
 
 impl QtestPlatform {
     /// Starts QEMU.
-    pub fn start(options: QtestOptions) -> Result<Self, QtestError> {
+    pub fn start(options: &QtestOptions) -> Result<Self, QtestError> {
         let (chipset, functions) = (options.chipset, options.functions.clone());
         let bytes = options.memory_bytes;
         let (process, client, memory) = Process::start(options, |path| map(path, bytes))?;

@@ -1,5 +1,6 @@
 //! QEMU as a process, with its qtest socket and its memory file.
 use super::{Client, QtestError};
+use crate::guest::Qemu;
 use crate::link::FunctionId;
 use rustix::event::{poll, PollFd, PollFlags, Timespec};
 use std::ffi::OsString;
@@ -7,7 +8,7 @@ use std::fs::File;
 use std::io;
 use std::os::unix::net::UnixListener;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Stdio};
 use std::time::{Duration, Instant};
 use tempfile::TempDir;
 
@@ -36,10 +37,10 @@ impl Chipset {
 }
 
 /// What is started.
-#[derive(Debug)]
-pub struct QtestOptions {
-    /// The program, with all that it needs to find its own files.
-    pub program: Command,
+#[derive(Clone, Debug)]
+pub struct QtestOptions<'a> {
+    /// The program.
+    pub qemu: &'a Qemu,
     /// The machine.
     pub chipset: Chipset,
     /// Bytes of guest memory, whole MiB, below 2 GiB.
@@ -52,7 +53,7 @@ pub struct QtestOptions {
     pub timeout: Duration,
 }
 
-/// A running QEMU; ends with this.
+/// A running QEMU; ends with this, and with the thread that started it.
 #[derive(Debug)]
 pub(super) struct Process {
     child: Child,
@@ -62,7 +63,7 @@ pub(super) struct Process {
 impl Process {
     /// Starts QEMU on the guest memory that `memory` makes of a file, and connects.
     pub fn start<M>(
-        mut options: QtestOptions,
+        options: &QtestOptions,
         memory: impl FnOnce(&Path) -> Result<M, QtestError>,
     ) -> Result<(Self, Client, M), QtestError> {
         let folder = tempfile::tempdir().map_err(|error| file_error(&std::env::temp_dir(), error))?;
@@ -76,17 +77,15 @@ impl Process {
             options.memory_bytes,
             memory_file.display()
         );
-        let command = &mut options.program;
+        let mut command = options.qemu.command();
+        command.args(options.qemu.end_with_parent());
         command.args(["-accel", "qtest", "-qtest-log", "none", "-display", "none", "-nodefaults", "-no-user-config"]);
         command.args(["-M", &format!("{},memory-backend=memory", options.chipset.name()), "-object", &backend]);
         command.args(["-m", &format!("{}M", options.memory_bytes >> 20), "-qtest"]);
         command.arg(format!("unix:{}", socket.display())).args(&options.arguments);
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(output);
         tracing::debug!(?command, "starting QEMU");
-        let child = command.spawn().map_err(|error| QtestError::Start {
-            program: command.get_program().to_string_lossy().into_owned(),
-            error,
-        })?;
+        let child = command.spawn().map_err(|error| QtestError::Start { program: options.qemu.path(), error })?;
         let mut process = Process { child, folder };
         let client = process.accept(&listener, &socket, options.timeout)?;
         Ok((process, client, memory))

@@ -1,0 +1,197 @@
+//! Disks on QEMU's PCI bus, with no guest: QEMU's own, and the Verilated endpoint through vfio-user-pci.
+use crate::{example, library};
+use std::fmt::Display;
+use std::io::Write as _;
+use std::os::fd::AsFd;
+use std::os::unix::net::UnixStream;
+use std::sync::mpsc;
+use std::thread::JoinHandle;
+use std::time::Duration;
+use tempfile::{NamedTempFile, TempDir};
+use virtio_hdl::backend::Disk;
+use virtio_hdl::bridge::{Bridge, BridgeOptions, Report};
+use virtio_hdl::guest::{FindOptions, Qemu};
+use virtio_hdl::host::blk::{Blk, Options};
+use virtio_hdl::host::pci::{Bus, Options as BusOptions};
+use virtio_hdl::link::FunctionId;
+use virtio_hdl::qtest::{Chipset, QtestOptions, QtestPlatform};
+use virtio_hdl::vfio_user::{Server, ServerOptions};
+use virtio_hdl_rtl::virtio::layout::blk::SECTOR_BYTES;
+
+/// Size of each disk.
+pub const SECTORS: u64 = 2048;
+/// Of full length: QEMU's disk writes one zero behind a shorter name and leaves the rest of the buffer as it was.
+pub const SERIAL: &str = "qtest-disk-123456789";
+/// Guest memory.
+const MEMORY_BYTES: u64 = 64 << 20;
+/// Longest wait for QEMU, and QEMU's for the endpoint: the machine may have much else to do.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// Disk n is device 4 + n of bus 0.
+pub const fn slot(disk: usize) -> FunctionId {
+    FunctionId::new(0, 4 + disk as u8, 0)
+}
+
+/// Whose disk it is.
+#[derive(Clone, Debug)]
+pub enum Kind {
+    /// QEMU's `virtio-blk-pci` with these properties.
+    Theirs(&'static str),
+    /// The Verilated endpoint of an example configuration.
+    Ours { example: &'static str, bridge: BridgeOptions, server: ServerOptions },
+}
+
+impl Kind {
+    /// QEMU's disk as it is.
+    pub const THEIRS: Kind = Kind::Theirs("");
+
+    /// The endpoint, served as usual.
+    pub fn ours(example: &'static str) -> Self {
+        Kind::Ours { example, bridge: BridgeOptions::default(), server: ServerOptions::default() }
+    }
+}
+
+/// A thread that serves the endpoint.
+struct Served {
+    thread: JoinHandle<Report>,
+    /// The other end is the server's: it stops when this is gone.
+    stop: UnixStream,
+    socket: TempDir,
+}
+
+/// A machine with disks in front of which no driver is yet.
+pub struct Rig {
+    /// QEMU; ends before the servers.
+    pub platform: QtestPlatform,
+    /// Its disks.
+    pub bus: Bus,
+    images: Vec<NamedTempFile>,
+    served: Vec<Served>,
+}
+
+fn ok<T, E: Display>(result: Result<T, E>) -> T {
+    result.unwrap_or_else(|error| panic!("{error}"))
+}
+
+impl Rig {
+    /// Starts QEMU with these disks.
+    pub fn new(chipset: Chipset, kinds: &[Kind]) -> Self {
+        let qemu = ok(Qemu::find(&FindOptions::default()));
+        let (mut images, mut served, mut arguments) = (Vec::new(), Vec::new(), Vec::new());
+        for (n, kind) in kinds.iter().enumerate() {
+            let mut image = ok(NamedTempFile::new());
+            ok(image.write_all(&pattern(n as u64, (SECTORS * SECTOR_BYTES) as usize)));
+            let device = match kind {
+                Kind::Theirs(properties) => {
+                    arguments.push("-drive".into());
+                    arguments.push(format!("if=none,id=disk{n},format=raw,file={}", image.path().display()).into());
+                    format!(
+                        "virtio-blk-pci,disable-modern=on,disable-legacy=off,addr={:02x}.0,drive=disk{n},\
+                         serial={SERIAL},{properties}",
+                        slot(n).device()
+                    )
+                }
+                Kind::Ours { example, bridge, server } => {
+                    let endpoint = Served::start(example, ok(Disk::open(image.path(), false)), bridge.clone(), *server);
+                    // JSON: socket is a structure.
+                    let device = format!(
+                        r#"{{"driver":"vfio-user-pci","addr":"{:02x}.0","x-msg-timeout":{},"socket":{{"type":"unix","path":"{}"}}}}"#,
+                        slot(n).device(),
+                        PATIENCE.as_millis(),
+                        endpoint.socket.path().join("socket").display()
+                    );
+                    served.push(endpoint);
+                    device
+                }
+            };
+            arguments.extend(["-device".into(), device.into()]);
+            images.push(image);
+        }
+        let options = QtestOptions {
+            qemu: &qemu,
+            chipset,
+            memory_bytes: MEMORY_BYTES,
+            arguments,
+            functions: (0..kinds.len()).map(slot).collect(),
+            timeout: PATIENCE,
+        };
+        let mut platform = ok(QtestPlatform::start(&options));
+        let bus = ok(Bus::scan(&mut platform, &BusOptions::default()));
+        Rig { platform, bus, images, served }
+    }
+
+    /// Scans the bus anew, as after a reset.
+    pub fn scan(&mut self) {
+        self.bus = ok(Bus::scan(&mut self.platform, &BusOptions::default()));
+    }
+
+    /// Binds the driver to a disk.
+    pub fn probe(&mut self, disk: usize, options: &Options) -> Blk {
+        ok(Blk::probe(&mut self.platform, &mut self.bus, slot(disk), options))
+    }
+
+    /// What the image of a disk holds.
+    pub fn content(&self, disk: usize, sector: u64, bytes: usize) -> Vec<u8> {
+        let mut found = vec![0; bytes];
+        ok(ok(Disk::open(self.images[disk].path(), true)).read(sector, &mut found));
+        found
+    }
+
+    /// Writes, flushes and reads back through the driver, and looks at the image behind it.
+    pub fn assert_works(&mut self, disk: usize, blk: &mut Blk, seed: u64) {
+        let data = pattern(seed, 8192);
+        let sector = seed % (SECTORS - 16);
+        ok(blk.write(&mut self.platform, sector, &data));
+        ok(blk.flush(&mut self.platform));
+        assert!(self.content(disk, sector, data.len()) == data, "the image does not hold what was written");
+        let mut found = vec![0; data.len()];
+        ok(blk.read(&mut self.platform, sector, &mut found));
+        assert!(found == data, "what was read is not what was written");
+        self.check();
+    }
+
+    /// QEMU is alive and has nothing to complain about.
+    pub fn check(&mut self) {
+        self.platform.check().unwrap_or_else(|error| panic!("{error}: {}", self.platform.output()));
+        assert_eq!(self.platform.output(), "", "QEMU complains");
+    }
+
+    /// Ends QEMU, then the servers, and tells what those did.
+    pub fn finish(mut self) -> Vec<Report> {
+        self.check();
+        drop(self.platform);
+        self.served.into_iter().map(Served::finish).collect()
+    }
+}
+
+impl Served {
+    fn start(name: &'static str, disk: Disk, options: BridgeOptions, server: ServerOptions) -> Self {
+        let socket = ok(tempfile::tempdir());
+        let path = socket.path().join("socket");
+        let (stop, stopped) = ok(UnixStream::pair());
+        let (ready, wait) = mpsc::channel();
+        let thread = std::thread::spawn(move || {
+            let config = example(name);
+            let disk = disk.with_serial(SERIAL);
+            let mut bridge = ok(Bridge::new(&library(&config), &config, disk, &options));
+            let mut server = ok(Server::bind(&path, server));
+            ok(ready.send(()));
+            let served = server.serve(&mut bridge, stopped.as_fd());
+            ok(bridge.finish());
+            ok(served);
+            bridge.report()
+        });
+        wait.recv().expect("the server starts");
+        Served { thread, stop, socket }
+    }
+
+    fn finish(self) -> Report {
+        drop(self.stop);
+        self.thread.join().expect("the server ends well")
+    }
+}
+
+/// Bytes that are different for each seed.
+pub fn pattern(seed: u64, bytes: usize) -> Vec<u8> {
+    (0..bytes as u64).map(|n| ((n ^ seed).wrapping_mul(0x9e37_79b9) >> 11) as u8).collect()
+}
