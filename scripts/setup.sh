@@ -35,6 +35,10 @@ all)
     ;;
 *) echo "usage: $0 [demo|generate]" >&2; exit 1 ;;
 esac
+# What checks the packages that guests are made of; Debian has it, Ubuntu has not.
+if [ "${1:-all}" != generate ] && [ ! -e /usr/share/keyrings/debian-archive-keyring.gpg ]; then
+    packages+=(debian-archive-keyring)
+fi
 if ! command -v cargo >/dev/null; then
     need curl curl
     [ -e /etc/ssl/certs/ca-certificates.crt ] || packages+=(ca-certificates)

@@ -1,4 +1,5 @@
 //! `virtio-hdl doctor`
+use crate::guest::{DebianOptions, Qemu};
 use anyhow::bail;
 use clap::Args;
 use serde::Serialize;
@@ -22,7 +23,8 @@ struct Tool {
     oldest: Option<(u32, u32)>,
     /// Without it `generate` works, but nothing else does.
     required: bool,
-    package: &'static str,
+    /// None: part of every Debian.
+    package: Option<&'static str>,
     purpose: &'static str,
 }
 
@@ -32,7 +34,7 @@ const TOOLS: &[Tool] = &[
         version_option: "--version",
         oldest: Some((5, 6)),
         required: true,
-        package: "verilator",
+        package: Some("verilator"),
         purpose: "builds the models that `sim` runs",
     },
     Tool {
@@ -40,7 +42,7 @@ const TOOLS: &[Tool] = &[
         version_option: "--version",
         oldest: Some((10, 0)),
         required: true,
-        package: "g++",
+        package: Some("g++"),
         purpose: "compiles the models",
     },
     Tool {
@@ -48,7 +50,7 @@ const TOOLS: &[Tool] = &[
         version_option: "-V",
         oldest: Some((1, 43)),
         required: false,
-        package: "e2fsprogs",
+        package: Some("e2fsprogs"),
         purpose: "makes the disk image of `make demo`",
     },
     Tool {
@@ -56,7 +58,7 @@ const TOOLS: &[Tool] = &[
         version_option: "-V",
         oldest: None,
         required: false,
-        package: "e2fsprogs",
+        package: Some("e2fsprogs"),
         purpose: "looks into that image",
     },
     Tool {
@@ -64,7 +66,7 @@ const TOOLS: &[Tool] = &[
         version_option: "-V",
         oldest: None,
         required: false,
-        package: "e2fsprogs",
+        package: Some("e2fsprogs"),
         purpose: "checks that image",
     },
     Tool {
@@ -72,7 +74,7 @@ const TOOLS: &[Tool] = &[
         version_option: "-V",
         oldest: Some((0, 23)),
         required: false,
-        package: "yosys",
+        package: Some("yosys"),
         purpose: "synthesis checks of the tests",
     },
     Tool {
@@ -80,8 +82,24 @@ const TOOLS: &[Tool] = &[
         version_option: "-V",
         oldest: Some((11, 0)),
         required: false,
-        package: "iverilog",
+        package: Some("iverilog"),
         purpose: "portability checks of the tests",
+    },
+    Tool {
+        name: "apt-get",
+        version_option: "--version",
+        oldest: None,
+        required: false,
+        package: None,
+        purpose: "fetches a kernel for guests, and QEMU",
+    },
+    Tool {
+        name: "dpkg-deb",
+        version_option: "--version",
+        oldest: None,
+        required: false,
+        package: None,
+        purpose: "unpacks them",
     },
 ];
 
@@ -104,7 +122,10 @@ struct Finding {
 }
 
 pub(super) fn run(arguments: &Arguments) -> anyhow::Result<()> {
-    let findings: Vec<Finding> = TOOLS.iter().map(look).collect();
+    let mut findings: Vec<Finding> = TOOLS.iter().map(look).collect();
+    let fetchable =
+        ["apt-get", "dpkg-deb"].iter().all(|tool| findings.iter().any(|f| f.tool == *tool && f.state == State::Ok));
+    findings.push(look_for_qemu(fetchable));
     if arguments.json {
         println!("{}", serde_json::to_string_pretty(&findings)?);
     } else {
@@ -139,12 +160,30 @@ fn look(tool: &Tool) -> Finding {
     };
     let remedy = match state {
         State::Ok => None,
-        State::Missing => Some(format!("apt-get install {}", tool.package)),
+        State::Missing => Some(match tool.package {
+            Some(package) => format!("apt-get install {package}"),
+            None => "this is no Debian system: give --qemu and --kernel yourself".into(),
+        }),
         State::TooOld => {
-            tool.oldest.map(|(major, minor)| format!("{} of at least {major}.{minor:03} is needed", tool.package))
+            tool.oldest.map(|(major, minor)| format!("{} of at least {major}.{minor:03} is needed", tool.name))
         }
     };
     Finding { tool: tool.name, state, version: said, required: tool.required, purpose: tool.purpose, remedy }
+}
+
+/// QEMU with `vfio-user-pci`; nothing is fetched for this.
+fn look_for_qemu(fetchable: bool) -> Finding {
+    let options = DebianOptions::default();
+    let found = Qemu::find_present(&options).map(|qemu| format!("{} ({})", qemu.version(), qemu.path().display()));
+    let (state, remedy) = match (&found, Qemu::private_folder(&options)) {
+        (Some(_), _) => (State::Ok, None),
+        (None, Ok(folder)) if fetchable => (
+            State::Ok,
+            Some(format!("none with vfio-user-pci here; one is fetched on first use into {}", folder.display())),
+        ),
+        _ => (State::Missing, Some("install QEMU of at least 10.1, or give --qemu".into())),
+    };
+    Finding { tool: "QEMU", state, version: found, required: false, purpose: "runs guests", remedy }
 }
 
 /// The first two numbers of the last thing that looks like a version.

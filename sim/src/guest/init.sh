@@ -12,11 +12,11 @@ while read -r module; do
     insmod "/modules/$module.ko" || echo "virtio-hdl: module $module does not load"
 done </modules/order
 if [ -e /wait ]; then
-    read -r device </wait
-    tries=0
-    while [ ! -b "$device" ] && [ $tries -lt 600 ]; do
+    read -r device seconds </wait
+    tries=$((seconds * 20))
+    while [ ! -b "$device" ] && [ $tries -gt 0 ]; do
         sleep 0.05
-        tries=$((tries + 1))
+        tries=$((tries - 1))
     done
     read -r uptime rest </proc/uptime
     if [ -b "$device" ]; then echo "virtio-hdl: $device at $uptime"; else echo "virtio-hdl: no $device at $uptime"; fi

@@ -4,6 +4,7 @@ use super::error::GuestError;
 use super::kernel::Kernel;
 use super::modules::{Module, Modules};
 use cpio::newc::{trailer, Builder};
+use std::collections::BTreeSet;
 use std::fs;
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
@@ -34,7 +35,7 @@ pub fn busybox(options: &DebianOptions) -> Result<PathBuf, GuestError> {
 /// and powers off. On the console it says:
 ///
 /// - `virtio-hdl: init at SECONDS` since the kernel began,
-/// - `virtio-hdl: DEVICE at SECONDS`, or after 30 s `virtio-hdl: no DEVICE at SECONDS`,
+/// - `virtio-hdl: DEVICE at SECONDS`, or `virtio-hdl: no DEVICE at SECONDS`,
 /// - `virtio-hdl: job exit CODE`.
 pub struct Initramfs<'a> {
     modules: Modules<'a>,
@@ -57,9 +58,9 @@ impl<'a> Initramfs<'a> {
         self
     }
 
-    /// Waits for a block device before the job begins.
-    pub fn wait_for(self, device: &str) -> Self {
-        self.file("wait", format!("{device}\n"))
+    /// Waits for a block device before the job begins, but not longer than some seconds.
+    pub fn wait_for(self, device: &str, seconds: u32) -> Self {
+        self.file("wait", format!("{device} {seconds}\n"))
     }
 
     /// The shell script to run; the folder `/mnt` is there to mount on.
@@ -67,7 +68,7 @@ impl<'a> Initramfs<'a> {
         self.file("job", script)
     }
 
-    /// A file more, by its path without `/` at the front; its folder must be `bin`, `modules` or the root.
+    /// A file more, by its path without `/` at the front.
     pub fn file(mut self, path: &str, content: impl Into<Vec<u8>>) -> Self {
         self.files.push((path.into(), FILE, content.into()));
         self
@@ -92,7 +93,9 @@ impl<'a> Initramfs<'a> {
 
 fn archive(files: &[(String, u32, Vec<u8>)]) -> io::Result<Vec<u8>> {
     let mut archive = Vec::new();
-    for folder in ["bin", "dev", "modules"] {
+    let parents = files.iter().flat_map(|(path, ..)| Path::new(path).ancestors().skip(1));
+    let folders: BTreeSet<_> = parents.chain([Path::new("dev")]).filter_map(Path::to_str).collect();
+    for folder in folders.into_iter().filter(|folder| !folder.is_empty()) {
         archive = Builder::new(folder).mode(FOLDER).nlink(2).write(archive, 0).finish()?;
     }
     // The kernel opens it for the first process, before there is a devtmpfs.

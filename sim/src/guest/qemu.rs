@@ -184,3 +184,16 @@ impl Qemu {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{FindOptions, Qemu};
+
+    #[test]
+    fn the_probe_for_kvm_boots_with_tcg() -> Result<(), Box<dyn std::error::Error>> {
+        let qemu = Qemu::find(&FindOptions::default())?;
+        assert!(qemu.boots_quickly("tcg")?);
+        assert!(!qemu.boots_quickly("no-such-accelerator")?);
+        Ok(())
+    }
+}

@@ -185,7 +185,7 @@ pub struct Running {
     readers: Vec<JoinHandle<()>>,
     /// How many readers there were at the start.
     outputs: usize,
-    /// QEMU reads it when it starts, and again when the guest reboots.
+    /// QEMU maps it.
     _initramfs: Option<NamedTempFile>,
 }
 
