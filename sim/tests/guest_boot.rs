@@ -41,7 +41,7 @@ fn linux_that_waits(suite: &str, job: &str, seconds: u32) -> Result<(Kernel, Vec
     let kernel = Kernel::debian(suite, &debian)?;
     let initramfs = Initramfs::new(&kernel, &busybox(&debian)?)?
         .modules(BLK_MODULES)
-        .wait_for("/dev/vda", seconds)
+        .wait_at_most("/dev/vda", seconds)
         .job(job)
         .build()?;
     Ok((kernel, initramfs))

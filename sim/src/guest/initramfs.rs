@@ -58,8 +58,13 @@ impl<'a> Initramfs<'a> {
         self
     }
 
-    /// Waits for a block device before the job begins, but not longer than some seconds.
-    pub fn wait_for(self, device: &str, seconds: u32) -> Self {
+    /// Waits for a block device before the job begins, for half a minute at most.
+    pub fn wait_for(self, device: &str) -> Self {
+        self.wait_at_most(device, 30)
+    }
+
+    /// The same for some seconds at most.
+    pub fn wait_at_most(self, device: &str, seconds: u32) -> Self {
         self.file("wait", format!("{device} {seconds}\n"))
     }
 

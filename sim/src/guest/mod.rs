@@ -14,7 +14,7 @@
 //! let kernel = Kernel::debian("bookworm", &debian)?;
 //! let initramfs = Initramfs::new(&kernel, &busybox(&debian)?)?
 //!     .modules(BLK_MODULES)
-//!     .wait_for("/dev/vda", 30)
+//!     .wait_for("/dev/vda")
 //!     .job("mount -t ext4 /dev/vda /mnt && ls /mnt && umount /mnt")
 //!     .build()?;
 //! let mut guest = Guest::new(&qemu)
