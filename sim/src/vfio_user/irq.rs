@@ -1,7 +1,6 @@
 //! Interrupts: the eventfds that the VMM waits for.
 use super::message::IrqSet;
 use super::Errno;
-use rustix::event::{PollFd, PollFlags};
 use rustix::fs::OFlags;
 use std::collections::BTreeMap;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -96,14 +95,6 @@ impl Irqs {
     pub fn resampled(&mut self) -> bool {
         let Some(resample) = &self.resample else { return false };
         let mut count = [0; 8];
-        // Another process may have changed the descriptor's mode: a read only when there is something.
-        let mut ready = [PollFd::new(resample, PollFlags::IN)];
-        let no_wait = rustix::event::Timespec::default();
-        match rustix::event::poll(&mut ready, Some(&no_wait)).map(|_| ready[0].revents()) {
-            Ok(events) if events.is_empty() => return false,
-            Err(_) => return false,
-            Ok(_) => {}
-        }
         match rustix::io::read(resample, &mut count) {
             Ok(8) => std::mem::take(&mut self.intx_masked),
             Err(Errno::AGAIN | Errno::INTR) => false,

@@ -2,7 +2,8 @@
 //!
 //! A descriptor says nothing about whether the guest's memory is really the file behind it: with `share=off` QEMU sends
 //! one all the same, and the file stays empty. So a file starts unverified: the device reads by message, and what comes
-//! is compared with the mapping. See [`Sharing`].
+//! is compared with the mapping. See [`Sharing`]. What this cannot tell: a file that still holds an earlier guest's memory
+//! and is mapped privately now. Its old contents may agree with the new ones where the device happens to look.
 use super::message::DmaMap;
 use super::Errno;
 use rustix::mm::{MapFlags, ProtFlags};

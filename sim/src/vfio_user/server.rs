@@ -58,6 +58,17 @@ pub struct Server {
     options: ServerOptions,
 }
 
+/// What there is to do.
+struct Ready {
+    stop: bool,
+    /// Somebody connects.
+    listener: bool,
+    /// Something has arrived, or there is room for output.
+    client: bool,
+    /// INTx may be unmasked.
+    resample: bool,
+}
+
 /// What a look at the client showed.
 struct Round {
     work: Work,
@@ -102,15 +113,17 @@ impl Server {
                     None => {}
                 }
             }
-            if self.wait(client.as_ref(), stop, work)? {
+            let mut ready = self.wait(client.as_ref(), stop, work)?;
+            if ready.stop {
                 return Ok(());
             }
-            if let (Some(listener), None) = (&self.listener, &self.newcomer) {
+            if let (Some(listener), true) = (&self.listener, ready.listener) {
                 self.newcomer = listener.accept()?;
             }
-            // The client behind the newcomer: it may have gone before the newcomer came.
+            // The client may have gone before the newcomer came.
+            ready.client |= self.newcomer.is_some();
             let Some(current) = client else { continue };
-            match round(current, device) {
+            match round(current, device, &ready) {
                 Ok(Round { work: Work::Failed, .. }) => return Ok(()),
                 Ok(seen) => {
                     work = seen.work;
@@ -132,43 +145,49 @@ impl Server {
         }
     }
 
-    /// Waits until there is something to do; true when that is to stop.
-    fn wait(&self, client: Option<&Client>, stop: BorrowedFd<'_>, work: Work) -> Result<bool, ServerError> {
+    /// Waits until there is something to do, or looks whether there is while the device is busy.
+    fn wait(&self, client: Option<&Client>, stop: BorrowedFd<'_>, work: Work) -> Result<Ready, ServerError> {
         let mut watched = vec![PollFd::from_borrowed_fd(stop, PollFlags::IN)];
-        if let (Some(listener), None) = (&self.listener, &self.newcomer) {
-            watched.push(PollFd::from_borrowed_fd(listener.as_fd(), PollFlags::IN));
-        }
-        if let Some(client) = client {
+        let mut watch = |descriptor, events| {
+            watched.push(PollFd::from_borrowed_fd(descriptor, events));
+            watched.len() - 1
+        };
+        let listener = self.listener.as_ref().filter(|_| self.newcomer.is_none());
+        let listener = listener.map(|listener| watch(listener.as_fd(), PollFlags::IN));
+        let resample = client.and_then(|client| client.irqs.resample()).map(|resample| watch(resample, PollFlags::IN));
+        let client = client.map(|client| {
             let mut events = PollFlags::IN;
             events.set(PollFlags::OUT, client.connection.has_output());
-            watched.push(PollFd::from_borrowed_fd(client.connection.as_fd(), events));
-            watched.extend(client.irqs.resample().map(|resample| PollFd::from_borrowed_fd(resample, PollFlags::IN)));
-        }
+            watch(client.connection.as_fd(), events)
+        });
         let no_wait = Timespec::default();
         let timeout = (work == Work::Busy).then_some(&no_wait);
         match poll(&mut watched, timeout) {
-            Ok(_) => Ok(!watched[0].revents().is_empty()),
-            Err(Errno::INTR) => Ok(false),
-            Err(error) => Err(ServerError::Poll(error)),
+            Ok(_) | Err(Errno::INTR) => {}
+            Err(error) => return Err(ServerError::Poll(error)),
         }
+        let ready = |index: Option<usize>| index.is_some_and(|index| !watched[index].revents().is_empty());
+        Ok(Ready { stop: ready(Some(0)), listener: ready(listener), client: ready(client), resample: ready(resample) })
     }
 }
 
 /// Handles what has arrived and lets the device work.
-fn round<D: Device + ?Sized>(client: &mut Client, device: &mut D) -> Result<Round, Gone> {
-    if client.irqs.resampled() {
+fn round<D: Device + ?Sized>(client: &mut Client, device: &mut D, ready: &Ready) -> Result<Round, Gone> {
+    if ready.resample && client.irqs.resampled() {
         device.intx_unmasked(client);
     }
     let mut drained = false;
-    for _ in 0..BATCH {
-        let Some(message) = client.connection.receive()? else {
-            drained = true;
-            break;
-        };
-        dispatch(client, device, message);
+    if ready.client {
+        for _ in 0..BATCH {
+            let Some(message) = client.connection.receive()? else {
+                drained = true;
+                break;
+            };
+            dispatch(client, device, message);
+        }
+        // The VMM may hold a lock until it has its answers, so they go before the device's work.
+        client.connection.flush()?;
     }
-    // The VMM may hold a lock until it has its answers, so they go before the device's work.
-    client.connection.flush()?;
     let work = if client.attached { device.work(client) } else { Work::Idle };
     client.connection.flush()?;
     Ok(Round { work, drained })

@@ -129,17 +129,29 @@ fn all_mappings_of_a_file_share_the_verdict() {
 
 #[test]
 fn memory_that_is_unmapped_or_replaced_while_a_read_is_out_is_not_judged() {
-    let (mut setup, _file) = with_file();
-    setup.order(|client| client.dma_read(1, 0, 4));
-    let (id, _) = setup.client.expect_dma(DMA_READ, 0, 4);
-    setup.client.ask(DMA_UNMAP, &dma_unmap(2, 0, 0)).unwrap();
-    let other = memfd(SIZE);
-    other.write_all_at(&[1; 4], 0).unwrap();
-    setup.client.ask_with(DMA_MAP, &dma_map(READ_WRITE, 0, 0, SIZE), &[other.as_fd()]).unwrap();
-    setup.client.reply_read(id, 0, &[1; 4]);
-    assert_eq!(setup.event(), Event::Read(1, Ok(vec![1; 4])));
-    setup.read_by_message(0, &[1; 4]);
-    assert_eq!(setup.read_mapped(0, 4), [1; 4]);
+    let (mut setup, file) = with_file();
+    setup.client.ask_with(DMA_MAP, &dma_map(READ_WRITE, 0, 0x10_0000, SIZE), &[file.as_fd()]).unwrap();
+    for replace in [false, true] {
+        setup.order(|client| client.dma_read(1, 0, 4));
+        let (id, _) = setup.client.expect_dma(DMA_READ, 0, 4);
+        setup.client.ask(DMA_UNMAP, &dma_unmap(0, 0, SIZE)).unwrap();
+        let other = memfd(SIZE);
+        other.write_all_at(&[1; 4], 0).unwrap();
+        if replace {
+            setup.client.ask_with(DMA_MAP, &dma_map(READ_WRITE, 0, 0, SIZE), &[other.as_fd()]).unwrap();
+        }
+        setup.client.reply_read(id, 0, &[1; 4]);
+        assert_eq!(setup.event(), Event::Read(1, Ok(vec![1; 4])));
+        if !replace {
+            setup.client.ask_with(DMA_MAP, &dma_map(READ_WRITE, 0, 0, SIZE), &[file.as_fd()]).unwrap();
+        }
+    }
+    // Neither file has been found to be anything.
+    file.write_all_at(&[2; 4], 0).unwrap();
+    for (address, content) in [(0, [1; 4]), (0x10_0000, [2; 4])] {
+        setup.read_by_message(address, &content);
+        assert_eq!(setup.read_mapped(address, 4), content);
+    }
 }
 
 #[test]
