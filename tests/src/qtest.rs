@@ -75,13 +75,13 @@ fn ok<T, E: Display>(result: Result<T, E>) -> T {
 
 impl Rig {
     /// Starts QEMU with these disks.
-    pub fn new(chipset: Chipset, kinds: &[Kind]) -> Self {
+    pub fn new(chipset: Chipset, kinds: &[&Kind]) -> Self {
         let qemu = ok(Qemu::find(&FindOptions::default()));
         let (mut images, mut served, mut arguments) = (Vec::new(), Vec::new(), Vec::new());
         for (n, kind) in kinds.iter().enumerate() {
             let mut image = ok(NamedTempFile::new());
             ok(image.write_all(&pattern(n as u64, (SECTORS * SECTOR_BYTES) as usize)));
-            let device = match kind {
+            let device = match *kind {
                 Kind::Theirs(properties) => {
                     arguments.push("-drive".into());
                     arguments.push(format!("if=none,id=disk{n},format=raw,file={}", image.path().display()).into());

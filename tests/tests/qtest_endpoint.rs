@@ -57,7 +57,7 @@ fn expect_reads(rig: &Rig, disk: usize, place: u64, count: u64) {
 /// all the same, this is what fails.
 #[test]
 fn driver_programs_the_table_in_the_rtl() {
-    let mut rig = Rig::new(Chipset::Q35, &[Kind::ours("blk")]);
+    let mut rig = Rig::new(Chipset::Q35, &[&Kind::ours("blk")]);
     let mut blk = rig.probe(0, &with_policy(VectorPolicy::PerQueue));
     let messages = [0, 1].map(|vector| rig.platform.message(slot(0), vector));
     let table = rig.bus.function(slot(0)).unwrap().bar(1).unwrap();
@@ -80,7 +80,7 @@ fn driver_programs_the_table_in_the_rtl() {
 #[test]
 fn clearing_bus_master_enable_stops_dma_and_setting_it_goes_on() {
     for kind in [Kind::ours("blk"), by_message()] {
-        let mut rig = Rig::new(Chipset::Q35, &[kind]);
+        let mut rig = Rig::new(Chipset::Q35, &[&kind]);
         let mut blk = rig.probe(0, &Options::default());
         let place = submit_reads(&mut rig, &mut blk, 64);
         let function = rig.bus.function(slot(0)).unwrap().clone();
@@ -104,7 +104,7 @@ fn clearing_bus_master_enable_stops_dma_and_setting_it_goes_on() {
 
 #[test]
 fn function_level_reset_stops_dma_and_a_second_probe_works() {
-    let mut rig = Rig::new(Chipset::Q35, &[Kind::ours("blk")]);
+    let mut rig = Rig::new(Chipset::Q35, &[&Kind::ours("blk")]);
     let mut blk = rig.probe(0, &Options::default());
     submit_reads(&mut rig, &mut blk, 64);
     blk.kick(&mut rig.platform).unwrap();
@@ -125,7 +125,7 @@ fn function_level_reset_stops_dma_and_a_second_probe_works() {
 
 #[test]
 fn reset_of_the_machine_reaches_the_endpoint() {
-    let mut rig = Rig::new(Chipset::Q35, &[Kind::ours("blk")]);
+    let mut rig = Rig::new(Chipset::Q35, &[&Kind::ours("blk")]);
     let mut blk = rig.probe(0, &Options::default());
     submit_reads(&mut rig, &mut blk, 32);
     blk.kick(&mut rig.platform).unwrap();
@@ -142,7 +142,7 @@ fn reset_of_the_machine_reaches_the_endpoint() {
 fn dma_goes_through_the_mapping_or_by_message() {
     for (kind, map) in [(Kind::ours("blk"), true), (by_message(), false)] {
         for policy in [VectorPolicy::PerQueue, VectorPolicy::Line] {
-            let mut rig = Rig::new(Chipset::Q35, &[kind.clone()]);
+            let mut rig = Rig::new(Chipset::Q35, &[&kind]);
             let mut blk = rig.probe(0, &with_policy(policy));
             let start = Instant::now();
             for seed in 0..8 {
@@ -169,7 +169,7 @@ fn eventfds_interrupt_through_the_table_of_qemu() {
     let bridge = BridgeOptions { msix: MsixMode::Eventfd, ..BridgeOptions::default() };
     let kind = Kind::Ours { example: "blk", bridge, server: ServerOptions::default() };
     for policy in VectorPolicy::ALL {
-        let mut rig = Rig::new(Chipset::Q35, &[kind.clone()]);
+        let mut rig = Rig::new(Chipset::Q35, &[&kind]);
         let mut blk = rig.probe(0, &with_policy(policy));
         rig.assert_works(0, &mut blk, 4);
         assert!(blk.interrupts().0 > 0, "{policy:?}");
@@ -181,7 +181,7 @@ fn eventfds_interrupt_through_the_table_of_qemu() {
 #[test]
 fn two_endpoints_work_at_once() {
     for (chipset, policy) in [(Chipset::Q35, VectorPolicy::PerQueue), (Chipset::Pc, VectorPolicy::Line)] {
-        let mut rig = Rig::new(chipset, &[Kind::ours("blk"), Kind::ours("blk"), Kind::THEIRS]);
+        let mut rig = Rig::new(chipset, &[&Kind::ours("blk"), &Kind::ours("blk"), &Kind::THEIRS]);
         let mut disks = [0, 1, 2].map(|disk| rig.probe(disk, &with_policy(policy)));
         let mut places = [0; 3];
         for round in 0..4 {
@@ -207,7 +207,7 @@ fn two_endpoints_work_at_once() {
 #[test]
 fn register_read_latency() {
     for (name, kind) in [("QEMU's device", Kind::THEIRS), ("the endpoint", Kind::ours("blk"))] {
-        let mut rig = Rig::new(Chipset::Q35, &[kind]);
+        let mut rig = Rig::new(Chipset::Q35, &[&kind]);
         let blk = rig.probe(0, &Options::default());
         const READS: u32 = 1000;
         let start = Instant::now();

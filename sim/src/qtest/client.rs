@@ -208,3 +208,76 @@ fn socket_error(command: &str, error: io::Error) -> QtestError {
         _ => QtestError::Socket { command: told(command), error },
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::io::{BufRead, BufReader};
+    use std::thread::{spawn, JoinHandle};
+
+    /// A client, and a QEMU that says these words to each command in turn and returns the commands.
+    fn client(words: &[&'static str]) -> (Client, JoinHandle<Vec<String>>) {
+        let (ours, mut theirs) = UnixStream::pair().unwrap();
+        let words = words.to_vec();
+        let qemu = spawn(move || {
+            let mut lines = BufReader::new(theirs.try_clone().unwrap()).lines();
+            let mut said = words.into_iter();
+            let mut commands = Vec::new();
+            while let Some(Ok(command)) = lines.next() {
+                commands.push(command);
+                match said.next() {
+                    Some(words) => theirs.write_all(words.as_bytes()).unwrap(),
+                    None => break,
+                }
+            }
+            commands
+        });
+        (Client::new(ours, Duration::from_millis(200)).unwrap(), qemu)
+    }
+
+    #[test]
+    fn accesses_are_lines_of_text() {
+        let (mut client, qemu) = client(&["OK\n", "OK 0x001f\n", "OK 0x00000000cafe0123\n", "OK\n", "OK 0x0a0Bff\n"]);
+        client.port_write(0xcf8, Width::Double, 0x8000_2000).unwrap();
+        assert_eq!(client.port_read(0xcfe, Width::Word).unwrap(), 0x1f);
+        assert_eq!(client.memory_read(0xfe00_0000, Width::Double).unwrap(), 0xcafe_0123);
+        client.block_write(0x1000, &[1, 0xab]).unwrap();
+        let mut data = [0; 3];
+        client.block_read(0x2000, &mut data).unwrap();
+        assert_eq!(data, [0x0a, 0x0b, 0xff]);
+        drop(client);
+        let commands = ["outl 0xcf8 0x80002000", "inw 0xcfe", "readl 0xfe000000", "write 0x1000 0x2 0x01ab"];
+        assert_eq!(qemu.join().unwrap()[..4], commands);
+    }
+
+    #[test]
+    fn interrupts_come_at_any_time() {
+        let (mut client, _qemu) =
+            client(&["IRQ raise 20\nIRQ raise 3\nOK\nIRQ lower 3\n", "OK 0x1\nIRQ lower 20\nIRQ ra"]);
+        client.intercept_inputs("ioapic").unwrap();
+        client.listen(Duration::ZERO).unwrap();
+        assert_eq!(client.asserted(), &BTreeSet::from([20]), "with the answer before it");
+        client.port_read(0, Width::Byte).unwrap();
+        assert!(client.asserted().is_empty());
+        assert_eq!(client.received, b"IRQ ra", "half a line waits for its end");
+    }
+
+    #[test]
+    fn what_goes_wrong_is_told() {
+        let (mut client, qemu) = client(&["FAIL Unknown command 'inb'\n", "HELLO\n", "OK 0xz\n", "OK 0x1\n", ""]);
+        let mut read = || client.port_read(0x60, Width::Byte).unwrap_err();
+        let error = read();
+        assert!(matches!(error, QtestError::Refused { .. }), "{error}");
+        assert_eq!(error.to_string(), "QEMU refuses `inb 0x60`: FAIL Unknown command 'inb'");
+        assert!(matches!(read(), QtestError::Answer { .. }));
+        assert!(matches!(read(), QtestError::Answer { .. }));
+        let error = client.block_read(0, &mut [0; 4]).unwrap_err();
+        assert!(matches!(error, QtestError::Answer { .. }), "{error}");
+        let error = client.port_read(0x60, Width::Byte).unwrap_err();
+        assert!(matches!(error, QtestError::Timeout { .. }), "{error}");
+        let _ = client.stream.write_all(b"the last\n");
+        qemu.join().unwrap();
+        let error = client.port_read(0x60, Width::Byte).unwrap_err();
+        assert!(matches!(error, QtestError::Closed(_)), "{error}");
+    }
+}

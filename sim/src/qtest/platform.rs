@@ -51,7 +51,7 @@ impl Chipset {
 
 /// A machine of QEMU that this process drives in place of a guest.
 ///
-/// Time is the wall clock: [`CYCLES_PER_US`] cycles pass in a microsecond, whatever happens. A message interrupt is a
+/// Time is the wall clock: four cycles pass in a microsecond, whatever happens. A message interrupt is a
 /// write to a double word of guest memory, because nothing outside of QEMU sees what its interrupt controllers get; two
 /// messages of the same vector that are not taken in between are one, as in an interrupt controller.
 #[derive(Debug)]
