@@ -11,8 +11,11 @@ use tempfile::{NamedTempFile, TempDir};
 use virtio_hdl::backend::Disk;
 use virtio_hdl::bridge::{Bridge, BridgeOptions, Report};
 use virtio_hdl::guest::{FindOptions, Qemu};
-use virtio_hdl::host::blk::{Blk, Options};
+use virtio_hdl::host::blk::{Blk, Operation, Options, Request};
 use virtio_hdl::host::pci::{Bus, Options as BusOptions};
+use virtio_hdl::host::ring::Shape;
+use virtio_hdl::host::virtio_pci::Interrupted;
+use virtio_hdl::host::Platform;
 use virtio_hdl::link::FunctionId;
 use virtio_hdl::qtest::{Chipset, QtestOptions, QtestPlatform};
 use virtio_hdl::vfio_user::{Server, ServerOptions};
@@ -26,6 +29,11 @@ pub const SERIAL: &str = "qtest-disk-123456789";
 const MEMORY_BYTES: u64 = 64 << 20;
 /// Longest wait for QEMU, and QEMU's for the endpoint: the machine may have much else to do.
 const PATIENCE: Duration = Duration::from_secs(30);
+
+/// Cycles in which an interrupt that is on its way has come.
+const QUIET: u64 = 20_000;
+/// Cycles after which an interrupt will never come.
+const LONG: u64 = 50_000_000;
 
 /// Disk n is device 4 + n of bus 0.
 pub const fn slot(disk: usize) -> FunctionId {
@@ -147,6 +155,25 @@ impl Rig {
         let mut found = vec![0; data.len()];
         ok(blk.read(&mut self.platform, sector, &mut found));
         assert!(found == data, "what was read is not what was written");
+        self.check();
+    }
+
+    /// Does a request and looks at its end only after its interrupt: [`assert_works`](Self::assert_works) may be fast
+    /// enough to find everything done before it has to wait for one.
+    pub fn assert_interrupts(&mut self, blk: &mut Blk) {
+        // What earlier requests have left.
+        while let Some(interrupt) = self.platform.wait_interrupt(self.platform.now() + QUIET) {
+            blk.transport().interrupt(&mut self.platform, interrupt);
+        }
+        ok(blk.poll(&mut self.platform));
+        let flush = Request { operation: Operation::Flush, sector: 0, data: vec![], shape: Shape::Direct };
+        ok(blk.submit(&mut self.platform, &flush));
+        ok(blk.kick(&mut self.platform));
+        let deadline = self.platform.now() + LONG;
+        let interrupt = self.platform.wait_interrupt(deadline).expect("an interrupt");
+        let mine = Interrupted::Mine { config_changed: false, queues: vec![0] };
+        assert_eq!(blk.transport().interrupt(&mut self.platform, interrupt), mine);
+        assert_eq!(ok(blk.poll(&mut self.platform)).len(), 1, "the interrupt came before the used ring was written");
         self.check();
     }
 

@@ -39,6 +39,12 @@ fn submit_reads(rig: &mut Rig, blk: &mut Blk, count: u64) -> u64 {
     place
 }
 
+/// The device's index of the used ring.
+fn used_index(rig: &Rig, blk: &Blk) -> u16 {
+    let ring = blk.queue().address() + used_offset(blk.queue().size());
+    rig.platform.memory().read_obj(GuestAddress(ring + 2)).unwrap()
+}
+
 fn wait_all(rig: &mut Rig, blk: &mut Blk) {
     let deadline = rig.platform.now() + PATIENCE;
     while blk.in_flight() > 0 {
@@ -79,25 +85,31 @@ fn driver_programs_the_table_in_the_rtl() {
 
 #[test]
 fn clearing_bus_master_enable_stops_dma_and_setting_it_goes_on() {
-    for kind in [Kind::ours("blk"), by_message()] {
+    for (kind, map) in [(Kind::ours("blk"), true), (by_message(), false)] {
         let mut rig = Rig::new(Chipset::Q35, &[&kind]);
         let mut blk = rig.probe(0, &Options::default());
+        // From here on the mapping is known to be shared, and no message goes to QEMU.
+        rig.assert_works(0, &mut blk, 1);
         let place = submit_reads(&mut rig, &mut blk, 64);
-        let function = rig.bus.function(slot(0)).unwrap().clone();
+        let before = used_index(&rig, &blk);
         blk.kick(&mut rig.platform).unwrap();
-        function.command(&mut rig.platform, 0, pci::COMMAND_BUS_MASTER);
-        let memory = rig.platform.memory().clone();
-        let used = || -> u16 {
-            memory.read_obj(GuestAddress(blk.queue().address() + used_offset(blk.queue().size()) + 2)).unwrap()
-        };
-        let before = used();
-        assert!(before < 64, "all is done before the command register is written");
+        rig.bus.function(slot(0)).unwrap().command(&mut rig.platform, 0, pci::COMMAND_BUS_MASTER);
+        let off = used_index(&rig, &blk);
+        assert!(off.wrapping_sub(before) < 64, "all is done before the command register is written");
         rig.platform.run(LONG);
-        assert_eq!(used(), before, "DMA without bus mastering");
+        assert_eq!(used_index(&rig, &blk), off, "DMA without bus mastering");
         assert_eq!(blk.transport().status(&mut rig.platform) & STATUS_DRIVER_OK, 0);
-        function.command(&mut rig.platform, pci::COMMAND_BUS_MASTER, 0);
-        wait_all(&mut rig, &mut blk);
-        expect_reads(&rig, 0, place, 64);
+        rig.bus.function(slot(0)).unwrap().command(&mut rig.platform, pci::COMMAND_BUS_MASTER, 0);
+        if map {
+            wait_all(&mut rig, &mut blk);
+            expect_reads(&rig, 0, place, 64);
+        } else {
+            // QEMU refuses a message that was sent before the bit was cleared and arrives afterwards: a read of the
+            // endpoint may have failed.
+            blk.remove(&mut rig.platform, &mut rig.bus).unwrap();
+            blk = rig.probe(0, &Options::default());
+        }
+        rig.assert_works(0, &mut blk, 2);
         rig.finish();
     }
 }
@@ -111,12 +123,10 @@ fn function_level_reset_stops_dma_and_a_second_probe_works() {
     rig.bus.function(slot(0)).unwrap().reset(&mut rig.platform).unwrap();
     // The read behind the reset.
     assert_eq!(rig.platform.config_read(slot(0), pci::COMMAND, Width::Word), 0);
-    let memory = rig.platform.memory().clone();
-    let ring = blk.queue().address() + used_offset(blk.queue().size());
-    let before: u16 = memory.read_obj(GuestAddress(ring + 2)).unwrap();
+    let before = used_index(&rig, &blk);
     assert!(before < 64, "all is done before the reset");
     rig.platform.run(LONG);
-    assert_eq!(memory.read_obj::<u16>(GuestAddress(ring + 2)).unwrap(), before, "DMA after a reset");
+    assert_eq!(used_index(&rig, &blk), before, "DMA after a reset");
     rig.scan();
     let mut blk = rig.probe(0, &Options::default());
     rig.assert_works(0, &mut blk, 2);
@@ -172,7 +182,7 @@ fn eventfds_interrupt_through_the_table_of_qemu() {
         let mut rig = Rig::new(Chipset::Q35, &[&kind]);
         let mut blk = rig.probe(0, &with_policy(policy));
         rig.assert_works(0, &mut blk, 4);
-        assert!(blk.interrupts().0 > 0, "{policy:?}");
+        rig.assert_interrupts(&mut blk);
         let client = rig.finish().remove(0).clients.remove(0);
         assert!(client.eventfds_signalled >= 3, "{policy:?}: {client:?}");
     }
