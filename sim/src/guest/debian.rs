@@ -84,8 +84,12 @@ impl DebianPackages<'_> {
         if folder.join(STAMP).exists() {
             return Ok(folder);
         }
-        let work =
-            tempfile::Builder::new().prefix("fetching-").tempdir_in(&cache).map_err(GuestError::cache(&cache))?;
+        // A fixed name, so that nothing stays of a run that was interrupted.
+        let work = folder.with_extension("fetching");
+        let _ = fs::remove_dir_all(&work);
+        let name = work.file_name().unwrap_or_default();
+        let work = tempfile::Builder::new().prefix(name).rand_bytes(0).tempdir_in(&cache);
+        let work = work.map_err(GuestError::cache(&cache))?;
         if !options.quiet {
             eprintln!("fetching {} from {} into {}", self.name, options.mirror, folder.display());
         }

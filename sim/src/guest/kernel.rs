@@ -27,13 +27,15 @@ impl Kernel {
         }
         .install(options)?;
         let missing = |what| GuestError::NotPackaged { what, folder: folder.clone() };
-        let image = entries(&folder.join("boot"))
-            .find(|path| path.file_name().is_some_and(|name| name.to_string_lossy().starts_with("vmlinuz-")))
-            .ok_or_else(|| missing("boot/vmlinuz"))?;
         let modules = ["usr/lib/modules", "lib/modules"]
             .iter()
             .find_map(|modules| entries(&folder.join(modules)).next())
             .ok_or_else(|| missing("lib/modules"))?;
+        // From Linux 7 on the image is with the modules.
+        let image = entries(&folder.join("boot"))
+            .chain(entries(&modules))
+            .find(|path| path.file_name().is_some_and(|name| name.to_string_lossy().starts_with("vmlinuz")))
+            .ok_or_else(|| missing("vmlinuz"))?;
         Kernel::from_file(&image, Some(&modules))
     }
 
