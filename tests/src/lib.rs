@@ -9,6 +9,7 @@ use virtio_hdl::machine::{Machine, MachineOptions, SLOT};
 use virtio_hdl::model::Library;
 use virtio_hdl_rtl::config::EndpointConfig;
 
+pub mod guest;
 mod program;
 mod served;
 

@@ -1,110 +1,14 @@
 //! A stock QEMU with an unmodified Debian kernel on the Verilated endpoint.
 use serde_json::json;
-use std::path::{Path, PathBuf};
-use std::process::Command;
-use std::sync::OnceLock;
+use std::path::Path;
 use std::time::Duration;
 use virtio_hdl::bridge::{BridgeOptions, MsixMode, Report};
-use virtio_hdl::guest::{
-    busybox, vfio_user_pci, DebianOptions, Ended, FindOptions, Guest, Initramfs, Kernel, Machine, Memory, Qemu,
-    BLK_MODULES,
-};
+use virtio_hdl::guest::{vfio_user_pci, Ended, Guest, Machine, Memory};
 use virtio_hdl::vfio_user::{region, ServerOptions};
+use virtio_hdl_tests::guest::{guest, guest_of, qemu, Ext4};
 use virtio_hdl_tests::{example, Served};
 
 const TIMEOUT: Duration = Duration::from_secs(120);
-const MIB: usize = 1 << 20;
-
-/// Functions for the guest's jobs.
-const FUNCTIONS: &str = r#"set -e
-fresh() { echo 3 >/proc/sys/vm/drop_caches; }
-sum() { md5sum "$1" | cut -d' ' -f1; }
-# copy DISK: reads the file of 8 MiB, checks it, writes it to another, and reads that behind the cache
-copy() {
-    mount -t ext4 "$1" /mnt
-    [ "$(sum /mnt/data)" = "$(cat /mnt/data.md5)" ] || { echo "what was read is wrong"; return 1; }
-    dd if=/mnt/data of=/mnt/copy bs=64k conv=fsync 2>/dev/null
-    umount /mnt
-    fresh
-    mount -t ext4 "$1" /mnt
-    [ "$(sum /mnt/copy)" = "$(cat /mnt/data.md5)" ] || { echo "what was written is wrong"; return 1; }
-    umount /mnt
-    echo "copied on $1"
-}
-"#;
-
-fn qemu() -> &'static Qemu {
-    static QEMU: OnceLock<Qemu> = OnceLock::new();
-    QEMU.get_or_init(|| Qemu::find(&FindOptions::default()).unwrap_or_else(|error| panic!("{error}")))
-}
-
-/// Linux 6.1 with this job.
-fn guest(job: &str) -> Guest<'static> {
-    let debian = DebianOptions::default();
-    let kernel = Kernel::debian("bookworm", &debian).unwrap_or_else(|error| panic!("{error}"));
-    let initramfs = Initramfs::new(&kernel, &busybox(&debian).unwrap())
-        .unwrap()
-        .modules(BLK_MODULES)
-        .wait_for("/dev/vda")
-        .job(&format!("{FUNCTIONS}{job}"))
-        .build()
-        .unwrap();
-    Guest::new(qemu()).kernel(&kernel, initramfs)
-}
-
-/// A disk with an ext4 file system that holds 8 MiB of random bytes and their checksum.
-struct Ext4 {
-    folder: tempfile::TempDir,
-    data: Vec<u8>,
-}
-
-impl Ext4 {
-    fn new(seed: u64) -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        let files = folder.path().join("files");
-        std::fs::create_dir(&files).unwrap();
-        let mut state = seed | 1;
-        let data: Vec<u8> = std::iter::repeat_with(|| {
-            // xorshift64
-            state ^= state << 13;
-            state ^= state >> 7;
-            state ^= state << 17;
-            state as u8
-        })
-        .take(8 * MIB)
-        .collect();
-        std::fs::write(files.join("data"), &data).unwrap();
-        let sum = run(Command::new("md5sum").arg(files.join("data")));
-        std::fs::write(files.join("data.md5"), sum.split(' ').next().unwrap()).unwrap();
-        run(Command::new("mkfs.ext4").arg("-q").arg("-d").arg(&files).arg(folder.path().join("disk")).arg("40M"));
-        Ext4 { folder, data }
-    }
-
-    fn path(&self) -> PathBuf {
-        self.folder.path().join("disk")
-    }
-
-    /// The file system has no fault, and the guest's copy is there.
-    fn check(&self) {
-        run(Command::new("e2fsck").arg("-fn").arg(self.path()));
-        assert!(self.file("copy") == self.data, "the copy on the disk differs");
-    }
-
-    fn file(&self, name: &str) -> Vec<u8> {
-        let to = self.folder.path().join("out");
-        run(Command::new("debugfs").arg("-R").arg(format!("dump {name} {}", to.display())).arg(self.path()));
-        std::fs::read(to).unwrap_or_default()
-    }
-}
-
-#[track_caller]
-fn run(command: &mut Command) -> String {
-    let output = command.output().unwrap();
-    let text = String::from_utf8_lossy(&output.stdout).into_owned();
-    assert!(output.status.success(), "{command:?}: {text}{}", String::from_utf8_lossy(&output.stderr));
-    text
-}
-
 fn serve(name: &str, disk: &Path) -> Served {
     Served::start(&example(name), disk, BridgeOptions::default(), ServerOptions::default())
 }
@@ -162,6 +66,18 @@ fn linux_mounts_copies_and_unmounts_with_msix() {
 }
 
 #[test]
+fn linux_6_12_copies() {
+    let disk = Ext4::new(15);
+    let served = serve("blk", &disk.path());
+    let ended = boot(guest_of("trixie", "copy /dev/vda; uname -r"), &served);
+    assert!(ended.console.contains("\n6.12."), "{}", ended.console);
+    let report = served.end();
+    disk.check();
+    check_clean(&report);
+    check_msix(&report);
+}
+
+#[test]
 fn linux_copies_with_intx() {
     let (_, report) = copies(2, |guest| guest.append("pci=nomsi"));
     assert!(report.intx_asserted > 8, "{report:?}");
@@ -178,9 +94,9 @@ fn linux_copies_with_two_processors() {
 fn linux_copies_behind_a_root_port() {
     let disk = Ext4::new(4);
     let served = serve("blk", &disk.path());
-    let device = vfio_user_pci(&served.socket(), &[("bus", json!("slot"))]);
+    let device = vfio_user_pci(&served.socket(), &[("bus", json!("root"))]);
     let job = "copy /dev/vda; ls /sys/bus/pci/devices; ls /sys/bus/pci/devices | grep -q 0000:01:00.0";
-    boot_with(guest(job).device("pcie-root-port,id=slot,chassis=1").device(device));
+    boot_with(guest(job).device("pcie-root-port,id=root,chassis=1").device(device));
     let report = served.end();
     disk.check();
     check_clean(&report);
@@ -357,7 +273,7 @@ const BOOT_SECTOR: [u8; 57] = [
 fn seabios_boots_from_the_disk() {
     const LINE: &str = "this line came through the endpoint";
     let image = tempfile::NamedTempFile::new().unwrap();
-    let mut disk = vec![0; MIB];
+    let mut disk = vec![0; 1 << 20];
     disk[..BOOT_SECTOR.len()].copy_from_slice(&BOOT_SECTOR);
     disk[510..512].copy_from_slice(&[0x55, 0xaa]);
     disk[512..512 + LINE.len()].copy_from_slice(LINE.as_bytes());

@@ -1,0 +1,105 @@
+//! Guests and disks for the system tests.
+use std::path::PathBuf;
+use std::process::Command;
+use std::sync::OnceLock;
+use virtio_hdl::guest::{busybox, DebianOptions, FindOptions, Guest, Initramfs, Kernel, Qemu, BLK_MODULES};
+
+/// Functions for the guest's jobs.
+const FUNCTIONS: &str = r#"set -e
+fresh() { echo 3 >/proc/sys/vm/drop_caches; }
+sum() { md5sum "$1" | cut -d' ' -f1; }
+# copy DISK: reads the file of 8 MiB, checks it, writes it to another, and reads that behind the cache
+copy() {
+    mount -t ext4 "$1" /mnt
+    [ "$(sum /mnt/data)" = "$(cat /mnt/data.md5)" ] || { echo "what was read is wrong"; return 1; }
+    dd if=/mnt/data of=/mnt/copy bs=64k conv=fsync 2>/dev/null
+    umount /mnt
+    fresh
+    mount -t ext4 "$1" /mnt
+    [ "$(sum /mnt/copy)" = "$(cat /mnt/data.md5)" ] || { echo "what was written is wrong"; return 1; }
+    umount /mnt
+    echo "copied on $1"
+}
+"#;
+
+/// The QEMU that the command line would take.
+pub fn qemu() -> &'static Qemu {
+    static QEMU: OnceLock<Qemu> = OnceLock::new();
+    QEMU.get_or_init(|| Qemu::find(&FindOptions::default()).unwrap_or_else(|error| panic!("{error}")))
+}
+
+/// Linux 6.1 with this job.
+pub fn guest(job: &str) -> Guest<'static> {
+    guest_of("bookworm", job)
+}
+
+/// The kernel of this release of Debian with this job.
+pub fn guest_of(suite: &str, job: &str) -> Guest<'static> {
+    let debian = DebianOptions::default();
+    let kernel = Kernel::debian(suite, &debian).unwrap_or_else(|error| panic!("{error}"));
+    let initramfs = Initramfs::new(&kernel, &busybox(&debian).unwrap())
+        .unwrap()
+        .modules(BLK_MODULES)
+        .wait_for("/dev/vda")
+        .job(&format!("{FUNCTIONS}{job}"))
+        .build()
+        .unwrap();
+    Guest::new(qemu()).kernel(&kernel, initramfs)
+}
+
+/// A disk with an ext4 file system that holds 8 MiB of random bytes and their checksum.
+pub struct Ext4 {
+    folder: tempfile::TempDir,
+    data: Vec<u8>,
+}
+
+impl Ext4 {
+    /// The seed decides the bytes.
+    pub fn new(seed: u64) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let files = folder.path().join("files");
+        std::fs::create_dir(&files).unwrap();
+        let mut state = seed | 1;
+        let data: Vec<u8> = std::iter::repeat_with(|| {
+            // xorshift64
+            state ^= state << 13;
+            state ^= state >> 7;
+            state ^= state << 17;
+            state as u8
+        })
+        .take(8 << 20)
+        .collect();
+        std::fs::write(files.join("data"), &data).unwrap();
+        let sum = run(Command::new("md5sum").arg(files.join("data")));
+        std::fs::write(files.join("data.md5"), sum.split(' ').next().unwrap()).unwrap();
+        run(Command::new("mkfs.ext4").arg("-q").arg("-d").arg(&files).arg(folder.path().join("disk")).arg("40M"));
+        Ext4 { folder, data }
+    }
+
+    /// The image.
+    pub fn path(&self) -> PathBuf {
+        self.folder.path().join("disk")
+    }
+
+    /// The file system has no fault, and the guest's copy is there.
+    pub fn check(&self) {
+        run(Command::new("e2fsck").arg("-fn").arg(self.path()));
+        assert!(self.file("copy") == self.data, "the copy on the disk differs");
+    }
+
+    /// A file in the file system, empty if it is not there.
+    pub fn file(&self, name: &str) -> Vec<u8> {
+        let to = self.folder.path().join("out");
+        run(Command::new("debugfs").arg("-R").arg(format!("dump {name} {}", to.display())).arg(self.path()));
+        std::fs::read(to).unwrap_or_default()
+    }
+}
+
+/// Runs a tool that must succeed, and gives what it prints.
+#[track_caller]
+pub fn run(command: &mut Command) -> String {
+    let output = command.output().unwrap();
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(output.status.success(), "{command:?}: {text}{}", String::from_utf8_lossy(&output.stderr));
+    text
+}
