@@ -5,12 +5,14 @@ CONFIG ?= blk
 SEEDS ?= 10
 REQUESTS ?= 100000
 
-.PHONY: help setup demo test generate soak clean
+.PHONY: help setup demo qemu-demo copy-demo test generate soak compare clean
 
 help:
-	@echo 'make demo       a disk image through the generated, Verilated endpoint, checked afterwards'
+	@echo 'make demo       a stock QEMU boots Linux on the generated, Verilated endpoint and uses its disk'
+	@echo 'make copy-demo  a disk image through the endpoint under the host model, without QEMU'
 	@echo 'make test       format, lints, documentation, all tests; prints how many ran'
 	@echo 'make generate   Verilog of CONFIG ($(CONFIG)) into build/rtl'
+	@echo 'make compare    boot time against QEMUs own virtio-blk'
 	@echo 'make soak       $(SEEDS) seeds of $(REQUESTS) random requests (SEEDS, REQUESTS)'
 	@echo 'make setup      installs the tools on Debian 12 and 13'
 	@echo 'make clean      removes everything built'
@@ -18,9 +20,13 @@ help:
 setup:
 	@scripts/setup.sh
 
-demo:
+demo qemu-demo:
 	@scripts/setup.sh demo
 	@scripts/demo.sh
+
+copy-demo:
+	@scripts/setup.sh demo
+	@scripts/copy-demo.sh
 
 test:
 	@scripts/setup.sh
@@ -29,6 +35,10 @@ test:
 generate:
 	@scripts/setup.sh generate
 	cargo run --release -p virtio-hdl -- generate $(CONFIG) --out build/rtl
+
+compare:
+	@scripts/setup.sh demo
+	cargo run --release -p virtio-hdl -- qemu blk --compare 5
 
 soak:
 	@scripts/setup.sh demo
