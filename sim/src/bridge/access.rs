@@ -7,7 +7,6 @@ use crate::vfio_user::{region, Client};
 use std::ops::Range;
 use virtio_hdl_rtl::pcie::layout;
 use virtio_hdl_rtl::pcie::registers::{MSIX_CAPABILITY, MSIX_TABLE_OFFSET};
-use virtio_hdl_rtl::virtio::layout::ISR;
 
 /// QEMU reads all of configuration space at once, and only then, when it learns the capabilities.
 const LONGEST_ACCESS: usize = 8;
@@ -42,11 +41,6 @@ impl Bridge {
                 }
             }
             data[part].copy_from_slice(&value);
-        }
-        if index == region::BAR0 {
-            if let Some(status) = u64::from(ISR).checked_sub(offset).and_then(|place| data.get_mut(place as usize)) {
-                *status = self.engine.interrupts.status_read(*status, client);
-            }
         }
         if whole && self.msix == MsixMode::Table {
             hide_capabilities(offset, data);

@@ -21,21 +21,18 @@ pub(super) struct Interrupts {
     vectors: Vec<Vector>,
     /// INTA is asserted.
     asserted: bool,
-    /// ISR bits that the driver read before the writes they announce were in its memory.
-    early: u8,
     line_asserted: u64,
 }
 
 impl Interrupts {
     pub fn new(mode: MsixMode, vectors: u8) -> Self {
         let vectors = vec![Vector::default(); vectors.into()];
-        Interrupts { mode, vectors, asserted: false, early: 0, line_asserted: 0 }
+        Interrupts { mode, vectors, asserted: false, line_asserted: 0 }
     }
 
     /// The endpoint was reset.
     pub fn forget(&mut self) {
         self.asserted = false;
-        self.early = 0;
     }
 
     /// The MSI-X table, with the messages sent.
@@ -85,20 +82,8 @@ impl Interrupts {
 
     /// The line is unmasked: it is signalled anew where it is still asserted.
     pub fn unmasked(&mut self, client: &mut Client) {
-        if self.asserted || self.early != 0 {
+        if self.asserted {
             client.interrupt(irq::INTX, 0);
         }
-    }
-
-    /// The driver reads the interrupt status, which pushes earlier writes ahead of it on PCI. DMA messages lie in
-    /// QEMU's queue until the access is over; the driver would look at its ring too early, and the bit would be gone.
-    /// So it is read a second time.
-    pub fn status_read(&mut self, value: u8, client: &mut Client) -> u8 {
-        let value = value | std::mem::take(&mut self.early);
-        if value != 0 && client.writes_pending() {
-            self.early = value;
-            client.interrupt(irq::INTX, 0);
-        }
-        value
     }
 }

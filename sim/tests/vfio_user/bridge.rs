@@ -1,0 +1,207 @@
+//! The Verilated endpoint behind the bridge, against a client that answers DMA when it likes. QEMU does: while its CPU
+//! waits for a register, it serves no DMA.
+use crate::fake::*;
+use std::collections::VecDeque;
+use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::net::UnixStream;
+use std::thread::JoinHandle;
+use virtio_hdl::backend::Disk;
+use virtio_hdl::bridge::{Bridge, BridgeOptions, Report};
+use virtio_hdl::design;
+use virtio_hdl::vfio_user::{irq, region, Server, ServerOptions};
+use virtio_hdl_rtl::config::EndpointConfig;
+use virtio_hdl_rtl::pcie::layout as pci;
+use virtio_hdl_rtl::virtio::layout;
+
+const SECTORS: u64 = 64;
+/// Where the test puts the ring, which begins a frame, and one request.
+const RING: u64 = 0x1_0000;
+const REQUEST: u64 = 0x2_0000;
+const DATA: u64 = 0x2_1000;
+const STATUS: u64 = 0x2_2000;
+const QUEUE: u64 = 256;
+/// The eventfd of INTx: SET_IRQS with EVENTFD and TRIGGER.
+const SET_EVENTFD: u32 = 0x24;
+
+/// The endpoint in a thread, a client with memory, and the DMA commands that it has not answered.
+struct Rig {
+    client: FakeClient,
+    memory: Vec<u8>,
+    unanswered: VecDeque<Arrived>,
+    bridge: JoinHandle<Report>,
+}
+
+impl Rig {
+    fn new() -> Self {
+        let (stream, other) = UnixStream::pair().unwrap();
+        let bridge = std::thread::spawn(move || {
+            let config = EndpointConfig::blk();
+            let library = design::library(&config).unwrap();
+            let mut bridge =
+                Bridge::new(&library, &config, Disk::in_memory(SECTORS), &BridgeOptions::default()).unwrap();
+            let never = new_eventfd();
+            Server::connected(other, ServerOptions::default()).serve(&mut bridge, never.as_fd()).unwrap();
+            bridge.finish().unwrap();
+            bridge.report()
+        });
+        let mut client = FakeClient::new(stream);
+        client.agree();
+        Rig { client, memory: vec![0; 0x3_0000], unanswered: VecDeque::new(), bridge }
+    }
+
+    fn end(self) -> Report {
+        drop(self.client);
+        self.bridge.join().unwrap()
+    }
+
+    /// The reply to a register access; DMA that comes meanwhile waits.
+    fn reply(&mut self, id: u16) -> Vec<u8> {
+        loop {
+            let message = self.client.receive().expect("the server has closed the connection");
+            match message.command {
+                DMA_READ | DMA_WRITE => self.unanswered.push_back(message),
+                _ => {
+                    assert_eq!((message.id, message.flags), (id, REPLY), "{message:?}");
+                    return message.body;
+                }
+            }
+        }
+    }
+
+    fn read(&mut self, region: u32, offset: u64, count: u32) -> Vec<u8> {
+        let id = self.client.send(REGION_READ, 0, &access(offset, region, count), &[]);
+        self.reply(id)[16..].to_vec()
+    }
+
+    fn write(&mut self, region: u32, offset: u64, data: &[u8]) {
+        let body = [access(offset, region, data.len() as u32), data.to_vec()].concat();
+        let id = self.client.send(REGION_WRITE, 0, &body, &[]);
+        self.reply(id);
+    }
+
+    fn put(&mut self, address: u64, data: &[u8]) {
+        self.memory[address as usize..][..data.len()].copy_from_slice(data);
+    }
+
+    /// The oldest DMA command that has no answer yet.
+    fn next_dma(&mut self) -> Arrived {
+        self.unanswered.pop_front().unwrap_or_else(|| self.client.receive().expect("the server has closed"))
+    }
+
+    /// Carries a DMA command out; a read is answered at once, a write when the caller says so.
+    fn carry_out(&mut self, dma: &Arrived) {
+        let word = |at: usize| u64::from_ne_bytes(dma.body[at..at + 8].try_into().unwrap());
+        let (address, bytes) = (word(0), word(8) as usize);
+        match dma.command {
+            DMA_READ => self.client.reply_read(dma.id, address, &self.memory[address as usize..][..bytes]),
+            DMA_WRITE => self.memory[address as usize..][..bytes].copy_from_slice(&dma.body[16..]),
+            _ => panic!("{dma:?}"),
+        }
+    }
+
+    fn acknowledge(&self, write: &Arrived) {
+        let word = |at: usize| u64::from_ne_bytes(write.body[at..at + 8].try_into().unwrap());
+        self.client.reply_write(write.id, word(0), word(8) as usize);
+    }
+
+    /// What firmware and driver do until the queue is set up, with INTx.
+    fn set_up(&mut self) -> OwnedFd {
+        let intx = new_eventfd();
+        let id = self.client.send(SET_IRQS, 0, &set_irqs(SET_EVENTFD, irq::INTX, 0, 1), &[intx.as_fd()]);
+        self.reply(id);
+        self.write(region::CONFIG, pci::BAR0.into(), &0xc000u32.to_le_bytes());
+        let command = pci::COMMAND_IO | pci::COMMAND_MEMORY | pci::COMMAND_BUS_MASTER;
+        self.write(region::CONFIG, pci::COMMAND.into(), &command.to_le_bytes());
+        self.write(region::BAR0, layout::STATUS.into(), &[3]);
+        self.write(region::BAR0, layout::QUEUE_PFN.into(), &((RING >> 12) as u32).to_le_bytes());
+        self.write(region::BAR0, layout::STATUS.into(), &[7]);
+        intx
+    }
+
+    /// One read of the first sector in the available ring, and the kick.
+    fn request(&mut self) {
+        let descriptor = |address: u64, length: u32, flags: u16, next: u16| {
+            [&address.to_le_bytes()[..], &length.to_le_bytes(), &flags.to_le_bytes(), &next.to_le_bytes()].concat()
+        };
+        let table = [descriptor(REQUEST, 16, 1, 1), descriptor(DATA, 512, 3, 2), descriptor(STATUS, 1, 2, 0)].concat();
+        self.put(RING, &table);
+        self.put(RING + 16 * QUEUE, &[0, 0, 1, 0, 0, 0]);
+        self.write(region::BAR0, layout::QUEUE_NOTIFY.into(), &[0, 0]);
+    }
+
+    fn used_index(&self) -> u16 {
+        let used = (RING + 16 * QUEUE + 4 + 2 * QUEUE + 2).next_multiple_of(4096) as usize;
+        u16::from_le_bytes([self.memory[used + 2], self.memory[used + 3]])
+    }
+}
+
+#[test]
+fn the_one_long_read_of_config_space_shows_no_capabilities() {
+    let mut rig = Rig::new();
+    let (status, pointer) = (u64::from(pci::STATUS), u64::from(pci::CAPABILITY_POINTER));
+    let whole = rig.read(region::CONFIG, 0, 4096);
+    assert_eq!(whole[..4], [0xf4, 0x1a, 0x01, 0x10]);
+    assert_eq!((whole[status as usize] & 0x10, whole[pointer as usize]), (0, 0));
+    for bytes in [1, 2, 4] {
+        assert_ne!(rig.read(region::CONFIG, status, bytes)[0] & 0x10, 0);
+        assert_ne!(rig.read(region::CONFIG, pointer, bytes)[0], 0);
+    }
+    rig.end();
+}
+
+#[test]
+fn a_reset_is_answered_while_nobody_serves_the_reads_it_waits_for() {
+    let mut rig = Rig::new();
+    rig.set_up();
+    rig.request();
+    let index = rig.next_dma();
+    assert_eq!(index.command, DMA_READ);
+    // The reset lets the reads that are out come in first; here they never do.
+    rig.write(region::BAR0, layout::STATUS.into(), &[0]);
+    assert_eq!(rig.read(region::BAR0, layout::STATUS.into(), 1), [0]);
+    // Nor does the endpoint need the late answer to be set up again.
+    rig.carry_out(&index);
+    rig.set_up();
+    rig.request();
+    let mut moved = 0;
+    while rig.used_index() == 0 {
+        let dma = rig.next_dma();
+        rig.carry_out(&dma);
+        if dma.command == DMA_WRITE {
+            rig.acknowledge(&dma);
+        }
+        moved += 1;
+        assert!(moved < 100);
+    }
+    let report = rig.end();
+    assert_eq!((report.unanswered_accesses, report.violations), (0, 0));
+}
+
+#[test]
+fn an_interrupt_waits_until_what_it_announces_is_taken() {
+    let mut rig = Rig::new();
+    let intx = rig.set_up();
+    rig.request();
+    let mut writes = Vec::new();
+    // Reads are answered, writes are not acknowledged; the endpoint has interrupted when its status says so.
+    while rig.read(region::BAR0, layout::ISR.into(), 1) == [0] {
+        while let Some(dma) = rig.unanswered.pop_front() {
+            rig.carry_out(&dma);
+            if dma.command == DMA_WRITE {
+                writes.push(dma);
+            }
+        }
+    }
+    assert_eq!(rig.used_index(), 1);
+    assert_eq!(count(&intx), 0);
+    writes.extend(rig.unanswered.drain(..));
+    for write in &writes {
+        rig.acknowledge(write);
+    }
+    let begin = std::time::Instant::now();
+    while count(&intx) == 0 {
+        assert!(begin.elapsed().as_secs() < 10, "no interrupt");
+        std::thread::sleep(std::time::Duration::from_millis(1));
+    }
+    rig.end();
+}
