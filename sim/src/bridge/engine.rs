@@ -19,9 +19,6 @@ pub(super) const SLOT: FunctionId = FunctionId::new(1, 0, 0);
 const MAX_PAYLOAD: u16 = 128;
 /// Cycles between two looks at the socket.
 const SLICE: u64 = 128;
-/// A register access that waits so long waits for the device's own reads, which a QEMU that waits for the access does
-/// not serve: they are given up.
-const READS_GIVEN_UP: u64 = 4_096;
 /// A register access that is not answered by then is answered by nobody.
 const NO_ANSWER: u64 = 1_000_000;
 
@@ -164,22 +161,9 @@ impl Engine {
                 self.report.unanswered_accesses += 1;
                 break;
             }
-            if waited > READS_GIVEN_UP && client.reads_pending() {
-                self.give_reads_up(client)?;
-            }
             self.advance(client, SLICE)?;
         }
         Ok(self.access.take().and_then(|access| access.done).flatten())
-    }
-
-    fn give_reads_up(&mut self, client: &mut Client) -> Result<(), BridgeError> {
-        client.forget_reads();
-        self.report.reads_given_up += self.reads.len() as u64;
-        let reads = std::mem::take(&mut self.reads);
-        for (header, request) in reads.into_values() {
-            self.complete(header, &request, None)?;
-        }
-        Ok(())
     }
 
     /// Runs for at most `cycles` cycles, until the access in progress has its answer, or until nothing is left to do.

@@ -22,8 +22,6 @@ pub struct Report {
     pub packets_from_device: u64,
     /// Register accesses that the endpoint did not answer.
     pub unanswered_accesses: u64,
-    /// Reads of the endpoint that were given up so that a register access got its answer.
-    pub reads_given_up: u64,
     /// Packets of the endpoint against the rules.
     pub violations: u64,
     /// Clock cycles simulated.

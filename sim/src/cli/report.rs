@@ -29,7 +29,6 @@ pub(super) fn print(report: &Report) {
     println!("{:>12} clock cycles simulated, {} skipped", report.cycles_simulated, report.cycles_skipped);
     for (count, what) in [
         (report.unanswered_accesses, "register accesses without an answer"),
-        (report.reads_given_up, "reads of the endpoint given up"),
         (report.violations, "packets against the rules"),
     ] {
         if count != 0 {
