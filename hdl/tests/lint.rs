@@ -57,6 +57,7 @@ blocks! {
     interrupt_decision: virtio::interrupt_decision::InterruptDecision::new(1, 256);
     interrupt_controller: virtio::interrupts::InterruptController::default();
     blk_device: device::blk::BlkDevice::default();
+    net_device: device::net::NetDevice::default();
 }
 
 /// The whole endpoint of every example configuration.

@@ -3,6 +3,7 @@
 //! In their text `// module: NAME` names the module, and `interface.field` is called `interface_field`.
 pub mod bank;
 pub mod banked_ram;
+pub mod block_ram;
 pub mod fifo;
 pub mod lut_ram;
 pub mod ram;
@@ -12,6 +13,7 @@ pub mod stream;
 
 pub use bank::Bank;
 pub use banked_ram::BankedRam;
+pub use block_ram::BlockRam;
 pub use fifo::StreamFifo;
 pub use lut_ram::LutRam;
 pub use ram::SdpRam;

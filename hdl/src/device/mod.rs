@@ -1,2 +1,3 @@
 //! What sits behind the rings.
 pub mod blk;
+pub mod net;

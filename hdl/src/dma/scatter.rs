@@ -12,7 +12,7 @@ use rust_hdl::prelude::*;
 /// data -> RAM of 2^(IW+5) bytes -> write engine           done -> space
 /// ```
 /// A command of `length` bytes takes `length / 16`, rounded up, beats of `data`, whatever comes of them; a command
-/// without length takes none. What does not fit into the chain's buffers is thrown away, and everything of
+/// without length takes none. Commands joined by `more` share one stream, which takes the beats of their sum. What does not fit into the chain's buffers is thrown away, and everything of
 /// a command with `drop` or a chain whose end mark says `error`; such a chain gives no used element.
 /// The data may come before their command.
 ///

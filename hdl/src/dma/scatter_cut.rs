@@ -15,8 +15,8 @@ pub struct ScatterPiece {
     pub length: Bits<10>,
     /// Position in the data stream: byte address in the RAM, modulo 2^17.
     pub source: Bits<17>,
-    /// Position behind the piece, up to the next word behind a command's last one. Data must have come up to
-    /// there, and the words below are free when the piece has been written.
+    /// Position behind the piece, up to the next word behind a command's last one unless more belong to it. Data must
+    /// have come up to there, and the words below are free when the piece has been written.
     pub end: Bits<17>,
     /// Used element.
     pub used: UsedElement,
@@ -38,8 +38,8 @@ pub enum CutState {
 /// multiples of 512 of the host address, hence at every payload boundary that the write engine needs.
 ///
 /// One piece, or one buffer skipped or left alone, per cycle. Positions in the data stream are counted in bytes
-/// modulo 2^17, much farther than the largest RAM reaches; commands begin at multiples of 16. `piece` comes
-/// from the registers through two adders: the consumer registers it.
+/// modulo 2^17, much farther than the largest RAM reaches; commands begin at multiples of 16 but those behind a
+/// command with `more`. `piece` comes from the registers through two adders: the consumer registers it.
 #[derive(LogicBlock, Default)]
 pub struct ScatterCutter {
     pub clock: Signal<In, Clock>,
@@ -79,8 +79,11 @@ pub struct ScatterCutter {
     last_of_data: Signal<Local, Bit>,
     behind: Signal<Local, Bits<17>>,
     behind_data: Signal<Local, Bits<17>>,
+    padding: Signal<Local, Bits<4>>,
+    word_mask: Signal<Local, Bits<17>>,
     next_word: Signal<Local, Bits<17>>,
     in_word: Signal<Local, Bits<5>>,
+    discard_end: Signal<Local, Bits<17>>,
 }
 
 impl Logic for ScatterCutter {
@@ -101,18 +104,31 @@ impl Logic for ScatterCutter {
         self.data_in_buffer.next = self.left.q.val() <= self.remaining.q.val();
         self.last_of_data.next = self.data_fit.val() & self.data_in_buffer.val();
         // all three lengths and ends are made beside the comparisons that select one
-        self.behind_data.next = self.position.q.val() + bit_cast::<17, 10>(bit_cast::<10, 32>(self.left.q.val())) + 15;
+        self.padding.next = 15.into();
+        self.word_mask.next = !bits::<17>(15);
+        if self.used.q.val().more {
+            self.padding.next = 0.into();
+            self.word_mask.next = !bits::<17>(0);
+        }
+        self.behind_data.next = self.position.q.val()
+            + bit_cast::<17, 10>(bit_cast::<10, 32>(self.left.q.val()))
+            + bit_cast::<17, 4>(self.padding.val());
         self.length.next = self.room.val();
         self.behind.next = self.position.q.val() + bit_cast::<17, 10>(self.room.val());
         if self.last_of_data.val() {
             self.length.next = bit_cast::<10, 32>(self.left.q.val());
-            self.behind.next = self.behind_data.val() & !bits::<17>(15);
+            self.behind.next = self.behind_data.val() & self.word_mask.val();
         } else if self.buffer_fits.val() {
             self.length.next = bit_cast::<10, 32>(self.remaining.q.val());
             self.behind.next = self.position.q.val() + bit_cast::<17, 10>(bit_cast::<10, 32>(self.remaining.q.val()));
         }
         self.next_word.next = (self.position.q.val() | 15) + 1;
         self.in_word.next = bits::<5>(16) - bit_cast::<5, 4>(self.position.q.val().get_bits::<4>(0));
+        self.discard_end.next = self.next_word.val();
+        if self.used.q.val().more & (self.left.q.val() < bit_cast::<32, 5>(self.in_word.val())) {
+            // the rest of the word belongs to the next command
+            self.discard_end.next = self.position.q.val() + bit_cast::<17, 4>(bit_cast::<4, 32>(self.left.q.val()));
+        }
 
         self.piece.valid.next = false;
         self.piece.data.next.is_used = false;
@@ -134,6 +150,7 @@ impl Logic for ScatterCutter {
                     self.dropped.d.next = self.command.data.val().drop;
                     self.used.d.next.head = self.command.data.val().head;
                     self.used.d.next.length = self.command.data.val().used_length;
+                    self.used.d.next.more = self.command.data.val().more;
                     self.state.d.next = CutState::Lay;
                 }
             }
@@ -145,6 +162,9 @@ impl Logic for ScatterCutter {
                         self.state.d.next = CutState::Report;
                         if self.left.q.val().any() {
                             self.state.d.next = CutState::Discard;
+                        } else {
+                            // a command without data may end those that belong together
+                            self.position.d.next = self.behind_data.val() & self.word_mask.val();
                         }
                     } else if self.dropped.q.val() | !self.left.q.val().any() {
                         self.drop_buffer.next = true;
@@ -182,7 +202,7 @@ impl Logic for ScatterCutter {
                 // word by word as the data come, when everything before them has been written
                 if self.settled.val() & (self.filled.val() != self.position.q.val().get_bits::<13>(4)) {
                     self.discard.next = true;
-                    self.position.d.next = self.next_word.val();
+                    self.position.d.next = self.discard_end.val();
                     self.left.d.next = self.left.q.val() - bit_cast::<32, 5>(self.in_word.val());
                     if self.left.q.val() <= bit_cast::<32, 5>(self.in_word.val()) {
                         self.state.d.next = CutState::Report;
@@ -202,7 +222,7 @@ impl Logic for ScatterCutter {
             }
             _ => self.state.d.next = CutState::Idle,
         }
-        self.discard_to.next = self.next_word.val().get_bits::<13>(4);
+        self.discard_to.next = self.discard_end.val().get_bits::<13>(4);
 
         // the next buffer comes in while this one goes
         self.buffers.ready.next = !self.buffer_valid.q.val() | self.drop_buffer.val();

@@ -99,6 +99,9 @@ pub struct ScatterCommand {
     pub used_length: Bits<32>,
     /// The chain is broken: consume its descriptors, write nothing, report no used element.
     pub drop: bool,
+    /// The next command belongs to it: its bytes follow in the same beat, and both used elements are seen at once. At most
+    /// 16 commands belong together.
+    pub more: bool,
 }
 
 /// A used ring element.
@@ -108,4 +111,6 @@ pub struct UsedElement {
     pub head: Bits<16>,
     /// Bytes written into its buffers.
     pub length: Bits<32>,
+    /// Not to be seen before the next element.
+    pub more: bool,
 }

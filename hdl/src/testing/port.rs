@@ -128,5 +128,5 @@ impl_port!(dma::types::ReadRetire { client, slot, error });
 impl_port!(dma::types::WriteRequest { address, length, source, client });
 impl_port!(dma::types::BufferDescriptor { address, length, end, error });
 impl_port!(dma::types::ByteBeat { data, count, last, error });
-impl_port!(dma::types::ScatterCommand { skip, length, head, used_length, drop });
-impl_port!(dma::types::UsedElement { head, length });
+impl_port!(dma::types::ScatterCommand { skip, length, head, used_length, drop, more });
+impl_port!(dma::types::UsedElement { head, length, more });

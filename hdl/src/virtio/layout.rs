@@ -204,6 +204,22 @@ pub mod blk {
     pub const STATUS_UNSUPP: u8 = 2;
 }
 
+/// The network device: frame header, limits of a frame.
+pub mod net {
+    /// Bytes of the header in front of a frame: flags u8, gso_type u8, hdr_len u16, gso_size u16, csum_start u16, csum_offset u16.
+    pub const HEADER_BYTES: u32 = 10;
+    /// Bytes of the header with MRG_RXBUF: num_buffers u16 behind the fields of the short one.
+    pub const MERGE_HEADER_BYTES: u32 = 12;
+    /// Header flag, from the driver: the checksum from `csum_start` on is to be put at `csum_start + csum_offset`.
+    pub const FLAG_NEEDS_CSUM: u8 = 1;
+    /// Header flag, from the device: the checksum of the frame is right.
+    pub const FLAG_DATA_VALID: u8 = 2;
+    /// Bytes of the shortest frame: an Ethernet header.
+    pub const FRAME_BYTES_MIN: u32 = 14;
+    /// Bytes of the longest frame: Ethernet header, one VLAN tag and 1500 bytes, no frame check sequence.
+    pub const FRAME_BYTES_MAX: u32 = 1518;
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -25,7 +25,8 @@ pub enum UsedState {
 
 /// Used-ring writer of one queue.
 ///
-/// Elements wait in a RAM of 32 slots until a batch goes out. All writes go through the one in-order write engine, so that
+/// Elements wait in a RAM of 32 slots until a batch goes out; those with `more` until the one they wait for is there too. The
+/// index is written when all that was complete has been. All writes go through the one in-order write engine, so that
 /// elements are visible before the index that covers them.
 ///
 /// ```text
@@ -65,11 +66,13 @@ pub struct UsedWriter {
     under_way: StreamFifo<UsedWrite, 3>,
     state: Reg<UsedState>,
     pushed: Reg<Bits<16>>,
+    complete: Reg<Bits<16>>,
     published: Reg<Bits<16>>,
     freed: Reg<Bits<16>>,
     written: Reg<Bits<16>>,
     word_slot: Reg<Bits<4>>,
     batch: DFF<Bits<16>>,
+    batch_whole: DFF<Bit>,
     batch_address: DFF<Bits<64>>,
     batch_source: DFF<Bits<16>>,
     listen: Reg<Bit>,
@@ -132,11 +135,13 @@ impl UsedWriter {
             under_way: Default::default(),
             state: Default::default(),
             pushed: Default::default(),
+            complete: Default::default(),
             published: Default::default(),
             freed: Default::default(),
             written: Default::default(),
             word_slot: Default::default(),
             batch: Default::default(),
+            batch_whole: Default::default(),
             batch_address: Default::default(),
             batch_source: Default::default(),
             listen: Default::default(),
@@ -183,11 +188,13 @@ impl Logic for UsedWriter {
             clock,
             state,
             pushed,
+            complete,
             published,
             freed,
             written,
             word_slot,
             batch,
+            batch_whole,
             batch_address,
             batch_source,
             listen,
@@ -198,6 +205,7 @@ impl Logic for UsedWriter {
         self.under_way.reset.next = self.reset.val();
         self.state.reset.next = self.reset.val();
         self.pushed.reset.next = self.reset.val();
+        self.complete.reset.next = self.reset.val();
         self.published.reset.next = self.reset.val();
         self.freed.reset.next = self.reset.val();
         self.written.reset.next = self.reset.val();
@@ -206,7 +214,7 @@ impl Logic for UsedWriter {
         self.listening.reset.next = self.reset.val();
 
         // ------------------------------------------------------------ batches
-        self.waiting.next = self.pushed.q.val() - self.published.q.val();
+        self.waiting.next = self.complete.q.val() - self.published.q.val();
         self.ring_position.next = self.published.q.val() & self.queue_mask.val();
         self.to_wrap.next = self.queue_size.val() - self.ring_position.val();
         self.to_slot_wrap.next = bits::<16>(32) - bit_cast::<16, 5>(self.published.q.val().get_bits::<5>(0));
@@ -234,6 +242,7 @@ impl Logic for UsedWriter {
         match self.state.q.val() {
             UsedState::Idle => {
                 self.batch.d.next = self.batch_limit.val();
+                self.batch_whole.d.next = self.batch_limit.val() == self.waiting.val();
                 self.batch_source.d.next = bit_cast::<16, 5>(self.published.q.val().get_bits::<5>(0)) << 3;
                 self.batch_address.d.next = self.ring_base.val()
                     + self.elements_offset.val()
@@ -256,6 +265,10 @@ impl Logic for UsedWriter {
                     self.accepted.next = true;
                     self.published.d.next = self.published.q.val() + self.batch.q.val();
                     self.state.d.next = UsedState::IndexStore;
+                    if !self.batch_whole.q.val() {
+                        // the rest lies beyond a wrap
+                        self.state.d.next = UsedState::Idle;
+                    }
                 }
             }
             UsedState::IndexStore => {
@@ -316,6 +329,9 @@ impl Logic for UsedWriter {
         self.store.next = self.used.valid.val() & (self.held.val() < 32) & !self.store_word.val();
         if self.store.val() {
             self.pushed.d.next = self.pushed.q.val() + 1;
+            if !self.used.data.val().more {
+                self.complete.d.next = self.pushed.q.val() + 1;
+            }
         }
         self.slot.next = self.pushed.q.val().get_bits::<5>(0);
         self.element.next =

@@ -17,6 +17,7 @@ struct Chain {
     skip: u64,
     length: u64,
     drop: bool,
+    more: bool,
 }
 
 /// A write that has been taken.
@@ -50,6 +51,8 @@ fn run<const W: usize>(b: &mut Bench<Block<W>>, seed: u64, idle: u64, chains: &[
     let mut allowed: HashMap<u64, u8> = HashMap::new();
     let mut used: VecDeque<(UsedElement, u64)> = VecDeque::new();
     let mut certain = 0;
+    // bytes of the commands that belong together
+    let mut stream: Vec<u8> = vec![];
     for (i, chain) in chains.iter().enumerate() {
         let mut offset = 0;
         for &(address, length) in &chain.buffers {
@@ -70,23 +73,26 @@ fn run<const W: usize>(b: &mut Bench<Block<W>>, seed: u64, idle: u64, chains: &[
             }
         }
         descriptors.push_back(BufferDescriptor { end: true, error: chain.broken, ..Default::default() });
-        let element = UsedElement { head: (i as u64 * 3 % 65536).into(), length: (i as u64 + 100).into() };
+        let element =
+            UsedElement { head: (i as u64 * 3 % 65536).into(), length: (i as u64 + 100).into(), more: chain.more };
         commands.push_back(ScatterCommand {
             skip: chain.skip.into(),
             length: chain.length.into(),
             head: element.head,
             used_length: element.length,
             drop: chain.drop,
+            more: chain.more,
         });
-        for j in 0..chain.length.div_ceil(16) {
-            let count = (chain.length - 16 * j).min(16);
-            let lanes: Vec<u8> = (0..16).map(|l| data_byte(i, 16 * j + l)).collect();
-            data.push_back(ByteBeat {
-                data: beat(&lanes),
-                count: count.into(),
-                last: 16 * (j + 1) >= chain.length,
+        stream.extend((0..chain.length).map(|offset| data_byte(i, offset)));
+        if !chain.more {
+            let beats = stream.len().div_ceil(16);
+            data.extend(stream.chunks(16).enumerate().map(|(j, chunk)| ByteBeat {
+                data: beat(chunk),
+                count: (chunk.len() as u64).into(),
+                last: j + 1 == beats,
                 error: false,
-            });
+            }));
+            stream.clear();
         }
         if !chain.drop && !chain.broken {
             used.push_back((element, certain));
@@ -213,11 +219,11 @@ fn run<const W: usize>(b: &mut Bench<Block<W>>, seed: u64, idle: u64, chains: &[
 }
 
 /// Chains of up to six buffers at places of their own.
-fn random_chains(seed: u64, count: usize, hostile: bool) -> Vec<Chain> {
+fn random_chains(seed: u64, count: usize, hostile: bool, joined: bool) -> Vec<Chain> {
     let mut rng = Rng(seed);
     let mut place = rng.next() >> 20;
     (0..count)
-        .map(|_| {
+        .map(|i| {
             let buffers: Vec<_> = (0..rng.below(7))
                 .map(|_| {
                     let length = 1 + if rng.chance(2, 3) { rng.below(30) } else { rng.below(3000) };
@@ -234,7 +240,9 @@ fn random_chains(seed: u64, count: usize, hostile: bool) -> Vec<Chain> {
                 length += 1 + rng.below(100);
             }
             let drop = hostile && rng.chance(1, 8);
-            Chain { buffers, broken: hostile && rng.chance(1, 8), skip, length, drop }
+            let broken = hostile && rng.chance(1, 8);
+            let more = joined && i + 1 < count && rng.chance(2, 3);
+            Chain { buffers, broken, skip, length, drop, more }
         })
         .collect()
 }
@@ -243,7 +251,7 @@ fn random_chains(seed: u64, count: usize, hostile: bool) -> Vec<Chain> {
 fn scatter_lays_the_data_of_random_commands_over_their_buffers() {
     let mut b = Bench::new("dma_scatter_random", Block::<IW>::new(CLIENT), |u| &mut u.clock);
     for (seed, idle) in [(1, 30), (2, 0), (3, 60)] {
-        run(&mut b, seed, idle, &random_chains(seed, 100, false));
+        run(&mut b, seed, idle, &random_chains(seed, 100, false, false));
     }
     b.finish();
 }
@@ -252,7 +260,16 @@ fn scatter_lays_the_data_of_random_commands_over_their_buffers() {
 fn scatter_survives_short_chains_broken_chains_and_drops() {
     let mut b = Bench::new("dma_scatter_hostile", Block::<IW>::new(CLIENT), |u| &mut u.clock);
     for (seed, idle) in [(11, 30), (12, 0), (13, 60)] {
-        run(&mut b, seed, idle, &random_chains(seed, 100, true));
+        run(&mut b, seed, idle, &random_chains(seed, 100, true, false));
+    }
+    b.finish();
+}
+
+#[test]
+fn scatter_lays_one_stream_over_the_chains_that_belong_together() {
+    let mut b = Bench::new("dma_scatter_more", Block::<IW>::new(CLIENT), |u| &mut u.clock);
+    for (seed, idle, hostile) in [(21, 30, false), (22, 0, false), (23, 60, true), (24, 10, true)] {
+        run(&mut b, seed, idle, &random_chains(seed, 100, hostile, true));
     }
     b.finish();
 }

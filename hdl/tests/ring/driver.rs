@@ -245,7 +245,8 @@ impl Driver {
                 // once offered, an element stays
                 uut.used.valid.next = to_use.is_some() && (using || rng.chance(1, 4));
                 let (head, length) = to_use.unwrap_or_default();
-                uut.used.data.next = UsedElement { head: u64::from(head).into(), length: u64::from(length).into() };
+                uut.used.data.next =
+                    UsedElement { head: u64::from(head).into(), length: u64::from(length).into(), more: false };
             },
             |uut| {
                 dma.borrow_mut().observe(uut, &mut rng, cycle, &mut memory.borrow_mut());

@@ -1,0 +1,73 @@
+//! Simple dual-port block RAM without a rule for collisions.
+use rust_hdl::prelude::*;
+
+/// One write port, one read port; read data come one cycle after the address. W bits wide, 2^AW words.
+///
+/// A read of the word that is written in the same cycle gives anything: that saves what [`super::SdpRam`] spends on
+/// giving the old contents.
+#[derive(LogicBlock)]
+pub struct BlockRam<const W: usize, const AW: usize> {
+    /// Rising edge.
+    pub clock: Signal<In, Clock>,
+    /// Word to read.
+    pub raddr: Signal<In, Bits<AW>>,
+    /// The word read in the cycle before.
+    pub rdata: Signal<Out, Bits<W>>,
+    /// Word to write.
+    pub waddr: Signal<In, Bits<AW>>,
+    /// Data to write.
+    pub wdata: Signal<In, Bits<W>>,
+    /// Write in this cycle.
+    pub wen: Signal<In, Bit>,
+    _memory: Vec<Bits<W>>,
+}
+
+impl<const W: usize, const AW: usize> Default for BlockRam<W, AW> {
+    fn default() -> Self {
+        Self {
+            clock: Default::default(),
+            raddr: Default::default(),
+            rdata: Default::default(),
+            waddr: Default::default(),
+            wdata: Default::default(),
+            wen: Default::default(),
+            _memory: vec![Default::default(); 1 << AW],
+        }
+    }
+}
+
+impl<const W: usize, const AW: usize> Logic for BlockRam<W, AW> {
+    fn update(&mut self) {
+        if self.clock.pos_edge() {
+            self.rdata.next = self._memory[self.raddr.val().index()];
+            if self.wen.val() {
+                self._memory[self.waddr.val().index()] = self.wdata.val();
+            }
+        }
+    }
+    fn connect(&mut self) {
+        self.rdata.connect();
+    }
+    fn hdl(&self) -> Verilog {
+        let depth = 1usize << AW;
+        let range = super::range(W);
+        Verilog::Custom(format!(
+            "\
+// module: simple_ram_{W}x{depth}
+// Simple dual-port RAM, registered read; a read of the word just being written gives anything.
+(* no_rw_check *)
+reg {range}memory [0:{last}];
+integer i;
+initial begin
+    for (i = 0; i < {depth}; i = i + 1) memory[i] = {W}'h0;
+    rdata = {W}'h0;
+end
+always @(posedge clock) begin
+    rdata <= memory[raddr];
+    if (wen) memory[waddr] <= wdata;
+end
+",
+            last = depth - 1,
+        ))
+    }
+}

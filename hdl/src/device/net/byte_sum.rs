@@ -1,0 +1,183 @@
+//! Ones' complement sum over a stretch of a frame.
+use crate::cells::Reg;
+use crate::comment;
+use rust_hdl::prelude::*;
+
+/// Sums the 16-bit words of a frame from byte `start` to the one before `end`, in ones' complement. One beat per cycle,
+/// frames back to back; no backpressure.
+///
+/// Words are little-endian, in the lanes of the beats: byte 0 is the low byte of the first one. The sum of the big-endian words is
+/// this sum with its bytes swapped; if `start` is odd, it is this sum.
+///
+/// ```text
+/// beat -> held -> masked, pairs -> quarters -> running sum -> total -> folded -> folded again -> sum
+///         start, end, extra belong here
+/// ```
+/// The result comes 7 cycles after the last beat.
+#[derive(LogicBlock, Default)]
+pub struct ByteSum {
+    pub clock: Signal<In, Clock>,
+    pub reset: Signal<In, Bit>,
+    pub beat_valid: Signal<In, Bit>,
+    pub beat: Signal<In, Bits<128>>,
+    pub last: Signal<In, Bit>,
+    /// First byte that counts; one cycle after the beat.
+    pub start: Signal<In, Bits<11>>,
+    /// The byte behind the last one that counts; one cycle after the beat.
+    pub end: Signal<In, Bits<11>>,
+    /// Added to the sum; one cycle after the last beat.
+    pub extra: Signal<In, Bits<17>>,
+    /// One cycle: the sum of a frame.
+    pub result_valid: Signal<Out, Bit>,
+    pub sum: Signal<Out, Bits<16>>,
+
+    next_number: Reg<Bits<7>>,
+    // the beat and its number
+    held: DFF<Bits<128>>,
+    held_valid: Reg<Bit>,
+    held_last: DFF<Bit>,
+    number: DFF<Bits<7>>,
+    // sums of two words
+    pairs_valid: Reg<Bit>,
+    pairs_last: DFF<Bit>,
+    pairs_extra: DFF<Bits<17>>,
+    pair_0: DFF<Bits<17>>,
+    pair_1: DFF<Bits<17>>,
+    pair_2: DFF<Bits<17>>,
+    pair_3: DFF<Bits<17>>,
+    // sums of four words
+    quads_valid: Reg<Bit>,
+    quads_last: DFF<Bit>,
+    quads_extra: DFF<Bits<17>>,
+    quad_0: DFF<Bits<18>>,
+    quad_1: DFF<Bits<18>>,
+    // the frame so far, then the whole frame
+    running: Reg<Bits<26>>,
+    total_valid: Reg<Bit>,
+    total_extra: DFF<Bits<17>>,
+    total: DFF<Bits<26>>,
+    folded_valid: Reg<Bit>,
+    folded: DFF<Bits<18>>,
+    again_valid: Reg<Bit>,
+    again: DFF<Bits<17>>,
+    result: DFF<Bits<16>>,
+    done: Reg<Bit>,
+
+    start_number: Signal<Local, Bits<7>>,
+    end_number: Signal<Local, Bits<7>>,
+    from_start: Signal<Local, Bits<16>>,
+    to_end: Signal<Local, Bits<16>>,
+    lanes: Signal<Local, Bits<16>>,
+    mask: Signal<Local, Bits<128>>,
+    masked: Signal<Local, Bits<128>>,
+    words: [Signal<Local, Bits<16>>; 8],
+    running_next: Signal<Local, Bits<26>>,
+    total_low: Signal<Local, Bits<16>>,
+    total_high: Signal<Local, Bits<10>>,
+    folded_low: Signal<Local, Bits<16>>,
+    folded_high: Signal<Local, Bits<2>>,
+    again_low: Signal<Local, Bits<16>>,
+    again_high: Signal<Local, Bits<1>>,
+}
+
+impl Logic for ByteSum {
+    #[hdl_gen]
+    fn update(&mut self) {
+        comment!("module net_byte_sum: ones' complement sum over a stretch of a frame");
+        dff_setup!(self, clock, next_number, held, held_valid, held_last, number);
+        dff_setup!(self, clock, pairs_valid, pairs_last, pairs_extra, pair_0, pair_1, pair_2, pair_3);
+        dff_setup!(self, clock, quads_valid, quads_last, quads_extra, quad_0, quad_1);
+        dff_setup!(self, clock, running, total_valid, total_extra, total, folded_valid, folded, again_valid, again);
+        dff_setup!(self, clock, result, done);
+        self.next_number.reset.next = self.reset.val();
+        self.held_valid.reset.next = self.reset.val();
+        self.pairs_valid.reset.next = self.reset.val();
+        self.quads_valid.reset.next = self.reset.val();
+        self.running.reset.next = self.reset.val();
+        self.total_valid.reset.next = self.reset.val();
+        self.folded_valid.reset.next = self.reset.val();
+        self.again_valid.reset.next = self.reset.val();
+        self.done.reset.next = self.reset.val();
+
+        self.held.d.next = self.beat.val();
+        self.held_valid.d.next = self.beat_valid.val();
+        self.held_last.d.next = self.last.val();
+        self.number.d.next = self.next_number.q.val();
+        if self.beat_valid.val() {
+            self.next_number.d.next = self.next_number.q.val() + 1;
+            if self.last.val() {
+                self.next_number.d.next = 0.into();
+            }
+        }
+
+        // the lanes that count
+        self.start_number.next = self.start.val().get_bits::<7>(4);
+        self.end_number.next = self.end.val().get_bits::<7>(4);
+        self.from_start.next = 0.into();
+        if self.number.q.val() > self.start_number.val() {
+            self.from_start.next = 0xFFFF.into();
+        } else if self.number.q.val() == self.start_number.val() {
+            self.from_start.next = bits::<16>(0xFFFF) << self.start.val().get_bits::<4>(0);
+        }
+        self.to_end.next = 0.into();
+        if self.number.q.val() < self.end_number.val() {
+            self.to_end.next = 0xFFFF.into();
+        } else if self.number.q.val() == self.end_number.val() {
+            self.to_end.next = !(bits::<16>(0xFFFF) << self.end.val().get_bits::<4>(0));
+        }
+        self.lanes.next = self.from_start.val() & self.to_end.val();
+        self.mask.next = 0.into();
+        for i in 0..16 {
+            if self.lanes.val().get_bit(i) {
+                self.mask.next = self.mask.val() | (bits::<128>(0xFF) << (i * 8).to_bits::<7>());
+            }
+        }
+        self.masked.next = self.held.q.val() & self.mask.val();
+        for i in 0..8 {
+            self.words[i].next = self.masked.val().get_bits::<16>(i * 16);
+        }
+        self.pair_0.d.next = bit_cast::<17, 16>(self.words[0].val()) + bit_cast::<17, 16>(self.words[1].val());
+        self.pair_1.d.next = bit_cast::<17, 16>(self.words[2].val()) + bit_cast::<17, 16>(self.words[3].val());
+        self.pair_2.d.next = bit_cast::<17, 16>(self.words[4].val()) + bit_cast::<17, 16>(self.words[5].val());
+        self.pair_3.d.next = bit_cast::<17, 16>(self.words[6].val()) + bit_cast::<17, 16>(self.words[7].val());
+        self.pairs_valid.d.next = self.held_valid.q.val();
+        self.pairs_last.d.next = self.held_last.q.val();
+        self.pairs_extra.d.next = self.extra.val();
+
+        self.quad_0.d.next = bit_cast::<18, 17>(self.pair_0.q.val()) + bit_cast::<18, 17>(self.pair_1.q.val());
+        self.quad_1.d.next = bit_cast::<18, 17>(self.pair_2.q.val()) + bit_cast::<18, 17>(self.pair_3.q.val());
+        self.quads_valid.d.next = self.pairs_valid.q.val();
+        self.quads_last.d.next = self.pairs_last.q.val();
+        self.quads_extra.d.next = self.pairs_extra.q.val();
+
+        self.running_next.next =
+            self.running.q.val() + bit_cast::<26, 18>(self.quad_0.q.val()) + bit_cast::<26, 18>(self.quad_1.q.val());
+        if self.quads_valid.q.val() {
+            self.running.d.next = self.running_next.val();
+            if self.quads_last.q.val() {
+                self.running.d.next = 0.into();
+            }
+        }
+        self.total.d.next = self.running_next.val();
+        self.total_extra.d.next = self.quads_extra.q.val();
+        self.total_valid.d.next = self.quads_valid.q.val() & self.quads_last.q.val();
+
+        // carries come round: at most 65535 + 1023 + 131071, then 65535 + 3, then 65535
+        self.total_low.next = self.total.q.val().get_bits::<16>(0);
+        self.total_high.next = self.total.q.val().get_bits::<10>(16);
+        self.folded.d.next = bit_cast::<18, 16>(self.total_low.val())
+            + bit_cast::<18, 10>(self.total_high.val())
+            + bit_cast::<18, 17>(self.total_extra.q.val());
+        self.folded_valid.d.next = self.total_valid.q.val();
+        self.folded_low.next = self.folded.q.val().get_bits::<16>(0);
+        self.folded_high.next = self.folded.q.val().get_bits::<2>(16);
+        self.again.d.next = bit_cast::<17, 16>(self.folded_low.val()) + bit_cast::<17, 2>(self.folded_high.val());
+        self.again_valid.d.next = self.folded_valid.q.val();
+        self.again_low.next = self.again.q.val().get_bits::<16>(0);
+        self.again_high.next = self.again.q.val().get_bits::<1>(16);
+        self.result.d.next = self.again_low.val() + bit_cast::<16, 1>(self.again_high.val());
+        self.done.d.next = self.again_valid.q.val();
+        self.result_valid.next = self.done.q.val();
+        self.sum.next = self.result.q.val();
+    }
+}

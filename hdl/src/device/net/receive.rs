@@ -1,0 +1,115 @@
+//! From frames to the chains of the receive queue.
+use super::receive_chains::ReceiveChains;
+use super::receive_check::ReceiveCheck;
+use super::receive_header::ReceiveHeader;
+use super::receive_plan::ReceivePlan;
+use super::receive_store::ReceiveStore;
+use super::types::*;
+use crate::cells::{BlockRam, Sink, Source, StreamFifo};
+use crate::comment;
+use crate::dma::types::*;
+use crate::virtio::types::*;
+use rust_hdl::prelude::*;
+
+/// Receive side of the network device: frames are stored whole and looked at before a buffer is touched.
+///
+/// ```text
+/// frame_in -> [store] -> memory of 8 KiB -------------> [header] -> bytes
+///                +-> [check] -> frames, 128 -> [plan] -----^
+/// chain -> [chains] ---------------------------^  +-> scatter commands
+/// ```
+#[derive(LogicBlock, Default)]
+pub struct Receive {
+    pub clock: Signal<In, Clock>,
+    pub reset: Signal<In, Bit>,
+    /// Begin nothing; frames from the wire are thrown away.
+    pub stop: Signal<In, Bit>,
+    pub merge: Signal<In, Bit>,
+    pub guest_csum: Signal<In, Bit>,
+    pub chain: Sink<Chain>,
+    pub readable: Sink<ByteBeat>,
+    pub scatter: Source<ScatterCommand>,
+    pub writable: Source<ByteBeat>,
+    pub frame_in: Sink<NetBeat>,
+    /// One cycle each: a frame was dropped.
+    pub runt: Signal<Out, Bit>,
+    pub oversize: Signal<Out, Bit>,
+    pub error: Signal<Out, Bit>,
+    pub no_buffer: Signal<Out, Bit>,
+    pub violation_valid: Signal<Out, Bit>,
+    pub violation: Signal<Out, ViolationReport>,
+    /// Nothing moves before a chain or a beat comes.
+    pub idle: Signal<Out, Bit>,
+
+    store: ReceiveStore,
+    check: ReceiveCheck,
+    ram: BlockRam<128, 9>,
+    frames: StreamFifo<ReceiveFrame, 7>,
+    chains: ReceiveChains,
+    plan: ReceivePlan,
+    parts: StreamFifo<ReceivePart, 2>,
+    header: ReceiveHeader,
+}
+
+impl Logic for Receive {
+    #[hdl_gen]
+    fn update(&mut self) {
+        comment!("module net_receive: from frames to the chains of the receive queue");
+        clock!(self, clock, store, check, ram, frames, chains, plan, parts, header);
+        self.store.reset.next = self.reset.val();
+        self.check.reset.next = self.reset.val();
+        self.frames.reset.next = self.reset.val();
+        self.chains.reset.next = self.reset.val();
+        self.plan.reset.next = self.reset.val();
+        self.parts.reset.next = self.reset.val();
+        self.header.reset.next = self.reset.val();
+
+        // wire to memory
+        self.store.stop.next = self.stop.val();
+        Sink::<NetBeat>::link(&mut self.frame_in, &mut self.store.frame_in);
+        self.store.read.next = self.header.read.val();
+        self.store.taken.next = self.frames.output.valid.val() & self.plan.frame.ready.val();
+        self.store.starved.next = self.plan.starved.val();
+        self.ram.waddr.next = self.store.address.val();
+        self.ram.wdata.next = self.store.data.val();
+        self.ram.wen.next = self.store.write.val();
+        self.runt.next = self.store.runt.val();
+        self.oversize.next = self.store.oversize.val();
+        self.error.next = self.store.error.val();
+        self.no_buffer.next = self.store.no_buffer.val() | self.plan.no_fit.val();
+        self.check.guest_csum.next = self.guest_csum.val();
+        self.check.beat_valid.next = self.store.beat_valid.val();
+        self.check.beat.next = self.store.data.val();
+        self.check.last.next = self.store.last.val();
+        self.check.keep.next = self.store.keep.val();
+        self.check.length.next = self.store.length.val();
+        self.frames.input.valid.next = self.check.frame_valid.val();
+        self.frames.input.data.next = self.check.frame.val();
+
+        // chains
+        self.chains.stop.next = self.stop.val();
+        self.chains.merge.next = self.merge.val();
+        Sink::<Chain>::link(&mut self.chain, &mut self.chains.chain);
+        Sink::<ByteBeat>::link(&mut self.readable, &mut self.chains.readable);
+        self.violation_valid.next = self.chains.violation_valid.val();
+        self.violation.next = self.chains.violation.val();
+        self.plan.stop.next = self.stop.val();
+        self.plan.merge.next = self.merge.val();
+        Source::<ReceiveFrame>::join(&mut self.frames.output, &mut self.plan.frame);
+        Source::<ReceiveBuffer>::join(&mut self.chains.buffer, &mut self.plan.buffer);
+        Source::<ScatterCommand>::link(&mut self.scatter, &mut self.plan.scatter);
+
+        // memory to chains
+        self.header.merge.next = self.merge.val();
+        Source::<ReceivePart>::join(&mut self.plan.part, &mut self.parts.input);
+        Source::<ReceivePart>::join(&mut self.parts.output, &mut self.header.part);
+        self.ram.raddr.next = self.header.address.val();
+        self.header.data.next = self.ram.rdata.val();
+        Source::<ByteBeat>::link(&mut self.writable, &mut self.header.writable);
+
+        self.idle.next = self.store.idle.val()
+            & self.header.idle.val()
+            & !self.chains.buffer.valid.val()
+            & (self.plan.starved.val() | (self.plan.idle.val() & !self.store.any.val()));
+    }
+}

@@ -1,0 +1,117 @@
+//! Takes the chains of the receive queue.
+use super::types::*;
+use crate::cells::{Reg, Sink, Source};
+use crate::comment;
+use crate::dma::types::*;
+use crate::virtio::layout;
+use crate::virtio::types::*;
+use rust_hdl::prelude::*;
+
+/// Takes chains and throws their readable bytes away, if there are any: one empty beat comes with each chain in any case.
+///
+/// Every chain must have room for a header, as the specification (virtio 1.x, 5.1.6.3.1) asks of the driver. After one that has not, or
+/// one that is broken, no chain is used any more.
+#[derive(LogicBlock)]
+pub struct ReceiveChains {
+    pub clock: Signal<In, Clock>,
+    pub reset: Signal<In, Bit>,
+    /// Take no chain.
+    pub stop: Signal<In, Bit>,
+    /// The header has 12 bytes.
+    pub merge: Signal<In, Bit>,
+    pub chain: Sink<Chain>,
+    pub readable: Sink<ByteBeat>,
+    pub buffer: Source<ReceiveBuffer>,
+    /// One cycle: a chain has no room for a header.
+    pub violation_valid: Signal<Out, Bit>,
+    pub violation: Signal<Out, ViolationReport>,
+
+    halted: Reg<Bit>,
+    draining: Reg<Bit>,
+    out_valid: Reg<Bit>,
+    out_data: DFF<ReceiveBuffer>,
+
+    short_header: Constant<Bits<32>>,
+    long_header: Constant<Bits<32>>,
+
+    header_bytes: Signal<Local, Bits<32>>,
+    writable: Signal<Local, Bits<32>>,
+    may_take: Signal<Local, Bit>,
+    report: Signal<Local, ViolationReport>,
+}
+
+impl Default for ReceiveChains {
+    fn default() -> Self {
+        use layout::net;
+        Self {
+            clock: Default::default(),
+            reset: Default::default(),
+            stop: Default::default(),
+            merge: Default::default(),
+            chain: Default::default(),
+            readable: Default::default(),
+            buffer: Default::default(),
+            violation_valid: Default::default(),
+            violation: Default::default(),
+            halted: Default::default(),
+            draining: Default::default(),
+            out_valid: Default::default(),
+            out_data: Default::default(),
+            short_header: Constant::new(u64::from(net::HEADER_BYTES).into()),
+            long_header: Constant::new(u64::from(net::MERGE_HEADER_BYTES).into()),
+            header_bytes: Default::default(),
+            writable: Default::default(),
+            may_take: Default::default(),
+            report: Default::default(),
+        }
+    }
+}
+
+impl Logic for ReceiveChains {
+    #[hdl_gen]
+    fn update(&mut self) {
+        comment!("module net_receive_chains: takes the chains of the receive queue");
+        dff_setup!(self, clock, halted, draining, out_valid, out_data);
+        self.halted.reset.next = self.reset.val();
+        self.draining.reset.next = self.reset.val();
+        self.out_valid.reset.next = self.reset.val();
+
+        self.header_bytes.next = self.short_header.val();
+        if self.merge.val() {
+            self.header_bytes.next = self.long_header.val();
+        }
+        self.writable.next = self.chain.data.val().writable_length;
+        self.report.next.rule = Violation::RequestTooShort;
+        self.report.next.head = self.chain.data.val().head;
+        self.violation.next = self.report.val();
+        self.violation_valid.next = false;
+
+        if self.buffer.ready.val() {
+            self.out_valid.d.next = false;
+        }
+        self.may_take.next =
+            !self.draining.q.val() & (!self.out_valid.q.val() | self.buffer.ready.val()) & !self.stop.val();
+        self.chain.ready.next = self.may_take.val() & self.readable.valid.val();
+        self.readable.ready.next = self.draining.q.val() | (self.may_take.val() & self.chain.valid.val());
+        if self.may_take.val() & self.chain.valid.val() & self.readable.valid.val() {
+            self.draining.d.next = !self.readable.data.val().last;
+            if self.halted.q.val() | self.chain.data.val().error {
+                self.halted.d.next = true;
+            } else if self.writable.val() < self.header_bytes.val() {
+                self.halted.d.next = true;
+                self.violation_valid.next = true;
+            } else {
+                self.out_valid.d.next = true;
+            }
+            self.out_data.d.next.head = self.chain.data.val().head;
+            self.out_data.d.next.length = self.writable.val().get_bits::<12>(0);
+            if self.writable.val().get_bits::<20>(12).any() {
+                self.out_data.d.next.length = 0xFFF.into();
+            }
+        } else if self.draining.q.val() & self.readable.valid.val() {
+            self.draining.d.next = !self.readable.data.val().last;
+        }
+        self.buffer.valid.next = self.out_valid.q.val();
+        self.buffer.data.next = self.out_data.q.val();
+    }
+}

@@ -1,0 +1,284 @@
+//! Takes frames from the wire into the receive memory.
+use super::types::*;
+use crate::cells::{Reg, Sink};
+use crate::comment;
+use crate::virtio::layout;
+use rust_hdl::prelude::*;
+
+/// Stores frames whole. Those that are damaged, too short or too long are written over.
+///
+/// While the memory is full the wire waits, unless the frames in it wait for buffers: when they have done so for 256 cycles, about
+/// the time in which a driver that has been woken gives new ones, the frame at the wire is dropped.
+///
+/// Where a frame begins is not forgotten in a reset: what follows a reset in the middle of a frame is thrown away up to its end.
+#[derive(LogicBlock)]
+pub struct ReceiveStore {
+    pub clock: Signal<In, Clock>,
+    pub reset: Signal<In, Bit>,
+    /// Throw everything away.
+    pub stop: Signal<In, Bit>,
+    pub frame_in: Sink<NetBeat>,
+    /// Words of the memory read so far.
+    pub read: Signal<In, Bits<10>>,
+    /// One cycle: a frame has left the list of frames.
+    pub taken: Signal<In, Bit>,
+    /// Frames wait for buffers.
+    pub starved: Signal<In, Bit>,
+    /// Write port of the memory.
+    pub address: Signal<Out, Bits<9>>,
+    pub data: Signal<Out, Bits<128>>,
+    pub write: Signal<Out, Bit>,
+    /// For the check: a beat, then what is known of its frame.
+    pub beat_valid: Signal<Out, Bit>,
+    pub last: Signal<Out, Bit>,
+    pub keep: Signal<Out, Bit>,
+    pub length: Signal<Out, Bits<11>>,
+    /// One cycle each: a frame was dropped.
+    pub runt: Signal<Out, Bit>,
+    pub oversize: Signal<Out, Bit>,
+    pub error: Signal<Out, Bit>,
+    pub no_buffer: Signal<Out, Bit>,
+    /// No beat waits.
+    pub idle: Signal<Out, Bit>,
+    /// Frames in the memory.
+    pub any: Signal<Out, Bit>,
+
+    // not reset: the place in the wire's stream of frames
+    held: DFF<NetBeat>,
+    held_valid: DFF<Bit>,
+    inside: DFF<Bit>,
+    skipping: DFF<Bit>,
+    // the frame at hand
+    before: Reg<Bits<11>>,
+    failed: Reg<Bit>,
+    long: Reg<Bit>,
+    dropped: Reg<Bit>,
+    // words written; those of the frame at hand begin at `begin`
+    pointer: Reg<Bits<10>>,
+    begin: Reg<Bits<10>>,
+    frames: Reg<Bits<8>>,
+    patience: Reg<Bits<9>>,
+    kept: Reg<Bit>,
+    kept_length: DFF<Bits<11>>,
+    runt_event: Reg<Bit>,
+    oversize_event: Reg<Bit>,
+    error_event: Reg<Bit>,
+    no_buffer_event: Reg<Bit>,
+
+    frame_min: Constant<Bits<12>>,
+    frame_max: Constant<Bits<12>>,
+
+    occupied: Signal<Local, Bits<10>>,
+    room: Signal<Local, Bit>,
+    quiet: Signal<Local, Bit>,
+    discard: Signal<Local, Bit>,
+    give_up: Signal<Local, Bit>,
+    go: Signal<Local, Bit>,
+    ends: Signal<Local, Bit>,
+    inside_next: Signal<Local, Bit>,
+    enable: Signal<Local, Bits<16>>,
+    count: Signal<Local, Bits<12>>,
+    after: Signal<Local, Bits<12>>,
+    too_long: Signal<Local, Bit>,
+    failing: Signal<Local, Bit>,
+    commit: Signal<Local, Bit>,
+    pointer_next: Signal<Local, Bits<10>>,
+}
+
+impl Default for ReceiveStore {
+    fn default() -> Self {
+        use layout::net;
+        Self {
+            clock: Default::default(),
+            reset: Default::default(),
+            stop: Default::default(),
+            frame_in: Default::default(),
+            read: Default::default(),
+            taken: Default::default(),
+            starved: Default::default(),
+            address: Default::default(),
+            data: Default::default(),
+            write: Default::default(),
+            beat_valid: Default::default(),
+            last: Default::default(),
+            keep: Default::default(),
+            length: Default::default(),
+            runt: Default::default(),
+            oversize: Default::default(),
+            error: Default::default(),
+            no_buffer: Default::default(),
+            idle: Default::default(),
+            any: Default::default(),
+            held: Default::default(),
+            held_valid: Default::default(),
+            inside: Default::default(),
+            skipping: Default::default(),
+            before: Default::default(),
+            failed: Default::default(),
+            long: Default::default(),
+            dropped: Default::default(),
+            pointer: Default::default(),
+            begin: Default::default(),
+            frames: Default::default(),
+            patience: Default::default(),
+            kept: Default::default(),
+            kept_length: Default::default(),
+            runt_event: Default::default(),
+            oversize_event: Default::default(),
+            error_event: Default::default(),
+            no_buffer_event: Default::default(),
+            frame_min: Constant::new(u64::from(net::FRAME_BYTES_MIN).into()),
+            frame_max: Constant::new(u64::from(net::FRAME_BYTES_MAX).into()),
+            occupied: Default::default(),
+            room: Default::default(),
+            quiet: Default::default(),
+            discard: Default::default(),
+            give_up: Default::default(),
+            go: Default::default(),
+            ends: Default::default(),
+            inside_next: Default::default(),
+            enable: Default::default(),
+            count: Default::default(),
+            after: Default::default(),
+            too_long: Default::default(),
+            failing: Default::default(),
+            commit: Default::default(),
+            pointer_next: Default::default(),
+        }
+    }
+}
+
+impl Logic for ReceiveStore {
+    #[hdl_gen]
+    fn update(&mut self) {
+        comment!("module net_receive_store: takes frames from the wire into the memory");
+        dff_setup!(self, clock, held, held_valid, inside, skipping, before, failed, long, dropped);
+        dff_setup!(self, clock, pointer, begin, frames, patience, kept, kept_length);
+        dff_setup!(self, clock, runt_event, oversize_event, error_event, no_buffer_event);
+        self.before.reset.next = self.reset.val();
+        self.failed.reset.next = self.reset.val();
+        self.long.reset.next = self.reset.val();
+        self.dropped.reset.next = self.reset.val();
+        self.pointer.reset.next = self.reset.val();
+        self.begin.reset.next = self.reset.val();
+        self.frames.reset.next = self.reset.val();
+        self.patience.reset.next = self.reset.val();
+        self.kept.reset.next = self.reset.val();
+        self.runt_event.reset.next = self.reset.val();
+        self.oversize_event.reset.next = self.reset.val();
+        self.error_event.reset.next = self.reset.val();
+        self.no_buffer_event.reset.next = self.reset.val();
+
+        // ------------------------------------------------------------ the beat at hand
+        self.occupied.next = self.pointer.q.val() - self.read.val();
+        self.room.next = !self.occupied.val().get_bit(9) & !self.frames.q.val().get_bit(7);
+        self.quiet.next = self.stop.val() | self.reset.val() | self.skipping.q.val();
+        self.discard.next = self.quiet.val() | self.dropped.q.val() | self.long.q.val();
+        self.give_up.next = !self.room.val() & self.patience.q.val().get_bit(8);
+        self.go.next = self.held_valid.q.val() & (self.room.val() | self.discard.val() | self.give_up.val());
+        self.ends.next = self.go.val() & self.held.q.val().last;
+        self.frame_in.ready.next = !self.held_valid.q.val() | self.go.val();
+        if !self.held_valid.q.val() | self.go.val() {
+            self.held.d.next = self.frame_in.data.val();
+            self.held_valid.d.next = self.frame_in.valid.val();
+        }
+        self.inside_next.next = self.inside.q.val();
+        if self.go.val() {
+            self.inside_next.next = !self.held.q.val().last;
+        }
+        self.inside.d.next = self.inside_next.val();
+        if self.stop.val() | self.reset.val() {
+            self.skipping.d.next = self.inside_next.val();
+        } else if self.ends.val() {
+            self.skipping.d.next = false;
+        }
+
+        self.patience.d.next = 0.into();
+        if self.starved.val() {
+            self.patience.d.next = self.patience.q.val();
+            if !self.patience.q.val().get_bit(8) {
+                self.patience.d.next = self.patience.q.val() + 1;
+            }
+        }
+
+        // ------------------------------------------------------------ its bytes
+        self.enable.next = self.held.q.val().keep;
+        self.count.next = 0.into();
+        for i in 0..16 {
+            if self.enable.val().get_bit(i) {
+                self.count.next = (i + 1).to_bits::<12>();
+            }
+        }
+        self.after.next = bit_cast::<12, 11>(self.before.q.val()) + self.count.val();
+        self.too_long.next = self.long.q.val() | (self.after.val() > self.frame_max.val());
+        self.failing.next = self.failed.q.val() | self.held.q.val().error;
+        self.pointer_next.next = self.pointer.q.val() + 1;
+        self.address.next = self.pointer.q.val().get_bits::<9>(0);
+        self.data.next = self.held.q.val().data;
+        self.write.next = false;
+        self.commit.next = false;
+        self.runt_event.d.next = false;
+        self.oversize_event.d.next = false;
+        self.error_event.d.next = false;
+        self.no_buffer_event.d.next = false;
+        if self.go.val() & !self.quiet.val() & !self.dropped.q.val() {
+            self.failed.d.next = self.failing.val();
+            self.before.d.next = self.after.val().get_bits::<11>(0);
+            if self.too_long.val() {
+                self.long.d.next = true;
+                self.before.d.next = self.before.q.val();
+                self.pointer.d.next = self.begin.q.val();
+            } else if !self.room.val() {
+                self.dropped.d.next = true;
+                self.no_buffer_event.d.next = true;
+                self.pointer.d.next = self.begin.q.val();
+            } else {
+                self.write.next = true;
+                self.pointer.d.next = self.pointer_next.val();
+            }
+            if self.held.q.val().last & (self.too_long.val() | self.room.val()) {
+                self.pointer.d.next = self.begin.q.val();
+                if self.failing.val() {
+                    self.error_event.d.next = true;
+                } else if self.too_long.val() {
+                    self.oversize_event.d.next = true;
+                } else if self.after.val() < self.frame_min.val() {
+                    self.runt_event.d.next = true;
+                } else {
+                    self.commit.next = true;
+                    self.pointer.d.next = self.pointer_next.val();
+                    self.begin.d.next = self.pointer_next.val();
+                }
+            }
+        }
+        if self.ends.val() | self.stop.val() {
+            self.before.d.next = 0.into();
+            self.failed.d.next = false;
+            self.long.d.next = false;
+            self.dropped.d.next = false;
+        }
+        if self.stop.val() {
+            self.pointer.d.next = self.begin.q.val();
+        }
+        if self.commit.val() != self.taken.val() {
+            self.frames.d.next = self.frames.q.val() + 1;
+            if self.taken.val() {
+                self.frames.d.next = self.frames.q.val() - 1;
+            }
+        }
+
+        // ------------------------------------------------------------ for the check
+        self.beat_valid.next = self.go.val();
+        self.last.next = self.held.q.val().last;
+        self.kept.d.next = self.commit.val();
+        self.kept_length.d.next = self.after.val().get_bits::<11>(0);
+        self.keep.next = self.kept.q.val();
+        self.length.next = self.kept_length.q.val();
+        self.runt.next = self.runt_event.q.val();
+        self.oversize.next = self.oversize_event.q.val();
+        self.error.next = self.error_event.q.val();
+        self.no_buffer.next = self.no_buffer_event.q.val();
+        self.idle.next = !self.held_valid.q.val();
+        self.any.next = self.frames.q.val().any();
+    }
+}

@@ -1,0 +1,290 @@
+//! Takes the header off the bytes of a chain: what is left is a frame.
+use super::types::*;
+use crate::cells::{Reg, Sink, Skid, Source};
+use crate::comment;
+use crate::dma::types::*;
+use crate::virtio::layout;
+use crate::virtio::types::*;
+use rust_hdl::prelude::*;
+
+/// Strips the header of 10 or 12 bytes, moves the frame behind it to lane 0, and reports each chain used.
+///
+/// One beat per cycle; the word that is left over behind the last beat of a frame leaves while the first beat of the next one,
+/// which gives no word, comes in. A frame of fewer than 14 or more than 1518 bytes gives no words; one whose reads failed, or whose
+/// checksum does not lie in it, has `drop` with its last word.
+#[derive(LogicBlock)]
+pub struct TransmitHeader {
+    pub clock: Signal<In, Clock>,
+    pub reset: Signal<In, Bit>,
+    /// Nothing new, and what is under way stands still.
+    pub stop: Signal<In, Bit>,
+    /// The header has 12 bytes.
+    pub merge: Signal<In, Bit>,
+    /// The driver may leave checksums to the device.
+    pub csum: Signal<In, Bit>,
+    pub chain: Sink<Chain>,
+    pub readable: Sink<ByteBeat>,
+    pub scatter: Source<ScatterCommand>,
+    pub word: Source<TransmitWord>,
+    /// One cycle: a frame will not be sent.
+    pub dropped: Signal<Out, Bit>,
+    /// One cycle: a chain was shorter than a header.
+    pub violation_valid: Signal<Out, Bit>,
+    pub violation: Signal<Out, ViolationReport>,
+    pub idle: Signal<Out, Bit>,
+
+    halted: Reg<Bit>,
+    // the chain ahead
+    ahead: Reg<Bit>,
+    ahead_head: DFF<Bits<16>>,
+    ahead_refused: DFF<Bit>,
+    ahead_bad: DFF<Bit>,
+    ahead_length: DFF<Bits<11>>,
+    // the chain at hand, from its first beat on
+    inside: Reg<Bit>,
+    head: DFF<Bits<16>>,
+    refused: DFF<Bit>,
+    bad: DFF<Bit>,
+    length: DFF<Bits<11>>,
+    wants_sum: DFF<Bit>,
+    start: DFF<Bits<16>>,
+    offset: DFF<Bits<16>>,
+    failed: DFF<Bit>,
+    // bytes that wait for the next beat
+    carry: DFF<Bits<48>>,
+    left_over: Reg<Bit>,
+    left_over_drop: DFF<Bit>,
+    // the word that leaves
+    word_valid: Reg<Bit>,
+    word_data: DFF<TransmitWord>,
+    drop_event: Reg<Bit>,
+    command: Skid<ScatterCommand>,
+
+    short_header: Constant<Bits<32>>,
+    long_header: Constant<Bits<32>>,
+    frame_min: Constant<Bits<32>>,
+    frame_max: Constant<Bits<32>>,
+
+    header_bytes: Signal<Local, Bits<32>>,
+    too_short: Signal<Local, Bit>,
+    frame_length: Signal<Local, Bits<32>>,
+    report: Signal<Local, ViolationReport>,
+    may_emit: Signal<Local, Bit>,
+    may_begin: Signal<Local, Bit>,
+    begin: Signal<Local, Bit>,
+    follow: Signal<Local, Bit>,
+    ends: Signal<Local, Bit>,
+    failing: Signal<Local, Bit>,
+    position: Signal<Local, Bits<18>>,
+    position_end: Signal<Local, Bits<18>>,
+    outside: Signal<Local, Bit>,
+    wide: Signal<Local, Bits<128>>,
+    bytes: Signal<Local, Bits<6>>,
+    out_word: Signal<Local, TransmitWord>,
+    out_command: Signal<Local, ScatterCommand>,
+}
+
+impl Default for TransmitHeader {
+    fn default() -> Self {
+        use layout::net;
+        Self {
+            clock: Default::default(),
+            reset: Default::default(),
+            stop: Default::default(),
+            merge: Default::default(),
+            csum: Default::default(),
+            chain: Default::default(),
+            readable: Default::default(),
+            scatter: Default::default(),
+            word: Default::default(),
+            dropped: Default::default(),
+            violation_valid: Default::default(),
+            violation: Default::default(),
+            idle: Default::default(),
+            halted: Default::default(),
+            ahead: Default::default(),
+            ahead_head: Default::default(),
+            ahead_refused: Default::default(),
+            ahead_bad: Default::default(),
+            ahead_length: Default::default(),
+            inside: Default::default(),
+            head: Default::default(),
+            refused: Default::default(),
+            bad: Default::default(),
+            length: Default::default(),
+            wants_sum: Default::default(),
+            start: Default::default(),
+            offset: Default::default(),
+            failed: Default::default(),
+            carry: Default::default(),
+            left_over: Default::default(),
+            left_over_drop: Default::default(),
+            word_valid: Default::default(),
+            word_data: Default::default(),
+            drop_event: Default::default(),
+            command: Default::default(),
+            short_header: Constant::new(u64::from(net::HEADER_BYTES).into()),
+            long_header: Constant::new(u64::from(net::MERGE_HEADER_BYTES).into()),
+            frame_min: Constant::new(u64::from(net::FRAME_BYTES_MIN).into()),
+            frame_max: Constant::new(u64::from(net::FRAME_BYTES_MAX).into()),
+            header_bytes: Default::default(),
+            too_short: Default::default(),
+            frame_length: Default::default(),
+            report: Default::default(),
+            may_emit: Default::default(),
+            may_begin: Default::default(),
+            begin: Default::default(),
+            follow: Default::default(),
+            ends: Default::default(),
+            failing: Default::default(),
+            position: Default::default(),
+            position_end: Default::default(),
+            outside: Default::default(),
+            wide: Default::default(),
+            bytes: Default::default(),
+            out_word: Default::default(),
+            out_command: Default::default(),
+        }
+    }
+}
+
+impl Logic for TransmitHeader {
+    #[hdl_gen]
+    fn update(&mut self) {
+        comment!("module net_transmit_header: takes the virtio header off the frames to send");
+        dff_setup!(self, clock, halted, ahead, ahead_head, ahead_refused, ahead_bad, ahead_length);
+        dff_setup!(self, clock, inside, head, refused, bad, length, wants_sum, start, offset, failed);
+        dff_setup!(self, clock, carry, left_over, left_over_drop, word_valid, word_data, drop_event);
+        clock!(self, clock, command);
+        self.halted.reset.next = self.reset.val();
+        self.ahead.reset.next = self.reset.val();
+        self.inside.reset.next = self.reset.val();
+        self.left_over.reset.next = self.reset.val();
+        self.word_valid.reset.next = self.reset.val();
+        self.drop_event.reset.next = self.reset.val();
+        self.command.reset.next = self.reset.val();
+
+        // ------------------------------------------------------------ the chain ahead
+        self.header_bytes.next = self.short_header.val();
+        if self.merge.val() {
+            self.header_bytes.next = self.long_header.val();
+        }
+        self.too_short.next = self.chain.data.val().readable_length < self.header_bytes.val();
+        self.frame_length.next = self.chain.data.val().readable_length - self.header_bytes.val();
+        self.report.next.rule = Violation::RequestTooShort;
+        self.report.next.head = self.chain.data.val().head;
+        self.violation.next = self.report.val();
+        self.violation_valid.next = false;
+        self.chain.ready.next = !self.ahead.q.val() & !self.stop.val();
+        if self.chain.valid.val() & !self.ahead.q.val() & !self.stop.val() {
+            self.ahead.d.next = true;
+            self.ahead_head.d.next = self.chain.data.val().head;
+            self.ahead_length.d.next = self.frame_length.val().get_bits::<11>(0);
+            self.ahead_bad.d.next =
+                (self.frame_length.val() < self.frame_min.val()) | (self.frame_length.val() > self.frame_max.val());
+            self.ahead_refused.d.next = self.chain.data.val().error | self.halted.q.val() | self.too_short.val();
+            if self.too_short.val() & !self.chain.data.val().error & !self.halted.q.val() {
+                self.halted.d.next = true;
+                self.violation_valid.next = true;
+            }
+        }
+
+        // ------------------------------------------------------------ beats
+        self.may_emit.next = (!self.word_valid.q.val() | self.word.ready.val()) & !self.stop.val();
+        self.may_begin.next = self.may_emit.val() & self.ahead.q.val() & self.command.input.ready.val();
+        self.readable.ready.next = self.may_begin.val();
+        if self.inside.q.val() {
+            self.readable.ready.next = self.may_emit.val();
+        }
+        self.begin.next = self.readable.valid.val() & !self.inside.q.val() & self.may_begin.val();
+        self.follow.next = self.readable.valid.val() & self.inside.q.val() & self.may_emit.val();
+        self.ends.next = (self.begin.val() | self.follow.val()) & self.readable.data.val().last;
+        self.failing.next = self.readable.data.val().error | (self.inside.q.val() & self.failed.q.val());
+        self.wide.next = self.readable.data.val().data;
+        if self.begin.val() {
+            self.ahead.d.next = false;
+            self.head.d.next = self.ahead_head.q.val();
+            self.refused.d.next = self.ahead_refused.q.val();
+            self.bad.d.next = self.ahead_bad.q.val();
+            self.length.d.next = self.ahead_length.q.val();
+            self.wants_sum.d.next = self.wide.val().get_bit(0) & self.csum.val();
+            self.start.d.next = self.wide.val().get_bits::<16>(48);
+            self.offset.d.next = self.wide.val().get_bits::<16>(64);
+        }
+        if self.begin.val() | self.follow.val() {
+            self.inside.d.next = !self.readable.data.val().last;
+            self.failed.d.next = self.failing.val();
+            self.carry.d.next = self.wide.val().get_bits::<48>(80);
+            if self.merge.val() {
+                self.carry.d.next = bit_cast::<48, 32>(self.wide.val().get_bits::<32>(96));
+            }
+        }
+
+        // where the checksum goes; the registers hold it from the second beat on
+        self.position.next = bit_cast::<18, 16>(self.start.q.val()) + bit_cast::<18, 16>(self.offset.q.val());
+        self.position_end.next = self.position.val() + 2;
+        self.outside.next =
+            self.wants_sum.q.val() & (self.position_end.val() > bit_cast::<18, 11>(self.length.q.val()));
+
+        // ------------------------------------------------------------ words
+        if self.word.ready.val() {
+            self.word_valid.d.next = false;
+        }
+        self.bytes.next = bit_cast::<6, 5>(self.readable.data.val().count) + 6;
+        self.out_word.next.data = bit_cast::<128, 48>(self.carry.q.val()) | (self.wide.val() << 48);
+        if self.merge.val() {
+            self.bytes.next = bit_cast::<6, 5>(self.readable.data.val().count) + 4;
+            self.out_word.next.data = bit_cast::<128, 48>(self.carry.q.val()) | (self.wide.val() << 32);
+        }
+        self.out_word.next.last = self.readable.data.val().last & (self.bytes.val() <= 16);
+        self.out_word.next.drop = self.failing.val() | self.outside.val();
+        self.out_word.next.length = self.length.q.val();
+        self.out_word.next.sum = self.wants_sum.q.val();
+        self.out_word.next.start = self.start.q.val().get_bits::<11>(0);
+        self.out_word.next.position = self.position.val().get_bits::<11>(0);
+        if self.left_over.q.val() {
+            self.out_word.next.data = bit_cast::<128, 48>(self.carry.q.val());
+            self.out_word.next.last = true;
+            self.out_word.next.drop = self.left_over_drop.q.val();
+        }
+        if self.may_emit.val() {
+            self.word_data.d.next = self.out_word.val();
+        }
+        if self.may_emit.val() & self.left_over.q.val() {
+            self.word_valid.d.next = true;
+            self.left_over.d.next = false;
+        }
+        if self.follow.val() & !self.bad.q.val() & !self.refused.q.val() {
+            self.word_valid.d.next = true;
+            self.left_over.d.next = self.readable.data.val().last & (self.bytes.val() > 16);
+            self.left_over_drop.d.next = self.failing.val() | self.outside.val();
+        }
+        self.word.valid.next = self.word_valid.q.val();
+        self.word.data.next = self.word_data.q.val();
+
+        // ------------------------------------------------------------ the chain is used
+        self.out_command.next.skip = 0.into();
+        self.out_command.next.length = 0.into();
+        self.out_command.next.used_length = 0.into();
+        self.out_command.next.more = false;
+        self.out_command.next.head = self.head.q.val();
+        self.out_command.next.drop = self.refused.q.val();
+        self.drop_event.d.next =
+            self.ends.val() & !self.refused.q.val() & (self.bad.q.val() | self.failing.val() | self.outside.val());
+        if self.begin.val() {
+            // a frame that ends with its first beat is too short
+            self.out_command.next.head = self.ahead_head.q.val();
+            self.out_command.next.drop = self.ahead_refused.q.val();
+            self.drop_event.d.next = self.ends.val() & !self.ahead_refused.q.val();
+        }
+        self.command.input.data.next = self.out_command.val();
+        self.command.input.valid.next = self.ends.val();
+        Source::<ScatterCommand>::link(&mut self.scatter, &mut self.command.output);
+        self.dropped.next = self.drop_event.q.val();
+        self.idle.next = !self.ahead.q.val()
+            & !self.inside.q.val()
+            & !self.left_over.q.val()
+            & !self.word_valid.q.val()
+            & !self.command.output.valid.val();
+    }
+}

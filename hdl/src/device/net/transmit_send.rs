@@ -1,0 +1,156 @@
+//! Sends the frames of the transmit memory to the Ethernet side.
+use super::types::*;
+use crate::cells::{Reg, Sink, Source, StreamFifo};
+use crate::comment;
+use rust_hdl::prelude::*;
+
+/// What goes along with a word read from the memory.
+#[derive(Copy, Clone, Debug, PartialEq, Default, LogicStruct)]
+pub struct SendMark {
+    /// Valid bytes.
+    pub keep: Bits<16>,
+    /// Last word of the frame.
+    pub last: bool,
+    /// Lane of the checksum's first byte.
+    pub low_lane: Bits<16>,
+    /// Lane of its second byte.
+    pub high_lane: Bits<16>,
+    /// The checksum.
+    pub value: Bits<16>,
+}
+
+/// Reads frames word by word, puts their checksums in, and sends them; one beat per cycle, frames back to back.
+#[derive(LogicBlock, Default)]
+pub struct TransmitSend {
+    pub clock: Signal<In, Clock>,
+    pub reset: Signal<In, Bit>,
+    /// Begin no frame.
+    pub stop: Signal<In, Bit>,
+    pub frame: Sink<TransmitFrame>,
+    /// Address in the memory; the word comes one cycle later.
+    pub address: Signal<Out, Bits<9>>,
+    pub data: Signal<In, Bits<128>>,
+    /// Words read so far.
+    pub read: Signal<Out, Bits<10>>,
+    /// One cycle: the last word of a frame has been read.
+    pub done: Signal<Out, Bit>,
+    pub beat: Source<NetBeat>,
+    /// Between frames.
+    pub quiet: Signal<Out, Bit>,
+
+    pointer: Reg<Bits<10>>,
+    number: Reg<Bits<7>>,
+    asked: Reg<Bit>,
+    asked_mark: DFF<SendMark>,
+    chosen: Reg<Bit>,
+    chosen_beat: DFF<NetBeat>,
+    beats: StreamFifo<NetBeat, 3>,
+    // places in the FIFO taken, those on their way to it included
+    taken: Reg<Bits<4>>,
+
+    length: Signal<Local, Bits<11>>,
+    last_byte: Signal<Local, Bits<11>>,
+    last_number: Signal<Local, Bits<7>>,
+    last: Signal<Local, Bit>,
+    issue: Signal<Local, Bit>,
+    fire: Signal<Local, Bit>,
+    low_position: Signal<Local, Bits<11>>,
+    high_position: Signal<Local, Bits<11>>,
+    value: Signal<Local, Bits<16>>,
+    low_lane: Signal<Local, Bits<16>>,
+    high_lane: Signal<Local, Bits<16>>,
+    low_byte: Signal<Local, Bits<128>>,
+    high_byte: Signal<Local, Bits<128>>,
+    mask: Signal<Local, Bits<128>>,
+    insert: Signal<Local, Bits<128>>,
+}
+
+impl Logic for TransmitSend {
+    #[hdl_gen]
+    fn update(&mut self) {
+        comment!("module net_transmit_send: sends frames, with their checksums put in");
+        dff_setup!(self, clock, pointer, number, asked, asked_mark, chosen, chosen_beat, taken);
+        clock!(self, clock, beats);
+        self.pointer.reset.next = self.reset.val();
+        self.number.reset.next = self.reset.val();
+        self.asked.reset.next = self.reset.val();
+        self.chosen.reset.next = self.reset.val();
+        self.taken.reset.next = self.reset.val();
+        self.beats.reset.next = self.reset.val();
+
+        // ------------------------------------------------------------ first stage: the address
+        self.length.next = self.frame.data.val().length;
+        self.last_byte.next = self.length.val() - 1;
+        self.last_number.next = self.last_byte.val().get_bits::<7>(4);
+        self.last.next = self.number.q.val() == self.last_number.val();
+        self.issue.next =
+            self.frame.valid.val() & (self.taken.q.val() < 8) & (self.number.q.val().any() | !self.stop.val());
+        self.address.next = self.pointer.q.val().get_bits::<9>(0);
+        self.frame.ready.next = self.issue.val() & self.last.val();
+        self.done.next = self.issue.val() & self.last.val();
+        self.asked.d.next = self.issue.val();
+        if self.issue.val() {
+            self.pointer.d.next = self.pointer.q.val() + 1;
+            self.number.d.next = self.number.q.val() + 1;
+            if self.last.val() {
+                self.number.d.next = 0.into();
+            }
+        }
+        self.asked_mark.d.next.last = self.last.val();
+        self.asked_mark.d.next.keep = 0xFFFF.into();
+        if self.last.val() {
+            self.asked_mark.d.next.keep = !(bits::<16>(0xFFFE) << self.last_byte.val().get_bits::<4>(0));
+        }
+        self.low_position.next = self.frame.data.val().position;
+        self.high_position.next = self.low_position.val() + 1;
+        self.asked_mark.d.next.low_lane = 0.into();
+        if self.frame.data.val().patch & (self.low_position.val().get_bits::<7>(4) == self.number.q.val()) {
+            self.asked_mark.d.next.low_lane = bits::<16>(1) << self.low_position.val().get_bits::<4>(0);
+        }
+        self.asked_mark.d.next.high_lane = 0.into();
+        if self.frame.data.val().patch & (self.high_position.val().get_bits::<7>(4) == self.number.q.val()) {
+            self.asked_mark.d.next.high_lane = bits::<16>(1) << self.high_position.val().get_bits::<4>(0);
+        }
+        self.asked_mark.d.next.value = self.frame.data.val().value;
+        self.read.next = self.pointer.q.val();
+
+        // ------------------------------------------------------------ second stage: the word
+        self.value.next = self.asked_mark.q.val().value;
+        self.low_lane.next = self.asked_mark.q.val().low_lane;
+        self.high_lane.next = self.asked_mark.q.val().high_lane;
+        self.low_byte.next = bit_cast::<128, 8>(self.value.val().get_bits::<8>(0));
+        self.high_byte.next = bit_cast::<128, 8>(self.value.val().get_bits::<8>(8));
+        self.mask.next = 0.into();
+        self.insert.next = 0.into();
+        for i in 0..16 {
+            if self.low_lane.val().get_bit(i) {
+                self.mask.next = self.mask.val() | (bits::<128>(0xFF) << (i * 8).to_bits::<7>());
+                self.insert.next = self.insert.val() | (self.low_byte.val() << (i * 8).to_bits::<7>());
+            }
+            if self.high_lane.val().get_bit(i) {
+                self.mask.next = self.mask.val() | (bits::<128>(0xFF) << (i * 8).to_bits::<7>());
+                self.insert.next = self.insert.val() | (self.high_byte.val() << (i * 8).to_bits::<7>());
+            }
+        }
+        self.chosen.d.next = self.asked.q.val();
+        self.chosen_beat.d.next.data = (self.data.val() & !self.mask.val()) | self.insert.val();
+        self.chosen_beat.d.next.keep = self.asked_mark.q.val().keep;
+        self.chosen_beat.d.next.last = self.asked_mark.q.val().last;
+        self.chosen_beat.d.next.error = false;
+
+        // ------------------------------------------------------------ third stage: out
+        self.beats.input.valid.next = self.chosen.q.val();
+        self.beats.input.data.next = self.chosen_beat.q.val();
+        self.beat.valid.next = self.beats.output.valid.val();
+        self.beat.data.next = self.beats.output.data.val();
+        self.beats.output.ready.next = self.beat.ready.val();
+        self.fire.next = self.beats.output.valid.val() & self.beat.ready.val();
+        if self.issue.val() != self.fire.val() {
+            self.taken.d.next = self.taken.q.val() + 1;
+            if self.fire.val() {
+                self.taken.d.next = self.taken.q.val() - 1;
+            }
+        }
+        self.quiet.next = !self.taken.q.val().any() & !self.number.q.val().any();
+    }
+}
