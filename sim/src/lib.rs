@@ -13,5 +13,6 @@ pub mod machine;
 pub mod model;
 pub mod qtest;
 pub mod scenario;
+mod socket_file;
 pub mod trace;
 pub mod vfio_user;
