@@ -74,7 +74,7 @@ impl Place {
 
 impl Qemu {
     /// The one that is asked for; else the system's, if it will do; else Debian's in the cache folder, which is fetched
-    /// the first time (38 MB, 180 MB unpacked).
+    /// the first time (38 MB, 149 MB unpacked).
     pub fn find(options: &FindOptions) -> Result<Self, GuestError> {
         if let Some(path) = &options.qemu {
             return Qemu::at(Place::Program(path.clone()));
