@@ -350,13 +350,19 @@ impl Blk {
             if !ended.is_empty() || self.pending.is_empty() {
                 return Ok(ended);
             }
-            let Some(interrupt) = platform.wait_interrupt(deadline) else {
-                let cycles = platform.now() - start;
-                return Err(BlkError::Timeout { in_flight: self.pending.len(), cycles });
-            };
-            if let Interrupted::Mine { config_changed, .. } = self.transport.interrupt(platform, interrupt) {
-                self.interrupts += 1;
-                self.config_changes += u64::from(config_changed);
+            let handled =
+                platform.wait_interrupt(deadline).map(|interrupt| self.transport.interrupt(platform, interrupt));
+            match handled {
+                Some(Interrupted::Mine { config_changed, .. }) => {
+                    self.interrupts += 1;
+                    self.config_changes += u64::from(config_changed);
+                }
+                // Another device may hold a shared line for ever.
+                Some(Interrupted::NotMine) if platform.now() < deadline => {}
+                Some(Interrupted::NotMine) | None => {
+                    let cycles = platform.now() - start;
+                    return Err(BlkError::Timeout { in_flight: self.pending.len(), cycles });
+                }
             }
         }
     }
