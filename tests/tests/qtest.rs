@@ -203,6 +203,14 @@ fn machine_reset_lets_the_disk_begin_anew(kind: &Kind) {
             assert_eq!(rig.platform.config_read(slot(0), pci::COMMAND, Width::Word), 0, "{chipset:?}");
             assert_eq!(rig.platform.config_read(slot(0), pci::BAR0, Width::Double), 1, "{chipset:?}");
             rig.scan();
+            let function = rig.bus.function(slot(0)).unwrap().clone();
+            let msix = function.capability(pci::CAPABILITY_MSIX).unwrap() + pci::MSIX_CONTROL;
+            let control = rig.platform.config_read(slot(0), msix, Width::Word) as u16;
+            assert_eq!(control & pci::MSIX_CONTROL_ENABLE, 0, "{chipset:?} {policy:?}");
+            function.enable(&mut rig.platform).unwrap();
+            let registers = function.bar(0).unwrap();
+            assert_eq!(registers.read(&mut rig.platform, STATUS, Width::Byte), 0, "{chipset:?} {policy:?}");
+            assert_eq!(registers.read(&mut rig.platform, QUEUE_PFN, Width::Double), 0, "{chipset:?} {policy:?}");
             let mut disk = rig.probe(0, &with_policy(policy));
             rig.assert_works(0, &mut disk, 32);
             rig.finish();

@@ -134,12 +134,15 @@ fn function_level_reset_stops_dma_and_a_second_probe_works() {
 }
 
 #[test]
-fn reset_of_the_machine_reaches_the_endpoint() {
+fn machine_reset_stops_dma() {
     let mut rig = Rig::new(Chipset::Q35, &[&Kind::ours("blk")]);
     let mut blk = rig.probe(0, &Options::default());
     submit_reads(&mut rig, &mut blk, 32);
     blk.kick(&mut rig.platform).unwrap();
     rig.platform.reset().unwrap_or_else(|error| panic!("{error}"));
+    let before = used_index(&rig, &blk);
+    rig.platform.run(LONG);
+    assert_eq!(used_index(&rig, &blk), before, "DMA after a reset");
     rig.scan();
     let mut blk = rig.probe(0, &Options::default());
     rig.assert_works(0, &mut blk, 3);
