@@ -162,8 +162,11 @@ impl Rig {
     /// enough to find everything done before it has to wait for one.
     pub fn assert_interrupts(&mut self, blk: &mut Blk) {
         // What earlier requests have left.
-        while let Some(interrupt) = self.platform.wait_interrupt(self.platform.now() + QUIET) {
-            blk.transport().interrupt(&mut self.platform, interrupt);
+        let quiet = self.platform.now() + QUIET;
+        while self.platform.now() < quiet {
+            if let Some(interrupt) = self.platform.wait_interrupt(quiet) {
+                blk.transport().interrupt(&mut self.platform, interrupt);
+            }
         }
         ok(blk.poll(&mut self.platform));
         let flush = Request { operation: Operation::Flush, sector: 0, data: vec![], shape: Shape::Direct };

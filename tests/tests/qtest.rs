@@ -299,6 +299,7 @@ fn too_few_vectors_fall_back_to_the_line() {
         let mut rig = Rig::new(Chipset::Q35, &[&kind]);
         let mut disk = rig.probe(0, &Options::default());
         rig.assert_works(0, &mut disk, 77);
+        rig.assert_interrupts(&mut disk);
         assert_eq!(disk.transport().policy(), Some(VectorPolicy::Line));
         rig.finish();
     }

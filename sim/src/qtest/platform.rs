@@ -114,6 +114,8 @@ impl QtestPlatform {
     /// Resets the machine with all its devices. Guest memory stays.
     pub fn reset(&mut self) -> Result<(), QtestError> {
         self.client.port_write(RESET_CONTROL, Width::Byte, RESET_ALL)?;
+        // QEMU resets between two commands.
+        self.client.port_read(CONFIG_ADDRESS, Width::Double)?;
         self.route_lines()
     }
 
