@@ -192,7 +192,7 @@ fn eventfds_interrupt_through_the_table_of_qemu() {
 }
 
 #[test]
-fn two_endpoints_work_at_once() {
+fn two_endpoints_and_a_disk_of_qemu_share_the_bus() {
     for (chipset, policy) in [(Chipset::Q35, VectorPolicy::PerQueue), (Chipset::Pc, VectorPolicy::Line)] {
         let mut rig = Rig::new(chipset, &[&Kind::ours("blk"), &Kind::ours("blk"), &Kind::THEIRS]);
         let mut disks = [0, 1, 2].map(|disk| rig.probe(disk, &with_policy(policy)));
