@@ -152,7 +152,7 @@ fn the_link_carries_its_rate_and_no_more() {
 #[test]
 fn device_side_streams_carry_commands_data_and_status() {
     let mut endpoint = endpoint(&EndpointOptions::default());
-    endpoint.set_blk_disk(0x1234_5678_9abc, false);
+    endpoint.set_blk_disk(0x1234_5678_9abc, false).unwrap();
     endpoint.receive(50, &[0xc000_0001, 0x9abc_def0, 0x1234_5678, 4096]).unwrap();
     assert_eq!(endpoint.run(1000), Stop::Event);
     let command = BlkCommand { operation: BlkOperation::Write, sector: 0x1234_5678_9abc_def0, length: 4096 };

@@ -2,6 +2,7 @@
 use std::path::PathBuf;
 use std::process::Command;
 use std::sync::OnceLock;
+use virtio_hdl::backend::{DevicePort, Disk, DiskPort};
 use virtio_hdl::guest::{busybox, DebianOptions, FindOptions, Guest, Initramfs, Kernel, Qemu, BLK_MODULES};
 
 /// Functions for the guest's jobs.
@@ -74,6 +75,11 @@ impl Ext4 {
         std::fs::write(files.join("data.md5"), sum.split(' ').next().unwrap()).unwrap();
         run(Command::new("mkfs.ext4").arg("-q").arg("-d").arg(&files).arg(folder.path().join("disk")).arg("40M"));
         Ext4 { folder, data }
+    }
+
+    /// The image, behind a device.
+    pub fn port(&self) -> DevicePort {
+        DevicePort::Disk(DiskPort::new(Disk::open(&self.path(), false).unwrap(), 0))
     }
 
     /// The image.

@@ -1,15 +1,11 @@
 //! Disks on QEMU's PCI bus, with no guest: QEMU's own, and the Verilated endpoint through vfio-user-pci.
-use crate::{example, library};
+use crate::Served;
 use std::fmt::Display;
 use std::io::Write as _;
-use std::os::fd::AsFd;
-use std::os::unix::net::UnixStream;
-use std::sync::mpsc;
-use std::thread::JoinHandle;
 use std::time::Duration;
-use tempfile::{NamedTempFile, TempDir};
-use virtio_hdl::backend::Disk;
-use virtio_hdl::bridge::{Bridge, BridgeOptions, Report};
+use tempfile::NamedTempFile;
+use virtio_hdl::backend::{DevicePort, Disk, DiskPort};
+use virtio_hdl::bridge::{BridgeOptions, Report};
 use virtio_hdl::guest::{FindOptions, Qemu};
 use virtio_hdl::host::blk::{Blk, Operation, Options, Request};
 use virtio_hdl::host::pci::{Bus, Options as BusOptions};
@@ -18,7 +14,7 @@ use virtio_hdl::host::virtio_pci::Interrupted;
 use virtio_hdl::host::Platform;
 use virtio_hdl::link::FunctionId;
 use virtio_hdl::qtest::{Chipset, QtestOptions, QtestPlatform};
-use virtio_hdl::vfio_user::{Server, ServerOptions};
+use virtio_hdl::vfio_user::ServerOptions;
 use virtio_hdl_rtl::virtio::layout::blk::SECTOR_BYTES;
 
 /// Size of each disk.
@@ -59,14 +55,6 @@ impl Kind {
     }
 }
 
-/// A thread that serves the endpoint.
-struct Served {
-    thread: JoinHandle<Report>,
-    /// The other end is the server's: it stops when this is gone.
-    stop: UnixStream,
-    socket: TempDir,
-}
-
 /// A machine with disks in front of which no driver is yet.
 pub struct Rig {
     /// QEMU; ends before the servers.
@@ -100,13 +88,15 @@ impl Rig {
                     )
                 }
                 Kind::Ours { example, bridge, server } => {
-                    let endpoint = Served::start(example, ok(Disk::open(image.path(), false)), bridge.clone(), *server);
+                    let disk = ok(Disk::open(image.path(), false)).with_serial(SERIAL);
+                    let port = DevicePort::Disk(DiskPort::new(disk, 0));
+                    let endpoint = Served::start(&crate::example(example), port, bridge.clone(), *server);
                     // JSON: socket is a structure.
                     let device = format!(
                         r#"{{"driver":"vfio-user-pci","addr":"{:02x}.0","x-msg-timeout":{},"socket":{{"type":"unix","path":"{}"}}}}"#,
                         slot(n).device(),
                         PATIENCE.as_millis(),
-                        endpoint.socket.path().join("socket").display()
+                        endpoint.socket().display()
                     );
                     served.push(endpoint);
                     device
@@ -190,34 +180,7 @@ impl Rig {
     pub fn finish(mut self) -> Vec<Report> {
         self.check();
         drop(self.platform);
-        self.served.into_iter().map(Served::finish).collect()
-    }
-}
-
-impl Served {
-    fn start(name: &'static str, disk: Disk, options: BridgeOptions, server: ServerOptions) -> Self {
-        let socket = ok(tempfile::tempdir());
-        let path = socket.path().join("socket");
-        let (stop, stopped) = ok(UnixStream::pair());
-        let (ready, wait) = mpsc::channel();
-        let thread = std::thread::spawn(move || {
-            let config = example(name);
-            let disk = disk.with_serial(SERIAL);
-            let mut bridge = ok(Bridge::new(&library(&config), &config, disk, &options));
-            let mut server = ok(Server::bind(&path, server));
-            ok(ready.send(()));
-            let served = server.serve(&mut bridge, stopped.as_fd());
-            ok(bridge.finish());
-            ok(served);
-            bridge.report()
-        });
-        wait.recv().expect("the server starts");
-        Served { thread, stop, socket }
-    }
-
-    fn finish(self) -> Report {
-        drop(self.stop);
-        self.thread.join().expect("the server ends well")
+        self.served.into_iter().map(Served::end).collect()
     }
 }
 

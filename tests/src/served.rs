@@ -2,10 +2,10 @@
 use std::io::Write;
 use std::os::fd::AsFd;
 use std::os::unix::net::UnixStream;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::mpsc;
 use std::thread::JoinHandle;
-use virtio_hdl::backend::Disk;
+use virtio_hdl::backend::DevicePort;
 use virtio_hdl::bridge::{Bridge, BridgeOptions, Report};
 use virtio_hdl::vfio_user::{Server, ServerOptions};
 use virtio_hdl_rtl::config::EndpointConfig;
@@ -18,16 +18,15 @@ pub struct Served {
 }
 
 impl Served {
-    /// Serves this endpoint with this disk. The socket is there when it returns.
-    pub fn start(config: &EndpointConfig, disk: &Path, bridge: BridgeOptions, server: ServerOptions) -> Self {
+    /// Serves this endpoint with this at its device side. The socket is there when it returns.
+    pub fn start(config: &EndpointConfig, port: DevicePort, bridge: BridgeOptions, server: ServerOptions) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let (stop, stopped) = UnixStream::pair().unwrap();
-        let (config, disk, socket) = (config.clone(), disk.to_path_buf(), folder.path().join("socket"));
+        let (config, socket) = (config.clone(), folder.path().join("socket"));
         let (ready, is_ready) = mpsc::channel();
         let thread = std::thread::spawn(move || {
             let library = crate::library(&config);
-            let disk = Disk::open(&disk, false).unwrap().with_serial(&config.blk.serial);
-            let mut bridge = Bridge::new(&library, &config, disk, &bridge).unwrap();
+            let mut bridge = Bridge::new(&library, &config, port, &bridge).unwrap();
             let mut server = Server::bind(&socket, server).unwrap();
             ready.send(()).unwrap();
             server.serve(&mut bridge, stopped.as_fd()).unwrap();

@@ -25,7 +25,7 @@ fn reads_what_it_wrote() {
     blk.read(&mut machine, 3, &mut back).unwrap();
     assert!(back == data);
     let mut behind = vec![0; data.len()];
-    machine.disk().read(3, &mut behind).unwrap();
+    machine.disk().unwrap().read(3, &mut behind).unwrap();
     assert!(behind == data, "the disk behind the device has it");
     assert_eq!(blk.id(&mut machine).unwrap(), "virtio-hdl");
     machine.check().unwrap();
@@ -53,7 +53,7 @@ fn random_requests_do_what_a_disk_does() {
             .unwrap_or_else(|error| panic!("{error}"));
         println!("{report:?}");
         let mut behind = vec![0; content.len()];
-        machine.disk().read(0, &mut behind).unwrap();
+        machine.disk().unwrap().read(0, &mut behind).unwrap();
         assert!(behind == content, "seed {seed}: the disk is not what it should be");
         machine.check().unwrap();
     }

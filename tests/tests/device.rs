@@ -395,7 +395,7 @@ fn failing_data_read_fails_exactly_its_request() {
         }
         let mut sector = [0; 512];
         for n in 24..32 {
-            s.machine.disk().read(n, &mut sector).unwrap();
+            s.machine.disk().unwrap().read(n, &mut sector).unwrap();
             assert!(sector == content(n), "{fault:?}: sector {n} of the failed write was changed");
         }
         assert_eq!(s.diagnostic(0), 0, "the queue goes on");

@@ -52,7 +52,7 @@ fn assert_works(machine: &mut Machine, disk: &mut Blk, seed: u64) {
     let sector = seed % (SECTORS - 8);
     disk.write(machine, sector, &data).unwrap_or_else(|error| panic!("{error}"));
     let mut found = vec![0; data.len()];
-    machine.disk().read(sector, &mut found).unwrap();
+    machine.disk().unwrap().read(sector, &mut found).unwrap();
     assert!(found == data, "the disk does not hold what was written");
     found.fill(0);
     disk.read(machine, sector, &mut found).unwrap_or_else(|error| panic!("{error}"));
@@ -211,7 +211,7 @@ fn line_interrupt_is_shared_and_reading_its_status_ends_it() {
     assert!(!machine.root().intx());
     assert_eq!(disk.transport().interrupt(&mut machine, line), Interrupted::NotMine);
     let capacity = SECTORS * 2;
-    machine.endpoint().set_blk_disk(capacity, false);
+    machine.endpoint().set_blk_disk(capacity, false).unwrap();
     let deadline = machine.now() + PATIENCE;
     let interrupt = machine.wait_interrupt(deadline).expect("an interrupt for the new capacity");
     let mine = Interrupted::Mine { config_changed: true, queues: vec![0] };
@@ -224,7 +224,7 @@ fn line_interrupt_is_shared_and_reading_its_status_ends_it() {
 fn config_change_comes_on_the_config_vector() {
     for policy in [VectorPolicy::PerQueue, VectorPolicy::Shared] {
         let (mut machine, _, disk) = disk_with(&example("blk"), &with_policy(policy));
-        machine.endpoint().set_blk_disk(SECTORS + 1, false);
+        machine.endpoint().set_blk_disk(SECTORS + 1, false).unwrap();
         let deadline = machine.now() + PATIENCE;
         let interrupt = machine.wait_interrupt(deadline).expect("an interrupt for the new capacity");
         let mine = Interrupted::Mine { config_changed: true, queues: vec![] };
@@ -451,7 +451,7 @@ fn thirty_two_requests_in_flight_end_with_the_right_data() {
         let options = Options { scatter: Some(4), ..Options::default() };
         let (mut machine, _, mut disk) = disk_with(&example("blk"), &options);
         let data = pattern(99, 32 * 4096);
-        machine.disk().write(0, &data).unwrap();
+        machine.disk().unwrap().write(0, &data).unwrap();
         let address = machine.allocate(32 * 4096, 4096).unwrap();
         for n in 0..32 {
             let place = address + 4096 * n;

@@ -1,7 +1,7 @@
 //! A stock QEMU with an unmodified Debian kernel on the Verilated endpoint.
 use serde_json::json;
-use std::path::Path;
 use std::time::Duration;
+use virtio_hdl::backend::{DevicePort, Disk, DiskPort};
 use virtio_hdl::bridge::{BridgeOptions, MsixMode, Report};
 use virtio_hdl::guest::{vfio_user_pci, Ended, Guest, Machine, Memory};
 use virtio_hdl::vfio_user::{region, ServerOptions};
@@ -9,8 +9,8 @@ use virtio_hdl_tests::guest::{guest, guest_of, qemu, Ext4};
 use virtio_hdl_tests::{example, Served};
 
 const TIMEOUT: Duration = Duration::from_secs(120);
-fn serve(name: &str, disk: &Path) -> Served {
-    Served::start(&example(name), disk, BridgeOptions::default(), ServerOptions::default())
+fn serve(name: &str, disk: &Ext4) -> Served {
+    Served::start(&example(name), disk.port(), BridgeOptions::default(), ServerOptions::default())
 }
 
 #[track_caller]
@@ -49,7 +49,7 @@ fn check_msix(report: &Report) {
 #[track_caller]
 fn copies(seed: u64, change: impl FnOnce(Guest<'static>) -> Guest<'static>) -> (Ended, Report) {
     let disk = Ext4::new(seed);
-    let served = serve("blk", &disk.path());
+    let served = serve("blk", &disk);
     let ended = boot(change(guest("copy /dev/vda")), &served);
     let report = served.end();
     disk.check();
@@ -68,7 +68,7 @@ fn linux_mounts_copies_and_unmounts_with_msix() {
 #[test]
 fn linux_6_12_copies() {
     let disk = Ext4::new(15);
-    let served = serve("blk", &disk.path());
+    let served = serve("blk", &disk);
     let ended = boot(guest_of("trixie", "copy /dev/vda; uname -r"), &served);
     assert!(ended.console.contains("\n6.12."), "{}", ended.console);
     let report = served.end();
@@ -93,7 +93,7 @@ fn linux_copies_with_two_processors() {
 #[test]
 fn linux_copies_behind_a_root_port() {
     let disk = Ext4::new(4);
-    let served = serve("blk", &disk.path());
+    let served = serve("blk", &disk);
     let device = vfio_user_pci(&served.socket(), &[("bus", json!("root"))]);
     let job = "copy /dev/vda; ls /sys/bus/pci/devices; ls /sys/bus/pci/devices | grep -q 0000:01:00.0";
     boot_with(guest(job).device("pcie-root-port,id=root,chassis=1").device(device));
@@ -135,7 +135,7 @@ fn memory_that_is_not_shared_is_found_out_and_works_by_message() {
 #[test]
 fn linux_reboots_and_finds_the_disk_again() {
     let disk = Ext4::new(9);
-    let served = serve("blk", &disk.path());
+    let served = serve("blk", &disk);
     let job = "mount -t ext4 /dev/vda /mnt
         if [ ! -e /mnt/rebooted ]; then
             touch /mnt/rebooted; umount /mnt; copy /dev/vda; echo first; stty echo; reboot -f; sleep 60
@@ -154,7 +154,7 @@ fn linux_reboots_and_finds_the_disk_again() {
 #[test]
 fn linux_unbinds_and_binds_its_driver() {
     let disk = Ext4::new(10);
-    let served = serve("blk", &disk.path());
+    let served = serve("blk", &disk);
     let job = "copy /dev/vda
         cd /sys/bus/pci/drivers/virtio-pci; device=$(echo 0000:*)
         for round in 1 2 3; do
@@ -175,7 +175,7 @@ fn linux_unbinds_and_binds_its_driver() {
 #[test]
 fn two_endpoints_work_at_once() {
     let disks = [Ext4::new(11), Ext4::new(12)];
-    let served = [serve("blk", &disks[0].path()), serve("blk", &disks[1].path())];
+    let served = [serve("blk", &disks[0]), serve("blk", &disks[1])];
     let job = "while [ ! -b /dev/vdb ]; do sleep 0.05; done
         mkdir /mnt2
         cat /dev/vdb >/dev/null &
@@ -197,7 +197,7 @@ fn two_endpoints_work_at_once() {
 #[test]
 fn a_second_guest_follows_the_first_without_a_restart() {
     let disk = Ext4::new(13);
-    let served = serve("blk", &disk.path());
+    let served = serve("blk", &disk);
     boot(guest("copy /dev/vda; mount -t ext4 /dev/vda /mnt; rm /mnt/copy; umount /mnt"), &served);
     boot(guest("copy /dev/vda").append("pci=nomsi"), &served);
     let report = served.end();
@@ -216,7 +216,7 @@ fn check_msix_of_first(report: &Report) {
 fn vectors_reach_the_guest_as_eventfds_too() {
     let disk = Ext4::new(14);
     let options = BridgeOptions { msix: MsixMode::Eventfd, ..BridgeOptions::default() };
-    let served = Served::start(&example("blk"), &disk.path(), options, ServerOptions::default());
+    let served = Served::start(&example("blk"), disk.port(), options, ServerOptions::default());
     let ended = boot(guest("copy /dev/vda; grep PCI-MSI /proc/interrupts"), &served);
     assert!(ended.console.contains("virtio0-req.0"), "{}", ended.console);
     let report = served.end();
@@ -231,7 +231,7 @@ fn vectors_reach_the_guest_as_eventfds_too() {
 fn every_example_endpoint_boots() {
     for (seed, name) in (20..).zip(["blk-memory-bar", "blk-one-vector", "blk-intx", "blk-plain"]) {
         let disk = Ext4::new(seed);
-        let served = serve(name, &disk.path());
+        let served = serve(name, &disk);
         boot(guest("copy /dev/vda"), &served);
         disk.check();
         check_clean(&served.end());
@@ -279,7 +279,8 @@ fn seabios_boots_from_the_disk() {
     disk[512..512 + LINE.len()].copy_from_slice(LINE.as_bytes());
     std::fs::write(image.path(), disk).unwrap();
     for machine in [Machine::Q35, Machine::Pc] {
-        let served = serve("blk", image.path());
+        let port = DevicePort::Disk(DiskPort::new(Disk::open(image.path(), true).unwrap(), 0));
+        let served = Served::start(&example("blk"), port, BridgeOptions::default(), ServerOptions::default());
         let device = vfio_user_pci(&served.socket(), &[("bootindex", json!(0))]);
         let mut running = Guest::new(qemu()).machine(machine).device(device).start(|_| {}).unwrap();
         let ended = running.wait(TIMEOUT).unwrap_or_else(|error| panic!("{error}"));

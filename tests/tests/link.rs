@@ -71,7 +71,7 @@ fn exercise(link: LinkConfig, stall: Stall) -> Machine {
         machine.memory().write_slice(&data, GuestAddress(address)).unwrap();
         assert_eq!(run(&mut machine, &mut blk, Operation::Out, address, COUNT), vec![Status::Ok; COUNT as usize]);
         let mut found = vec![0; bytes as usize];
-        machine.disk().read(0, &mut found).unwrap();
+        machine.disk().unwrap().read(0, &mut found).unwrap();
         assert!(found == data, "the disk does not hold what was written");
         machine.memory().write_slice(&vec![0; bytes as usize], GuestAddress(address)).unwrap();
         assert_eq!(run(&mut machine, &mut blk, Operation::In, address, COUNT), vec![Status::Ok; COUNT as usize]);
@@ -201,7 +201,7 @@ fn late_completion_is_dropped_and_its_tag_is_used_again() {
         machine.memory().write_slice(&pattern(round, 8 * REQUEST_BYTES), GuestAddress(address)).unwrap();
         assert_eq!(run(&mut machine, &mut blk, Operation::Out, address, 8), [Status::Ok; 8]);
         let mut disk = vec![0; 8 * REQUEST_BYTES as usize];
-        machine.disk().read(0, &mut disk).unwrap();
+        machine.disk().unwrap().read(0, &mut disk).unwrap();
         assert!(disk == pattern(round, 8 * REQUEST_BYTES), "a late completion in round {round}");
     }
     assert_eq!(machine.root().violations(), []);

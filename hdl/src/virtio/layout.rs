@@ -206,6 +206,24 @@ pub mod blk {
 
 /// The network device: frame header, limits of a frame.
 pub mod net {
+    /// Device feature: it computes checksums of frames that go out.
+    pub const FEATURE_CSUM: u32 = 0;
+    /// Device feature: it tells which frames that come in have a right checksum.
+    pub const FEATURE_GUEST_CSUM: u32 = 1;
+    /// Device feature: the hardware address is in the device config.
+    pub const FEATURE_MAC: u32 = 5;
+    /// Device feature: a frame may take several chains.
+    pub const FEATURE_MRG_RXBUF: u32 = 15;
+    /// Device feature: the state of the link is in the device config.
+    pub const FEATURE_STATUS: u32 = 16;
+    /// Device config: hardware address, 6 bytes.
+    pub const CONFIG_MAC: u32 = 0;
+    /// Device config: status, u16.
+    pub const CONFIG_STATUS: u32 = 6;
+    /// Status: the link is up.
+    pub const STATUS_LINK_UP: u16 = 1;
+    /// Bytes of the device config.
+    pub const CONFIG_BYTES: u32 = 8;
     /// Bytes of the header in front of a frame: flags u8, gso_type u8, hdr_len u16, gso_size u16, csum_start u16, csum_offset u16.
     pub const HEADER_BYTES: u32 = 10;
     /// Bytes of the header with MRG_RXBUF: num_buffers u16 behind the fields of the short one.

@@ -54,6 +54,8 @@ impl DiskPort {
                 let bytes = words.iter().flat_map(|word| word.to_le_bytes()).collect();
                 self.data.push_back(WriteData { at, bytes, discard });
             }
+            // An endpoint with a disk has no wire.
+            DeviceEvent::Frame(..) => {}
         }
         while let Some((at, command)) = self.commands.front().copied() {
             let data = match command.operation {

@@ -1,7 +1,11 @@
-//! What sits behind the device.
+//! What sits behind the device: a disk, or what the Ethernet port is connected to.
+mod device_port;
 pub mod disk;
 mod disk_port;
 pub mod net;
+mod net_port;
 
+pub use device_port::DevicePort;
 pub use disk::{Disk, DiskError, SECTOR_BYTES};
 pub use disk_port::DiskPort;
+pub use net_port::{NetPort, WireStatistics};

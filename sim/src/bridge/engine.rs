@@ -1,7 +1,7 @@
 //! The endpoint at the end of a link without delay: requests go in, and what it sends is carried out by the client.
 use super::interrupts::Interrupts;
 use super::{BridgeError, Report};
-use crate::backend::DiskPort;
+use crate::backend::DevicePort;
 use crate::link::tlp::{ASSERT_INTA, DEASSERT_INTA};
 use crate::link::{
     answer, Completion, CompletionStatus, FunctionId, Header, HostRequest, Kind, MemoryRequest, Message, RootComplex,
@@ -11,7 +11,8 @@ use crate::model::{Endpoint, Stop};
 use crate::trace::Trace;
 use crate::vfio_user::Client;
 use std::collections::HashMap;
-use std::time::Instant;
+use std::os::fd::BorrowedFd;
+use std::time::{Duration, Instant};
 
 /// Where the endpoint is on its own link; where the guest sees it is QEMU's affair.
 pub(super) const SLOT: FunctionId = FunctionId::new(1, 0, 0);
@@ -40,10 +41,10 @@ struct Access {
     done: Option<Option<Vec<u8>>>,
 }
 
-/// The Verilated endpoint, the disk behind it, and what is on its way between it and the client.
+/// The Verilated endpoint, what is at its device side, and what is on its way between it and the client.
 pub(super) struct Engine {
     endpoint: Endpoint,
-    disk: DiskPort,
+    port: DevicePort,
     trace: Option<Trace>,
     clock_hz: u64,
     /// Reads of the endpoint that the client has not answered, by token.
@@ -62,14 +63,14 @@ pub(super) struct Engine {
 impl Engine {
     pub fn new(
         endpoint: Endpoint,
-        disk: DiskPort,
+        port: DevicePort,
         trace: Option<Trace>,
         clock_hz: u64,
         interrupts: Interrupts,
     ) -> Self {
         Engine {
             endpoint,
-            disk,
+            port,
             trace,
             clock_hz,
             reads: HashMap::new(),
@@ -85,7 +86,7 @@ impl Engine {
     /// A conventional reset. What the endpoint was doing is forgotten.
     pub fn reset(&mut self, client: Option<&mut Client>) {
         self.endpoint.reset();
-        self.disk.forget();
+        self.port.forget();
         self.reads.clear();
         self.interrupts.forget();
         self.resting_since = None;
@@ -96,7 +97,7 @@ impl Engine {
 
     /// Makes what was written to the disk permanent.
     pub fn flush(&mut self) -> std::io::Result<()> {
-        self.disk.disk().flush()
+        self.port.flush()
     }
 
     /// What happened so far.
@@ -104,7 +105,8 @@ impl Engine {
         Report {
             vectors: self.interrupts.vectors().to_vec(),
             intx_asserted: self.interrupts.line_asserted(),
-            disk_commands: self.disk.commands(),
+            wire: self.port.wire(),
+            disk_commands: self.port.disk_commands(),
             cycles_simulated: self.endpoint.clocked(),
             cycles_skipped: self.endpoint.cycle() - self.endpoint.clocked(),
             ..self.report.clone()
@@ -170,6 +172,7 @@ impl Engine {
     pub fn advance(&mut self, client: &mut Client, cycles: u64) -> Result<Stop, BridgeError> {
         self.wake();
         let end = self.endpoint.cycle() + cycles;
+        self.port.poll(&mut self.endpoint)?;
         loop {
             while let Some((token, data)) = client.take_read() {
                 let Some((header, request)) = self.reads.remove(&token) else { continue };
@@ -183,8 +186,13 @@ impl Engine {
                 self.report.packets_from_device += 1;
                 self.receive(client, &packet.dwords);
             }
+            let mut device_events = false;
             while let Some(event) = self.endpoint.take_device_event() {
-                self.disk.event(event, &mut self.endpoint)?;
+                device_events = true;
+                self.port.event(event, &mut self.endpoint)?;
+            }
+            if device_events {
+                self.port.poll(&mut self.endpoint)?;
             }
             if let Some(trace) = &mut self.trace {
                 trace.samples(&mut self.endpoint).map_err(BridgeError::Trace)?;
@@ -194,6 +202,18 @@ impl Engine {
                 return Ok(stop);
             }
         }
+    }
+
+    /// Readable when something comes to the device side from outside.
+    pub fn as_fd(&self) -> Option<BorrowedFd<'_>> {
+        self.port.as_fd()
+    }
+
+    /// When there is something to do without anybody asking for it.
+    pub fn deadline(&self) -> Option<Instant> {
+        let due = self.port.deadline()?.saturating_sub(self.endpoint.cycle());
+        let wait = Duration::from_nanos((u128::from(due) * 1_000_000_000 / u128::from(self.clock_hz)) as u64);
+        Some(self.resting_since.unwrap_or_else(Instant::now) + wait)
     }
 
     /// While nothing happened, time went on: the clock did not.

@@ -8,11 +8,13 @@
 //! ```
 //! The link has no delay and no limit here: simulated time counts clock cycles of the endpoint, and while it rests the
 //! clock stands still.
-use crate::backend::{Disk, DiskPort};
+use crate::backend::DevicePort;
 use crate::model::{Endpoint, EndpointOptions, Library, ModelError};
 use crate::trace::{Trace, TraceOptions};
 use crate::vfio_user::{irq, region, Client, ClientStatistics, Device, Errno, Work};
 use std::io;
+use std::os::fd::BorrowedFd;
+use std::time::Instant;
 use virtio_hdl_rtl::config::{Bar0, EndpointConfig};
 use virtio_hdl_rtl::pcie::registers::BAR1_BYTES;
 
@@ -44,8 +46,6 @@ pub enum MsixMode {
 pub struct BridgeOptions {
     /// Who turns messages into interrupts.
     pub msix: MsixMode,
-    /// Cycles from a command to the disk's answer.
-    pub disk_latency: u64,
     /// Decides everything that is random: what registers without reset hold at power on.
     pub seed: u64,
     /// What is written down.
@@ -85,19 +85,17 @@ impl Bridge {
     pub fn new(
         library: &Library,
         config: &EndpointConfig,
-        disk: Disk,
+        mut port: DevicePort,
         options: &BridgeOptions,
     ) -> Result<Self, BridgeError> {
         let model = EndpointOptions { seed: options.seed, ..EndpointOptions::default() };
         let mut endpoint = Endpoint::load(library, &model)?;
-        endpoint.set_blk_disk(disk.sectors(), disk.is_read_only());
-        endpoint.set_lookahead(0, options.disk_latency.saturating_sub(1))?;
+        port.connect(&mut endpoint)?;
         let trace = Trace::new(&options.trace, endpoint.ports(), config.link.clock_hz).map_err(BridgeError::Trace)?;
-        let disk = DiskPort::new(disk, options.disk_latency);
         let interrupts = Interrupts::new(options.msix, config.vectors);
         let bar1 = if config.vectors == 0 { 0 } else { u64::from(BAR1_BYTES) };
         Ok(Bridge {
-            engine: Engine::new(endpoint, disk, trace, config.link.clock_hz, interrupts),
+            engine: Engine::new(endpoint, port, trace, config.link.clock_hz, interrupts),
             msix: options.msix,
             bar_bytes: [config.bar0_bytes().into(), bar1],
             bar0_io: config.bar0 == Bar0::Io,
@@ -188,6 +186,14 @@ impl Device for Bridge {
         if let Err(error) = self.engine.flush() {
             self.failure.get_or_insert(BridgeError::Flush(error));
         }
+    }
+
+    fn watched(&self) -> Option<BorrowedFd<'_>> {
+        self.engine.as_fd()
+    }
+
+    fn deadline(&self) -> Option<Instant> {
+        self.engine.deadline()
     }
 
     fn work(&mut self, client: &mut Client) -> Work {

@@ -1,5 +1,6 @@
 //! What a bridge did.
 use super::Vector;
+use crate::backend::WireStatistics;
 use crate::vfio_user::ClientStatistics;
 use serde::Serialize;
 
@@ -16,6 +17,9 @@ pub struct Report {
     pub intx_asserted: u64,
     /// Commands that the disk carried out.
     pub disk_commands: u64,
+    /// What went over the wire of a network device.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub wire: Option<WireStatistics>,
     /// TLPs to the endpoint.
     pub packets_to_device: u64,
     /// TLPs from the endpoint.

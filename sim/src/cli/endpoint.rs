@@ -1,6 +1,6 @@
 //! The endpoint that the commands `serve` and `qemu` put on a socket.
 use super::trace::TraceArguments;
-use crate::backend::Disk;
+use crate::backend::{DevicePort, Disk, DiskPort};
 use crate::bridge::{Bridge, BridgeOptions, MsixMode};
 use crate::design;
 use crate::vfio_user::ServerOptions;
@@ -55,13 +55,9 @@ impl EndpointArguments {
         let config = super::configuration(&self.config)?;
         let disk = Disk::open(disk, self.read_only)?.with_serial(&config.blk.serial);
         let library = design::library(&config)?;
-        let options = BridgeOptions {
-            msix: self.msix,
-            disk_latency: self.disk_latency,
-            seed: self.seed,
-            trace: self.trace.options(),
-        };
-        Bridge::new(&library, &config, disk, &options).context("cannot start the endpoint")
+        let options = BridgeOptions { msix: self.msix, seed: self.seed, trace: self.trace.options() };
+        let port = DevicePort::Disk(DiskPort::new(disk, self.disk_latency));
+        Bridge::new(&library, &config, port, &options).context("cannot start the endpoint")
     }
 
     pub fn server_options(&self) -> ServerOptions {

@@ -251,7 +251,7 @@ impl Setup<'_> {
         phase.bytes = report.read_bytes + report.written_bytes;
         phase.end(&mut machine)?;
         let mut after = vec![0; content.len()];
-        machine.disk().read(0, &mut after)?;
+        machine.disk().context("no disk")?.read(0, &mut after)?;
         if after != content {
             bail!("seed {}: the disk differs from the model of it", self.arguments.seed);
         }
@@ -267,7 +267,7 @@ impl Setup<'_> {
             for depth in [1, self.arguments.depth] {
                 let Running { mut machine, mut blk } = self.start(self.disk(self.arguments.read_only)?, traced)?;
                 traced = false;
-                if write && machine.disk().is_read_only() {
+                if write && machine.disk().is_some_and(|disk| disk.is_read_only()) {
                     continue;
                 }
                 let requests = self.arguments.requests.unwrap_or(if depth == 1 { 200 } else { 2000 });

@@ -8,7 +8,7 @@
 //!                  \ one way over the link   \
 //! endpoint      ----+-------- may run to E + one way, or to two ways behind the first packet it sends
 //! ```
-use crate::backend::{Disk, DiskPort};
+use crate::backend::{DevicePort, Disk, DiskPort, WireStatistics};
 use crate::host::{Allocator, Platform, Width};
 use crate::link::{
     Credits, FunctionId, HostCompletion, HostRequest, Interrupt, LinkConfig, RequestId, RootComplex, Statistics,
@@ -69,11 +69,11 @@ impl Default for MachineOptions {
     }
 }
 
-/// A machine with a virtio-blk endpoint.
+/// A machine with a virtio endpoint.
 pub struct Machine {
     endpoint: Endpoint,
     root: RootComplex,
-    disk: DiskPort,
+    port: DevicePort,
     allocator: Allocator,
     trace: Option<Trace>,
     one_way: u64,
@@ -82,8 +82,14 @@ pub struct Machine {
 }
 
 impl Machine {
-    /// Powers the machine on.
+    /// Powers a machine with a virtio-blk endpoint on.
     pub fn new(library: &Library, disk: Disk, options: &MachineOptions) -> Result<Self, MachineError> {
+        let port = DiskPort::new(disk, options.disk_latency);
+        Machine::with_port(library, DevicePort::Disk(port), options)
+    }
+
+    /// Powers a machine on whose endpoint has this at its device side.
+    pub fn with_port(library: &Library, mut port: DevicePort, options: &MachineOptions) -> Result<Self, MachineError> {
         let size = usize::try_from(options.memory_bytes).unwrap_or(usize::MAX);
         let memory = GuestMemoryMmap::from_ranges(&[(GuestAddress(0), size)])
             .map_err(|error| MachineError::Memory(options.memory_bytes, error.to_string()))?;
@@ -96,7 +102,7 @@ impl Machine {
             true => Endpoint::load_recorded(library, &model)?,
             false => Endpoint::load(library, &model)?,
         };
-        endpoint.set_blk_disk(disk.sectors(), disk.is_read_only());
+        port.connect(&mut endpoint)?;
         let trace = Trace::new(&options.trace, endpoint.ports(), options.link.clock_hz)?;
         let root = RootComplex::new(options.link.clone(), memory)?;
         let one_way = root.min_latency_cycles();
@@ -104,7 +110,7 @@ impl Machine {
         let mut machine = Machine {
             endpoint,
             root,
-            disk: DiskPort::new(disk, options.disk_latency),
+            port,
             allocator: Allocator::new(std::iter::once(MEMORY_START..options.memory_bytes)),
             trace,
             one_way,
@@ -120,9 +126,14 @@ impl Machine {
         &mut self.root
     }
 
-    /// The disk behind the device.
-    pub fn disk(&mut self) -> &mut Disk {
-        self.disk.disk()
+    /// The disk behind the device, if there is one.
+    pub fn disk(&mut self) -> Option<&mut Disk> {
+        self.port.disk()
+    }
+
+    /// What went over the wire of a network device.
+    pub fn wire(&self) -> Option<WireStatistics> {
+        self.port.wire()
     }
 
     /// What went over the link.
@@ -142,7 +153,7 @@ impl Machine {
 
     /// Commands that the disk has carried out.
     pub fn disk_commands(&self) -> u64 {
-        self.disk.commands()
+        self.port.disk_commands()
     }
 
     /// The Verilated endpoint.
@@ -194,6 +205,8 @@ impl Machine {
             self.apply_credits()?;
             end = end.min(self.endpoint.cycle() + STEP);
         }
+        let due = self.port.deadline();
+        end = end.min(due.map_or(u64::MAX, |due| due.max(self.endpoint.cycle() + 1)));
         if self.endpoint.run(end) == Stop::Quiescent {
             self.endpoint.skip_to(end);
         }
@@ -203,8 +216,13 @@ impl Machine {
             }
             self.root.device_sent(packet.last_cycle, &packet.dwords);
         }
+        let mut poll = due.is_some_and(|due| due <= self.endpoint.cycle());
         while let Some(event) = self.endpoint.take_device_event() {
-            self.disk.event(event, &mut self.endpoint)?;
+            poll = true;
+            self.port.event(event, &mut self.endpoint)?;
+        }
+        if poll {
+            self.port.poll(&mut self.endpoint)?;
         }
         if let Some(trace) = &mut self.trace {
             trace.samples(&mut self.endpoint)?;

@@ -1,4 +1,5 @@
-//! The ports of the raw-TLP endpoint: the link, and the device side of virtio-blk.
+//! The ports of the raw-TLP endpoint: the link, and the device side.
+use super::device_ports::{DeviceEvent, DevicePorts};
 use super::{BareRun, Direction, Level, Library, Model, ModelError, Packet, PortLayout, Stop, Stream, StreamShape};
 use std::collections::VecDeque;
 
@@ -16,41 +17,6 @@ pub struct Transmitted {
     pub last_cycle: u64,
     /// The packet.
     pub dwords: Vec<u32>,
-}
-
-/// What a blk command asks of the disk.
-#[derive(Copy, Clone, Debug, PartialEq, Eq)]
-pub enum BlkOperation {
-    /// Read sectors.
-    Read,
-    /// Write sectors.
-    Write,
-    /// Make earlier writes permanent.
-    Flush,
-    /// Read the serial number.
-    GetId,
-    /// A number that is no operation.
-    Unknown(u32),
-}
-
-/// A command of the endpoint to the disk.
-#[derive(Copy, Clone, Debug, PartialEq, Eq)]
-pub struct BlkCommand {
-    /// What to do.
-    pub operation: BlkOperation,
-    /// First 512-byte sector.
-    pub sector: u64,
-    /// Bytes.
-    pub length: u32,
-}
-
-/// Something that left on the device side, with the cycle in which its last beat moved.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum DeviceEvent {
-    /// A blk command.
-    Command(u64, BlkCommand),
-    /// The data of a blk write command, in whole beats, and whether they are to be discarded.
-    WriteData(u64, Vec<u32>, bool),
 }
 
 /// How an endpoint is simulated.
@@ -75,16 +41,7 @@ pub struct Stall {
     pub device: u8,
 }
 
-struct BlkStreams {
-    command: Stream,
-    write: Stream,
-    status: Stream,
-    read: Stream,
-    capacity: Level,
-    read_only: Level,
-}
-
-/// An instance of the raw-TLP endpoint with virtio-blk behind it.
+/// An instance of the raw-TLP endpoint, and its device side: a disk's or an Ethernet port's.
 pub struct Endpoint {
     model: Model,
     receive: Stream,
@@ -92,7 +49,7 @@ pub struct Endpoint {
     nonposted_ready: Level,
     transmit_stall: u8,
     transmit_held: bool,
-    blk: BlkStreams,
+    device: DevicePorts,
     transmitted: VecDeque<Transmitted>,
     device_events: VecDeque<DeviceEvent>,
 }
@@ -115,18 +72,7 @@ impl Endpoint {
         let tlp = StreamShape { data: true, keep: true, last: true, side: &[] };
         let receive = model.add_stream("rx", Input, tlp)?;
         let transmit = model.add_stream("tx", Output, tlp)?;
-        let command = StreamShape { side: &["operation", "sector", "length"], ..StreamShape::default() };
-        let write = StreamShape { data: true, last: true, side: &["error"], ..StreamShape::default() };
-        let status = StreamShape { side: &[""], ..StreamShape::default() };
-        let read = StreamShape { data: true, ..StreamShape::default() };
-        let blk = BlkStreams {
-            command: model.add_stream("blk_command", Output, command)?,
-            write: model.add_stream("blk_write", Output, write)?,
-            status: model.add_stream("blk_status", Input, status)?,
-            read: model.add_stream("blk_read", Input, read)?,
-            capacity: model.level("blk_capacity")?,
-            read_only: model.level("blk_read_only")?,
-        };
+        let device = DevicePorts::find(&mut model)?;
         if let Some(rate) = options.link_bytes_per_cycle {
             model.set_pace(receive, rate, LINK_FRAMING)?;
             model.set_pace(transmit, rate, LINK_FRAMING)?;
@@ -141,7 +87,7 @@ impl Endpoint {
             nonposted_ready,
             transmit_stall: 0,
             transmit_held: false,
-            blk,
+            device,
             transmitted: VecDeque::new(),
             device_events: VecDeque::new(),
         };
@@ -155,7 +101,7 @@ impl Endpoint {
         self.transmit_held = false;
         self.model.set_stall(self.receive, stall.receive)?;
         self.model.set_stall(self.transmit, stall.transmit)?;
-        for stream in [self.blk.command, self.blk.write, self.blk.status, self.blk.read] {
+        for stream in self.device.streams() {
             self.model.set_stall(stream, stall.device)?;
         }
         Ok(())
@@ -187,22 +133,38 @@ impl Endpoint {
 
     /// Answers the oldest blk command that has no answer yet.
     pub fn blk_status(&mut self, not_before: u64, status: u8) -> Result<(), ModelError> {
-        self.model.send(self.blk.status, not_before, &[status.into()])
+        let stream = self.device.blk()?.status;
+        self.model.send(stream, not_before, &[status.into()])
     }
 
     /// Data of a blk command that was answered with status 0, padded with zeros to whole beats.
     pub fn blk_read_data(&mut self, not_before: u64, bytes: &[u8]) -> Result<(), ModelError> {
-        let words: Vec<u32> = bytes
-            .chunks(4)
-            .map(|chunk| chunk.iter().rev().fold(0, |word, byte| word << 8 | u32::from(*byte)))
-            .collect();
-        self.model.send(self.blk.read, not_before, &words)
+        let stream = self.device.blk()?.read;
+        self.model.send(stream, not_before, &words(bytes))
     }
 
     /// The disk's size in 512-byte sectors, and whether it may only be read.
-    pub fn set_blk_disk(&mut self, sectors: u64, read_only: bool) {
-        self.model.set(self.blk.capacity, sectors);
-        self.model.set(self.blk.read_only, read_only.into());
+    pub fn set_blk_disk(&mut self, sectors: u64, read_only: bool) -> Result<(), ModelError> {
+        let ports = self.device.blk()?;
+        self.model.set(ports.capacity, sectors);
+        self.model.set(ports.read_only, read_only.into());
+        Ok(())
+    }
+
+    /// A frame from the wire, of at least one byte, without its check sequence; `error`: it was damaged on the way.
+    pub fn net_frame(&mut self, not_before: u64, frame: &[u8], error: bool) -> Result<(), ModelError> {
+        let stream = self.device.net()?.receive;
+        let mut packet = words(frame);
+        packet.extend([frame.len() as u32, error.into()]);
+        self.model.send(stream, not_before, &packet)
+    }
+
+    /// The hardware address, and whether the link to the network is up.
+    pub fn set_net(&mut self, mac: [u8; 6], link_up: bool) -> Result<(), ModelError> {
+        let ports = self.device.net()?;
+        self.model.set(ports.mac, mac.iter().rev().fold(0, |value, byte| value << 8 | u64::from(*byte)));
+        self.model.set(ports.link_up, link_up.into());
+        Ok(())
     }
 
     /// Whether the link has credit for read requests.
@@ -214,24 +176,21 @@ impl Endpoint {
     /// on the device side: no answer comes earlier. 0 unless set.
     pub fn set_lookahead(&mut self, link: u64, device: u64) -> Result<(), ModelError> {
         self.model.set_lookahead(self.transmit, link)?;
-        self.model.set_lookahead(self.blk.command, device)?;
-        self.model.set_lookahead(self.blk.write, device)
+        for stream in self.device.output_streams() {
+            self.model.set_lookahead(stream, device)?;
+        }
+        Ok(())
     }
 
     /// Runs; see [`Model::run`]. Afterwards take what left with [`Endpoint::take_transmitted`] and
     /// [`Endpoint::take_device_event`].
     pub fn run(&mut self, deadline: u64) -> Stop {
         let stop = self.model.run(deadline);
-        let (transmit, blk) = (self.transmit, &self.blk);
+        let (transmit, device) = (self.transmit, &self.device);
         let (transmitted, device_events) = (&mut self.transmitted, &mut self.device_events);
-        self.model.drain(|Packet { stream, first_cycle, last_cycle, words }| {
-            if stream == transmit {
-                transmitted.push_back(Transmitted { first_cycle, last_cycle, dwords: words.to_vec() });
-            } else if stream == blk.command {
-                device_events.extend(command(words).map(|command| DeviceEvent::Command(last_cycle, command)));
-            } else if let [data @ .., error] = words {
-                device_events.push_back(DeviceEvent::WriteData(last_cycle, data.to_vec(), *error != 0));
-            }
+        self.model.drain(|packet @ Packet { stream, first_cycle, last_cycle, words }| match stream == transmit {
+            true => transmitted.push_back(Transmitted { first_cycle, last_cycle, dwords: words.to_vec() }),
+            false => device_events.extend(device.event(&packet)),
         });
         stop
     }
@@ -287,14 +246,7 @@ impl Endpoint {
     }
 }
 
-fn command(words: &[u32]) -> Option<BlkCommand> {
-    let [operation, sector_low, sector_high, length] = *words else { return None };
-    let operation = match operation {
-        0 => BlkOperation::Read,
-        1 => BlkOperation::Write,
-        2 => BlkOperation::Flush,
-        3 => BlkOperation::GetId,
-        other => BlkOperation::Unknown(other),
-    };
-    Some(BlkCommand { operation, sector: u64::from(sector_low) | u64::from(sector_high) << 32, length })
+/// Bytes as words, the last one padded with zeros.
+fn words(bytes: &[u8]) -> Vec<u32> {
+    bytes.chunks(4).map(|chunk| chunk.iter().rev().fold(0, |word, byte| word << 8 | u32::from(*byte))).collect()
 }

@@ -7,12 +7,14 @@
 use cxx::UniquePtr;
 
 mod bridge;
+mod device_ports;
 mod endpoint;
 mod error;
 mod library;
 
 pub use bridge::ffi::Stop;
-pub use endpoint::{BlkCommand, BlkOperation, DeviceEvent, Endpoint, EndpointOptions, Stall, Transmitted};
+pub use device_ports::{BlkCommand, BlkOperation, DeviceEvent};
+pub use endpoint::{Endpoint, EndpointOptions, Stall, Transmitted};
 pub use error::ModelError;
 pub use library::{cache_folder, Library, Sources};
 
@@ -29,13 +31,14 @@ pub enum Direction {
 
 /// Which ports a stream has besides `NAME_valid` and `NAME_ready`.
 ///
-/// A packet crosses as 32-bit words: the payload of its beats (`NAME_data`), then the side ports, as they are in the
-/// last beat of a packet that leaves, and in every beat of one that enters.
+/// A packet crosses as 32-bit words: the payload of its beats (`NAME_data`), its length in bytes where `NAME_keep` has a
+/// bit per byte, then the side ports, as they are in the last beat of a packet that leaves, and in every beat of one
+/// that enters.
 #[derive(Copy, Clone, Debug, Default)]
 pub struct StreamShape<'a> {
     /// Has `NAME_data`.
     pub data: bool,
-    /// Has `NAME_keep`, a bit per 32 bits of data.
+    /// Has `NAME_keep`, a bit per 32 bits of data or a bit per byte.
     pub keep: bool,
     /// Has `NAME_last`; without it every beat that leaves is a packet.
     pub last: bool,

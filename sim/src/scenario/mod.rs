@@ -1,9 +1,12 @@
-//! What the host model does with a disk: measurements and tests that the command line and the test suite share.
+//! What the host model does with a disk or a network port: measurements and tests that the command line and the test suite share.
 pub mod depth;
+pub mod frames;
 pub mod random;
 pub mod transfer;
+pub mod wire;
 
 use crate::host::blk::BlkError;
+use crate::host::net::NetError;
 use crate::host::virtio_pci::DriverError;
 use crate::machine::MachineError;
 use vm_memory::GuestMemoryError;
@@ -14,6 +17,9 @@ pub enum ScenarioError {
     /// A request failed.
     #[error(transparent)]
     Blk(#[from] BlkError),
+    /// A frame failed.
+    #[error(transparent)]
+    Net(#[from] NetError),
     /// The driver failed.
     #[error(transparent)]
     Driver(#[from] DriverError),

@@ -27,6 +27,9 @@ mod message;
 mod server;
 mod statistics;
 
+use std::os::fd::BorrowedFd;
+use std::time::Instant;
+
 pub use client::Client;
 pub use rustix::io::Errno;
 pub use server::{Server, ServerError};
@@ -75,6 +78,14 @@ pub trait Device {
     fn attached(&mut self, client: &mut Client);
     /// The client is gone, and with it its memory, interrupts and unfinished DMA: the last call of all.
     fn detached(&mut self, statistics: ClientStatistics);
+    /// Besides the client, what is readable when the device has [work](Self::work).
+    fn watched(&self) -> Option<BorrowedFd<'_>> {
+        None
+    }
+    /// When the device has [work](Self::work) without anybody asking for it.
+    fn deadline(&self) -> Option<Instant> {
+        None
+    }
     /// The device's own time, after messages were handled, and again at once while it is busy.
     fn work(&mut self, client: &mut Client) -> Work;
 }

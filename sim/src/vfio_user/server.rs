@@ -8,6 +8,7 @@ use rustix::event::{poll, PollFd, PollFlags, Timespec};
 use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
 /// Most messages between two calls of [`Device::work`].
 const BATCH: usize = 32;
@@ -113,7 +114,7 @@ impl Server {
                     None => {}
                 }
             }
-            let mut ready = self.wait(client.as_ref(), stop, work)?;
+            let mut ready = self.wait(client.as_ref(), device, stop, work)?;
             if ready.stop {
                 return Ok(());
             }
@@ -146,7 +147,13 @@ impl Server {
     }
 
     /// Waits until there is something to do, or looks whether there is while the device is busy.
-    fn wait(&self, client: Option<&Client>, stop: BorrowedFd<'_>, work: Work) -> Result<Ready, ServerError> {
+    fn wait<D: Device + ?Sized>(
+        &self,
+        client: Option<&Client>,
+        device: &D,
+        stop: BorrowedFd<'_>,
+        work: Work,
+    ) -> Result<Ready, ServerError> {
         let mut watched = vec![PollFd::from_borrowed_fd(stop, PollFlags::IN)];
         let mut watch = |descriptor, events| {
             watched.push(PollFd::from_borrowed_fd(descriptor, events));
@@ -155,14 +162,22 @@ impl Server {
         let listener = self.listener.as_ref().filter(|_| self.newcomer.is_none());
         let listener = listener.map(|listener| watch(listener.as_fd(), PollFlags::IN));
         let resample = client.and_then(|client| client.irqs.resample()).map(|resample| watch(resample, PollFlags::IN));
+        let attached = client.is_some_and(|client| client.attached);
         let client = client.map(|client| {
             let mut events = PollFlags::IN;
             events.set(PollFlags::OUT, client.connection.has_output());
             watch(client.connection.as_fd(), events)
         });
-        let no_wait = Timespec::default();
-        let timeout = (work == Work::Busy).then_some(&no_wait);
-        match poll(&mut watched, timeout) {
+        if let (true, Some(descriptor)) = (attached, device.watched()) {
+            watch(descriptor, PollFlags::IN);
+        }
+        let timeout = match work {
+            Work::Busy => Some(Duration::ZERO),
+            _ if attached => device.deadline().map(|deadline| deadline.saturating_duration_since(Instant::now())),
+            _ => None,
+        };
+        let timeout = timeout.and_then(|timeout| Timespec::try_from(timeout).ok());
+        match poll(&mut watched, timeout.as_ref()) {
             Ok(_) | Err(Errno::INTR) => {}
             Err(error) => return Err(ServerError::Poll(error)),
         }

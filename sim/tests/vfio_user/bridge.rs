@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::net::UnixStream;
 use std::thread::JoinHandle;
-use virtio_hdl::backend::Disk;
+use virtio_hdl::backend::{DevicePort, Disk, DiskPort};
 use virtio_hdl::bridge::{Bridge, BridgeOptions, Report};
 use virtio_hdl::design;
 use virtio_hdl::vfio_user::{irq, region, Server, ServerOptions};
@@ -39,8 +39,13 @@ impl Rig {
         let bridge = std::thread::spawn(move || {
             let config = EndpointConfig::blk();
             let library = design::library(&config).unwrap();
-            let mut bridge =
-                Bridge::new(&library, &config, Disk::in_memory(SECTORS), &BridgeOptions::default()).unwrap();
+            let mut bridge = Bridge::new(
+                &library,
+                &config,
+                DevicePort::Disk(DiskPort::new(Disk::in_memory(SECTORS), 0)),
+                &BridgeOptions::default(),
+            )
+            .unwrap();
             let never = new_eventfd();
             Server::connected(other, ServerOptions::default()).serve(&mut bridge, never.as_fd()).unwrap();
             bridge.finish().unwrap();

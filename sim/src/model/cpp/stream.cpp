@@ -3,19 +3,6 @@
 
 namespace virtio_hdl {
 
-namespace {
-// One bit of keep per double word of data.
-bool counts_words(const StreamPorts& ports) { return ports.keep && ports.keep.width() == ports.data.words(); }
-
-uint32_t side_words(const StreamPorts& ports) {
-    uint32_t count = 0;
-    for (const Port& port : ports.side) {
-        count += port.words();
-    }
-    return count;
-}
-}  // namespace
-
 void InputStream::send(uint64_t not_before, const uint32_t* words, size_t count) {
     packets_.push_back({not_before, std::vector<uint32_t>(words, words + count)});
 }
@@ -27,11 +14,11 @@ void InputStream::present(uint64_t cycle) {
     }
     if (here) {
         Packet& packet = packets_.front();
-        size_t payload = packet.words.size() - side_words(ports_);
+        size_t payload = packet.words.size() - ports_.trailing_words();
         if (position_ == 0) {
             FixedCycles begin = std::max(link_free_, packet.not_before << FIXED);
             link_free_ = begin + ports_.pace.cost(4 * packet.words.size() + ports_.pace.framing);
-            const uint32_t* side = packet.words.data() + payload;
+            const uint32_t* side = packet.words.data() + payload + (ports_.keeps_bytes() ? 1 : 0);
             for (const Port& port : ports_.side) {
                 port.set(side);
                 side += port.words();
@@ -42,8 +29,12 @@ void InputStream::present(uint64_t cycle) {
             size_t count = std::min<size_t>(ports_.data.words(), payload - position_);
             std::copy_n(packet.words.data() + position_, count, beat);
             ports_.data.set(beat);
-            if (counts_words(ports_)) {
-                uint32_t keep = count == 32 ? ~0u : (1u << count) - 1;
+            size_t kept = count;
+            if (ports_.keeps_bytes()) {
+                kept = std::min<size_t>(4 * ports_.data.words(), packet.words[payload] - 4 * position_);
+            }
+            if (ports_.keep) {
+                uint32_t keep = kept == 32 ? ~0u : (1u << kept) - 1;
                 ports_.keep.set(&keep);
             }
             position_ += count;
@@ -61,7 +52,7 @@ void InputStream::present(uint64_t cycle) {
 
 void InputStream::taken() {
     valid_ = false;
-    if (position_ >= packets_.front().words.size() - side_words(ports_)) {
+    if (position_ >= packets_.front().words.size() - ports_.trailing_words()) {
         packets_.pop_front();
         position_ = 0;
     }
@@ -90,7 +81,7 @@ bool OutputStream::take(uint64_t cycle, std::vector<uint32_t>& events) {
         size_t start = packet_.size();
         packet_.resize(start + count);
         ports_.data.get(packet_.data() + start);
-        if (counts_words(ports_)) {
+        if (ports_.keeps_words()) {
             uint32_t keep = 0;
             ports_.keep.get(&keep);
             count = __builtin_popcount(keep);
@@ -103,6 +94,11 @@ bool OutputStream::take(uint64_t cycle, std::vector<uint32_t>& events) {
         return false;
     }
     inside_ = false;
+    if (ports_.keeps_bytes()) {
+        uint32_t keep = 0;
+        ports_.keep.get(&keep);
+        packet_.push_back(4 * (packet_.size() - ports_.data.words()) + __builtin_popcount(keep));
+    }
     for (const Port& port : ports_.side) {
         size_t start = packet_.size();
         packet_.resize(start + port.words());

@@ -1,8 +1,8 @@
 // The two ends of a valid/ready stream between the test bench and the model.
 //
 // A packet crosses as words of 32 bits: the payload of its beats (the `data` port), then the sideband ports of its last
-// beat. A `keep` port with one bit per 32 bits of data cuts the payload of the last beat to what counts; any other
-// `keep` is a sideband. A stream without `last` has packets of one beat when it leaves the model; into the model, the
+// beat. A `keep` port with one bit per 32 bits of data cuts the payload of the last beat to what counts; one with a bit
+// per byte adds a word behind the payload, the packet's length in bytes. A stream without `last` has packets of one beat when it leaves the model; into the model, the
 // words of one packet make as many beats as they need.
 #pragma once
 #include "library.hpp"
@@ -47,6 +47,19 @@ struct Pace {
 
 // What both ends share: the ports and the rate.
 struct StreamPorts {
+    // One bit of keep per double word of data.
+    bool keeps_words() const { return keep && keep.width() == data.words(); }
+    // One bit of keep per byte of data.
+    bool keeps_bytes() const { return keep && keep.width() == 4 * data.words(); }
+    // Words of a packet behind its payload.
+    uint32_t trailing_words() const {
+        uint32_t count = keeps_bytes() ? 1 : 0;
+        for (const Port& port : side) {
+            count += port.words();
+        }
+        return count;
+    }
+
     Port valid, ready, data, keep, last;
     std::vector<Port> side;
     Pace pace;

@@ -1,0 +1,97 @@
+//! What is at the device side of an endpoint: a disk, or an Ethernet port.
+use super::{Disk, DiskPort, NetPort, WireStatistics};
+use crate::model::{DeviceEvent, Endpoint, ModelError};
+use std::io;
+use std::os::fd::BorrowedFd;
+
+/// A disk, or an Ethernet port.
+pub enum DevicePort {
+    /// Behind virtio-blk.
+    Disk(DiskPort),
+    /// Behind virtio-net.
+    Net(NetPort),
+}
+
+impl DevicePort {
+    /// Connects it; once, before the endpoint runs.
+    pub fn connect(&mut self, endpoint: &mut Endpoint) -> Result<(), ModelError> {
+        match self {
+            DevicePort::Disk(port) => endpoint.set_blk_disk(port.disk().sectors(), port.disk().is_read_only()),
+            DevicePort::Net(port) => port.poll(endpoint),
+        }
+    }
+
+    /// Takes what left the endpoint.
+    pub fn event(&mut self, event: DeviceEvent, endpoint: &mut Endpoint) -> Result<(), ModelError> {
+        match self {
+            DevicePort::Disk(port) => port.event(event, endpoint),
+            DevicePort::Net(port) => {
+                port.event(event);
+                Ok(())
+            }
+        }
+    }
+
+    /// Hands over what has come from outside until now.
+    pub fn poll(&mut self, endpoint: &mut Endpoint) -> Result<(), ModelError> {
+        match self {
+            DevicePort::Disk(_) => Ok(()),
+            DevicePort::Net(port) => port.poll(endpoint),
+        }
+    }
+
+    /// The cycle in which [`poll`](Self::poll) has something to do, if nothing happens before.
+    pub fn deadline(&self) -> Option<u64> {
+        match self {
+            DevicePort::Disk(_) => None,
+            DevicePort::Net(port) => port.deadline(),
+        }
+    }
+
+    /// Readable when something comes from outside.
+    pub fn as_fd(&self) -> Option<BorrowedFd<'_>> {
+        match self {
+            DevicePort::Disk(_) => None,
+            DevicePort::Net(port) => port.as_fd(),
+        }
+    }
+
+    /// The endpoint was reset: forgets what it had asked for.
+    pub fn forget(&mut self) {
+        if let DevicePort::Disk(port) = self {
+            port.forget();
+        }
+    }
+
+    /// Makes what was written permanent.
+    pub fn flush(&mut self) -> io::Result<()> {
+        match self {
+            DevicePort::Disk(port) => port.disk().flush(),
+            DevicePort::Net(_) => Ok(()),
+        }
+    }
+
+    /// The disk, if it is one.
+    pub fn disk(&mut self) -> Option<&mut Disk> {
+        match self {
+            DevicePort::Disk(port) => Some(port.disk()),
+            DevicePort::Net(_) => None,
+        }
+    }
+
+    /// Commands that the disk has carried out.
+    pub fn disk_commands(&self) -> u64 {
+        match self {
+            DevicePort::Disk(port) => port.commands(),
+            DevicePort::Net(_) => 0,
+        }
+    }
+
+    /// What went over the wire.
+    pub fn wire(&self) -> Option<WireStatistics> {
+        match self {
+            DevicePort::Disk(_) => None,
+            DevicePort::Net(port) => Some(port.statistics()),
+        }
+    }
+}

@@ -1,0 +1,88 @@
+//! The Ethernet port of the endpoint, and what it is connected to.
+use super::net::NetBackend;
+use crate::model::{DeviceEvent, Endpoint, ModelError};
+use serde::Serialize;
+use std::os::fd::BorrowedFd;
+use std::time::Duration;
+
+/// What went over the wire.
+#[derive(Copy, Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct WireStatistics {
+    /// Frames from the endpoint.
+    pub transmitted_frames: u64,
+    /// Their bytes.
+    pub transmitted_bytes: u64,
+    /// Frames for the endpoint.
+    pub received_frames: u64,
+    /// Their bytes.
+    pub received_bytes: u64,
+    /// Frames that the endpoint spoilt on purpose.
+    pub spoilt_frames: u64,
+}
+
+/// An Ethernet port on a wire.
+pub struct NetPort {
+    backend: Box<dyn NetBackend>,
+    mac: [u8; 6],
+    clock_hz: u64,
+    link_up: Option<bool>,
+    statistics: WireStatistics,
+}
+
+impl NetPort {
+    /// A port with this address. The backend's time is that of the endpoint's clock, of `clock_hz`.
+    pub fn new(backend: Box<dyn NetBackend>, mac: [u8; 6], clock_hz: u64) -> Self {
+        NetPort { backend, mac, clock_hz, link_up: None, statistics: WireStatistics::default() }
+    }
+
+    /// What went over the wire so far.
+    pub fn statistics(&self) -> WireStatistics {
+        self.statistics
+    }
+
+    /// Takes what left the endpoint.
+    pub fn event(&mut self, event: DeviceEvent) {
+        if let DeviceEvent::Frame(at, frame, error) = event {
+            if error {
+                self.statistics.spoilt_frames += 1;
+                return;
+            }
+            self.statistics.transmitted_frames += 1;
+            self.statistics.transmitted_bytes += frame.len() as u64;
+            self.backend.transmit(self.time(at), &frame);
+        }
+    }
+
+    /// Hands over what has come by wire until now, and the state of the link.
+    pub fn poll(&mut self, endpoint: &mut Endpoint) -> Result<(), ModelError> {
+        let link_up = self.backend.link_up();
+        if self.link_up != Some(link_up) {
+            self.link_up = Some(link_up);
+            endpoint.set_net(self.mac, link_up)?;
+        }
+        let now = endpoint.cycle();
+        while let Some(frame) = self.backend.receive(self.time(now)) {
+            self.statistics.received_frames += 1;
+            self.statistics.received_bytes += frame.len() as u64;
+            if !frame.is_empty() {
+                endpoint.net_frame(now, &frame, false)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// The cycle in which the backend has something to do by itself.
+    pub fn deadline(&self) -> Option<u64> {
+        let cycles = |time: Duration| (time.as_nanos() * u128::from(self.clock_hz)).div_ceil(1_000_000_000) as u64;
+        self.backend.deadline().map(cycles)
+    }
+
+    /// Readable when something comes from outside.
+    pub fn as_fd(&self) -> Option<BorrowedFd<'_>> {
+        self.backend.as_fd()
+    }
+
+    fn time(&self, cycle: u64) -> Duration {
+        Duration::from_nanos((u128::from(cycle) * 1_000_000_000 / u128::from(self.clock_hz)) as u64)
+    }
+}

@@ -1,0 +1,396 @@
+//! The network driver: frames out, and buffers for frames that come in.
+use super::pci::Bus;
+use super::ring::{Buffer, RingError, RingOptions, Shape, Virtqueue};
+use super::virtio_pci::{DriverError, Interrupted, QueueOptions, VectorPolicy, VirtioPci};
+use super::Platform;
+use crate::link::FunctionId;
+use std::collections::HashMap;
+use thiserror::Error;
+use virtio_hdl_rtl::virtio::layout::net::*;
+use virtio_hdl_rtl::virtio::layout::{
+    FEATURE_ANY_LAYOUT, FEATURE_NOTIFY_ON_EMPTY, FEATURE_RING_EVENT_IDX, FEATURE_RING_INDIRECT_DESC, STATUS_DRIVER_OK,
+    STATUS_FAILED, VIRTIO_ID_NET,
+};
+use vm_memory::{Bytes, GuestAddress, GuestMemoryError};
+
+/// The queue of frames that come in.
+const RECEIVE: u16 = 0;
+/// The queue of frames that go out.
+const TRANSMIT: u16 = 1;
+
+/// How the driver runs the port.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// Ways to interrupt, tried in this order.
+    pub policies: Vec<VectorPolicy>,
+    /// Feature bits that the driver supports.
+    pub features: u32,
+    /// Seed of a random order of descriptors; in order when there is none.
+    pub scatter: Option<u64>,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        let bits = [
+            FEATURE_CSUM,
+            FEATURE_GUEST_CSUM,
+            FEATURE_MAC,
+            FEATURE_MRG_RXBUF,
+            FEATURE_STATUS,
+            FEATURE_NOTIFY_ON_EMPTY,
+            FEATURE_ANY_LAYOUT,
+            FEATURE_RING_INDIRECT_DESC,
+            FEATURE_RING_EVENT_IDX,
+        ];
+        Options {
+            policies: VectorPolicy::ALL.to_vec(),
+            features: bits.iter().fold(0, |features, bit| features | 1 << bit),
+            scatter: None,
+        }
+    }
+}
+
+/// A frame that is to go out.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Outgoing {
+    /// From the destination address on, without the frame check sequence.
+    pub frame: Vec<u8>,
+    /// The device computes a checksum: where it begins, and how far behind that it is put. It sums what is in its place.
+    pub checksum: Option<(u16, u16)>,
+    /// Bytes of the chain's buffers, header included; the last one takes what is left.
+    pub cut: Vec<u32>,
+    /// Where the chain lies.
+    pub shape: Shape,
+}
+
+/// A frame that has come in.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Incoming {
+    /// From the destination address on.
+    pub frame: Vec<u8>,
+    /// The device has found the checksum of TCP or UDP right.
+    pub checksum_valid: bool,
+    /// Chains that it took.
+    pub buffers: u16,
+}
+
+/// What is wrong with the network port.
+#[derive(Debug, Error)]
+pub enum NetError {
+    /// The driver failed.
+    #[error(transparent)]
+    Driver(#[from] DriverError),
+    /// The buffers do not lie in guest memory.
+    #[error("guest memory: {0}")]
+    Memory(#[from] GuestMemoryError),
+    /// A frame was announced in more buffers than are used.
+    #[error("a frame takes {announced} buffers, and only {found} of them are in the used ring")]
+    BuffersMissing { announced: u16, found: u16 },
+    /// Less than a header, or more than the buffer holds.
+    #[error("the device says it wrote {written} bytes into a buffer of {bytes}")]
+    Written { written: u32, bytes: u32 },
+    /// A frame that takes no buffer, or an unknown header.
+    #[error("the header of a frame says flags {flags:#04x}, GSO {gso}, {buffers} buffers")]
+    Header { flags: u8, gso: u8, buffers: u16 },
+}
+
+impl From<RingError> for NetError {
+    fn from(error: RingError) -> Self {
+        NetError::Driver(error.into())
+    }
+}
+
+/// A chain's memory, from one allocation.
+#[derive(Clone, Debug)]
+struct Chain {
+    address: u64,
+    bytes: u32,
+}
+
+/// A network port.
+#[derive(Debug)]
+pub struct Net {
+    transport: VirtioPci,
+    receive: Virtqueue,
+    transmit: Virtqueue,
+    features: u32,
+    incoming: HashMap<u16, Chain>,
+    outgoing: HashMap<u16, Chain>,
+    interrupts: u64,
+    config_changes: u64,
+}
+
+impl Net {
+    /// Binds to the network port at `id`.
+    pub fn probe(
+        platform: &mut dyn Platform,
+        bus: &mut Bus,
+        id: FunctionId,
+        options: &Options,
+    ) -> Result<Self, DriverError> {
+        let found = bus.function(id)?.subsystem;
+        if found != VIRTIO_ID_NET {
+            return Err(DriverError::DeviceKind { found, expected: VIRTIO_ID_NET });
+        }
+        let mut transport = VirtioPci::probe(platform, bus, id)?;
+        match Self::set_up(platform, &mut transport, options) {
+            Ok((receive, transmit, features)) => Ok(Net {
+                transport,
+                receive,
+                transmit,
+                features,
+                incoming: HashMap::new(),
+                outgoing: HashMap::new(),
+                interrupts: 0,
+                config_changes: 0,
+            }),
+            Err(error) => {
+                // The first error is the one to tell; the device is told that its driver gave up.
+                let _ = transport.add_status(platform, STATUS_FAILED);
+                let _ = transport.remove(platform, bus);
+                Err(error)
+            }
+        }
+    }
+
+    fn set_up(
+        platform: &mut dyn Platform,
+        transport: &mut VirtioPci,
+        options: &Options,
+    ) -> Result<(Virtqueue, Virtqueue, u32), DriverError> {
+        let features = transport.negotiate(platform, options.features);
+        let event_index = features >> FEATURE_RING_EVENT_IDX & 1 == 1;
+        let ring = RingOptions { event_index, scatter: options.scatter };
+        let queue_options = QueueOptions { policies: options.policies.clone(), ring };
+        let mut queues = transport.find_queues(platform, 2, &queue_options)?.into_iter();
+        let (Some(receive), Some(transmit)) = (queues.next(), queues.next()) else {
+            return Err(DriverError::NoMemory(0));
+        };
+        transport.add_status(platform, STATUS_DRIVER_OK)?;
+        Ok((receive, transmit, features))
+    }
+
+    /// The transport underneath.
+    pub fn transport(&self) -> &VirtioPci {
+        &self.transport
+    }
+
+    /// Whether a feature bit was accepted by both sides.
+    pub fn has_feature(&self, bit: u32) -> bool {
+        self.features >> bit & 1 == 1
+    }
+
+    /// Interrupts that meant this port, and how many of them a change of the configuration.
+    pub fn interrupts(&self) -> (u64, u64) {
+        (self.interrupts, self.config_changes)
+    }
+
+    /// The hardware address.
+    pub fn mac(&self, platform: &mut dyn Platform) -> [u8; 6] {
+        let mut mac = [0; 6];
+        self.transport.get_config(platform, CONFIG_MAC, &mut mac);
+        mac
+    }
+
+    /// Whether the link is up, as far as the device tells.
+    pub fn link_up(&self, platform: &mut dyn Platform) -> bool {
+        let mut status = [0; 2];
+        self.transport.get_config(platform, CONFIG_STATUS, &mut status);
+        !self.has_feature(FEATURE_STATUS) || u16::from_le_bytes(status) & STATUS_LINK_UP != 0
+    }
+
+    /// Bytes of the header in front of every frame.
+    pub fn header_bytes(&self) -> u32 {
+        match self.has_feature(FEATURE_MRG_RXBUF) {
+            true => MERGE_HEADER_BYTES,
+            false => HEADER_BYTES,
+        }
+    }
+
+    /// Buffers that the device has for frames that come in.
+    pub fn receive_buffers(&self) -> usize {
+        self.incoming.len()
+    }
+
+    /// Frames that the device has to send.
+    pub fn transmitting(&self) -> usize {
+        self.outgoing.len()
+    }
+
+    /// Room for another chain of this many buffers: in the receive queue, in the transmit queue.
+    pub fn has_room(&self, buffers: usize) -> (bool, bool) {
+        (self.receive.free_descriptors() >= buffers, self.transmit.free_descriptors() >= buffers)
+    }
+
+    /// Gives the device a chain for frames that come in: `bytes` bytes, cut as [`Outgoing::cut`] says. It learns of
+    /// it with [`kick`](Self::kick).
+    pub fn provide(
+        &mut self,
+        platform: &mut dyn Platform,
+        bytes: u32,
+        cut: &[u32],
+        shape: Shape,
+    ) -> Result<(), NetError> {
+        let chain = allocate(platform, bytes)?;
+        let buffers: Vec<_> = cut_up(&chain, cut).map(|(address, bytes)| Buffer::writable(address, bytes)).collect();
+        match self.receive.add(platform, &buffers, shape) {
+            Ok(head) => {
+                self.incoming.insert(head, chain);
+                Ok(())
+            }
+            Err(error) => {
+                free(platform, &chain);
+                Err(error.into())
+            }
+        }
+    }
+
+    /// Gives the device a frame to send. It learns of it with [`kick`](Self::kick).
+    pub fn send(&mut self, platform: &mut dyn Platform, outgoing: &Outgoing) -> Result<(), NetError> {
+        let header = self.header_bytes();
+        let chain = allocate(platform, header + outgoing.frame.len() as u32)?;
+        let mut bytes = vec![0; header as usize];
+        if let Some((start, offset)) = outgoing.checksum {
+            bytes[0] = FLAG_NEEDS_CSUM;
+            bytes[6..8].copy_from_slice(&start.to_le_bytes());
+            bytes[8..10].copy_from_slice(&offset.to_le_bytes());
+        }
+        bytes.extend_from_slice(&outgoing.frame);
+        platform.memory().write_slice(&bytes, GuestAddress(chain.address))?;
+        let buffers: Vec<_> =
+            cut_up(&chain, &outgoing.cut).map(|(address, bytes)| Buffer::readable(address, bytes)).collect();
+        match self.transmit.add(platform, &buffers, outgoing.shape) {
+            Ok(head) => {
+                self.outgoing.insert(head, chain);
+                Ok(())
+            }
+            Err(error) => {
+                free(platform, &chain);
+                Err(error.into())
+            }
+        }
+    }
+
+    /// Tells the device what was given to it, and notifies it where it wants to be.
+    pub fn kick(&mut self, platform: &mut dyn Platform) -> Result<(), NetError> {
+        for (queue, index) in [(&mut self.receive, RECEIVE), (&mut self.transmit, TRANSMIT)] {
+            if queue.kick(platform.memory())? {
+                self.transport.notify(platform, index);
+            }
+        }
+        Ok(())
+    }
+
+    /// Takes back what was sent, and the next frame that came in; the next one will interrupt when there is none.
+    pub fn poll(&mut self, platform: &mut dyn Platform) -> Result<Option<Incoming>, NetError> {
+        loop {
+            while let Some(used) = self.transmit.take(platform)? {
+                if let Some(chain) = self.outgoing.remove(&used.head) {
+                    free(platform, &chain);
+                }
+            }
+            if let Some(frame) = self.take_frame(platform)? {
+                return Ok(Some(frame));
+            }
+            let more_sent = self.transmit.enable_interrupts(platform.memory())?;
+            if !self.receive.enable_interrupts(platform.memory())? && !more_sent {
+                return Ok(None);
+            }
+        }
+    }
+
+    /// The same, and waits for it by interrupt, until cycle `deadline` at most.
+    pub fn wait(&mut self, platform: &mut dyn Platform, deadline: u64) -> Result<Option<Incoming>, NetError> {
+        let sending = self.outgoing.len();
+        loop {
+            if let Some(frame) = self.poll(platform)? {
+                return Ok(Some(frame));
+            }
+            if self.outgoing.len() < sending {
+                return Ok(None);
+            }
+            let Some(interrupt) = platform.wait_interrupt(deadline) else { return Ok(None) };
+            if let Interrupted::Mine { config_changed, .. } = self.transport.interrupt(platform, interrupt) {
+                self.interrupts += 1;
+                self.config_changes += u64::from(config_changed);
+            }
+        }
+    }
+
+    fn take_frame(&mut self, platform: &mut dyn Platform) -> Result<Option<Incoming>, NetError> {
+        let Some(mut data) = self.take_chain(platform)? else { return Ok(None) };
+        let header = self.header_bytes() as usize;
+        if data.len() < header {
+            return Err(NetError::Written { written: data.len() as u32, bytes: header as u32 });
+        }
+        let (flags, gso) = (data[0], data[1]);
+        let buffers = match self.has_feature(FEATURE_MRG_RXBUF) {
+            true => u16::from_le_bytes([data[10], data[11]]),
+            false => 1,
+        };
+        if flags & !FLAG_DATA_VALID != 0 || gso != 0 || buffers == 0 {
+            return Err(NetError::Header { flags, gso, buffers });
+        }
+        data.drain(..header);
+        for found in 1..buffers {
+            let Some(more) = self.take_chain(platform)? else {
+                return Err(NetError::BuffersMissing { announced: buffers, found });
+            };
+            data.extend(more);
+        }
+        Ok(Some(Incoming { frame: data, checksum_valid: flags & FLAG_DATA_VALID != 0, buffers }))
+    }
+
+    /// What the device wrote into the next used chain.
+    fn take_chain(&mut self, platform: &mut dyn Platform) -> Result<Option<Vec<u8>>, NetError> {
+        let Some(used) = self.receive.take(platform)? else { return Ok(None) };
+        let Some(chain) = self.incoming.remove(&used.head) else { return Ok(None) };
+        if used.written > chain.bytes {
+            return Err(NetError::Written { written: used.written, bytes: chain.bytes });
+        }
+        let mut data = vec![0; used.written as usize];
+        platform.memory().read_slice(&mut data, GuestAddress(chain.address))?;
+        free(platform, &chain);
+        Ok(Some(data))
+    }
+
+    /// Resets the device and gives everything back.
+    pub fn remove(mut self, platform: &mut dyn Platform, bus: &mut Bus) -> Result<(), DriverError> {
+        self.transport.resume(platform)?;
+        // The memory is the device's until it is reset.
+        let reset = self.transport.reset(platform);
+        self.receive.discard(platform);
+        self.transmit.discard(platform);
+        for chain in self.incoming.values().chain(self.outgoing.values()) {
+            free(platform, chain);
+        }
+        self.transport.remove(platform, bus)?;
+        reset
+    }
+}
+
+fn allocate(platform: &mut dyn Platform, bytes: u32) -> Result<Chain, NetError> {
+    // No two chains share a cache line.
+    let address = platform.allocate(bytes.into(), 64).ok_or(DriverError::NoMemory(bytes.into()))?;
+    Ok(Chain { address, bytes })
+}
+
+fn free(platform: &mut dyn Platform, chain: &Chain) {
+    platform.free(chain.address, chain.bytes.into());
+}
+
+/// Cuts a chain's memory into buffers: each as long as `cut` says while there is something left, then the rest.
+fn cut_up<'a>(chain: &'a Chain, cut: &'a [u32]) -> impl Iterator<Item = (u64, u32)> + 'a {
+    let mut done = 0;
+    let mut lengths = cut.iter();
+    std::iter::from_fn(move || {
+        let left = chain.bytes - done;
+        if left == 0 {
+            return None;
+        }
+        let bytes = lengths.next().map_or(left, |length| (*length).clamp(1, left));
+        let address = chain.address + u64::from(done);
+        done += bytes;
+        Some((address, bytes))
+    })
+}
