@@ -1,55 +1,14 @@
 //! The block device alone: random requests of every kind, random answers of the device side, idle cycles and backpressure.
 use rust_hdl::prelude::*;
 use std::collections::VecDeque;
-use virtio_hdl_rtl::cells::{Sink, Source};
 use virtio_hdl_rtl::device::blk::types::*;
 use virtio_hdl_rtl::device::blk::BlkDevice;
 use virtio_hdl_rtl::dma::types::*;
-use virtio_hdl_rtl::testing::{Bench, Rng};
+use virtio_hdl_rtl::testing::{moved, narrow, wide, Bench, Feed, Rng};
 use virtio_hdl_rtl::virtio::layout::blk as layout;
 use virtio_hdl_rtl::virtio::types::*;
 
 const CAPACITY: u64 = 1000;
-
-/// Values for a sink, offered with idle cycles between them.
-struct Feed<T> {
-    values: VecDeque<T>,
-    offered: bool,
-}
-
-impl<T: Synth> Feed<T> {
-    fn new() -> Self {
-        Self { values: VecDeque::new(), offered: false }
-    }
-    fn drive(&mut self, sink: &mut Sink<T>, rng: &mut Rng) {
-        self.offered |= !self.values.is_empty() && rng.chance(2, 3);
-        sink.valid.next = self.offered;
-        if self.offered {
-            sink.data.next = self.values[0];
-        }
-    }
-    fn take(&mut self, sink: &Sink<T>) {
-        if self.offered && sink.ready.val() {
-            self.values.pop_front();
-            self.offered = false;
-        }
-    }
-}
-
-fn moved<T: Synth>(source: &Source<T>) -> Option<T> {
-    (source.valid.val() && source.ready.val()).then(|| source.data.val())
-}
-
-fn wide(bytes: &[u8]) -> Bits<128> {
-    num_bigint::BigUint::from_bytes_le(bytes).into()
-}
-
-fn narrow(beat: Bits<128>, count: usize) -> Vec<u8> {
-    let mut bytes = num_bigint::BigUint::from(beat).to_bytes_le();
-    bytes.resize(16, 0);
-    bytes.truncate(count);
-    bytes
-}
 
 /// A request with all that must come of it.
 #[derive(Clone, Debug)]
@@ -84,10 +43,10 @@ struct World {
 impl World {
     fn new() -> Self {
         World {
-            chains: Feed::new(),
-            readable: Feed::new(),
-            statuses: Feed::new(),
-            reads: Feed::new(),
+            chains: Feed::new(3),
+            readable: Feed::new(3),
+            statuses: Feed::new(3),
+            reads: Feed::new(3),
             commands: VecDeque::new(),
             writes: VecDeque::new(),
             answers: VecDeque::new(),

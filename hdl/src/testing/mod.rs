@@ -24,12 +24,14 @@ mod build;
 mod diff;
 mod driver;
 mod port;
+mod stream;
 
 pub use bench::Bench;
 pub use build::{accepted, accepted_with, model, verilator};
 pub use diff::{Diff, Mismatch};
 pub use driver::{cpp_driver, ports, PortInfo};
 pub use port::Port;
+pub use stream::{moved, narrow, wide, Feed};
 
 /// xorshift64*: deterministic, no dependency.
 #[derive(Clone, Debug)]

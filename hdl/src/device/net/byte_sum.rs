@@ -68,8 +68,7 @@ pub struct ByteSum {
     from_start: Signal<Local, Bits<16>>,
     to_end: Signal<Local, Bits<16>>,
     lanes: Signal<Local, Bits<16>>,
-    mask: Signal<Local, Bits<128>>,
-    masked: Signal<Local, Bits<128>>,
+    masks: [Signal<Local, Bits<16>>; 8],
     words: [Signal<Local, Bits<16>>; 8],
     running_next: Signal<Local, Bits<26>>,
     total_low: Signal<Local, Bits<16>>,
@@ -126,15 +125,15 @@ impl Logic for ByteSum {
             self.to_end.next = !(bits::<16>(0xFFFF) << self.end.val().get_bits::<4>(0));
         }
         self.lanes.next = self.from_start.val() & self.to_end.val();
-        self.mask.next = 0.into();
-        for i in 0..16 {
-            if self.lanes.val().get_bit(i) {
-                self.mask.next = self.mask.val() | (bits::<128>(0xFF) << (i * 8).to_bits::<7>());
-            }
-        }
-        self.masked.next = self.held.q.val() & self.mask.val();
         for i in 0..8 {
-            self.words[i].next = self.masked.val().get_bits::<16>(i * 16);
+            self.masks[i].next = 0.into();
+            if self.lanes.val().get_bit(2 * i) {
+                self.masks[i].next = 0x00FF.into();
+            }
+            if self.lanes.val().get_bit(2 * i + 1) {
+                self.masks[i].next = self.masks[i].val() | 0xFF00;
+            }
+            self.words[i].next = self.held.q.val().get_bits::<16>(i * 16) & self.masks[i].val();
         }
         self.pair_0.d.next = bit_cast::<17, 16>(self.words[0].val()) + bit_cast::<17, 16>(self.words[1].val());
         self.pair_1.d.next = bit_cast::<17, 16>(self.words[2].val()) + bit_cast::<17, 16>(self.words[3].val());

@@ -49,6 +49,7 @@ pub struct Receive {
     plan: ReceivePlan,
     parts: StreamFifo<ReceivePart, 2>,
     header: ReceiveHeader,
+    waiting: Signal<Local, Bit>,
 }
 
 impl Logic for Receive {
@@ -107,9 +108,9 @@ impl Logic for Receive {
         self.header.data.next = self.ram.rdata.val();
         Source::<ByteBeat>::link(&mut self.writable, &mut self.header.writable);
 
+        self.waiting.next = self.plan.starved.val() & !self.chains.buffer.valid.val() & !self.chain.valid.val();
         self.idle.next = self.store.idle.val()
             & self.header.idle.val()
-            & !self.chains.buffer.valid.val()
-            & (self.plan.starved.val() | (self.plan.idle.val() & !self.store.any.val()));
+            & (self.waiting.val() | (self.plan.idle.val() & !self.store.any.val()));
     }
 }

@@ -114,6 +114,7 @@ impl Logic for Transmit {
         self.send.data.next = self.ram.rdata.val();
         Source::<NetBeat>::link(&mut self.frame_out, &mut self.send.beat);
         self.quiet.next = self.send.quiet.val();
-        self.idle.next = self.header.idle.val() & !self.frames.q.val().any() & self.send.quiet.val();
+        self.idle.next =
+            !self.chain.valid.val() & self.header.idle.val() & !self.frames.q.val().any() & self.send.quiet.val();
     }
 }

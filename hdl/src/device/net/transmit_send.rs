@@ -11,10 +11,12 @@ pub struct SendMark {
     pub keep: Bits<16>,
     /// Last word of the frame.
     pub last: bool,
-    /// Lane of the checksum's first byte.
-    pub low_lane: Bits<16>,
-    /// Lane of its second byte.
-    pub high_lane: Bits<16>,
+    /// The checksum's first byte is in this word.
+    pub low: bool,
+    /// Its second byte is.
+    pub high: bool,
+    /// Lane of the first byte; the second one is in the next lane, or in lane 0 of the next word.
+    pub lane: Bits<4>,
     /// The checksum.
     pub value: Bits<16>,
 }
@@ -57,12 +59,18 @@ pub struct TransmitSend {
     low_position: Signal<Local, Bits<11>>,
     high_position: Signal<Local, Bits<11>>,
     value: Signal<Local, Bits<16>>,
-    low_lane: Signal<Local, Bits<16>>,
-    high_lane: Signal<Local, Bits<16>>,
-    low_byte: Signal<Local, Bits<128>>,
-    high_byte: Signal<Local, Bits<128>>,
-    mask: Signal<Local, Bits<128>>,
-    insert: Signal<Local, Bits<128>>,
+    low_shift: Signal<Local, Bits<7>>,
+    high_shift: Signal<Local, Bits<7>>,
+    low_mask: Signal<Local, Bits<128>>,
+    high_mask: Signal<Local, Bits<128>>,
+    low_byte: Signal<Local, Bits<32>>,
+    low_half: Signal<Local, Bits<32>>,
+    low_word: Signal<Local, Bits<32>>,
+    low_wide: Signal<Local, Bits<128>>,
+    high_byte: Signal<Local, Bits<32>>,
+    high_half: Signal<Local, Bits<32>>,
+    high_word: Signal<Local, Bits<32>>,
+    high_wide: Signal<Local, Bits<128>>,
 }
 
 impl Logic for TransmitSend {
@@ -103,37 +111,41 @@ impl Logic for TransmitSend {
         }
         self.low_position.next = self.frame.data.val().position;
         self.high_position.next = self.low_position.val() + 1;
-        self.asked_mark.d.next.low_lane = 0.into();
-        if self.frame.data.val().patch & (self.low_position.val().get_bits::<7>(4) == self.number.q.val()) {
-            self.asked_mark.d.next.low_lane = bits::<16>(1) << self.low_position.val().get_bits::<4>(0);
-        }
-        self.asked_mark.d.next.high_lane = 0.into();
-        if self.frame.data.val().patch & (self.high_position.val().get_bits::<7>(4) == self.number.q.val()) {
-            self.asked_mark.d.next.high_lane = bits::<16>(1) << self.high_position.val().get_bits::<4>(0);
-        }
+        self.asked_mark.d.next.low =
+            self.frame.data.val().patch & (self.low_position.val().get_bits::<7>(4) == self.number.q.val());
+        self.asked_mark.d.next.high =
+            self.frame.data.val().patch & (self.high_position.val().get_bits::<7>(4) == self.number.q.val());
+        self.asked_mark.d.next.lane = self.low_position.val().get_bits::<4>(0);
         self.asked_mark.d.next.value = self.frame.data.val().value;
         self.read.next = self.pointer.q.val();
 
         // ------------------------------------------------------------ second stage: the word
         self.value.next = self.asked_mark.q.val().value;
-        self.low_lane.next = self.asked_mark.q.val().low_lane;
-        self.high_lane.next = self.asked_mark.q.val().high_lane;
-        self.low_byte.next = bit_cast::<128, 8>(self.value.val().get_bits::<8>(0));
-        self.high_byte.next = bit_cast::<128, 8>(self.value.val().get_bits::<8>(8));
-        self.mask.next = 0.into();
-        self.insert.next = 0.into();
-        for i in 0..16 {
-            if self.low_lane.val().get_bit(i) {
-                self.mask.next = self.mask.val() | (bits::<128>(0xFF) << (i * 8).to_bits::<7>());
-                self.insert.next = self.insert.val() | (self.low_byte.val() << (i * 8).to_bits::<7>());
-            }
-            if self.high_lane.val().get_bit(i) {
-                self.mask.next = self.mask.val() | (bits::<128>(0xFF) << (i * 8).to_bits::<7>());
-                self.insert.next = self.insert.val() | (self.high_byte.val() << (i * 8).to_bits::<7>());
-            }
+        self.low_shift.next = bit_cast::<7, 4>(self.asked_mark.q.val().lane) << 3;
+        self.high_shift.next = self.low_shift.val() + 8;
+        self.low_mask.next = 0.into();
+        if self.asked_mark.q.val().low {
+            self.low_mask.next = bits::<128>(0xFF) << self.low_shift.val();
         }
+        self.high_mask.next = 0.into();
+        if self.asked_mark.q.val().high {
+            self.high_mask.next = bits::<128>(0xFF) << self.high_shift.val();
+        }
+        // both bytes in all lanes
+        self.low_byte.next = bit_cast::<32, 8>(self.value.val().get_bits::<8>(0));
+        self.low_half.next = self.low_byte.val() | (self.low_byte.val() << 8);
+        self.low_word.next = self.low_half.val() | (self.low_half.val() << 16);
+        self.low_wide.next =
+            bit_cast::<128, 32>(self.low_word.val()) | (bit_cast::<128, 32>(self.low_word.val()) << 32);
+        self.high_byte.next = bit_cast::<32, 8>(self.value.val().get_bits::<8>(8));
+        self.high_half.next = self.high_byte.val() | (self.high_byte.val() << 8);
+        self.high_word.next = self.high_half.val() | (self.high_half.val() << 16);
+        self.high_wide.next =
+            bit_cast::<128, 32>(self.high_word.val()) | (bit_cast::<128, 32>(self.high_word.val()) << 32);
         self.chosen.d.next = self.asked.q.val();
-        self.chosen_beat.d.next.data = (self.data.val() & !self.mask.val()) | self.insert.val();
+        self.chosen_beat.d.next.data = (self.data.val() & !self.low_mask.val() & !self.high_mask.val())
+            | ((self.low_wide.val() | (self.low_wide.val() << 64)) & self.low_mask.val())
+            | ((self.high_wide.val() | (self.high_wide.val() << 64)) & self.high_mask.val());
         self.chosen_beat.d.next.keep = self.asked_mark.q.val().keep;
         self.chosen_beat.d.next.last = self.asked_mark.q.val().last;
         self.chosen_beat.d.next.error = false;
