@@ -1,6 +1,7 @@
 //! The ring engine against a Rust driver: chains of every shape, interrupts, notifications, bad rings.
 mod driver;
 mod memory;
+mod used;
 
 use driver::{Descriptor, Driver, Features};
 use virtio_hdl_rtl::virtio::types::Violation;
