@@ -282,6 +282,13 @@ impl EndpointConfig {
         self.features.iter().fold(1 << 30, |bits, feature| bits | 1 << feature.bit())
     }
 
+    /// What a driver gets that accepts BAD_FEATURE: it did not negotiate.
+    pub fn safe_features(&self) -> u32 {
+        match self.device {
+            Device::Blk => 0,
+        }
+    }
+
     /// Bytes of virtio-blk's device config behind the registers: through `blk_size`.
     pub fn device_config_bytes(&self) -> usize {
         match self.device {

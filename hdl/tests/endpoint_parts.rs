@@ -98,11 +98,12 @@ fn diagnostics_count_events_and_show_the_violation() {
             |uut, rng| {
                 uut.events.next = Port::random(rng);
                 uut.violation.next = ViolationReport { rule, head: (cycle & 0xff).into() };
+                uut.violation_queue.next = (cycle >> 3 & 3).into();
             },
             |uut| {
                 let fields = uut.fields.val();
                 let field = |n: usize| fields.get_bits::<32>(32 * n).to_u64();
-                assert_eq!(field(0), rule as u64 | (cycle & 0xff) << 16);
+                assert_eq!(field(0), rule as u64 | (cycle >> 3 & 3) << 8 | (cycle & 0xff) << 16);
                 for (n, count) in counts.iter_mut().enumerate() {
                     assert_eq!(field(n + 1), *count);
                     *count += u64::from(uut.events.val().get_bit(n));

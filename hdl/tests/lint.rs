@@ -56,6 +56,7 @@ blocks! {
     used_writer: virtio::used::UsedWriter::new(1, 256);
     interrupt_decision: virtio::interrupt_decision::InterruptDecision::new(1, 256);
     interrupt_controller: virtio::interrupts::InterruptController::default();
+    data_path: endpoint::data_path::DataPath::new(2, 256, 1000);
     blk_device: device::blk::BlkDevice::default();
     net_device: device::net::NetDevice::default();
 }

@@ -57,8 +57,9 @@ pub const EVENTS: usize = FIELDS.len() - 1;
 pub struct Diagnostics {
     pub clock: Signal<In, Clock>,
     pub reset: Signal<In, Bit>,
-    /// First violation of queue 0 since its reset.
+    /// First violation of a queue since the device reset, and that queue.
     pub violation: Signal<In, ViolationReport>,
+    pub violation_queue: Signal<In, Bits<2>>,
     /// Events, in the order of [`FIELDS`] from field 1.
     pub events: Signal<In, Bits<15>>,
     /// All fields, field 0 in bits 31:0.
@@ -77,6 +78,7 @@ impl Default for Diagnostics {
             clock: Default::default(),
             reset: Default::default(),
             violation: Default::default(),
+            violation_queue: Default::default(),
             events: Default::default(),
             fields: Default::default(),
             counters: (0..EVENTS).map(|_| EventCounter::default()).collect(),
@@ -109,7 +111,8 @@ impl Logic for Diagnostics {
             Violation::RequestTooShort => self.rule.next = 13.into(),
             _ => self.rule.next = 0.into(),
         }
-        self.one.next = bit_cast::<32, 16>(self.violation.val().head) << 16;
+        self.one.next = (bit_cast::<32, 16>(self.violation.val().head) << 16)
+            | (bit_cast::<32, 2>(self.violation_queue.val()) << 8);
         self.all.next = bit_cast::<512, 32>(self.one.val()) | bit_cast::<512, 8>(self.rule.val());
         for i in 0..self.counters.len() {
             self.counters[i].clock.next = self.clock.val();

@@ -1,5 +1,8 @@
 //! Complete endpoints.
 pub mod blk;
+pub mod change;
+pub mod core;
+pub mod data_path;
 pub mod diagnostics;
 pub mod gate;
 pub mod reset;

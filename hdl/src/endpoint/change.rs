@@ -1,0 +1,29 @@
+//! What tells the driver that the device config has changed.
+use crate::cells::Reg;
+use crate::comment;
+use rust_hdl::prelude::*;
+
+/// Watches a value of the device config that is a port. The first value after a reset is no change.
+#[derive(LogicBlock, Default)]
+pub struct ChangeDetector<const W: usize> {
+    pub clock: Signal<In, Clock>,
+    pub reset: Signal<In, Bit>,
+    pub value: Signal<In, Bits<W>>,
+    /// One cycle: the value is not what it was in the cycle before.
+    pub changed: Signal<Out, Bit>,
+    before: Reg<Bits<W>>,
+    known: Reg<Bit>,
+}
+
+impl<const W: usize> Logic for ChangeDetector<W> {
+    #[hdl_gen]
+    fn update(&mut self) {
+        comment!("module change_detector: pulses when a value changes");
+        dff_setup!(self, clock, before, known);
+        self.before.reset.next = self.reset.val();
+        self.known.reset.next = self.reset.val();
+        self.before.d.next = self.value.val();
+        self.known.d.next = true;
+        self.changed.next = self.known.q.val() & (self.before.q.val() != self.value.val());
+    }
+}

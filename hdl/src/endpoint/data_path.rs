@@ -1,0 +1,291 @@
+//! The virtqueues of an endpoint and the DMA engines they share.
+use super::gate::TransmitGate;
+use crate::cells::{Reg, Sink, Source};
+use crate::comment;
+use crate::dma::arbiter::{ReadArbiter, WriteArbiter};
+use crate::dma::read_engine::ReadEngine;
+use crate::dma::types::*;
+use crate::dma::write_engine::WriteEngine;
+use crate::tlp::types::{CompletionBeat, TransmitBeat};
+use crate::virtio::queue::Virtqueue;
+use crate::virtio::types::*;
+use rust_hdl::prelude::*;
+
+/// Virtqueues and DMA engines: from kicks to the chain interface of each queue, and to packets.
+///
+/// ```text
+///                    +-- read requests --> arbiter --> read engine --> gate --> nonposted
+/// chain interface <-> virtqueue 0..N                       ^---------------- completion
+///                    +-- write requests -> arbiter --> write engine -> gate --> posted
+/// ```
+/// A queue that is alone has the engines to itself: there are arbiters only from two queues on.
+#[derive(LogicBlock)]
+pub struct DataPath {
+    pub clock: Signal<In, Clock>,
+    pub reset: Signal<In, Bit>,
+    /// A device reset clears the queues; the engines have drained by then.
+    pub clear: Signal<In, Bit>,
+    /// A device reset is under way: begin nothing.
+    pub stop: Signal<In, Bit>,
+    /// Packets that have not begun may not leave any more.
+    pub discard: Signal<In, Bit>,
+    /// Limits of the link: 128 << n bytes.
+    pub max_payload: Signal<In, Bits<3>>,
+    pub max_read_request: Signal<In, Bits<3>>,
+    /// Tags may have eight bits.
+    pub extended_tag: Signal<In, Bit>,
+    /// {bus, device, function}.
+    pub function_id: Signal<In, Bits<16>>,
+    /// Features the driver accepted.
+    pub driver_features: Signal<In, Bits<32>>,
+    /// Page frame of each queue, 0 = inactive; queue 0 in the lowest bits.
+    pub queue_pfn: Signal<In, Bits<128>>,
+    /// One cycle: the driver kicked the queue.
+    pub kick: Signal<In, Bits<4>>,
+    /// Completions of our reads.
+    pub completion: Sink<CompletionBeat>,
+    /// Memory writes and memory reads.
+    pub posted: Source<TransmitBeat>,
+    pub nonposted: Source<TransmitBeat>,
+    /// The chain interface of each queue; see [`Virtqueue`].
+    pub chain: Vec<Source<Chain>>,
+    pub bytes: Vec<Source<ByteBeat>>,
+    pub command: Vec<Sink<ScatterCommand>>,
+    pub data: Vec<Sink<ByteBeat>>,
+    pub device_violation_valid: Vec<Signal<In, Bit>>,
+    pub device_violation: Vec<Signal<In, ViolationReport>>,
+    /// One cycle: the driver wants an interrupt of this queue.
+    pub queue_interrupt: Signal<Out, Bits<4>>,
+    /// First violation since the device reset, and its queue.
+    pub violation: Signal<Out, ViolationReport>,
+    pub violation_queue: Signal<Out, Bits<2>>,
+    /// No read is outstanding.
+    pub reads_idle: Signal<Out, Bit>,
+    /// Both engines have nothing to do.
+    pub idle: Signal<Out, Bit>,
+    /// No packet waits to leave, and no write is under way.
+    pub quiet: Signal<Out, Bit>,
+    /// A queue has something in flight.
+    pub queue_busy: Signal<Out, Bit>,
+    /// Events of the read engine, one cycle each.
+    pub unexpected_completion: Signal<Out, Bit>,
+    pub error_completion: Signal<Out, Bit>,
+    pub timeout: Signal<Out, Bit>,
+    pub stall_no_tag: Signal<Out, Bit>,
+
+    read_engine: ReadEngine<5, 32>,
+    write_engine: WriteEngine,
+    read_gate: TransmitGate,
+    write_gate: TransmitGate,
+    queues: Vec<Virtqueue>,
+    // none where there is one queue
+    read_arbiter: Vec<ReadArbiter>,
+    write_arbiter: Vec<WriteArbiter>,
+    answering: Vec<DFF<Bits<3>>>,
+    violation_known: Reg<Bit>,
+    violation_first: Reg<Bits<2>>,
+
+    pfn: Signal<Local, Bits<32>>,
+    event_idx: Signal<Local, Bit>,
+    indirect: Signal<Local, Bit>,
+    notify_on_empty: Signal<Local, Bit>,
+    interrupts: Signal<Local, Bits<4>>,
+    any_busy: Signal<Local, Bit>,
+    found: Signal<Local, Bit>,
+    report: Signal<Local, ViolationReport>,
+}
+
+impl DataPath {
+    /// `queues` virtqueues of `queue_size` descriptors; a read without completion is given up after `timeout` cycles.
+    pub fn new(queues: usize, queue_size: u16, timeout: u64) -> Self {
+        let arbiters = usize::from(queues > 1);
+        Self {
+            clock: Default::default(),
+            reset: Default::default(),
+            clear: Default::default(),
+            stop: Default::default(),
+            discard: Default::default(),
+            max_payload: Default::default(),
+            max_read_request: Default::default(),
+            extended_tag: Default::default(),
+            function_id: Default::default(),
+            driver_features: Default::default(),
+            queue_pfn: Default::default(),
+            kick: Default::default(),
+            completion: Default::default(),
+            posted: Default::default(),
+            nonposted: Default::default(),
+            chain: (0..queues).map(|_| Default::default()).collect(),
+            bytes: (0..queues).map(|_| Default::default()).collect(),
+            command: (0..queues).map(|_| Default::default()).collect(),
+            data: (0..queues).map(|_| Default::default()).collect(),
+            device_violation_valid: (0..queues).map(|_| Default::default()).collect(),
+            device_violation: (0..queues).map(|_| Default::default()).collect(),
+            queue_interrupt: Default::default(),
+            violation: Default::default(),
+            violation_queue: Default::default(),
+            reads_idle: Default::default(),
+            idle: Default::default(),
+            quiet: Default::default(),
+            queue_busy: Default::default(),
+            unexpected_completion: Default::default(),
+            error_completion: Default::default(),
+            timeout: Default::default(),
+            stall_no_tag: Default::default(),
+            read_engine: ReadEngine::new(timeout),
+            write_engine: Default::default(),
+            read_gate: Default::default(),
+            write_gate: Default::default(),
+            queues: (0..queues as u64).map(|index| Virtqueue::new(index, queue_size)).collect(),
+            read_arbiter: (0..arbiters).map(|_| ReadArbiter::new(queues)).collect(),
+            write_arbiter: (0..arbiters).map(|_| WriteArbiter::new(queues)).collect(),
+            answering: (0..arbiters).map(|_| Default::default()).collect(),
+            violation_known: Default::default(),
+            violation_first: Default::default(),
+            pfn: Default::default(),
+            event_idx: Default::default(),
+            indirect: Default::default(),
+            notify_on_empty: Default::default(),
+            interrupts: Default::default(),
+            any_busy: Default::default(),
+            found: Default::default(),
+            report: Default::default(),
+        }
+    }
+}
+
+impl Logic for DataPath {
+    #[hdl_gen]
+    fn update(&mut self) {
+        comment!("module data_path: virtqueues and DMA engines");
+        dff_setup!(self, clock, violation_known, violation_first);
+        clock!(self, clock, read_engine, write_engine, read_gate, write_gate);
+        self.violation_known.reset.next = self.clear.val();
+        self.violation_first.reset.next = self.clear.val();
+        self.read_engine.reset.next = self.reset.val();
+        self.write_engine.reset.next = self.reset.val();
+        self.read_gate.reset.next = self.reset.val();
+        self.write_gate.reset.next = self.reset.val();
+
+        // ------------------------------------------------------------ engines and packets
+        self.read_engine.stop.next = self.stop.val();
+        self.read_engine.max_read_request.next = self.max_read_request.val();
+        self.read_engine.extended_tag.next = self.extended_tag.val();
+        self.read_engine.function_id.next = self.function_id.val();
+        self.write_engine.stop.next = self.stop.val();
+        self.write_engine.max_payload.next = self.max_payload.val();
+        self.read_gate.discard.next = self.discard.val();
+        self.write_gate.discard.next = self.discard.val();
+        Sink::<CompletionBeat>::link(&mut self.completion, &mut self.read_engine.completion);
+        Source::<TransmitBeat>::join(&mut self.read_engine.transmit, &mut self.read_gate.upstream);
+        Source::<TransmitBeat>::link(&mut self.nonposted, &mut self.read_gate.downstream);
+        Source::<TransmitBeat>::join(&mut self.write_engine.transmit, &mut self.write_gate.upstream);
+        Source::<TransmitBeat>::link(&mut self.posted, &mut self.write_gate.downstream);
+        self.reads_idle.next = self.read_engine.idle.val();
+        self.idle.next = self.read_engine.idle.val() & self.write_engine.idle.val();
+        self.quiet.next = !self.read_engine.transmit.valid.val()
+            & !self.write_engine.transmit.valid.val()
+            & self.write_engine.idle.val();
+        self.unexpected_completion.next = self.read_engine.unexpected_completion.val();
+        self.error_completion.next = self.read_engine.error_completion.val();
+        self.timeout.next = self.read_engine.timeout.val();
+        self.stall_no_tag.next = self.read_engine.stall_no_tag.val();
+
+        // ------------------------------------------------------------ queues
+        self.event_idx.next = self.driver_features.val().get_bit(29);
+        self.indirect.next = self.driver_features.val().get_bit(28);
+        self.notify_on_empty.next = self.driver_features.val().get_bit(24);
+        self.interrupts.next = 0.into();
+        self.any_busy.next = false;
+        for i in 0..self.queues.len() {
+            self.queues[i].clock.next = self.clock.val();
+            self.queues[i].reset.next = self.clear.val();
+            self.pfn.next = self.queue_pfn.val().get_bits::<32>(i * 32);
+            self.queues[i].enable.next = self.pfn.val().any() & !self.stop.val();
+            self.queues[i].ring_base.next = bit_cast::<64, 32>(self.pfn.val()) << 12;
+            self.queues[i].event_idx.next = self.event_idx.val();
+            self.queues[i].indirect.next = self.indirect.val();
+            self.queues[i].notify_on_empty.next = self.notify_on_empty.val();
+            self.queues[i].kick.next = self.kick.val().get_bit(i);
+            self.queues[i].max_payload.next = self.max_payload.val();
+            self.queues[i].max_read_request.next = self.max_read_request.val();
+            self.queues[i].device_violation_valid.next = self.device_violation_valid[i].val();
+            self.queues[i].device_violation.next = self.device_violation[i].val();
+            Source::<Chain>::link(&mut self.chain[i], &mut self.queues[i].chain);
+            Source::<ByteBeat>::link(&mut self.bytes[i], &mut self.queues[i].bytes);
+            Sink::<ScatterCommand>::link(&mut self.command[i], &mut self.queues[i].command);
+            Sink::<ByteBeat>::link(&mut self.data[i], &mut self.queues[i].data);
+            self.interrupts.next = self.interrupts.val().replace_bit(i, self.queues[i].raise_interrupt.val());
+            self.any_busy.next = self.any_busy.val() | self.queues[i].busy.val();
+
+            // what comes from the engines carries a client number, so all queues hear it
+            self.queues[i].retire.next = self.read_engine.retire.val();
+            self.queues[i].retire_valid.next = self.read_engine.retire_valid.val();
+            self.queues[i].write.next = self.read_engine.write.val();
+            self.queues[i].write_valid.next = self.read_engine.write_valid.val();
+            self.queues[i].ram_client.next = self.write_engine.read_client.val();
+            self.queues[i].ram_even_index.next = self.write_engine.read_even_index.val();
+            self.queues[i].ram_odd_index.next = self.write_engine.read_odd_index.val();
+            self.queues[i].done_valid.next = self.write_engine.done_valid.val();
+            self.queues[i].done_client.next = self.write_engine.done_client.val();
+        }
+        self.queue_interrupt.next = self.interrupts.val();
+        self.queue_busy.next = self.any_busy.val();
+
+        // ------------------------------------------------------------ requests: one queue, or several by turns
+        for i in self.read_arbiter.len()..1 {
+            Source::<ReadRequest>::join(&mut self.queues[i].read_request, &mut self.read_engine.request);
+        }
+        for a in 0..self.read_arbiter.len() {
+            self.read_arbiter[a].clock.next = self.clock.val();
+            self.read_arbiter[a].reset.next = self.clear.val();
+            for i in 0..self.queues.len() {
+                Source::<ReadRequest>::join(&mut self.queues[i].read_request, &mut self.read_arbiter[a].clients[i]);
+            }
+            Source::<ReadRequest>::join(&mut self.read_arbiter[a].request, &mut self.read_engine.request);
+        }
+        for i in self.write_arbiter.len()..1 {
+            Source::<WriteRequest>::join(&mut self.queues[i].write_request, &mut self.write_engine.request);
+        }
+        for a in 0..self.write_arbiter.len() {
+            self.write_arbiter[a].clock.next = self.clock.val();
+            self.write_arbiter[a].reset.next = self.clear.val();
+            for i in 0..self.queues.len() {
+                Source::<WriteRequest>::join(&mut self.queues[i].write_request, &mut self.write_arbiter[a].clients[i]);
+            }
+            Source::<WriteRequest>::join(&mut self.write_arbiter[a].request, &mut self.write_engine.request);
+        }
+
+        // data of the queue that was asked in the cycle before; a queue has two clients
+        self.write_engine.read_even_data.next = self.queues[0].ram_even_data.val();
+        self.write_engine.read_odd_data.next = self.queues[0].ram_odd_data.val();
+        for a in 0..self.answering.len() {
+            self.answering[a].clock.next = self.clock.val();
+            self.answering[a].d.next = self.write_engine.read_client.val().get_bits::<3>(1);
+            for i in 1..self.queues.len() {
+                if self.answering[a].q.val() == i.to_bits::<3>() {
+                    self.write_engine.read_even_data.next = self.queues[i].ram_even_data.val();
+                    self.write_engine.read_odd_data.next = self.queues[i].ram_odd_data.val();
+                }
+            }
+        }
+
+        // ------------------------------------------------------------ the first violation of all queues
+        self.found.next = false;
+        for i in 0..self.queues.len() {
+            self.report.next = self.queues[i].violation.val();
+            if (self.report.val().rule != Violation::Nothing) & !self.found.val() & !self.violation_known.q.val() {
+                self.found.next = true;
+                self.violation_known.d.next = true;
+                self.violation_first.d.next = i.to_bits::<2>();
+            }
+        }
+        self.violation.next = self.queues[0].violation.val();
+        for i in 1..self.queues.len() {
+            if self.violation_first.q.val() == i.to_bits::<2>() {
+                self.violation.next = self.queues[i].violation.val();
+            }
+        }
+        self.violation_queue.next = self.violation_first.q.val();
+    }
+}
