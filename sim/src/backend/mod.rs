@@ -8,4 +8,4 @@ mod net_port;
 pub use device_port::DevicePort;
 pub use disk::{Disk, DiskError, SECTOR_BYTES};
 pub use disk_port::DiskPort;
-pub use net_port::{NetPort, WireStatistics};
+pub use net_port::{NetPort, WireStatistics, WIRE_BYTES_PER_SECOND};

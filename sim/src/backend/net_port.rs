@@ -5,6 +5,9 @@ use serde::Serialize;
 use std::os::fd::BorrowedFd;
 use std::time::Duration;
 
+/// How fast frames come by wire: 10 Gb/s.
+pub const WIRE_BYTES_PER_SECOND: f64 = 1.25e9;
+
 /// What went over the wire.
 #[derive(Copy, Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct WireStatistics {

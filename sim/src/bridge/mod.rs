@@ -8,7 +8,7 @@
 //! ```
 //! The link has no delay and no limit here: simulated time counts clock cycles of the endpoint, and while it rests the
 //! clock stands still.
-use crate::backend::DevicePort;
+use crate::backend::{DevicePort, WIRE_BYTES_PER_SECOND};
 use crate::model::{Endpoint, EndpointOptions, Library, ModelError};
 use crate::trace::{Trace, TraceOptions};
 use crate::vfio_user::{irq, region, Client, ClientStatistics, Device, Errno, Work};
@@ -88,7 +88,9 @@ impl Bridge {
         mut port: DevicePort,
         options: &BridgeOptions,
     ) -> Result<Self, BridgeError> {
-        let model = EndpointOptions { seed: options.seed, ..EndpointOptions::default() };
+        let wire = WIRE_BYTES_PER_SECOND / config.link.clock_hz as f64;
+        let model =
+            EndpointOptions { seed: options.seed, wire_bytes_per_cycle: Some(wire), ..EndpointOptions::default() };
         let mut endpoint = Endpoint::load(library, &model)?;
         port.connect(&mut endpoint)?;
         let trace = Trace::new(&options.trace, endpoint.ports(), config.link.clock_hz).map_err(BridgeError::Trace)?;

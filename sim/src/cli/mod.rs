@@ -3,9 +3,11 @@ use clap::{Parser, Subcommand};
 use std::process::ExitCode;
 use tracing_subscriber::EnvFilter;
 
+mod bench;
 mod doctor;
 mod endpoint;
 mod generate;
+mod plot;
 mod qemu;
 mod report;
 mod serve;
@@ -34,6 +36,8 @@ enum Command {
     Generate(generate::Arguments),
     /// Run the host model against the Verilated endpoint
     Sim(sim::Arguments),
+    /// Count how near the endpoint comes to what its link allows
+    Bench(bench::Arguments),
     /// Offer the endpoint to any QEMU through a vfio-user socket
     Serve(serve::Arguments),
     /// Boot a stock QEMU with a small Linux on the endpoint
@@ -50,6 +54,7 @@ pub fn main() -> ExitCode {
     let done = match cli.command {
         Command::Generate(arguments) => generate::run(&arguments),
         Command::Sim(arguments) => sim::run(&arguments),
+        Command::Bench(arguments) => bench::run(&arguments),
         Command::Serve(arguments) => serve::run(&arguments),
         Command::Qemu(arguments) => qemu::run(&arguments),
         Command::Doctor(arguments) => doctor::run(&arguments),

@@ -1,5 +1,6 @@
 //! What the link allows: bytes per request in each direction, and the cycles that the busier one takes.
 use super::LinkConfig;
+use virtio_hdl_rtl::virtio::layout::net::MERGE_HEADER_BYTES;
 
 /// Bytes that a packet takes besides its payload: header, and framing, sequence number and LCRC.
 const MEMORY_64: u64 = 24;
@@ -79,6 +80,28 @@ pub fn blk_request(link: &LinkConfig, write: bool, bytes: u64, batch: u64) -> Tr
     traffic
 }
 
+/// The traffic of one frame of `bytes` with its header in one buffer, in batches of `batch`: kick, available index and
+/// slots, one descriptor, header and frame, used element and index, event index, interrupt.
+pub fn net_frame(link: &LinkConfig, transmit: bool, bytes: u64, batch: u64) -> Traffic {
+    let mut traffic = Traffic::new(link);
+    let per = batch as f64;
+    traffic.kick(per);
+    traffic.read(4, per);
+    traffic.read((2 * batch).max(4), per);
+    traffic.read(16 * batch, per);
+    let with_header = bytes + u64::from(MERGE_HEADER_BYTES);
+    if transmit {
+        traffic.read(with_header, 1.0);
+    } else {
+        traffic.write(with_header, 1.0);
+    }
+    traffic.write(8 * batch, per);
+    traffic.write(4, per);
+    traffic.read(4, per);
+    traffic.interrupt(per);
+    traffic
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -87,16 +110,7 @@ mod tests {
     #[test]
     fn a_small_packet_takes_118_bytes_to_the_device() {
         let link = LinkConfig::default();
-        let mut traffic = Traffic::new(&link);
-        traffic.kick(32.0);
-        traffic.read(4, 32.0);
-        traffic.read(64, 32.0);
-        traffic.read(16 * 32, 32.0);
-        traffic.write(8 * 32, 32.0);
-        traffic.write(4, 32.0);
-        traffic.read(4, 32.0);
-        traffic.interrupt(32.0);
-        traffic.read(76, 1.0);
+        let traffic = net_frame(&link, true, 64, 32);
         // 14.44 Gb/s allow 15.3 million packets a second
         let rate = 14.44e9 / 8.0 / traffic.to_device.max(traffic.to_host);
         assert!((15.2e6..15.4e6).contains(&rate), "{rate}");

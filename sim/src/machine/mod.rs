@@ -8,7 +8,7 @@
 //!                  \ one way over the link   \
 //! endpoint      ----+-------- may run to E + one way, or to two ways behind the first packet it sends
 //! ```
-use crate::backend::{DevicePort, Disk, DiskPort, WireStatistics};
+use crate::backend::{DevicePort, Disk, DiskPort, WireStatistics, WIRE_BYTES_PER_SECOND};
 use crate::host::{Allocator, Platform, Width};
 use crate::link::{
     Credits, FunctionId, HostCompletion, HostRequest, Interrupt, LinkConfig, RequestId, RootComplex, Statistics,
@@ -46,6 +46,8 @@ pub struct MachineOptions {
     pub link: LinkConfig,
     /// Random standstill of the endpoint's streams.
     pub stall: Stall,
+    /// Bytes per second that come by a network device's wire, at most.
+    pub wire_bytes_per_second: f64,
     /// Bytes of guest memory.
     pub memory_bytes: u64,
     /// Cycles from a command (for a write: from its data) to the disk's answer.
@@ -61,12 +63,24 @@ impl Default for MachineOptions {
         MachineOptions {
             link: LinkConfig::default(),
             stall: Stall::default(),
+            wire_bytes_per_second: WIRE_BYTES_PER_SECOND,
             memory_bytes: 256 << 20,
             disk_latency: 0,
             record: false,
             trace: TraceOptions::default(),
         }
     }
+}
+
+/// A packet that went over the link.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Passed {
+    /// To the device: the first cycle in which it can have begun. To the host: the cycle in which it began.
+    pub at: u64,
+    /// From the device to the host.
+    pub to_host: bool,
+    /// The packet.
+    pub dwords: Vec<u32>,
 }
 
 /// A machine with a virtio endpoint.
@@ -76,6 +90,8 @@ pub struct Machine {
     port: DevicePort,
     allocator: Allocator,
     trace: Option<Trace>,
+    /// Packets since they were last taken, if somebody wants them.
+    packets: Option<Vec<Passed>>,
     one_way: u64,
     /// The first error of model, disk or trace; everything after it counts for nothing.
     failure: Option<MachineError>,
@@ -97,6 +113,7 @@ impl Machine {
             seed: options.link.seed,
             link_bytes_per_cycle: Some(options.link.bytes_per_cycle()),
             stall: options.stall,
+            wire_bytes_per_cycle: Some(options.wire_bytes_per_second / options.link.clock_hz as f64),
         };
         let mut endpoint = match options.record {
             true => Endpoint::load_recorded(library, &model)?,
@@ -113,6 +130,7 @@ impl Machine {
             port,
             allocator: Allocator::new(std::iter::once(MEMORY_START..options.memory_bytes)),
             trace,
+            packets: None,
             one_way,
             failure: None,
         };
@@ -166,6 +184,11 @@ impl Machine {
         self.failure.take().map_or(Ok(()), Err)
     }
 
+    /// The packets since the last call. The first call begins to keep them.
+    pub fn take_packets(&mut self) -> Vec<Passed> {
+        self.packets.replace(Vec::new()).unwrap_or_default()
+    }
+
     /// Ends the traces. Do it once all is done.
     pub fn finish(&mut self) -> Result<(), MachineError> {
         self.check()?;
@@ -195,6 +218,9 @@ impl Machine {
     fn stride(&mut self, deadline: u64) -> Result<bool, MachineError> {
         while let Some(packet) = self.root.next_to_device() {
             self.endpoint.receive(packet.not_before, &packet.dwords)?;
+            if let Some(packets) = &mut self.packets {
+                packets.push(Passed { at: packet.not_before, to_host: false, dwords: packet.dwords.clone() });
+            }
             if let Some(trace) = &mut self.trace {
                 trace.to_device(packet.not_before, &packet.dwords, &mut self.endpoint)?;
             }
@@ -215,6 +241,9 @@ impl Machine {
                 trace.to_host(&packet, &mut self.endpoint)?;
             }
             self.root.device_sent(packet.last_cycle, &packet.dwords);
+            if let Some(packets) = &mut self.packets {
+                packets.push(Passed { at: packet.first_cycle, to_host: true, dwords: packet.dwords });
+            }
         }
         let mut poll = due.is_some_and(|due| due <= self.endpoint.cycle());
         while let Some(event) = self.endpoint.take_device_event() {

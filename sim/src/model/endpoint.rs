@@ -5,6 +5,8 @@ use std::collections::VecDeque;
 
 /// Bytes of framing, sequence number and LCRC that the link adds to each TLP.
 const LINK_FRAMING: u32 = 8;
+/// Bytes of preamble, frame check sequence and gap that Ethernet adds to each frame.
+const WIRE_FRAMING: u32 = 24;
 /// Cycles for which `reset` is held.
 const RESET_CYCLES: u32 = 8;
 
@@ -26,6 +28,8 @@ pub struct EndpointOptions {
     pub seed: u64,
     /// Bytes per cycle that the link carries in each direction, framing included; `None`: the full datapath.
     pub link_bytes_per_cycle: Option<f64>,
+    /// Bytes per cycle that come by a network device's wire, framing included; `None`: the full datapath.
+    pub wire_bytes_per_cycle: Option<f64>,
     /// Random standstill of the streams.
     pub stall: Stall,
 }
@@ -76,6 +80,9 @@ impl Endpoint {
         if let Some(rate) = options.link_bytes_per_cycle {
             model.set_pace(receive, rate, LINK_FRAMING)?;
             model.set_pace(transmit, rate, LINK_FRAMING)?;
+        }
+        if let (Some(rate), Ok(ports)) = (options.wire_bytes_per_cycle, device.net()) {
+            model.set_pace(ports.receive, rate, WIRE_FRAMING)?;
         }
         let nonposted_ready = model.level("tx_nonposted_ready")?;
         model.set(nonposted_ready, 1);

@@ -1,7 +1,9 @@
 //! What the host model does with a disk or a network port: measurements and tests that the command line and the test suite share.
 pub mod depth;
 pub mod frames;
+pub mod latency;
 pub mod random;
+pub mod rate;
 pub mod transfer;
 pub mod wire;
 
