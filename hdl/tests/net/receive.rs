@@ -68,6 +68,25 @@ fn net_receive_says_which_checksums_are_right() {
     bench.finish();
 }
 
+/// Lanes that a frame cannot have: it is dropped, those around it are intact.
+#[test]
+fn net_receive_beats_with_holes_are_damaged() {
+    let mut bench = bench("net_receive_ragged", features(true, false));
+    let mut world = World::new(features(true, false), 4, 4);
+    for (beat, keep) in [(0, 0x7fff), (1, 0xfffe), (1, 0), (3, 0), (3, 0x0ff7), (2, 1), (0, 0x8001)] {
+        world.receive(&[1; 50], false);
+        world.receive(&[2; 64], true);
+        let first = world.wire.values.len() - 4;
+        world.wire.values[first + 3].error = false;
+        world.wire.values[first + beat].keep = (keep as u64).into();
+    }
+    world.receive(&[3; 60], false);
+    (0..8).for_each(|head| world.offer_receive(head, 1530, &[]));
+    world.run_until_quiet(&mut bench, 500);
+    assert_eq!((world.seen.error, world.frames_in), (7, 8));
+    bench.finish();
+}
+
 #[test]
 fn net_receive_merges_up_to_16_chains() {
     let mut bench = bench("net_receive_merge", features(true, false));

@@ -5,7 +5,8 @@ use crate::comment;
 use crate::virtio::layout;
 use rust_hdl::prelude::*;
 
-/// Stores frames whole. Those that are damaged, too short or too long are written over.
+/// Stores frames whole. Those that are damaged, too short or too long are written over. One whose beats are not full before the last
+/// one, or have holes, counts as damaged.
 ///
 /// While the memory is full the wire waits, unless the frames in it wait for buffers: when they have done so for 256 cycles, about
 /// the time in which a driver that has been woken gives new ones, the frame at the wire is dropped.
@@ -77,6 +78,8 @@ pub struct ReceiveStore {
     ends: Signal<Local, Bit>,
     inside_next: Signal<Local, Bit>,
     enable: Signal<Local, Bits<16>>,
+    enable_next: Signal<Local, Bits<16>>,
+    ragged: Signal<Local, Bit>,
     count: Signal<Local, Bits<12>>,
     after: Signal<Local, Bits<12>>,
     too_long: Signal<Local, Bit>,
@@ -138,6 +141,8 @@ impl Default for ReceiveStore {
             ends: Default::default(),
             inside_next: Default::default(),
             enable: Default::default(),
+            enable_next: Default::default(),
+            ragged: Default::default(),
             count: Default::default(),
             after: Default::default(),
             too_long: Default::default(),
@@ -211,7 +216,12 @@ impl Logic for ReceiveStore {
         }
         self.after.next = bit_cast::<12, 11>(self.before.q.val()) + self.count.val();
         self.too_long.next = self.long.q.val() | (self.after.val() > self.frame_max.val());
-        self.failing.next = self.failed.q.val() | self.held.q.val().error;
+        // lanes with a hole, none at all, or too few before the last beat
+        self.enable_next.next = self.enable.val() + 1;
+        self.ragged.next = (self.enable.val() & self.enable_next.val()).any()
+            | !self.enable.val().any()
+            | (!self.held.q.val().last & !self.enable.val().all());
+        self.failing.next = self.failed.q.val() | self.held.q.val().error | self.ragged.val();
         self.pointer_next.next = self.pointer.q.val() + 1;
         self.address.next = self.pointer.q.val().get_bits::<9>(0);
         self.data.next = self.held.q.val().data;

@@ -6,7 +6,7 @@ use rust_hdl::prelude::*;
 pub struct NetBeat {
     /// Byte 0 in bits 7:0.
     pub data: Bits<128>,
-    /// Valid bytes, contiguous from lane 0: all but in the last beat.
+    /// Valid bytes, contiguous from lane 0: all but in the last beat, where there is at least one.
     pub keep: Bits<16>,
     /// Last beat of the frame.
     pub last: bool,
