@@ -152,7 +152,7 @@ fn what_is_no_capture_is_refused() {
     fs::write(path("cut"), &whole[..whole.len() - 10]).unwrap();
     assert!(refusal(&path("cut")).contains("cut cannot be read past its first 1 frames"), "{}", refusal(&path("cut")));
     // Whatever is damaged, it is said and not more.
-    for at in 0..whole.len() {
+    for at in (0..400).chain((400..whole.len()).step_by(101)) {
         let mut damaged = whole.clone();
         damaged[at] ^= 0xff;
         fs::write(path("damaged"), &damaged).unwrap();

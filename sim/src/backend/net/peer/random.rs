@@ -7,7 +7,8 @@ use std::fmt::Write;
 /// Bytes made at once.
 const BLOCK_BYTES: usize = 4096;
 
-/// A stream of bytes, given by its size and a seed, in blocks.
+/// A stream of bytes, given by its size and a seed, in blocks. None is zero: the `wget --post-file` of busybox sends a
+/// file only up to its first zero byte.
 #[derive(Clone, Debug)]
 pub struct RandomBytes {
     generator: ChaCha8Rng,
@@ -37,6 +38,7 @@ impl Iterator for RandomBytes {
         }
         let mut block = vec![0; BLOCK_BYTES];
         self.generator.fill_bytes(&mut block);
+        block.iter_mut().for_each(|byte| *byte = (*byte).max(1));
         block.truncate(usize::try_from(self.remaining).unwrap_or(BLOCK_BYTES));
         self.remaining -= block.len() as u64;
         Some(block)
