@@ -219,8 +219,9 @@ fn a_pulled_plug_loses_both_directions() {
     assert!(client.backend.link_up());
     assert_eq!(client.dhcp().address.address(), ADDRESS);
     // What the host has sent while the plug was pulled does not come later.
-    let asked = udp_frame(*MAC.as_bytes().first_chunk().unwrap(), 67, &[]);
+    let asked = request(*MAC.as_bytes().first_chunk().unwrap(), ADDRESS);
     client.backend.transmit(client.now, &asked);
+    assert_eq!(client.backend.deadline(), Some(client.now), "there is an answer");
     switch.set(false);
     assert_eq!(client.backend.receive(client.now), None);
     switch.set(true);
