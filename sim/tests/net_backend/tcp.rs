@@ -64,8 +64,8 @@ fn a_mebibyte_comes_back() {
     let mut client = Client::new(Peer::new());
     let data = random(1 << 20, 1);
     assert!(exchange(&mut client, ECHO_PORT, &data) == data);
-    // 1.5 MB/s at the least, on a wire that is looked at every 10 us: no window was ever closed for long
-    assert!(client.now < Duration::from_millis(700), "{:?}", client.now);
+    // 100 MB/s at the least on a wire that is looked at every 10 us: nobody waits for a window or a timer.
+    assert!(client.now < Duration::from_millis(10), "{:?}", client.now);
 }
 
 #[test]
@@ -73,7 +73,7 @@ fn a_mebibyte_comes_back_over_a_bad_wire() {
     let mut client = Client::new(Peer::new()).with_weather(BAD);
     let data = random(1 << 20, 2);
     assert!(exchange(&mut client, ECHO_PORT, &data) == data);
-    println!("took {:?}", client.now);
+    assert!(client.now < Duration::from_secs(5), "{:?}", client.now);
 }
 
 #[test]
