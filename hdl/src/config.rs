@@ -2,6 +2,7 @@
 //!
 //! A configuration is a TOML file or the name of an example; every key may be left out. [`EndpointConfig::parse`]
 //! checks everything before a block is constructed, and reports every problem with its line and what is allowed.
+use crate::virtio::layout;
 use serde::Serialize;
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -21,6 +22,9 @@ pub const EXAMPLES: &[(&str, &str)] = &[
     ("blk-one-vector", include_str!("../configs/blk-one-vector.toml")),
     ("blk-intx", include_str!("../configs/blk-intx.toml")),
     ("blk-plain", include_str!("../configs/blk-plain.toml")),
+    ("net", include_str!("../configs/net.toml")),
+    ("net-intx", include_str!("../configs/net-intx.toml")),
+    ("net-plain", include_str!("../configs/net-plain.toml")),
 ];
 
 /// The virtio device behind the rings.
@@ -29,23 +33,27 @@ pub const EXAMPLES: &[(&str, &str)] = &[
 pub enum Device {
     /// A disk.
     Blk,
+    /// A network card.
+    Net,
 }
 
 impl Device {
     /// All devices, with their names in a configuration.
-    pub const NAMES: &'static [(&'static str, Device)] = &[("blk", Device::Blk)];
+    pub const NAMES: &'static [(&'static str, Device)] = &[("blk", Device::Blk), ("net", Device::Net)];
 
     /// The virtio device id, which legacy drivers find as the subsystem id.
     pub fn virtio_id(self) -> u16 {
         match self {
-            Device::Blk => 2,
+            Device::Blk => layout::VIRTIO_ID_BLK,
+            Device::Net => layout::VIRTIO_ID_NET,
         }
     }
 
     /// The default PCI device id.
     pub fn pci_device(self) -> u16 {
         match self {
-            Device::Blk => 0x1001,
+            Device::Blk => layout::DEVICE_ID_BLK,
+            Device::Net => layout::DEVICE_ID_NET,
         }
     }
 
@@ -53,6 +61,7 @@ impl Device {
     pub fn classes(self) -> &'static [u32] {
         match self {
             Device::Blk => &[0x01_0000, 0x01_8000],
+            Device::Net => &[0x02_0000],
         }
     }
 
@@ -60,6 +69,37 @@ impl Device {
     pub fn queues(self) -> usize {
         match self {
             Device::Blk => 1,
+            Device::Net => 2,
+        }
+    }
+
+    /// The default number of MSI-X vectors: one for config changes and one per queue.
+    pub fn vectors(self) -> u8 {
+        1 + self.queues() as u8
+    }
+
+    /// Bytes of the device config behind the registers.
+    pub fn config_bytes(self) -> usize {
+        match self {
+            Device::Blk => layout::blk::CONFIG_BYTES as usize,
+            Device::Net => layout::net::CONFIG_BYTES as usize,
+        }
+    }
+
+    /// The features it can offer, with their names in a configuration.
+    pub fn features(self) -> &'static [(&'static str, Feature)] {
+        match self {
+            Device::Blk => Feature::BLK,
+            Device::Net => Feature::NET,
+        }
+    }
+
+    /// What a driver gets of the features offered that accepts BAD_FEATURE, which says that it did not negotiate: what such drivers
+    /// have always understood.
+    fn safe_features(self) -> &'static [Feature] {
+        match self {
+            Device::Blk => &[],
+            Device::Net => &[Feature::Mac, Feature::Csum],
         }
     }
 }
@@ -83,18 +123,30 @@ impl Bar0 {
 #[derive(Copy, Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Feature {
+    /// net: the driver may leave checksums of frames to the device (bit 0).
+    Csum,
+    /// net: the device says which received checksums are right (bit 1).
+    GuestCsum,
     /// blk: `seg_max` in the device config is valid (bit 2).
     SegMax,
     /// blk: the geometry in the device config is valid (bit 4).
     Geometry,
     /// blk: the disk may be read-only; offered while the `blk_read_only` port is high (bit 5).
     Ro,
+    /// net: the address in the device config is valid (bit 5).
+    Mac,
     /// blk: `blk_size` in the device config is valid (bit 6).
     BlkSize,
     /// blk: FLUSH requests (bit 9).
     Flush,
+    /// net: a received frame may take several chains (bit 15).
+    MrgRxbuf,
+    /// net: the state of the link in the device config is valid (bit 16).
+    Status,
     /// An interrupt when the queue runs empty, even if suppressed (bit 24).
     NotifyOnEmpty,
+    /// Requests and frames may be cut into descriptors anywhere (bit 27). It is so in any case; this says it.
+    AnyLayout,
     /// Indirect descriptor tables (bit 28).
     Indirect,
     /// `used_event` and `avail_event` (bit 29).
@@ -102,8 +154,8 @@ pub enum Feature {
 }
 
 impl Feature {
-    /// All features, with their names in a configuration.
-    pub const NAMES: &'static [(&'static str, Feature)] = &[
+    /// What virtio-blk can offer, with the names in a configuration.
+    const BLK: &'static [(&'static str, Feature)] = &[
         ("event_idx", Feature::EventIdx),
         ("indirect", Feature::Indirect),
         ("notify_on_empty", Feature::NotifyOnEmpty),
@@ -113,18 +165,36 @@ impl Feature {
         ("blk_size", Feature::BlkSize),
         ("flush", Feature::Flush),
     ];
+    /// What virtio-net can offer, with the names in a configuration.
+    const NET: &'static [(&'static str, Feature)] = &[
+        ("event_idx", Feature::EventIdx),
+        ("indirect", Feature::Indirect),
+        ("notify_on_empty", Feature::NotifyOnEmpty),
+        ("any_layout", Feature::AnyLayout),
+        ("mac", Feature::Mac),
+        ("status", Feature::Status),
+        ("mrg_rxbuf", Feature::MrgRxbuf),
+        ("csum", Feature::Csum),
+        ("guest_csum", Feature::GuestCsum),
+    ];
 
     /// Number of the bit in HOST_FEATURES.
     pub fn bit(self) -> u32 {
         match self {
-            Feature::SegMax => 2,
-            Feature::Geometry => 4,
-            Feature::Ro => 5,
-            Feature::BlkSize => 6,
-            Feature::Flush => 9,
-            Feature::NotifyOnEmpty => 24,
-            Feature::Indirect => 28,
-            Feature::EventIdx => 29,
+            Feature::Csum => layout::net::FEATURE_CSUM,
+            Feature::GuestCsum => layout::net::FEATURE_GUEST_CSUM,
+            Feature::SegMax => layout::blk::FEATURE_SEG_MAX,
+            Feature::Geometry => layout::blk::FEATURE_GEOMETRY,
+            Feature::Ro => layout::blk::FEATURE_RO,
+            Feature::Mac => layout::net::FEATURE_MAC,
+            Feature::BlkSize => layout::blk::FEATURE_BLK_SIZE,
+            Feature::Flush => layout::blk::FEATURE_FLUSH,
+            Feature::MrgRxbuf => layout::net::FEATURE_MRG_RXBUF,
+            Feature::Status => layout::net::FEATURE_STATUS,
+            Feature::NotifyOnEmpty => layout::FEATURE_NOTIFY_ON_EMPTY,
+            Feature::AnyLayout => layout::FEATURE_ANY_LAYOUT,
+            Feature::Indirect => layout::FEATURE_RING_INDIRECT_DESC,
+            Feature::EventIdx => layout::FEATURE_RING_EVENT_IDX,
         }
     }
 }
@@ -198,6 +268,20 @@ impl BlkOptions {
     }
 }
 
+/// What only virtio-net has.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct NetOptions {
+    /// Hardware address, in the order in which it is written. It comes into the endpoint by the port `net_mac`; this is what a
+    /// simulation puts there.
+    pub mac: [u8; 6],
+}
+
+impl Default for NetOptions {
+    fn default() -> Self {
+        NetOptions { mac: [0x52, 0x54, 0x00, 0x12, 0x34, 0x56] }
+    }
+}
+
 /// A complete, checked configuration of one endpoint.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct EndpointConfig {
@@ -221,6 +305,8 @@ pub struct EndpointConfig {
     pub ids: Ids,
     /// virtio-blk's options.
     pub blk: BlkOptions,
+    /// virtio-net's options.
+    pub net: NetOptions,
     /// The link the endpoint is meant for.
     pub link: LinkOptions,
     /// Remarks on values that were replaced; for the user's eyes.
@@ -235,14 +321,15 @@ impl EndpointConfig {
         EndpointConfig {
             device,
             queue_size,
-            vectors: 2,
+            vectors: device.vectors(),
             bar0: Bar0::Io,
             max_payload: 256,
             read_tags: 32,
             completion_timeout_us: 10_000,
-            features: Feature::NAMES.iter().map(|(_, feature)| *feature).collect(),
+            features: device.features().iter().map(|(_, feature)| *feature).collect(),
             ids: Ids::of(device),
             blk: BlkOptions::of(queue_size),
+            net: NetOptions::default(),
             link: LinkOptions::default(),
             warnings: vec![],
         }
@@ -251,6 +338,11 @@ impl EndpointConfig {
     /// The default virtio-blk endpoint: the example `blk`.
     pub fn blk() -> Self {
         Self::of(Device::Blk)
+    }
+
+    /// The default virtio-net endpoint: the example `net`.
+    pub fn net() -> Self {
+        Self::of(Device::Net)
     }
 
     /// Checks the text of a configuration; `file` is how messages call it.
@@ -284,22 +376,13 @@ impl EndpointConfig {
 
     /// What a driver gets that accepts BAD_FEATURE: it did not negotiate.
     pub fn safe_features(&self) -> u32 {
-        match self.device {
-            Device::Blk => 0,
-        }
-    }
-
-    /// Bytes of virtio-blk's device config behind the registers: through `blk_size`.
-    pub fn device_config_bytes(&self) -> usize {
-        match self.device {
-            Device::Blk => 24,
-        }
+        let safe = self.device.safe_features().iter().filter(|feature| self.offers(**feature));
+        safe.fold(0, |bits, feature| bits | 1 << feature.bit())
     }
 
     /// Size of BAR0 in bytes: the next power of two of the registers and the device config.
     pub fn bar0_bytes(&self) -> u32 {
-        let registers = if self.vectors == 0 { 20 } else { 24 };
-        ((registers + self.device_config_bytes()) as u32).next_power_of_two()
+        layout::bar0_bytes(self.vectors > 0, self.device.config_bytes() as u32)
     }
 
     /// The completion timeout in clock cycles.

@@ -30,6 +30,19 @@ fn every_example_is_accepted_without_warning() {
 }
 
 #[test]
+fn the_net_example_spells_the_default_out() {
+    let default = EndpointConfig::net();
+    assert_eq!(EndpointConfig::parse("device = \"net\"", "x.toml"), Ok(default.clone()));
+    assert_eq!(EndpointConfig::load("net"), Ok(default.clone()));
+    let ids = &default.ids;
+    assert_eq!((ids.vendor, ids.device, ids.subsystem, ids.class, ids.revision), (0x1af4, 0x1000, 1, 0x02_0000, 0));
+    assert_eq!((default.vectors, default.device.queues(), default.device.config_bytes()), (3, 2, 8));
+    assert_eq!(default.net.mac, [0x52, 0x54, 0x00, 0x12, 0x34, 0x56]);
+    let intx = EndpointConfig { vectors: 0, ..default };
+    assert_eq!(EndpointConfig::load("net-intx"), Ok(intx));
+}
+
+#[test]
 fn default_features_are_those_of_the_virtio_blk_specification() {
     let config = EndpointConfig::blk();
     // SEG_MAX 2, GEOMETRY 4, RO 5, BLK_SIZE 6, FLUSH 9, NOTIFY_ON_EMPTY 24, INDIRECT 28, EVENT_IDX 29, BAD 30.
@@ -40,9 +53,26 @@ fn default_features_are_those_of_the_virtio_blk_specification() {
 }
 
 #[test]
+fn default_features_are_those_of_the_virtio_net_specification() {
+    // CSUM 0, GUEST_CSUM 1, MAC 5, MRG_RXBUF 15, STATUS 16, NOTIFY_ON_EMPTY 24, ANY_LAYOUT 27, INDIRECT 28, EVENT_IDX 29, BAD 30.
+    assert_eq!(EndpointConfig::net().host_features(), 0x7901_8023);
+    assert_eq!(EndpointConfig::load("net-plain").unwrap().host_features(), 1 << 30 | 1 << 16 | 1 << 5);
+}
+
+/// A driver that accepts BAD_FEATURE gets the address and the checksums that are offered, as QEMU gives them; of a disk nothing.
+#[test]
+fn a_driver_that_did_not_negotiate_gets_the_safe_features() {
+    assert_eq!(EndpointConfig::net().safe_features(), 1 << 5 | 1);
+    assert_eq!(EndpointConfig::load("net-plain").unwrap().safe_features(), 1 << 5);
+    assert_eq!(EndpointConfig::blk().safe_features(), 0);
+}
+
+#[test]
 fn bar0_is_the_next_power_of_two_of_registers_and_device_config() {
     assert_eq!(EndpointConfig::blk().bar0_bytes(), 64);
     assert_eq!(EndpointConfig::load("blk-intx").unwrap().bar0_bytes(), 64);
+    assert_eq!(EndpointConfig::net().bar0_bytes(), 32);
+    assert_eq!(EndpointConfig::load("net-intx").unwrap().bar0_bytes(), 32);
 }
 
 #[test]
@@ -63,6 +93,51 @@ fn unknown_keys_are_named_with_what_is_allowed() {
 }
 
 #[test]
+fn a_device_knows_its_own_section_and_features_only() {
+    let top =
+        "allowed: device, queue_size, vectors, bar0, max_payload, read_tags, completion_timeout_us, features, ids";
+    refused("device = \"net\"\n[blk]\n", &format!("x.toml:2:2: unknown key blk at the top; {top}, net, link"));
+    refused("[net]\n", &format!("x.toml:1:2: unknown key net at the top; {top}, blk, link"));
+    refused("device = \"net\"\n[net]\nmtu = 1500", "x.toml:3:1: unknown key mtu in net; allowed: mac");
+    refused(
+        "device = \"net\"\nfeatures = [\"mac\", \"flush\"]",
+        "x.toml:2:20: features: \"flush\" is not known; allowed: \"event_idx\", \"indirect\", \"notify_on_empty\", \
+         \"any_layout\", \"mac\", \"status\", \"mrg_rxbuf\", \"csum\", \"guest_csum\"",
+    );
+    refused(
+        "device = \"net\"\n[ids]\nsubsystem = 2",
+        "x.toml:3:13: ids.subsystem = 2 is not this device's virtio id; with ids.vendor 0x1af4 allowed: 1",
+    );
+    let config = EndpointConfig::parse("device = \"net\"\n[ids]\nclass = 0x010000", "x.toml").unwrap();
+    assert_eq!((config.ids.class, config.warnings.len()), (0x02_0000, 1));
+}
+
+#[test]
+fn a_hardware_address_is_that_of_one_card() {
+    let with = |mac: &str| format!("device = \"net\"\n[net]\nmac = {mac}");
+    let config = EndpointConfig::parse(&with("\"00:1B:21:aa:bb:0c\""), "x.toml").unwrap();
+    assert_eq!(config.net.mac, [0x00, 0x1b, 0x21, 0xaa, 0xbb, 0x0c]);
+    let allowed = "allowed: an address of one card, as \"52:54:00:12:34:56\"";
+    for mac in [
+        "01:00:5e:00:00:01", // a group
+        "00:00:00:00:00:00",
+        "52:54:00:12:34",
+        "52:54:00:12:34:56:78",
+        "52:54:00:12:34:5",
+        "52:54:00:12:34:+6",
+        "52-54-00-12-34-56",
+        "",
+    ] {
+        refused(&with(&format!("\"{mac}\"")), &format!("x.toml:3:7: net.mac = \"{mac}\" is not possible; {allowed}"));
+    }
+    refused(&with("5"), &format!("x.toml:3:7: net.mac must be a text, not a number; {allowed}"));
+    refused(
+        "device = \"net\"\nfeatures = []\n[net]\nmac = \"52:54:00:00:00:01\"",
+        "x.toml:4:7: net.mac has no effect: add \"mac\" to features, or leave it out",
+    );
+}
+
+#[test]
 fn values_out_of_range_say_what_is_allowed() {
     for (text, message) in [
         ("queue_size = 100", "1:14: queue_size = 100 is out of range; allowed: a power of 2 from 2 to 256"),
@@ -72,7 +147,7 @@ fn values_out_of_range_say_what_is_allowed() {
         ("vectors = 9", "1:11: vectors = 9 is out of range; allowed: 0 (no MSI-X) to 8"),
         ("bar0 = \"mem\"", "1:8: bar0: \"mem\" is not known; allowed: \"io\", \"memory\""),
         ("bar0 = 0", "1:8: bar0 takes a name, not a number; allowed: \"io\", \"memory\""),
-        ("device = \"floppy\"", "1:10: device: \"floppy\" is not known; allowed: \"blk\""),
+        ("device = \"floppy\"", "1:10: device: \"floppy\" is not known; allowed: \"blk\", \"net\""),
         ("max_payload = 200", "1:15: max_payload = 200 is out of range; allowed: 128, 256, 512"),
         ("read_tags = 16", "1:13: read_tags = 16 is out of range; allowed: 32"),
         ("completion_timeout_us = 0", "1:25: completion_timeout_us = 0 is out of range; allowed: 1 to 64000 microseconds"),

@@ -1,5 +1,5 @@
 //! The small blocks of the endpoint: gate, reset sequencer, counters, interrupt controller.
-use virtio_hdl_rtl::endpoint::diagnostics::{Diagnostics, EVENTS};
+use virtio_hdl_rtl::endpoint::diagnostics::Diagnostics;
 use virtio_hdl_rtl::endpoint::gate::TransmitGate;
 use virtio_hdl_rtl::endpoint::reset::ResetSequencer;
 use virtio_hdl_rtl::testing::{Bench, Port};
@@ -87,26 +87,26 @@ fn reset_sequence_is_quiesce_drain_clear() {
 
 #[test]
 fn diagnostics_count_events_and_show_the_violation() {
-    let mut bench = Bench::new("diagnostics", Diagnostics::default(), |uut| &mut uut.clock);
+    const FIELDS: usize = 21;
+    let mut bench = Bench::new("diagnostics", Diagnostics::new(FIELDS), |uut| &mut uut.clock);
     bench.cycle(|uut, _| uut.reset.next = true, |_| {});
     bench.uut.reset.next = false;
     let rules = [Violation::Nothing, Violation::AvailableIndex, Violation::NextRange, Violation::RequestTooShort];
-    let mut counts = [0u64; EVENTS];
+    let mut counts = [0u64; FIELDS - 1];
     for cycle in 0..2000u64 {
         let rule = rules[cycle as usize / 7 % rules.len()];
         bench.cycle(
             |uut, rng| {
-                uut.events.next = Port::random(rng);
+                uut.events.iter_mut().for_each(|event| event.next = Port::random(rng));
                 uut.violation.next = ViolationReport { rule, head: (cycle & 0xff).into() };
                 uut.violation_queue.next = (cycle >> 3 & 3).into();
             },
             |uut| {
-                let fields = uut.fields.val();
-                let field = |n: usize| fields.get_bits::<32>(32 * n).to_u64();
+                let field = |n: usize| uut.fields[n].val().to_u64();
                 assert_eq!(field(0), rule as u64 | (cycle >> 3 & 3) << 8 | (cycle & 0xff) << 16);
                 for (n, count) in counts.iter_mut().enumerate() {
                     assert_eq!(field(n + 1), *count);
-                    *count += u64::from(uut.events.val().get_bit(n));
+                    *count += u64::from(uut.events[n].val());
                 }
             },
         );

@@ -34,6 +34,7 @@ fn function() -> pcie::FunctionConfig {
         max_payload: 1,
         link_speed: 2,
         link_width: 4,
+        diagnostics: 16,
     }
 }
 
@@ -57,6 +58,7 @@ blocks! {
     interrupt_decision: virtio::interrupt_decision::InterruptDecision::new(1, 256);
     interrupt_controller: virtio::interrupts::InterruptController::default();
     data_path: endpoint::data_path::DataPath::new(2, 256, 1000);
+    diagnostics: endpoint::diagnostics::Diagnostics::new(21);
     blk_device: device::blk::BlkDevice::default();
     net_device: device::net::NetDevice::default();
 }

@@ -1,7 +1,8 @@
 //! From TOML to an [`EndpointConfig`]: ranges first, then what must fit together.
 use super::table::{Problems, Table};
 use super::{
-    Bar0, BlkOptions, ConfigError, Device, EndpointConfig, Feature, Geometry, Ids, LinkOptions, LinkSpeed, Problem,
+    Bar0, BlkOptions, ConfigError, Device, EndpointConfig, Feature, Geometry, Ids, LinkOptions, LinkSpeed, NetOptions,
+    Problem,
 };
 use std::ops::Range;
 use toml::de::DeTable;
@@ -52,7 +53,7 @@ fn document_of(document: DeTable, problems: &mut Problems, warnings: &mut Vec<Pr
     if let Some((microseconds, _)) = timeout {
         config.completion_timeout_us = microseconds as u32;
     }
-    let features = top.choices(problems, "features", Feature::NAMES);
+    let features = top.choices(problems, "features", device.features());
     if let Some((chosen, _)) = &features {
         config.features = chosen.iter().map(|(feature, _)| *feature).collect();
     } else if config.queue_size < 4 {
@@ -65,9 +66,19 @@ fn document_of(document: DeTable, problems: &mut Problems, warnings: &mut Vec<Pr
         read_ids(&mut ids, problems, warnings, &mut config);
         ids.finish(problems);
     }
-    if let Some((mut blk, _)) = top.table(problems, "blk", "blk") {
-        read_blk(&mut blk, problems, &mut config);
-        blk.finish(problems);
+    match device {
+        Device::Blk => {
+            if let Some((mut blk, _)) = top.table(problems, "blk", "blk") {
+                read_blk(&mut blk, problems, &mut config);
+                blk.finish(problems);
+            }
+        }
+        Device::Net => {
+            if let Some((mut net, _)) = top.table(problems, "net", "net") {
+                read_net(&mut net, problems, &mut config);
+                net.finish(problems);
+            }
+        }
     }
     let seg_max = chosen.iter().find(|(feature, _)| *feature == Feature::SegMax);
     if let Some((_, place)) = seg_max.filter(|_| config.queue_size < 4) {
@@ -188,6 +199,27 @@ fn read_geometry(table: &mut Table, problems: &mut Problems, default: Geometry) 
         heads: number("heads", 1..=0xff, "1 to 255").map_or(default.heads, |value| value as u8),
         sectors: number("sectors", 1..=0xff, "1 to 255").map_or(default.sectors, |value| value as u8),
     }
+}
+
+fn read_net(table: &mut Table, problems: &mut Problems, config: &mut EndpointConfig) {
+    let allowed = "an address of one card, as \"52:54:00:12:34:56\"";
+    if let Some((text, place)) = table.text(problems, "mac", allowed, |text| mac_address(text).is_some()) {
+        config.net.mac = mac_address(&text).unwrap_or(NetOptions::default().mac);
+        if !config.offers(Feature::Mac) {
+            problems.add(&place, "net.mac has no effect: add \"mac\" to features, or leave it out");
+        }
+    }
+}
+
+/// Six bytes of two hexadecimal digits each; neither a group address nor all zero.
+fn mac_address(text: &str) -> Option<[u8; 6]> {
+    let byte = |part: &str| match part.len() {
+        2 if part.bytes().all(|digit| digit.is_ascii_hexdigit()) => u8::from_str_radix(part, 16).ok(),
+        _ => None,
+    };
+    let bytes = text.split(':').map(byte).collect::<Option<Vec<u8>>>()?;
+    let mac: [u8; 6] = bytes.try_into().ok()?;
+    (mac[0] & 1 == 0 && mac != [0; 6]).then_some(mac)
 }
 
 fn read_link(table: &mut Table, problems: &mut Problems, place: &Range<usize>, config: &mut EndpointConfig) {

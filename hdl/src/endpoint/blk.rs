@@ -59,7 +59,7 @@ pub struct BlkEndpoint {
 
     core: EndpointCore,
     blk: BlkDevice,
-    capacity_change: ChangeDetector<64>,
+    capacity_change: ChangeDetector<Bits<64>>,
 
     offered: Constant<Bits<32>>,
     read_only_feature: Constant<Bits<32>>,

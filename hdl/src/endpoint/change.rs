@@ -5,17 +5,17 @@ use rust_hdl::prelude::*;
 
 /// Watches a value of the device config that is a port. The first value after a reset is no change.
 #[derive(LogicBlock, Default)]
-pub struct ChangeDetector<const W: usize> {
+pub struct ChangeDetector<T: Synth> {
     pub clock: Signal<In, Clock>,
     pub reset: Signal<In, Bit>,
-    pub value: Signal<In, Bits<W>>,
+    pub value: Signal<In, T>,
     /// One cycle: the value is not what it was in the cycle before.
     pub changed: Signal<Out, Bit>,
-    before: Reg<Bits<W>>,
+    before: Reg<T>,
     known: Reg<Bit>,
 }
 
-impl<const W: usize> Logic for ChangeDetector<W> {
+impl<T: Synth> Logic for ChangeDetector<T> {
     #[hdl_gen]
     fn update(&mut self) {
         comment!("module change_detector: pulses when a value changes");

@@ -1,6 +1,6 @@
 //! What all endpoints are made of: everything but the device behind the rings.
 use super::data_path::DataPath;
-use super::diagnostics::Diagnostics;
+use super::diagnostics::{self, Diagnostics};
 use super::reset::ResetSequencer;
 use crate::cells::{Reg, Sink, Source};
 use crate::comment;
@@ -51,6 +51,8 @@ pub struct EndpointCore {
     pub config_changed: Signal<In, Bit>,
     /// Features the driver accepted.
     pub driver_features: Signal<Out, Bits<32>>,
+    /// The driver has set DRIVER_OK.
+    pub driver_ok: Signal<Out, Bit>,
     /// Reset of the device, as of the queues.
     pub device_reset: Signal<Out, Bit>,
     /// Drain: the device begins nothing, and forgets what comes in.
@@ -64,6 +66,8 @@ pub struct EndpointCore {
     pub data: Vec<Sink<ByteBeat>>,
     pub device_violation_valid: Vec<Signal<In, Bit>>,
     pub device_violation: Vec<Signal<In, ViolationReport>>,
+    /// Events of the device that are counted, one cycle each; see [`diagnostics::device_fields`].
+    pub device_events: Vec<Signal<In, Bit>>,
     /// The endpoint has something to do; while it is low and no input changes, the clock may stop.
     pub busy: Signal<Out, Bit>,
 
@@ -107,6 +111,7 @@ fn function_config(config: &EndpointConfig) -> FunctionConfig {
         max_payload: (config.max_payload / 128).ilog2() as u8,
         link_speed: config.link.speed.generation(),
         link_width: config.link.speed.lanes(),
+        diagnostics: diagnostics::fields(config.device).count() as u8,
     }
 }
 
@@ -115,10 +120,11 @@ impl EndpointCore {
     pub fn new(config: &EndpointConfig) -> Self {
         let function = function_config(config);
         let queues = config.device.queues();
+        let fields = diagnostics::fields(config.device).count();
         let registers = LegacyRegistersConfig {
             queue_sizes: vec![config.queue_size; queues],
             vectors: u16::from(config.vectors),
-            device_config_length: config.device_config_bytes() as u16,
+            device_config_length: config.device.config_bytes() as u16,
             safe_features: config.safe_features(),
         };
         let bar0_is_io = function.bar0_space == BarSpace::Io;
@@ -132,6 +138,7 @@ impl EndpointCore {
             device_config: Default::default(),
             config_changed: Default::default(),
             driver_features: Default::default(),
+            driver_ok: Default::default(),
             device_reset: Default::default(),
             device_stop: Default::default(),
             device_idle: Default::default(),
@@ -141,6 +148,7 @@ impl EndpointCore {
             data: (0..queues).map(|_| Default::default()).collect(),
             device_violation_valid: (0..queues).map(|_| Default::default()).collect(),
             device_violation: (0..queues).map(|_| Default::default()).collect(),
+            device_events: (diagnostics::FIELDS.len()..fields).map(|_| Default::default()).collect(),
             busy: Default::default(),
             unpack: Default::default(),
             arbiter: Default::default(),
@@ -154,7 +162,7 @@ impl EndpointCore {
             interrupts: Default::default(),
             data_path: DataPath::new(queues, config.queue_size, config.completion_timeout_cycles()),
             sequencer: Default::default(),
-            diagnostics: Default::default(),
+            diagnostics: Diagnostics::new(fields),
             kick_waiting: Default::default(),
             clear: Default::default(),
             may_send: Default::default(),
@@ -226,7 +234,6 @@ impl Logic for EndpointCore {
         self.completer.hold.next = self.sequencer.hold.val();
         self.config_space.intx_pending.next = self.registers.isr_pending.val() & !self.config_space.msix_enable.val();
         self.config_space.transactions_pending.next = !self.data_path.reads_idle.val();
-        self.config_space.diagnostics.next = self.diagnostics.fields.val();
         self.config_space.received_master_abort.next = self.unpack.received_master_abort.val();
         self.config_space.received_target_abort.next = self.unpack.received_target_abort.val();
         self.config_space.poisoned_completion.next = self.unpack.poisoned_completion.val();
@@ -279,6 +286,7 @@ impl Logic for EndpointCore {
         self.registers.isr_queue.next = self.interrupts.isr_queue.val();
         self.registers.isr_config.next = self.interrupts.isr_config.val();
         self.driver_features.next = self.registers.driver_features.val();
+        self.driver_ok.next = self.registers.driver_ok.val();
         self.interrupts.config_interrupt.next = self.config_changed.val() & self.registers.driver_ok.val();
         self.interrupts.queue_interrupt.next = self.data_path.queue_interrupt.val();
         self.interrupts.msix_enable.next = self.config_space.msix_enable.val();
@@ -325,25 +333,28 @@ impl Logic for EndpointCore {
         // ------------------------------------------------------------ diagnostics
         self.diagnostics.violation.next = self.data_path.violation.val();
         self.diagnostics.violation_queue.next = self.data_path.violation_queue.val();
-        self.diagnostics.events.next = bits::<15>(0)
-            .replace_bit(0, self.unpack.malformed.val())
-            .replace_bit(1, self.unpack.message.val())
-            .replace_bit(2, self.completer.unsupported.val())
-            .replace_bit(3, self.completer.aborted.val())
-            .replace_bit(4, self.completer.unsupported_posted.val() | self.completer.dropped.val())
-            .replace_bit(5, self.data_path.unexpected_completion.val())
-            .replace_bit(6, self.data_path.error_completion.val())
-            .replace_bit(7, self.data_path.timeout.val())
-            .replace_bit(8, self.data_path.stall_no_tag.val())
-            .replace_bit(9, self.arbiter.nonposted.valid.val() & !self.tx_nonposted_ready.val())
-            .replace_bit(10, self.pack.tx.valid.val() & !self.tx.ready.val())
-            .replace_bit(11, self.arbiter.nonposted.valid.val() & self.arbiter.nonposted.ready.val())
-            .replace_bit(
-                12,
-                self.arbiter.posted.valid.val() & self.arbiter.posted.ready.val() & self.arbiter.posted.data.val().last,
-            )
-            .replace_bit(13, self.arbiter.interrupt.valid.val() & self.arbiter.interrupt.ready.val())
-            .replace_bit(14, self.registers.device_reset.val());
+        self.diagnostics.events[0].next = self.unpack.malformed.val();
+        self.diagnostics.events[1].next = self.unpack.message.val();
+        self.diagnostics.events[2].next = self.completer.unsupported.val();
+        self.diagnostics.events[3].next = self.completer.aborted.val();
+        self.diagnostics.events[4].next = self.completer.unsupported_posted.val() | self.completer.dropped.val();
+        self.diagnostics.events[5].next = self.data_path.unexpected_completion.val();
+        self.diagnostics.events[6].next = self.data_path.error_completion.val();
+        self.diagnostics.events[7].next = self.data_path.timeout.val();
+        self.diagnostics.events[8].next = self.data_path.stall_no_tag.val();
+        self.diagnostics.events[9].next = self.arbiter.nonposted.valid.val() & !self.tx_nonposted_ready.val();
+        self.diagnostics.events[10].next = self.pack.tx.valid.val() & !self.tx.ready.val();
+        self.diagnostics.events[11].next = self.arbiter.nonposted.valid.val() & self.arbiter.nonposted.ready.val();
+        self.diagnostics.events[12].next =
+            self.arbiter.posted.valid.val() & self.arbiter.posted.ready.val() & self.arbiter.posted.data.val().last;
+        self.diagnostics.events[13].next = self.arbiter.interrupt.valid.val() & self.arbiter.interrupt.ready.val();
+        self.diagnostics.events[14].next = self.registers.device_reset.val();
+        for i in 0..self.device_events.len() {
+            self.diagnostics.events[i + 15].next = self.device_events[i].val();
+        }
+        for i in 0..self.config_space.diagnostics.len() {
+            self.config_space.diagnostics[i].next = self.diagnostics.fields[i].val();
+        }
         self.busy.next = self.unpack.busy.val()
             | self.completer.busy.val()
             | self.registers.notify.val().any()

@@ -1,6 +1,7 @@
 //! What a debugger can read in the vendor-specific capability: the last ring violation and event counters.
 use crate::cells::Reg;
 use crate::comment;
+use crate::config::Device;
 use crate::virtio::types::{Violation, ViolationReport};
 use rust_hdl::prelude::*;
 
@@ -29,7 +30,7 @@ impl Logic for EventCounter {
     }
 }
 
-/// Double words of the diagnostics, in their order at [`crate::pcie::registers::DIAGNOSTICS`].
+/// Double words that every endpoint has, in their order at [`crate::pcie::registers::DIAGNOSTICS`].
 pub const FIELDS: [&str; 16] = [
     "violation: rule in bits 7:0, queue in bits 15:8, head descriptor in bits 31:16",
     "packets received malformed, dropped",
@@ -49,8 +50,24 @@ pub const FIELDS: [&str; 16] = [
     "device resets",
 ];
 
-/// Number of counted events: all fields but the violation.
-pub const EVENTS: usize = FIELDS.len() - 1;
+/// Double words behind those: events of the device.
+pub fn device_fields(device: Device) -> &'static [&'static str] {
+    match device {
+        Device::Blk => &[],
+        Device::Net => &[
+            "frames to send dropped: length, failed read, or checksum out of range",
+            "frames received dropped: shorter than 14 bytes",
+            "frames received dropped: longer than 1518 bytes",
+            "frames received dropped: damaged on the wire",
+            "frames received dropped: no buffer, or too small a one",
+        ],
+    }
+}
+
+/// All double words of a device's endpoint.
+pub fn fields(device: Device) -> impl Iterator<Item = &'static str> {
+    FIELDS.iter().chain(device_fields(device)).copied()
+}
 
 /// Diagnostics registers: field 0 is the violation, field N counts event N - 1.
 #[derive(LogicBlock)]
@@ -60,32 +77,29 @@ pub struct Diagnostics {
     /// First violation of a queue since the device reset, and that queue.
     pub violation: Signal<In, ViolationReport>,
     pub violation_queue: Signal<In, Bits<2>>,
-    /// Events, in the order of [`FIELDS`] from field 1.
-    pub events: Signal<In, Bits<15>>,
-    /// All fields, field 0 in bits 31:0.
-    pub fields: Signal<Out, Bits<512>>,
+    /// Events, in the order of [`fields`] from field 1.
+    pub events: Vec<Signal<In, Bit>>,
+    /// All fields.
+    pub fields: Vec<Signal<Out, Bits<32>>>,
 
     counters: Vec<EventCounter>,
     code: Signal<Local, Violation>,
     rule: Signal<Local, Bits<8>>,
-    one: Signal<Local, Bits<32>>,
-    all: Signal<Local, Bits<512>>,
 }
 
-impl Default for Diagnostics {
-    fn default() -> Self {
+impl Diagnostics {
+    /// `fields` registers, the violation included.
+    pub fn new(fields: usize) -> Self {
         Self {
             clock: Default::default(),
             reset: Default::default(),
             violation: Default::default(),
             violation_queue: Default::default(),
-            events: Default::default(),
-            fields: Default::default(),
-            counters: (0..EVENTS).map(|_| EventCounter::default()).collect(),
+            events: (1..fields).map(|_| Default::default()).collect(),
+            fields: (0..fields).map(|_| Default::default()).collect(),
+            counters: (1..fields).map(|_| EventCounter::default()).collect(),
             code: Default::default(),
             rule: Default::default(),
-            one: Default::default(),
-            all: Default::default(),
         }
     }
 }
@@ -111,16 +125,14 @@ impl Logic for Diagnostics {
             Violation::RequestTooShort => self.rule.next = 13.into(),
             _ => self.rule.next = 0.into(),
         }
-        self.one.next = (bit_cast::<32, 16>(self.violation.val().head) << 16)
-            | (bit_cast::<32, 2>(self.violation_queue.val()) << 8);
-        self.all.next = bit_cast::<512, 32>(self.one.val()) | bit_cast::<512, 8>(self.rule.val());
+        self.fields[0].next = (bit_cast::<32, 16>(self.violation.val().head) << 16)
+            | (bit_cast::<32, 2>(self.violation_queue.val()) << 8)
+            | bit_cast::<32, 8>(self.rule.val());
         for i in 0..self.counters.len() {
             self.counters[i].clock.next = self.clock.val();
             self.counters[i].reset.next = self.reset.val();
-            self.counters[i].event.next = self.events.val().get_bit(i);
-            self.one.next = self.counters[i].total.val();
-            self.all.next = self.all.val() | (bit_cast::<512, 32>(self.one.val()) << (i * 32 + 32).to_bits::<9>());
+            self.counters[i].event.next = self.events[i].val();
+            self.fields[i + 1].next = self.counters[i].total.val();
         }
-        self.fields.next = self.all.val();
     }
 }

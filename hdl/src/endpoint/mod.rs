@@ -5,6 +5,7 @@ pub mod core;
 pub mod data_path;
 pub mod diagnostics;
 pub mod gate;
+pub mod net;
 pub mod reset;
 
 use crate::config::{Device, EndpointConfig};
@@ -24,6 +25,7 @@ pub struct Generated {
 pub fn top_name(device: Device) -> &'static str {
     match device {
         Device::Blk => "virtio_blk_endpoint",
+        Device::Net => "virtio_net_endpoint",
     }
 }
 
@@ -32,6 +34,7 @@ pub fn generate(config: &EndpointConfig) -> Result<Generated, PrintError> {
     let top = top_name(config.device);
     match config.device {
         Device::Blk => print(blk::BlkEndpoint::new(config), top),
+        Device::Net => print(net::NetEndpoint::new(config), top),
     }
 }
 

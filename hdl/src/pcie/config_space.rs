@@ -13,7 +13,7 @@ use rust_hdl::prelude::*;
 /// 0x40 power management: D0, D3hot
 /// 0x50 MSI-X            (not in the list without vectors)
 /// 0x60 PCI Express v2, legacy endpoint, function-level reset
-/// 0xa0 vendor specific: 16 diagnostics double words from 0xa4
+/// 0xa0 vendor specific: diagnostics double words from 0xa4
 /// ```
 /// All other offsets up to 0xfff read 0 and take no writes. A function-level reset puts every register back but
 /// those the PCI Express Base Specification (6.6.2) leaves alone: maximum payload, link control, and the
@@ -60,8 +60,8 @@ pub struct ConfigSpace {
     pub intx_pending: Signal<In, Bit>,
     /// Read requests are outstanding: Device Status bit 5.
     pub transactions_pending: Signal<In, Bit>,
-    /// 16 double words to read at 0xa4, the first in bits 31:0.
-    pub diagnostics: Signal<In, Bits<512>>,
+    /// Double words to read from 0xa4 on.
+    pub diagnostics: Vec<Signal<In, Bits<32>>>,
     /// One cycle: a completion came in with unsupported request.
     pub received_master_abort: Signal<In, Bit>,
     /// One cycle: a completion came in with completer abort.
@@ -178,7 +178,7 @@ impl ConfigSpace {
             function_reset: Default::default(),
             intx_pending: Default::default(),
             transactions_pending: Default::default(),
-            diagnostics: Default::default(),
+            diagnostics: (0..function.diagnostics).map(|_| Default::default()).collect(),
             received_master_abort: Default::default(),
             received_target_abort: Default::default(),
             signaled_target_abort: Default::default(),
@@ -461,9 +461,9 @@ impl Logic for ConfigSpace {
                 }
                 0xA0 => self.value.next = self.vendor_capability.val(),
                 _ => {
-                    for i in 0..16 {
+                    for i in 0..self.diagnostics.len() {
                         if self.diagnostics_dword.val().index() == i {
-                            self.value.next = self.diagnostics.val().get_bits::<32>(i * 32);
+                            self.value.next = self.diagnostics[i].val();
                         }
                     }
                 }

@@ -37,6 +37,8 @@ pub struct FunctionConfig {
     pub link_speed: u8,
     /// Lanes.
     pub link_width: u8,
+    /// Double words of diagnostics, at most [`at::MAX_DIAGNOSTICS`].
+    pub diagnostics: u8,
 }
 
 impl FunctionConfig {
@@ -68,6 +70,10 @@ impl FunctionConfig {
         }
         if ![1, 2, 4, 8, 12, 16].contains(&self.link_width) {
             return Err(format!("link width {}: 1, 2, 4, 8, 12 and 16 are allowed", self.link_width));
+        }
+        if self.diagnostics > at::MAX_DIAGNOSTICS {
+            let (words, most) = (self.diagnostics, at::MAX_DIAGNOSTICS);
+            return Err(format!("{words} double words of diagnostics: at most {most} are allowed"));
         }
         Ok(())
     }
@@ -176,7 +182,7 @@ impl FunctionConfig {
     }
 
     pub(super) fn vendor_capability(&self) -> u32 {
-        capability(layout::CAPABILITY_VENDOR, 0, u16::from(at::VENDOR_CAPABILITY_BYTES))
+        capability(layout::CAPABILITY_VENDOR, 0, 4 + 4 * u16::from(self.diagnostics))
     }
 }
 
@@ -203,6 +209,7 @@ mod tests {
             max_payload: 1,
             link_speed: 2,
             link_width: 4,
+            diagnostics: 16,
         }
     }
 
@@ -217,6 +224,7 @@ mod tests {
             (FunctionConfig { max_payload: 6, ..blk() }, "payload"),
             (FunctionConfig { link_speed: 0, ..blk() }, "speed"),
             (FunctionConfig { link_width: 3, ..blk() }, "width"),
+            (FunctionConfig { diagnostics: 24, ..blk() }, "diagnostics"),
         ] {
             let reason = wrong.check().unwrap_err();
             assert!(reason.contains(word), "{reason}");

@@ -9,12 +9,10 @@ pub const MSIX_CAPABILITY: u16 = 0x50;
 pub const EXPRESS_CAPABILITY: u16 = 0x60;
 /// Vendor-specific capability with the diagnostics.
 pub const VENDOR_CAPABILITY: u16 = 0xa0;
-/// Bytes of the vendor-specific capability: its header and the diagnostics.
-pub const VENDOR_CAPABILITY_BYTES: u8 = 0x44;
-/// First diagnostics double word.
+/// First diagnostics double word, behind the capability's header.
 pub const DIAGNOSTICS: u16 = 0xa4;
-/// Diagnostics double words.
-pub const DIAGNOSTICS_DWORDS: u16 = 16;
+/// Diagnostics double words at most: to the end of the first 256 bytes.
+pub const MAX_DIAGNOSTICS: u8 = 23;
 
 /// Vectors at most.
 pub const MAX_VECTORS: u16 = 64;

@@ -21,6 +21,7 @@ pub fn blk() -> FunctionConfig {
         max_payload: 1,
         link_speed: 2,
         link_width: 4,
+        diagnostics: 16,
     }
 }
 

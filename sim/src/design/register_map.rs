@@ -1,7 +1,8 @@
 //! The register map of an endpoint, in Markdown.
 use std::fmt::Write as _;
-use virtio_hdl_rtl::config::{Bar0, Device, EndpointConfig, Feature};
+use virtio_hdl_rtl::config::{Bar0, Device, EndpointConfig};
 use virtio_hdl_rtl::endpoint::diagnostics;
+use virtio_hdl_rtl::pcie::registers::DIAGNOSTICS;
 use virtio_hdl_rtl::virtio::layout::*;
 
 /// Everything a driver finds: identity, BARs, the registers in BAR0, device config, features, diagnostics.
@@ -11,7 +12,7 @@ pub fn register_map(config: &EndpointConfig) -> String {
     registers(&mut text, config);
     device_config(&mut text, config);
     features(&mut text, config);
-    diagnostics(&mut text);
+    diagnostics(&mut text, config.device);
     text
 }
 
@@ -80,9 +81,18 @@ fn device_config(text: &mut String, config: &EndpointConfig) {
         _ => format!("at {on:#04x} while MSI-X is enabled, else at {off:#04x}"),
     };
     let _ = write!(text, "\n## Device config, {place}\n\n| offset | bytes | field | value |\n|---:|---:|---|---|\n");
-    let Device::Blk = config.device;
+    for (offset, bytes, field, value) in match config.device {
+        Device::Blk => blk_config(config),
+        Device::Net => net_config(),
+    } {
+        let _ = writeln!(text, "| {offset:#04x} | {bytes} | {field} | {value} |");
+    }
+}
+
+/// Offset, bytes, name and value of each field.
+fn blk_config(config: &EndpointConfig) -> Vec<(u32, u32, &'static str, String)> {
     let geometry = config.blk.geometry;
-    for (offset, bytes, field, value) in [
+    vec![
         (0, 8, "capacity", "sectors of 512 bytes, from the port blk_capacity".to_string()),
         (8, 4, "size_max", "0".into()),
         (12, 4, "seg_max", config.blk.seg_max.to_string()),
@@ -90,9 +100,14 @@ fn device_config(text: &mut String, config: &EndpointConfig) {
         (18, 1, "geometry.heads", geometry.heads.to_string()),
         (19, 1, "geometry.sectors", geometry.sectors.to_string()),
         (20, 4, "blk_size", config.blk.block_size.to_string()),
-    ] {
-        let _ = writeln!(text, "| {offset:#04x} | {bytes} | {field} | {value} |");
-    }
+    ]
+}
+
+fn net_config() -> Vec<(u32, u32, &'static str, String)> {
+    vec![
+        (net::CONFIG_MAC, 6, "mac", "from the port net_mac".into()),
+        (net::CONFIG_STATUS, 2, "status", "bit 0: the link is up, from the port net_link_up".into()),
+    ]
 }
 
 fn features(text: &mut String, config: &EndpointConfig) {
@@ -101,7 +116,9 @@ fn features(text: &mut String, config: &EndpointConfig) {
         "\n## Features, HOST_FEATURES = {:#010x}\n\n| bit | feature |\n|---:|---|\n",
         config.host_features()
     );
-    let mut offered: Vec<(u32, &str)> = Feature::NAMES
+    let mut offered: Vec<(u32, &str)> = config
+        .device
+        .features()
         .iter()
         .filter(|(_, feature)| config.offers(*feature))
         .map(|(name, feature)| (feature.bit(), *name))
@@ -114,9 +131,9 @@ fn features(text: &mut String, config: &EndpointConfig) {
     }
 }
 
-fn diagnostics(text: &mut String) {
+fn diagnostics(text: &mut String, device: Device) {
     *text += "\n## Diagnostics, in the vendor-specific capability of the configuration space\n\n| register | |\n|---:|---|\n";
-    for (index, field) in diagnostics::FIELDS.iter().enumerate() {
-        let _ = writeln!(text, "| {:#05x} | {field} |", 0xa4 + 4 * index);
+    for (index, field) in diagnostics::fields(device).enumerate() {
+        let _ = writeln!(text, "| {:#05x} | {field} |", usize::from(DIAGNOSTICS) + 4 * index);
     }
 }
