@@ -116,7 +116,7 @@ struct Bench {
 }
 
 pub(super) fn run(arguments: &Arguments) -> anyhow::Result<()> {
-    let config = super::configuration(&arguments.config)?;
+    let config = super::disk_configuration(&arguments.config)?;
     let links = [(Link::Gen2x4, LinkSpeed::Gen2X4, 125_000_000), (Link::Gen3x4, LinkSpeed::Gen3X4, 250_000_000)];
     let bar = ProgressBar::no_length();
     bar.set_style(ProgressStyle::with_template("{spinner} {msg} ({elapsed})")?);

@@ -52,7 +52,7 @@ impl EndpointArguments {
 
     /// Builds the endpoint, with this disk. What is wrong with the user's files is said before anything is built.
     pub fn bridge(&self, disk: &Path) -> anyhow::Result<Bridge> {
-        let config = super::configuration(&self.config)?;
+        let config = super::disk_configuration(&self.config)?;
         let disk = Disk::open(disk, self.read_only)?.with_serial(&config.blk.serial);
         let library = design::library(&config)?;
         let options = BridgeOptions { msix: self.msix, seed: self.seed, trace: self.trace.options() };

@@ -76,3 +76,12 @@ fn configuration(name: &str) -> anyhow::Result<virtio_hdl_rtl::config::EndpointC
     }
     Ok(config)
 }
+
+/// The same, for a command that has only disks to put behind an endpoint.
+fn disk_configuration(name: &str) -> anyhow::Result<virtio_hdl_rtl::config::EndpointConfig> {
+    let config = configuration(name)?;
+    if config.device != virtio_hdl_rtl::config::Device::Blk {
+        anyhow::bail!("{name}: this command knows device = \"blk\" only so far; `virtio-hdl generate {name}` works");
+    }
+    Ok(config)
+}

@@ -100,7 +100,7 @@ struct Setup<'a> {
 }
 
 pub(super) fn run(arguments: &Arguments) -> anyhow::Result<()> {
-    let config = super::configuration(&arguments.config)?;
+    let config = super::disk_configuration(&arguments.config)?;
     // What is wrong with the user's files is said before anything is built.
     if let Some(path) = &arguments.disk {
         Disk::open(path, arguments.read_only || arguments.scenario == Scenario::Copy)?;
