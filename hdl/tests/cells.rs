@@ -169,6 +169,33 @@ fn sdp_ram_one_lane() {
 }
 
 #[test]
+fn block_ram() {
+    let mut model = [0u64; 8];
+    // nothing is promised of a word that was written while it was read
+    let mut read: Option<u64> = None;
+    let mut bench = Bench::new("block_ram", BlockRam::<37, 3>::default(), |u| &mut u.clock);
+    for _ in 0..2000 {
+        bench.cycle(
+            |u, rng| {
+                u.raddr.next = Port::random(rng);
+                u.waddr.next = Port::random(rng);
+                u.wdata.next = Port::random(rng);
+                u.wen.next = Port::random(rng);
+            },
+            |u| {
+                assert!(read.is_none_or(|read| u.rdata.val().to_u64() == read));
+                let collision = u.wen.val() && u.waddr.val() == u.raddr.val();
+                read = (!collision).then(|| model[u.raddr.val().index()]);
+                if u.wen.val() {
+                    model[u.waddr.val().index()] = u.wdata.val().to_u64();
+                }
+            },
+        );
+    }
+    bench.finish();
+}
+
+#[test]
 fn lut_ram() {
     let mut model = [0u64; 8];
     let mut bench = Bench::new("lut_ram", LutRam::<37, 3>::default(), |u| &mut u.clock);

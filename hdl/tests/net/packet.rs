@@ -1,6 +1,9 @@
 //! Frames, and what the checksums in them should be.
 use virtio_hdl_rtl::testing::Rng;
 
+/// What is in the lanes of a beat that do not count.
+pub const PADDING: u8 = 0x5a;
+
 /// Ones' complement sum of big-endian words (RFC 1071).
 fn sum(bytes: &[u8]) -> u16 {
     let words = bytes.chunks(2).map(|pair| u64::from(pair[0]) << 8 | u64::from(*pair.get(1).unwrap_or(&0)));
@@ -103,36 +106,54 @@ pub fn random(rng: &mut Rng, length: usize) -> Vec<u8> {
         let right = !network(&frame).map_or(0, |network| transport_sum(&frame, &network));
         frame[field..field + 2].copy_from_slice(&if right == 0 { 0xffff } else { right }.to_be_bytes());
     }
-    // one thing wrong, with the checksum put right again or not
-    let wrong = rng.below(14);
-    match wrong {
+    if field + 2 <= end {
+        spoil(rng, &mut frame, Network { addresses: payload - if ipv6 { 32 } else { 8 }, payload, end, protocol });
+    }
+    frame
+}
+
+/// One thing wrong, or nothing. Half of the time the sum is right all the same, so that only what is wrong can keep the frame from being
+/// valid.
+fn spoil(rng: &mut Rng, frame: &mut Vec<u8>, mut network: Network) {
+    let Network { addresses, payload, end, protocol } = network;
+    let (ipv6, udp, length) = (addresses == 22, protocol == 17, frame.len());
+    // where a word makes the sum right
+    let mut balance = if protocol == 6 { payload + 16 } else { payload + 6 };
+    match rng.below(14) {
         0 => frame[14] = 0x46,
         1 => frame[20] |= 0x20,
         2 => frame[21] = 1,
         3 => frame[12..14].copy_from_slice(&[0x81, 0]),
-        4 if protocol == 17 && field + 2 <= end => frame[field..field + 2].fill(0),
-        5 if protocol == 17 && end > payload + 8 => frame[payload + 5] ^= 1,
+        4 if udp => {
+            // no checksum; the source port makes the sum right
+            frame[payload + 6..payload + 8].fill(0);
+            balance = payload;
+        }
+        5 if udp && end > payload + 8 => frame[payload + 5] ^= 1,
         6 => {
             let at = 14 + rng.below(length as u64 - 14) as usize;
             frame[at] ^= 1 << rng.below(8);
+            return;
         }
         7 => {
+            // longer than the frame by a byte of what lies behind it
+            network.end = length + 1;
             let at = if ipv6 { 18 } else { 16 };
-            let more = be16(&frame, at) as u16 + padding as u16 + 1;
-            frame[at..at + 2].copy_from_slice(&more.to_be_bytes());
+            let claimed = (network.end - if ipv6 { payload } else { 14 }) as u16;
+            frame[at..at + 2].copy_from_slice(&claimed.to_be_bytes());
+            if udp {
+                frame[payload + 4..payload + 6].copy_from_slice(&((network.end - payload) as u16).to_be_bytes());
+            }
         }
-        _ => {}
+        _ => return,
     }
-    if matches!(wrong, 0..=5 | 7) && rng.chance(1, 2) && field + 2 <= end {
-        // as if it were a plain packet: only what is wrong besides the sum can keep it from being valid
-        let seen = Network { addresses: payload - if ipv6 { 32 } else { 8 }, payload, end, protocol };
-        if wrong != 4 {
-            frame[field..field + 2].fill(0);
-            let right = !transport_sum(&frame, &seen);
-            frame[field..field + 2].copy_from_slice(&if right == 0 { 0xffff } else { right }.to_be_bytes());
-        }
+    if rng.chance(1, 2) {
+        frame[balance..balance + 2].fill(0);
+        frame.resize(length.max(network.end), PADDING);
+        let right = !transport_sum(frame, &network);
+        frame.truncate(length);
+        frame[balance..balance + 2].copy_from_slice(&right.to_be_bytes());
     }
-    frame
 }
 
 /// A length: every one from 14 to 1518 is possible, short ones and those at either end come often.

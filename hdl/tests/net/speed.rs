@@ -43,10 +43,11 @@ fn run(name: &str, length: usize, frames: usize, ways: [bool; 2]) -> [u64; 2] {
     cycles
 }
 
+/// One of 66 bytes leaves a word behind its last beat on the way out.
 #[test]
-fn net_frame_of_64_bytes_takes_at_most_8_cycles_one_of_1514_little_more_than_its_beats() {
+fn net_frame_of_64_bytes_takes_5_cycles_one_of_1514_takes_96() {
     for (name, ways) in [("transmit", [true, false]), ("receive", [false, true]), ("both", [true, true])] {
-        for (length, frames, limit) in [(64, 200, 800), (1514, 30, 9700)] {
+        for (length, frames, limit) in [(64, 200, 500), (66, 100, 500), (1514, 30, 9600)] {
             let cycles = run(&format!("net_speed_{name}_{length}"), length, frames, ways);
             println!("{name}, {length} bytes: {cycles:?} hundredths of a cycle per frame (transmit, receive)");
             assert!(cycles.iter().all(|cycles| *cycles <= limit), "{name}, {length} bytes: {cycles:?}");

@@ -1,5 +1,6 @@
 //! The network device between a model of the rings and a model of the wire.
 use crate::packet;
+use rust_hdl::prelude::Bits;
 use std::cell::RefCell;
 use std::collections::VecDeque;
 use virtio_hdl_rtl::device::net::types::NetBeat;
@@ -170,7 +171,7 @@ impl World {
     pub fn receive(&mut self, frame: &[u8], error: bool) {
         let count = frame.len().div_ceil(16);
         self.wire.values.extend(frame.chunks(16).enumerate().map(|(i, chunk)| NetBeat {
-            data: wide(chunk),
+            data: padded(chunk),
             keep: ((1u64 << chunk.len()) - 1).into(),
             last: i + 1 == count,
             error: error && i + 1 == count,
@@ -361,13 +362,20 @@ impl World {
     }
 }
 
+/// A beat with anything in the lanes that do not count.
+fn padded(bytes: &[u8]) -> Bits<128> {
+    let mut lanes = [packet::PADDING; 16];
+    lanes[..bytes.len()].copy_from_slice(bytes);
+    wide(&lanes)
+}
+
 /// The beats of a chain's bytes, those from byte `failed` on marked.
 fn beats(bytes: &[u8], failed: usize) -> Vec<ByteBeat> {
     let count = bytes.len().div_ceil(16).max(1);
     let beat = |i: usize| {
         let chunk = &bytes[16 * i..bytes.len().min(16 * i + 16)];
         ByteBeat {
-            data: wide(chunk),
+            data: padded(chunk),
             count: (chunk.len() as u64).into(),
             last: i + 1 == count,
             error: 16 * i + chunk.len() > failed,
