@@ -1,0 +1,306 @@
+//! What the endpoint with a network device adds to that with a disk: two queues, a device config that changes, counters of frames. On
+//! the whole Verilated endpoint.
+use std::time::Duration;
+use virtio_hdl::backend::{DevicePort, NetPort};
+use virtio_hdl::host::net::{Incoming, Net, Options, Outgoing};
+use virtio_hdl::host::pci::{Bus, Options as BusOptions};
+use virtio_hdl::host::ring::Shape;
+use virtio_hdl::host::virtio_pci::{Interrupted, VectorPolicy};
+use virtio_hdl::host::{Platform, Width};
+use virtio_hdl::machine::{Machine, MachineOptions, SLOT};
+use virtio_hdl::model::Stall;
+use virtio_hdl::scenario::frames;
+use virtio_hdl::scenario::wire::FarEnd;
+use virtio_hdl_rtl::config::EndpointConfig;
+use virtio_hdl_rtl::endpoint::diagnostics;
+use virtio_hdl_rtl::pcie::registers::DIAGNOSTICS;
+use virtio_hdl_rtl::virtio::layout::{self, avail_offset, net};
+use virtio_hdl_rtl::virtio::types::Violation;
+use virtio_hdl_tests::{example, library};
+use vm_memory::{Bytes, GuestAddress};
+
+/// Cycles in which everything that is going to happen has happened.
+const LONG: u64 = 40_000;
+/// Frames each way in a run of random ones.
+const FRAMES: u64 = 80;
+
+struct Setup {
+    config: EndpointConfig,
+    machine: Machine,
+    bus: Bus,
+    net: Net,
+    wire: FarEnd,
+}
+
+fn setup(example_name: &str, options: &MachineOptions) -> Setup {
+    let config = example(example_name);
+    let wire = FarEnd::default();
+    let port = NetPort::new(wire.backend(), config.net.mac, config.link.clock_hz);
+    let mut machine = Machine::with_port(&library(&config), DevicePort::Net(port), options).unwrap();
+    let mut bus = Bus::scan(&mut machine, &BusOptions::default()).unwrap();
+    let net = Net::probe(&mut machine, &mut bus, SLOT, &Options::default()).unwrap();
+    Setup { config, machine, bus, net, wire }
+}
+
+fn frame(bytes: usize, seed: u8) -> Vec<u8> {
+    (0..bytes).map(|i| (i as u8).wrapping_mul(7) ^ seed).collect()
+}
+
+impl Setup {
+    fn send(&mut self, frame: &[u8]) {
+        let outgoing = Outgoing { frame: frame.to_vec(), ..Outgoing::default() };
+        self.net.send(&mut self.machine, &outgoing).unwrap();
+        self.net.kick(&mut self.machine).unwrap();
+    }
+
+    fn provide(&mut self, chains: usize) {
+        for _ in 0..chains {
+            let bytes = self.net.header_bytes() + net::FRAME_BYTES_MAX;
+            self.net.provide(&mut self.machine, bytes, &[], Shape::Direct).unwrap();
+        }
+        self.net.kick(&mut self.machine).unwrap();
+    }
+
+    /// A frame on the wire, now.
+    fn put(&mut self, frame: &[u8]) {
+        let now = u128::from(self.machine.now()) * 1_000_000_000 / u128::from(self.config.link.clock_hz);
+        self.wire.put(Duration::from_nanos(now as u64), frame.to_vec());
+    }
+
+    fn interrupt(&mut self) -> Interrupted {
+        let deadline = self.machine.now() + LONG;
+        let interrupt = self.machine.wait_interrupt(deadline).expect("an interrupt");
+        self.net.transport().interrupt(&mut self.machine, interrupt)
+    }
+
+    fn poll(&mut self) -> Option<Incoming> {
+        self.net.poll(&mut self.machine).unwrap()
+    }
+
+    fn diagnostic(&mut self, field: usize) -> u32 {
+        self.machine.config_read(SLOT, DIAGNOSTICS + 4 * field as u16, Width::Double)
+    }
+
+    fn register(&mut self, offset: u32, width: Width) -> u32 {
+        self.net.transport().read(&mut self.machine, offset, width)
+    }
+
+    fn write_register(&mut self, offset: u32, width: Width, value: u32) {
+        self.net.transport().write(&mut self.machine, offset, width, value);
+    }
+
+    /// Packets that the device has sent of its own accord.
+    fn initiated(&self) -> (u64, u64, u64) {
+        let statistics = self.machine.statistics();
+        (statistics.reads, statistics.writes, statistics.interrupts)
+    }
+
+    fn probe_again(mut self) -> Setup {
+        self.net.remove(&mut self.machine, &mut self.bus).unwrap();
+        self.net = Net::probe(&mut self.machine, &mut self.bus, SLOT, &Options::default()).unwrap();
+        self
+    }
+
+    fn assert_sends(&mut self, seed: u8) {
+        while self.wire.take().is_some() {}
+        self.send(&frame(700, seed));
+        self.machine.run(LONG);
+        assert_eq!(self.wire.take(), Some(frame(700, seed)));
+        assert!(self.wire.take().is_none());
+    }
+
+    fn assert_receives(&mut self, seed: u8) {
+        self.put(&frame(900, seed));
+        self.machine.run(LONG);
+        assert_eq!(self.poll().map(|incoming| incoming.frame), Some(frame(900, seed)));
+        self.machine.check().unwrap();
+    }
+
+    /// Makes the queue's next head one that is not in its table.
+    fn break_queue(&mut self, queue: u16, head: u16) {
+        self.write_register(layout::QUEUE_SEL, Width::Word, queue.into());
+        let ring = u64::from(self.register(layout::QUEUE_PFN, Width::Double)) << layout::QUEUE_PFN_SHIFT;
+        let available = ring + avail_offset(self.config.queue_size);
+        let memory = self.machine.memory();
+        let index: u16 = memory.read_obj(GuestAddress(available + layout::RING_INDEX)).unwrap();
+        let slot = u64::from(index % self.config.queue_size);
+        memory.write_obj(head, GuestAddress(available + layout::RING_ENTRIES + 2 * slot)).unwrap();
+        memory.write_obj(index.wrapping_add(1), GuestAddress(available + layout::RING_INDEX)).unwrap();
+        self.net.transport().notify(&mut self.machine, queue);
+        self.machine.run(LONG);
+    }
+}
+
+#[test]
+fn random_frames_arrive_whole_and_in_order() {
+    let stall = Stall { receive: 60, transmit: 60, device: 60 };
+    for (name, stall) in [("net", Stall::default()), ("net", stall), ("net-intx", stall), ("net-plain", stall)] {
+        let mut s = setup(name, &MachineOptions { stall, ..MachineOptions::default() });
+        let options = frames::Options { frames: FRAMES, depth: 16, seed: 5, clock_hz: s.config.link.clock_hz };
+        let report = frames::run(&mut s.machine, &mut s.net, &s.wire, &options, &mut |_| {});
+        let report = report.unwrap_or_else(|error| panic!("{name}: {error}"));
+        assert_eq!((report.sent_frames, report.received_frames), (FRAMES, FRAMES), "{name}");
+        s.machine.check().unwrap();
+    }
+}
+
+#[test]
+fn a_network_card_has_its_ids_two_queues_and_its_address() {
+    let mut s = setup("net", &MachineOptions::default());
+    let function = s.net.transport().function().clone();
+    assert_eq!((function.vendor, function.device, function.subsystem, function.revision), (0x1af4, 0x1000, 1, 0));
+    assert_eq!(s.net.transport().policy(), Some(VectorPolicy::PerQueue));
+    for queue in [0, 1] {
+        s.write_register(layout::QUEUE_SEL, Width::Word, queue);
+        assert_eq!(s.register(layout::QUEUE_NUM, Width::Word), 256);
+        assert_eq!(s.register(layout::QUEUE_VECTOR, Width::Word), 1 + queue);
+    }
+    s.write_register(layout::QUEUE_SEL, Width::Word, 2);
+    assert_eq!(s.register(layout::QUEUE_SEL, Width::Word), 1, "a queue that is not there");
+    s.net.transport().notify(&mut s.machine, 2);
+    // the device config is read only, and ends behind the status
+    assert_eq!(s.net.mac(&mut s.machine), s.config.net.mac);
+    s.net.transport().set_config(&mut s.machine, net::CONFIG_MAC, &[0x52, 1, 2, 3, 4, 5]);
+    assert_eq!(s.net.mac(&mut s.machine), s.config.net.mac);
+    let status = layout::DEVICE_CONFIG_MSIX + net::CONFIG_STATUS;
+    assert_eq!(s.register(status, Width::Word), u32::from(net::STATUS_LINK_UP));
+    assert_eq!(s.register(status + 2, Width::Word), 0xffff);
+    s.provide(1);
+    s.assert_sends(1);
+    s.assert_receives(2);
+}
+
+#[test]
+fn each_queue_and_the_link_have_a_vector_of_their_own() {
+    let mut s = setup("net", &MachineOptions::default());
+    s.provide(2);
+    for round in 0..2 {
+        s.send(&frame(100, round));
+        assert_eq!(s.interrupt(), Interrupted::Mine { config_changed: false, queues: vec![1] });
+        assert_eq!(s.poll(), None);
+        s.put(&frame(100, round));
+        assert_eq!(s.interrupt(), Interrupted::Mine { config_changed: false, queues: vec![0] });
+        assert!(s.poll().is_some());
+        // a state of the link is seen with the next frame at the latest
+        let up = round == 1;
+        s.wire.set_link(up);
+        s.put(&frame(1, 0));
+        assert_eq!(s.interrupt(), Interrupted::Mine { config_changed: true, queues: vec![] });
+        assert_eq!(s.net.link_up(&mut s.machine), up);
+    }
+    s.machine.check().unwrap();
+}
+
+/// A change of the config sets both bits of the ISR, and the driver is told of none before it is ready.
+#[test]
+fn a_link_that_changes_raises_the_interrupt_line() {
+    let mut s = setup("net-intx", &MachineOptions::default());
+    assert_eq!(s.net.transport().policy(), Some(VectorPolicy::Line));
+    s.wire.set_link(false);
+    s.put(&frame(1, 0));
+    assert_eq!(s.interrupt(), Interrupted::Mine { config_changed: true, queues: vec![0, 1] });
+    assert!(!s.net.link_up(&mut s.machine));
+    s.net.transport().reset(&mut s.machine).unwrap();
+    s.wire.set_link(true);
+    s.put(&frame(1, 0));
+    s.machine.run(LONG);
+    assert_eq!(s.register(layout::ISR, Width::Byte), 0);
+}
+
+/// As QEMU's `bad_features`: such a driver understands the address, and leaves checksums to the device.
+#[test]
+fn a_driver_that_accepts_bad_feature_gets_the_safe_set() {
+    for (name, safe) in [("net", 1 << net::FEATURE_MAC | 1 << net::FEATURE_CSUM), ("net-plain", 1 << net::FEATURE_MAC)]
+    {
+        let mut s = setup(name, &MachineOptions::default());
+        s.net.transport().reset(&mut s.machine).unwrap();
+        s.write_register(layout::GUEST_FEATURES, Width::Double, u32::MAX);
+        assert_eq!(s.register(layout::GUEST_FEATURES, Width::Double), safe, "{name}");
+    }
+}
+
+#[test]
+fn dropped_frames_are_counted() {
+    let mut s = setup("net", &MachineOptions::default());
+    let first = diagnostics::FIELDS.len();
+    s.send(&frame(13, 0));
+    s.put(&frame(13, 0));
+    s.put(&frame(1519, 0));
+    s.machine.run(LONG);
+    let now = s.machine.now() + 1000;
+    s.machine.endpoint().net_frame(now, &frame(100, 0), true).unwrap();
+    s.machine.run(LONG);
+    let counts: Vec<u32> = (first..first + 5).map(|field| s.diagnostic(field)).collect();
+    assert_eq!(counts, [1, 1, 1, 1, 0]);
+    // no buffers: the first ones wait, the others find no room
+    (0..10).for_each(|n| s.put(&frame(1500, n)));
+    s.machine.run(LONG);
+    let dropped = s.diagnostic(first + 4);
+    assert!((3..=6).contains(&dropped), "{dropped} of 10 frames dropped");
+    s.provide(16);
+    s.machine.run(LONG);
+    for n in 0..10 - dropped as u8 {
+        assert_eq!(s.poll().map(|incoming| incoming.frame), Some(frame(1500, n)));
+    }
+    assert_eq!(s.poll(), None);
+    assert!(s.wire.take().is_none());
+}
+
+#[test]
+fn a_broken_queue_is_reported_with_its_number_and_the_other_goes_on() {
+    for broken in [0u16, 1] {
+        let mut s = setup("net", &MachineOptions::default());
+        s.provide(4);
+        let head = 300 + broken;
+        let report = Violation::HeadRange as u32 | u32::from(broken) << 8 | u32::from(head) << 16;
+        s.break_queue(broken, head);
+        assert_eq!(s.diagnostic(0), report);
+        if broken == 0 {
+            s.assert_sends(3);
+        } else {
+            s.assert_receives(4);
+        }
+        s.break_queue(1 - broken, 500);
+        assert_eq!(s.diagnostic(0), report, "the first one stays");
+        let mut s = s.probe_again();
+        assert_eq!(s.diagnostic(0), 0, "a reset clears the report");
+        s.provide(1);
+        s.assert_sends(5);
+        s.assert_receives(6);
+    }
+}
+
+/// A chain that the device itself refuses: no room for a header.
+#[test]
+fn a_chain_without_room_for_a_header_is_a_violation() {
+    let mut s = setup("net", &MachineOptions::default());
+    s.net.provide(&mut s.machine, 11, &[], Shape::Direct).unwrap();
+    s.net.kick(&mut s.machine).unwrap();
+    s.machine.run(LONG);
+    assert_eq!(s.diagnostic(0) & 0xffff, Violation::RequestTooShort as u32);
+    s.assert_sends(1);
+}
+
+#[test]
+fn a_reset_stops_both_directions_and_frames_of_before_are_gone() {
+    for delay in [0, 90, 200, 330, 500, 900, 1700, 3000] {
+        let mut s = setup("net", &MachineOptions::default());
+        s.provide(20);
+        for n in 0..20 {
+            s.put(&frame(60 + 70 * usize::from(n), n));
+            s.send(&frame(60 + 70 * usize::from(n), n));
+        }
+        s.machine.run(delay);
+        s.write_register(layout::STATUS, Width::Byte, 0);
+        assert_eq!(s.net.transport().status(&mut s.machine), 0);
+        let before = s.initiated();
+        s.put(&frame(333, 1));
+        s.machine.run(LONG);
+        assert_eq!(s.initiated(), before, "packets of the old configuration, {delay} cycles after the last frame");
+        let mut s = s.probe_again();
+        s.provide(1);
+        s.assert_sends(7);
+        s.assert_receives(8);
+        assert_eq!(s.poll(), None);
+    }
+}
