@@ -304,3 +304,15 @@ fn a_reset_stops_both_directions_and_frames_of_before_are_gone() {
         assert_eq!(s.poll(), None);
     }
 }
+
+#[test]
+fn frames_that_come_before_the_driver_is_ready_are_dropped() {
+    let mut s = setup("net", &MachineOptions::default());
+    s.provide(2);
+    s.write_register(layout::STATUS, Width::Byte, (layout::STATUS_ACKNOWLEDGE | layout::STATUS_DRIVER).into());
+    s.put(&frame(444, 1));
+    s.machine.run(LONG);
+    s.net.transport().add_status(&mut s.machine, layout::STATUS_DRIVER_OK).unwrap();
+    s.assert_receives(2);
+    assert_eq!(s.poll(), None);
+}
