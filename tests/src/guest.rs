@@ -3,7 +3,9 @@ use std::path::PathBuf;
 use std::process::Command;
 use std::sync::OnceLock;
 use virtio_hdl::backend::{DevicePort, Disk, DiskPort};
-use virtio_hdl::guest::{busybox, DebianOptions, FindOptions, Guest, Initramfs, Kernel, Qemu, BLK_MODULES};
+use virtio_hdl::guest::{
+    busybox, DebianOptions, FindOptions, Guest, Initramfs, Kernel, Qemu, BLK_MODULES, NET_MODULES,
+};
 
 /// Functions for the guest's jobs.
 const FUNCTIONS: &str = r#"set -e
@@ -29,23 +31,47 @@ pub fn qemu() -> &'static Qemu {
     QEMU.get_or_init(|| Qemu::find(&FindOptions::default()).unwrap_or_else(|error| panic!("{error}")))
 }
 
-/// Linux 6.1 with this job.
+/// Functions for the jobs of guests with a network port.
+const NET_FUNCTIONS: &str = r#"set -e
+peer=10.0.2.2
+sum() { md5sum "$@" | cut -d' ' -f1; }
+# Bytes that go each way.
+size=4194304
+address() { echo "address $(cat /sys/class/net/eth0/address)"; }
+dhcp() {
+    ip link set eth0 up
+    printf '#!/bin/sh\n[ "$1" = bound ] || exit 0\nip address flush dev "$interface"\nip address add "$ip/$mask" dev "$interface"\n' >/tmp/dhcp
+    chmod +x /tmp/dhcp
+    udhcpc -q -n -i eth0 -s /tmp/dhcp
+}
+pings() { ping -q -A -c 20 $peer; }
+tcp() {
+    wget -q -O /tmp/data http://$peer/random/$size/1
+    [ "$(sum /tmp/data)" = "$(wget -q -O - http://$peer/md5/$size/1)" ] || { echo "what was received is wrong"; return 1; }
+    [ "$(sum /tmp/data)" = "$(wget -q -O - --post-file=/tmp/data http://$peer/sink)" ] || { echo "what was sent is wrong"; return 1; }
+}
+"#;
+
+/// Linux 6.1 with a disk and this job.
 pub fn guest(job: &str) -> Guest<'static> {
     guest_of("bookworm", job)
 }
 
-/// The kernel of this release of Debian with this job.
+/// The kernel of this release of Debian with a disk and this job.
 pub fn guest_of(suite: &str, job: &str) -> Guest<'static> {
+    boots(suite, BLK_MODULES, |initramfs| initramfs.wait_for("/dev/vda").job(&format!("{FUNCTIONS}{job}")))
+}
+
+/// Linux 6.1 with a network port and this job.
+pub fn net_guest(job: &str) -> Guest<'static> {
+    boots("bookworm", NET_MODULES, |initramfs| initramfs.job(&format!("{NET_FUNCTIONS}{job}")))
+}
+
+fn boots(suite: &str, modules: &[&str], with_job: impl FnOnce(Initramfs) -> Initramfs) -> Guest<'static> {
     let debian = DebianOptions::default();
     let kernel = Kernel::debian(suite, &debian).unwrap_or_else(|error| panic!("{error}"));
-    let initramfs = Initramfs::new(&kernel, &busybox(&debian).unwrap())
-        .unwrap()
-        .modules(BLK_MODULES)
-        .wait_for("/dev/vda")
-        .job(&format!("{FUNCTIONS}{job}"))
-        .build()
-        .unwrap();
-    Guest::new(qemu()).kernel(&kernel, initramfs)
+    let initramfs = Initramfs::new(&kernel, &busybox(&debian).unwrap()).unwrap().modules(modules);
+    Guest::new(qemu()).kernel(&kernel, with_job(initramfs).build().unwrap())
 }
 
 /// A disk with an ext4 file system that holds 8 MiB of random bytes and their checksum.

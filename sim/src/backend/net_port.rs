@@ -58,11 +58,6 @@ impl NetPort {
 
     /// Hands over what has come by wire until now, and the state of the link.
     pub fn poll(&mut self, endpoint: &mut Endpoint) -> Result<(), ModelError> {
-        let link_up = self.backend.link_up();
-        if self.link_up != Some(link_up) {
-            self.link_up = Some(link_up);
-            endpoint.set_net(self.mac, link_up)?;
-        }
         let now = endpoint.cycle();
         while let Some(frame) = self.backend.receive(self.time(now)) {
             self.statistics.received_frames += 1;
@@ -70,6 +65,11 @@ impl NetPort {
             if !frame.is_empty() {
                 endpoint.net_frame(now, &frame, false)?;
             }
+        }
+        let link_up = self.backend.link_up();
+        if self.link_up != Some(link_up) {
+            self.link_up = Some(link_up);
+            endpoint.set_net(self.mac, link_up)?;
         }
         Ok(())
     }

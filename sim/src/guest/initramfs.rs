@@ -15,6 +15,9 @@ const INIT: &str = include_str!("init.sh");
 /// that no module says it depends on it; later kernels have it built in.
 pub const BLK_MODULES: &[&str] = &["virtio_pci", "virtio_blk", "crc32c_generic?", "ext4"];
 
+/// What a guest needs for a virtio-net port.
+pub const NET_MODULES: &[&str] = &["virtio_pci", "virtio_net"];
+
 const FOLDER: u32 = 0o040755;
 const PROGRAM: u32 = 0o100755;
 const FILE: u32 = 0o100644;

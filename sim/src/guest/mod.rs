@@ -39,7 +39,7 @@ mod run;
 pub use debian::{DebianOptions, DebianPackages};
 pub use device::{vfio_user_pci, virtio_blk_pci};
 pub use error::GuestError;
-pub use initramfs::{busybox, Initramfs, BLK_MODULES};
+pub use initramfs::{busybox, Initramfs, BLK_MODULES, NET_MODULES};
 pub use kernel::Kernel;
 pub use qemu::{FindOptions, Qemu};
 pub use run::{Ended, Guest, Machine, Memory, Running};

@@ -206,7 +206,7 @@ fn a_wrong_checksum_gets_no_answer() {
 
 #[test]
 fn a_pulled_plug_loses_both_directions() {
-    let link = Link::new(Box::new(Peer::new()));
+    let link = Link::new(Box::new(Peer::new())).unwrap();
     let switch = link.switch();
     let mut client = Client::bare(link);
     switch.set(false);

@@ -7,6 +7,9 @@ use std::path::PathBuf;
 /// A port that cannot be connected.
 #[derive(Debug, thiserror::Error)]
 pub enum NetError {
+    /// No descriptor for a plug.
+    #[error("cannot make the plug of the wire: {0}")]
+    Plug(rustix::io::Errno),
     /// A capture that cannot be read at all.
     #[error("cannot open the capture {}: {error}", path.display())]
     Capture {

@@ -1,23 +1,34 @@
 //! The plug of the wire: pulled and put back while everything runs.
-use super::NetBackend;
-use std::os::fd::BorrowedFd;
+use super::{NetBackend, NetError};
+use rustix::event::epoll::{self, EventData, EventFlags};
+use rustix::event::{eventfd, EventfdFlags};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::Arc;
 use std::time::Duration;
 
+#[derive(Debug)]
+struct Plug {
+    up: AtomicBool,
+    /// Readable when the plug was moved.
+    moved: OwnedFd,
+}
+
 /// Takes the link down and up, from any thread.
 #[derive(Clone, Debug)]
-pub struct LinkSwitch(Arc<AtomicBool>);
+pub struct LinkSwitch(Arc<Plug>);
 
 impl LinkSwitch {
     /// Puts the plug in (`true`) or pulls it.
     pub fn set(&self, up: bool) {
-        self.0.store(up, Ordering::Relaxed);
+        self.0.up.store(up, Ordering::SeqCst);
+        // Full means that it is readable already.
+        let _ = rustix::io::write(&self.0.moved, &1_u64.to_ne_bytes());
     }
 
     /// Whether the plug is in.
     pub fn is_up(&self) -> bool {
-        self.0.load(Ordering::Relaxed)
+        self.0.up.load(Ordering::SeqCst)
     }
 }
 
@@ -25,12 +36,20 @@ impl LinkSwitch {
 pub struct Link {
     backend: Box<dyn NetBackend>,
     switch: LinkSwitch,
+    /// Readable when the plug was moved, and when the backend is.
+    either: OwnedFd,
 }
 
 impl Link {
     /// A link that is up.
-    pub fn new(backend: Box<dyn NetBackend>) -> Self {
-        Link { backend, switch: LinkSwitch(Arc::new(AtomicBool::new(true))) }
+    pub fn new(backend: Box<dyn NetBackend>) -> Result<Self, NetError> {
+        let plug = eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK).map_err(NetError::Plug)?;
+        let either = epoll::create(epoll::CreateFlags::CLOEXEC).map_err(NetError::Plug)?;
+        for descriptor in [Some(plug.as_fd()), backend.as_fd()].into_iter().flatten() {
+            epoll::add(&either, descriptor, EventData::new_u64(0), EventFlags::IN).map_err(NetError::Plug)?;
+        }
+        let switch = LinkSwitch(Arc::new(Plug { up: AtomicBool::new(true), moved: plug }));
+        Ok(Link { backend, switch, either })
     }
 
     /// The hand at the plug.
@@ -47,6 +66,8 @@ impl NetBackend for Link {
     }
 
     fn receive(&mut self, now: Duration) -> Option<Vec<u8>> {
+        // Who asks has seen that it is readable, and asks for the state of the link too.
+        let _ = rustix::io::read(&self.switch.0.moved, &mut [0; 8]);
         if self.switch.is_up() {
             return self.backend.receive(now);
         }
@@ -59,7 +80,7 @@ impl NetBackend for Link {
     }
 
     fn as_fd(&self) -> Option<BorrowedFd<'_>> {
-        self.backend.as_fd()
+        Some(self.either.as_fd())
     }
 
     fn link_up(&self) -> bool {
