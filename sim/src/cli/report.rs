@@ -24,7 +24,13 @@ pub(super) fn print(report: &Report) {
         );
     }
     println!("{:>12} interrupts by INTx; {} writes to the MSI-X table", report.intx_asserted, report.msix_table_writes);
-    println!("{:>12} disk commands", report.disk_commands);
+    match &report.wire {
+        Some(wire) => println!(
+            "{:>12} frames sent, {} bytes; {} received, {} bytes",
+            wire.transmitted_frames, wire.transmitted_bytes, wire.received_frames, wire.received_bytes
+        ),
+        None => println!("{:>12} disk commands", report.disk_commands),
+    }
     println!("{:>12} TLPs to the endpoint, {} from it", report.packets_to_device, report.packets_from_device);
     println!("{:>12} clock cycles simulated, {} skipped", report.cycles_simulated, report.cycles_skipped);
     for (count, what) in [

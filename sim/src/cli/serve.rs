@@ -11,7 +11,8 @@ use std::path::PathBuf;
 #[derive(Args)]
 #[command(after_help = "Examples:\n  \
     virtio-hdl serve blk --socket /tmp/blk.sock --disk disk.img\n  \
-    virtio-hdl serve blk-intx --socket /tmp/blk.sock --disk disk.img --read-only --tlp-log tlp.log\n\n\
+    virtio-hdl serve blk-intx --socket /tmp/blk.sock --disk disk.img --read-only --tlp-log tlp.log\n  \
+    virtio-hdl serve net --socket /tmp/net.sock --net peer --pcap wire.pcapng\n\n\
     It serves one guest after the other until SIGINT or SIGTERM; QEMU must be 10.1 or later.\n\
     `virtio-hdl qemu` starts QEMU and a small Linux as well.")]
 pub(super) struct Arguments {
@@ -27,7 +28,9 @@ pub(super) struct Arguments {
 
 pub(super) fn run(arguments: &Arguments) -> anyhow::Result<()> {
     let stop = Stop::on_signals()?;
-    let mut bridge = arguments.endpoint.bridge(arguments.endpoint.disk()?)?;
+    let config = arguments.endpoint.configuration()?;
+    let port = arguments.endpoint.port(&config)?;
+    let mut bridge = arguments.endpoint.bridge(&config, port)?;
     let mut server = Server::bind(&arguments.socket, arguments.endpoint.server_options())?;
     eprintln!("{} waits at {}; add to QEMU (10.1 or later):", arguments.endpoint.config, arguments.socket.display());
     if arguments.endpoint.dma == Dma::Map {

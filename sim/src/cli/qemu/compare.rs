@@ -6,6 +6,7 @@ use anyhow::bail;
 use indicatif::{ProgressBar, ProgressStyle};
 use serde::Serialize;
 use std::time::{Duration, Instant};
+use virtio_hdl_rtl::config::Device;
 
 /// Reads 1 MiB, writes it elsewhere, and reads it back.
 const JOB: &str = "set -e
@@ -32,8 +33,13 @@ pub(super) fn run(arguments: &Arguments, runs: u32) -> anyhow::Result<()> {
     let content: Vec<u8> =
         (0..DISK_BYTES / 4).flat_map(|word| (word as u32).wrapping_mul(0x9e37_79b9).to_le_bytes()).collect();
     std::fs::write(image.path(), &content)?;
-    let mut bridge = arguments.endpoint.bridge(image.path())?;
-    let parts = arguments.parts(Some(JOB))?;
+    let config = arguments.endpoint.configuration()?;
+    if config.device != Device::Blk {
+        bail!("--compare is for disks: CONFIG must be a virtio-blk endpoint");
+    }
+    let port = arguments.endpoint.disk_port(&config, image.path())?;
+    let mut bridge = arguments.endpoint.bridge(&config, port)?;
+    let parts = arguments.parts(Device::Blk, Some(JOB))?;
     let bar = ProgressBar::new(u64::from(2 * runs));
     bar.set_style(ProgressStyle::with_template("{bar:40} {pos} of {len} boots ({elapsed})")?);
     let (mut endpoint_seconds, mut own_seconds) = (Vec::new(), Vec::new());

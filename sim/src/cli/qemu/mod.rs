@@ -3,16 +3,20 @@ use super::endpoint::EndpointArguments;
 use super::stop::Stop;
 use crate::guest::{
     busybox, DebianOptions, Ended, FindOptions, Guest, Initramfs, Kernel, Machine, Memory, Qemu, BLK_MODULES,
+    NET_MODULES,
 };
 use clap::{Args, ValueEnum};
 use std::ffi::OsString;
 use std::path::PathBuf;
+use virtio_hdl_rtl::config::Device;
 
 mod compare;
 mod run;
 
-/// What the guest does unless it is told otherwise.
-const DEMO: &str = include_str!("demo.sh");
+/// What a guest with a disk does unless it is told otherwise.
+const BLK_DEMO: &str = include_str!("blk.sh");
+/// What a guest with a network port does.
+const NET_DEMO: &str = include_str!("net.sh");
 
 #[derive(Copy, Clone, Debug, PartialEq, Eq, ValueEnum)]
 enum Chipset {
@@ -37,9 +41,11 @@ enum Accelerator {
     virtio-hdl qemu blk --disk disk.img --append pci=nomsi --tlp-log tlp.log\n  \
     virtio-hdl qemu blk --disk disk.img --job test.sh --cpus 2 --suite trixie\n  \
     virtio-hdl qemu blk --disk disk.img --shell -- -netdev user,id=n -device e1000,netdev=n\n  \
-    virtio-hdl qemu blk --compare 5\n\n\
-    Without --job and --shell the guest mounts the ext4 file system on the disk, reads its files, writes 8 MiB to the\n\
-    file virtio-hdl.data, syncs, unmounts, reads it back and powers off. With --shell, Ctrl-A X ends QEMU.\n\
+    virtio-hdl qemu blk --compare 5\n  \
+    virtio-hdl qemu net --pcap wire.pcapng\n\n\
+    Without --job and --shell a guest with a disk mounts the ext4 file system on it, reads its files, writes 8 MiB to the\n\
+    file virtio-hdl.data, syncs, unmounts, reads it back and powers off; one with a network port gets an address, pings, and\n\
+    moves 4 MiB each way by TCP. With --shell, Ctrl-A X ends QEMU.\n\
     QEMU, if there is none from 10.1 on, and the guest's Linux are fetched from Debian into the cache folder once.")]
 pub(super) struct Arguments {
     #[command(flatten)]
@@ -105,7 +111,7 @@ struct Parts {
 
 impl Arguments {
     /// Finds or fetches what the guest is made of. It runs `job`, or a shell if there is none.
-    fn parts(&self, job: Option<&str>) -> anyhow::Result<Parts> {
+    fn parts(&self, device: Device, job: Option<&str>) -> anyhow::Result<Parts> {
         let debian = DebianOptions::default();
         let qemu = Qemu::find(&FindOptions { qemu: self.qemu.clone(), debian: debian.clone() })?;
         if self.accel == Accelerator::Kvm && !qemu.kvm_works() {
@@ -115,7 +121,11 @@ impl Arguments {
             Some(image) => Kernel::from_file(image, self.modules.as_deref())?,
             None => Kernel::debian(&self.suite, &debian)?,
         };
-        let initramfs = Initramfs::new(&kernel, &busybox(&debian)?)?.modules(BLK_MODULES).wait_for("/dev/vda");
+        let initramfs = Initramfs::new(&kernel, &busybox(&debian)?)?;
+        let initramfs = match device {
+            Device::Blk => initramfs.modules(BLK_MODULES).wait_for("/dev/vda"),
+            Device::Net => initramfs.modules(NET_MODULES),
+        };
         let initramfs = match job {
             Some(job) => initramfs.job(job),
             None => initramfs,

@@ -1,5 +1,5 @@
 //! One guest on the endpoint.
-use super::{Arguments, Ended, Stop, DEMO};
+use super::{Arguments, Ended, Stop, BLK_DEMO, NET_DEMO};
 use crate::bridge::{Bridge, Report};
 use crate::cli::report;
 use crate::guest::{vfio_user_pci, Guest, Running};
@@ -8,6 +8,7 @@ use anyhow::{bail, Context};
 use serde::Serialize;
 use std::os::fd::AsFd;
 use std::time::{Duration, Instant};
+use virtio_hdl_rtl::config::Device;
 
 /// QEMU has ended, or is told to: it takes no longer.
 const END: Duration = Duration::from_secs(10);
@@ -31,12 +32,15 @@ pub(super) struct Outcome {
 }
 
 pub(super) fn run(arguments: &Arguments) -> anyhow::Result<()> {
+    let config = arguments.endpoint.configuration()?;
     let job = match &arguments.job {
         Some(path) => std::fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?,
-        None => DEMO.into(),
+        None if config.device == Device::Net => NET_DEMO.into(),
+        None => BLK_DEMO.into(),
     };
-    let mut bridge = arguments.endpoint.bridge(arguments.endpoint.disk()?)?;
-    let parts = arguments.parts((!arguments.shell).then_some(&job))?;
+    let port = arguments.endpoint.port(&config)?;
+    let mut bridge = arguments.endpoint.bridge(&config, port)?;
+    let parts = arguments.parts(config.device, (!arguments.shell).then_some(&job))?;
     eprintln!("QEMU {}, Linux {}, {}", parts.qemu.version(), parts.kernel.version, arguments.endpoint.config);
     let json = arguments.json;
     let outcome =

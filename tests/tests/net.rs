@@ -1,0 +1,86 @@
+//! The whole network endpoint under the host model: random frames both ways.
+use virtio_hdl::backend::{DevicePort, NetPort};
+use virtio_hdl::host::net::{Net, Options};
+use virtio_hdl::host::pci::Bus;
+use virtio_hdl::host::Platform;
+use virtio_hdl::link::{CompletionCut, LinkConfig};
+use virtio_hdl::machine::{Machine, MachineOptions, SLOT};
+use virtio_hdl::model::Stall;
+use virtio_hdl::scenario::frames::{self, Report};
+use virtio_hdl::scenario::wire::FarEnd;
+use virtio_hdl_tests::{example, library};
+
+const MAC: [u8; 6] = [0x52, 0x54, 0, 1, 2, 3];
+
+struct Rig {
+    machine: Machine,
+    bus: Bus,
+    net: Net,
+    wire: FarEnd,
+}
+
+fn rig(name: &str, options: &MachineOptions, driver: &Options) -> Rig {
+    let config = example(name);
+    let wire = FarEnd::default();
+    let port = DevicePort::Net(NetPort::new(wire.backend(), MAC, options.link.clock_hz));
+    let mut machine = Machine::with_port(&library(&config), port, options).unwrap_or_else(|error| panic!("{error}"));
+    let mut bus = Bus::scan(&mut machine, &Default::default()).unwrap();
+    let net = Net::probe(&mut machine, &mut bus, SLOT, driver).unwrap_or_else(|error| panic!("{error}"));
+    Rig { machine, bus, net, wire }
+}
+
+fn exchange(name: &str, frames: u64, options: &MachineOptions, driver: &Options) -> Report {
+    let Rig { mut machine, mut bus, mut net, wire } = rig(name, options, driver);
+    let run = frames::Options { frames, depth: 48, seed: options.link.seed, clock_hz: options.link.clock_hz };
+    let report = frames::run(&mut machine, &mut net, &wire, &run, &mut |_| {})
+        .unwrap_or_else(|error| panic!("{name}, seed {}: {error}", options.link.seed));
+    machine.check().unwrap();
+    assert!(machine.root().violations().is_empty(), "{:?}", machine.root().violations());
+    net.remove(&mut machine, &mut bus).unwrap();
+    assert_eq!(machine.memory_in_use(), 0);
+    report
+}
+
+fn random(seed: u64) -> MachineOptions {
+    let cuts = [CompletionCut::Boundary, CompletionCut::MaxPayload, CompletionCut::Random];
+    let stall = [0, 30, 90][seed as usize % 3];
+    MachineOptions {
+        link: LinkConfig { seed, completion_cut: cuts[seed as usize / 3 % 3], ..LinkConfig::default() },
+        stall: Stall { receive: stall, transmit: stall, device: stall },
+        ..MachineOptions::default()
+    }
+}
+
+#[test]
+fn fifty_thousand_random_frames_each_way_arrive_once_in_order_and_whole() {
+    let report = exchange("net", 50_000, &random(1), &Options { scatter: Some(1), ..Options::default() });
+    assert_eq!((report.sent_frames, report.received_frames), (50_000, 50_000));
+    assert!(report.checksums > 10_000 && report.dropped_frames > 500, "{report:?}");
+    assert!(report.buffers > report.received_frames, "frames were merged from several buffers: {report:?}");
+}
+
+#[test]
+fn random_frames_on_every_example_with_every_way_of_cutting_completions() {
+    for (seed, name) in (0..9).zip(["net", "net-plain", "net-intx"].into_iter().cycle()) {
+        exchange(name, 1_000, &random(seed), &Options::default());
+    }
+}
+
+#[test]
+fn the_driver_reads_the_address_and_sees_the_link_change() {
+    let Rig { mut machine, net, wire, .. } = rig("net", &MachineOptions::default(), &Options::default());
+    let mut net = net;
+    assert_eq!(net.mac(&mut machine), MAC);
+    assert!(net.link_up(&mut machine));
+    for up in [false, true] {
+        wire.set_link(up);
+        wire.put(std::time::Duration::ZERO, vec![0; 60]);
+        let changes = net.interrupts().1;
+        let deadline = machine.now() + 100_000;
+        while net.interrupts().1 == changes {
+            assert!(machine.now() < deadline, "no interrupt");
+            net.wait(&mut machine, deadline).unwrap();
+        }
+        assert_eq!(net.link_up(&mut machine), up);
+    }
+}
