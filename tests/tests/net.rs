@@ -84,3 +84,51 @@ fn the_driver_reads_the_address_and_sees_the_link_change() {
         assert_eq!(net.link_up(&mut machine), up);
     }
 }
+
+/// A frame that says which it is.
+fn numbered(number: u32, bytes: usize) -> Vec<u8> {
+    let mut frame = vec![number as u8; bytes];
+    frame[..4].copy_from_slice(&number.to_le_bytes());
+    frame
+}
+
+#[test]
+fn frames_without_a_buffer_are_dropped_and_the_next_ones_arrive() {
+    for name in ["net", "net-plain"] {
+        let Rig { mut machine, mut net, wire, .. } = rig(name, &MachineOptions::default(), &Options::default());
+        let mut next = 0;
+        for round in 0..20_u32 {
+            // A burst that no store holds, while there is no buffer; then one frame more, when there are some again.
+            let bytes = [1514, 64, 700][round as usize % 3];
+            for number in 0..200 {
+                wire.put(std::time::Duration::ZERO, numbered(next + number, bytes));
+            }
+            let last = next + 200;
+            next = last + 1;
+            machine.run(200 * 160);
+            let mut seen = None;
+            for wanted in [None, Some(last)] {
+                if let Some(number) = wanted {
+                    wire.put(std::time::Duration::ZERO, numbered(number, 60));
+                }
+                let deadline = machine.now() + 100_000;
+                while machine.now() < deadline && (wanted.is_none() || seen != wanted) {
+                    while net.receive_buffers() < 16 {
+                        net.provide(&mut machine, net.header_bytes() + 1518, &[], Default::default()).unwrap();
+                    }
+                    net.kick(&mut machine).unwrap();
+                    let Some(incoming) = net.wait(&mut machine, deadline).unwrap() else { continue };
+                    let number = u32::from_le_bytes(incoming.frame[..4].try_into().unwrap());
+                    assert!(incoming.frame == numbered(number, incoming.frame.len()), "{name}: {number} is damaged");
+                    assert!(seen.is_none_or(|seen| seen < number), "{name}: frame {number} comes behind {seen:?}");
+                    seen = Some(number);
+                }
+            }
+            assert_eq!(seen, Some(last), "{name}, round {round}");
+            machine.run(5_000);
+            let clocked = machine.clocked();
+            machine.run(100_000);
+            assert!(machine.clocked() - clocked < 100, "{name}, round {round}: the endpoint does not rest");
+        }
+    }
+}

@@ -54,7 +54,7 @@ pub struct BlkEndpoint {
     pub blk_read_valid: Signal<In, Bit>,
     pub blk_read_ready: Signal<Out, Bit>,
     pub blk_read_data: Signal<In, Bits<128>>,
-    /// The endpoint has something to do; while it is low and no input changes, the clock may stop.
+    /// The endpoint has something to do. When it has been low for 64 cycles, and no input changes, the clock may stop.
     pub busy: Signal<Out, Bit>,
 
     core: EndpointCore,

@@ -68,7 +68,7 @@ pub struct EndpointCore {
     pub device_violation: Vec<Signal<In, ViolationReport>>,
     /// Events of the device that are counted, one cycle each; see [`diagnostics::device_fields`].
     pub device_events: Vec<Signal<In, Bit>>,
-    /// The endpoint has something to do; while it is low and no input changes, the clock may stop.
+    /// The endpoint has something to do. When it has been low for 64 cycles, and no input changes, the clock may stop.
     pub busy: Signal<Out, Bit>,
 
     unpack: ReceiveUnpack,

@@ -48,7 +48,7 @@ pub struct NetEndpoint {
     pub net_rx_last: Signal<In, Bit>,
     /// In any beat of a frame: it was damaged.
     pub net_rx_error: Signal<In, Bit>,
-    /// The endpoint has something to do; while it is low and no input changes, the clock may stop.
+    /// The endpoint has something to do. When it has been low for 64 cycles, and no input changes, the clock may stop.
     pub busy: Signal<Out, Bit>,
 
     core: EndpointCore,

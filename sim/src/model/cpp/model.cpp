@@ -7,8 +7,9 @@
 namespace virtio_hdl {
 
 namespace {
-// Cycles for which everything must be still before the clock stops: longer than it takes an input to raise `busy`.
-constexpr uint32_t QUIET = 16;
+// Cycles for which everything must be still before the clock stops: longer than it takes an input to raise `busy`, and
+// longer than the endpoint turns what it has read into the next packet.
+constexpr uint32_t QUIET = 64;
 }  // namespace
 
 std::unique_ptr<Model> load(rust::Str library, uint64_t seed) {
