@@ -1,22 +1,26 @@
 //! `virtio-hdl bench`: how near the endpoint comes to what its link allows.
 use super::plot;
-use crate::backend::Disk;
+use crate::backend::{DevicePort, Disk, NetPort};
 use crate::design;
 use crate::host::blk::{self, Blk, Operation, Request};
+use crate::host::net::{self, Net, Outgoing};
 use crate::host::pci::{self, Bus};
-use crate::host::ring::{Buffer, Shape};
+use crate::host::ring::{Buffer, Shape, Virtqueue};
 use crate::host::{Platform, Width};
 use crate::link::{LinkConfig, LinkSpeed, Statistics};
 use crate::machine::{Machine, MachineOptions, SLOT};
 use crate::model::Library;
 use crate::scenario::latency::{self, Latency};
-use crate::scenario::{depth, ScenarioError};
+use crate::scenario::wire::FarEnd;
+use crate::scenario::{depth, rate, ScenarioError};
 use anyhow::{bail, Context};
 use clap::{Args, ValueEnum};
 use indicatif::{ProgressBar, ProgressStyle};
 use serde::Serialize;
+use std::ops::Range;
 use std::path::PathBuf;
-use virtio_hdl_rtl::config::EndpointConfig;
+use std::time::Duration;
+use virtio_hdl_rtl::config::{Device, EndpointConfig};
 use virtio_hdl_rtl::pcie::registers::DIAGNOSTICS;
 use virtio_hdl_rtl::virtio::layout;
 
@@ -24,6 +28,10 @@ use virtio_hdl_rtl::virtio::layout;
 const SECTORS: u64 = 8192;
 /// Bytes of a disk request.
 const BLK_BYTES: u32 = 4096;
+/// Bytes of the frames that are measured.
+const FRAME_BYTES: [u32; 6] = [64, 128, 256, 512, 1024, 1514];
+/// Bytes per second that come by wire: more than any link carries.
+const FAST_WIRE: f64 = 1e11;
 /// Requests of a measurement of latency.
 const ROUNDS: usize = 200;
 /// Cycles after which a request has been lost.
@@ -42,15 +50,15 @@ enum Link {
 
 #[derive(Args)]
 #[command(after_help = "Examples:\n  \
-    virtio-hdl bench blk\n  \
+    virtio-hdl bench\n  \
     virtio-hdl bench blk --link gen2x4 --json\n  \
-    virtio-hdl bench blk --plot share.svg\n\n\
+    virtio-hdl bench net --plot share.svg\n\n\
     All figures are counted in clock cycles: they do not depend on the machine. The limit counts the bytes of all packets that a\n\
     request takes, in batches of as many as are outstanding.")]
 pub(super) struct Arguments {
-    /// TOML file, or name of an example
-    #[arg(default_value = "blk")]
-    config: String,
+    /// TOML files, or names of examples
+    #[arg(value_name = "CONFIG", default_values = ["net", "blk"])]
+    configs: Vec<String>,
     /// Only this link
     #[arg(long, value_enum)]
     link: Option<Link>,
@@ -116,7 +124,8 @@ struct Bench {
 }
 
 pub(super) fn run(arguments: &Arguments) -> anyhow::Result<()> {
-    let config = super::disk_configuration(&arguments.config)?;
+    let configs = arguments.configs.iter().map(|name| super::configuration(name));
+    let configs = configs.collect::<anyhow::Result<Vec<_>>>()?;
     let links = [(Link::Gen2x4, LinkSpeed::Gen2X4, 125_000_000), (Link::Gen3x4, LinkSpeed::Gen3X4, 250_000_000)];
     let bar = ProgressBar::no_length();
     bar.set_style(ProgressStyle::with_template("{spinner} {msg} ({elapsed})")?);
@@ -125,11 +134,16 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<()> {
         if arguments.link.is_some_and(|wanted| wanted != link) {
             continue;
         }
-        let mut config = config.clone();
-        (config.link.speed, config.link.clock_hz) = (speed, clock_hz);
-        bar.set_message(format!("{}: building the model", speed.name()));
-        let rig = Rig::new(&config, arguments.requests)?;
-        rig.blk(&mut bench, &bar)?;
+        for config in &configs {
+            let mut config = config.clone();
+            (config.link.speed, config.link.clock_hz) = (speed, clock_hz);
+            bar.set_message(format!("{}: building the model", speed.name()));
+            let rig = Rig::new(&config, arguments.requests)?;
+            match config.device {
+                Device::Blk => rig.blk(&mut bench, &bar)?,
+                Device::Net => rig.net(&mut bench, &bar)?,
+            }
+        }
     }
     bar.finish_and_clear();
     if let Some(path) = &arguments.plot {
@@ -202,9 +216,7 @@ impl Rig {
     fn blk_alone(&self, write: bool, name: &str) -> anyhow::Result<Alone> {
         let (mut machine, mut blk) = self.start()?;
         let address = machine.allocate(BLK_BYTES.into(), 4096).context("no guest memory")?;
-        let size = blk.queue().size();
-        let used = blk.queue().address() + u64::from(layout::used_offset(size));
-        let ring = used..used + u64::from(layout::ring_bytes(size) - layout::used_offset(size));
+        let ring = used_ring(blk.queue());
         let operation = if write { Operation::Out } else { Operation::In };
         let data = vec![Buffer { address, bytes: BLK_BYTES, writable: !write }];
         let request = Request { operation, sector: 0, data, shape: Shape::Direct };
@@ -213,6 +225,70 @@ impl Rig {
             Ok::<_, ScenarioError>(())
         })?;
         Ok(self.alone(format!("blk {name} 4 KiB"), latency))
+    }
+
+    /// The machine with a network port, its driver, and the far end of its wire.
+    fn start_net(&self) -> anyhow::Result<(Machine, Net, FarEnd)> {
+        let wire = FarEnd::default();
+        let port = DevicePort::Net(NetPort::new(wire.backend(), [2, 0, 0, 0, 0, 1], self.link.clock_hz));
+        let options = MachineOptions { wire_bytes_per_second: FAST_WIRE, ..self.machine_options() };
+        let mut machine = Machine::with_port(&self.library, port, &options)?;
+        let mut bus = Bus::scan(&mut machine, &pci::Options::default())?;
+        let net = Net::probe(&mut machine, &mut bus, SLOT, &net::Options::default())?;
+        Ok((machine, net, wire))
+    }
+
+    fn net(&self, bench: &mut Bench, bar: &ProgressBar) -> anyhow::Result<()> {
+        for (transmit, name) in [(true, "net transmit"), (false, "net receive")] {
+            for bytes in FRAME_BYTES {
+                bar.set_message(format!("{}: {name}, {bytes} bytes", self.link.speed.name()));
+                let (mut machine, mut net, wire) = self.start_net()?;
+                let mark = Mark::of(&mut machine);
+                let options = rate::Options { transmit, bytes, frames: self.requests };
+                let figures = rate::run(&mut machine, &mut net, &wire, &self.link, &options)?;
+                let (cycles, limit) = (figures.cycles_per_frame, figures.limit_cycles);
+                bench.rows.push(self.row(&mut machine, &mark, name.into(), bytes, cycles, limit)?);
+            }
+        }
+        bench.alone.push(self.transmit_alone()?);
+        bench.alone.push(self.receive_alone()?);
+        Ok(())
+    }
+
+    /// One frame to the wire at a time.
+    fn transmit_alone(&self) -> anyhow::Result<Alone> {
+        let (mut machine, mut net, _wire) = self.start_net()?;
+        let ring = used_ring(net.queues().1);
+        let outgoing = Outgoing { frame: vec![0x5a; 64], ..Outgoing::default() };
+        let latency = latency::measure(&mut machine, ring, ROUNDS, |machine| {
+            net.send(machine, &outgoing)?;
+            net.kick(machine)?;
+            let deadline = machine.now() + PATIENCE;
+            while net.transmitting() > 0 && machine.now() < deadline {
+                net.wait(machine, deadline)?;
+            }
+            Ok(())
+        })?;
+        Ok(self.alone("net transmit 64 B".into(), latency))
+    }
+
+    /// One buffer for a frame at a time, with a frame that waits for it.
+    fn receive_alone(&self) -> anyhow::Result<Alone> {
+        let (mut machine, mut net, wire) = self.start_net()?;
+        let ring = used_ring(net.queues().0);
+        let bytes = net.header_bytes() + 64;
+        let latency = latency::measure(&mut machine, ring, ROUNDS, |machine| {
+            wire.put(Duration::ZERO, vec![0x5a; 64]);
+            machine.run(100);
+            net.provide(machine, bytes, &[], Shape::Direct)?;
+            net.kick(machine)?;
+            let deadline = machine.now() + PATIENCE;
+            while net.receive_buffers() > 0 && machine.now() < deadline {
+                net.wait(machine, deadline)?;
+            }
+            Ok(())
+        })?;
+        Ok(self.alone("net receive 64 B".into(), latency))
     }
 
     fn alone(&self, what: String, latency: Latency) -> Alone {
@@ -254,6 +330,12 @@ impl Rig {
             stalls: Stalls { no_tag: stalled(0), no_credit: stalled(1), link_busy: stalled(2) },
         })
     }
+}
+
+/// Where a queue's used ring lies.
+fn used_ring(queue: &Virtqueue) -> Range<u64> {
+    let used = u64::from(layout::used_offset(queue.size()));
+    queue.address() + used..queue.address() + u64::from(layout::ring_bytes(queue.size()))
 }
 
 impl Bench {

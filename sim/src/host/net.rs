@@ -175,6 +175,11 @@ impl Net {
         &self.transport
     }
 
+    /// The receive queue and the transmit queue.
+    pub fn queues(&self) -> (&Virtqueue, &Virtqueue) {
+        (&self.receive, &self.transmit)
+    }
+
     /// Whether a feature bit was accepted by both sides.
     pub fn has_feature(&self, bit: u32) -> bool {
         self.features >> bit & 1 == 1
