@@ -4,16 +4,18 @@ export PATH := $(HOME)/.cargo/bin:$(PATH):/usr/sbin:/sbin
 CONFIG ?= blk
 SEEDS ?= 10
 REQUESTS ?= 100000
+FRAMES ?= 50000
 
-.PHONY: help setup demo qemu-demo copy-demo test generate soak compare clean
+.PHONY: help setup demo qemu-demo copy-demo test generate soak bench compare clean
 
 help:
 	@echo 'make demo       a stock QEMU boots Linux on the generated, Verilated endpoint and uses its disk'
 	@echo 'make copy-demo  a disk image through the endpoint under the host model, without QEMU'
 	@echo 'make test       format, lints, documentation, all tests; prints how many ran'
 	@echo 'make generate   Verilog of CONFIG ($(CONFIG)) into build/rtl'
+	@echo 'make bench      how near net and blk come to the limit of their links, in cycles; build/bench.svg'
 	@echo 'make compare    boot time against QEMUs own virtio-blk'
-	@echo 'make soak       $(SEEDS) seeds of $(REQUESTS) random requests (SEEDS, REQUESTS)'
+	@echo 'make soak       $(SEEDS) seeds of $(REQUESTS) random requests and of $(FRAMES) frames (SEEDS, REQUESTS, FRAMES)'
 	@echo 'make setup      installs the tools on Debian 12 and 13'
 	@echo 'make clean      removes everything built'
 
@@ -36,13 +38,17 @@ generate:
 	@scripts/setup.sh generate
 	cargo run --release -p virtio-hdl -- generate $(CONFIG) --out build/rtl
 
+bench:
+	@scripts/setup.sh demo
+	cargo run --release -p virtio-hdl -- bench --plot build/bench.svg
+
 compare:
 	@scripts/setup.sh demo
 	cargo run --release -p virtio-hdl -- qemu blk --compare 5
 
 soak:
 	@scripts/setup.sh demo
-	@scripts/soak.sh $(SEEDS) $(REQUESTS)
+	@scripts/soak.sh $(SEEDS) $(REQUESTS) $(FRAMES)
 
 clean:
 	rm -rf build

@@ -334,8 +334,8 @@ impl Rig {
 
 /// Where a queue's used ring lies.
 fn used_ring(queue: &Virtqueue) -> Range<u64> {
-    let used = u64::from(layout::used_offset(queue.size()));
-    queue.address() + used..queue.address() + u64::from(layout::ring_bytes(queue.size()))
+    let used = layout::used_offset(queue.size());
+    queue.address() + used..queue.address() + layout::ring_bytes(queue.size())
 }
 
 impl Bench {

@@ -22,8 +22,8 @@ mod trace;
     name = "virtio-hdl",
     version,
     about = "A virtio PCIe endpoint: generate its Verilog, simulate it, measure it",
-    after_help = "CONFIG is a TOML file, or the name of an example: blk, blk-memory-bar, blk-one-vector, blk-intx, \
-                  blk-plain.\nRUST_LOG=debug shows what happens inside."
+    after_help = "CONFIG is a TOML file, or the name of an example: net, net-intx, net-plain, blk, \
+                  blk-memory-bar, blk-one-vector, blk-intx, blk-plain.\nRUST_LOG=debug shows what happens inside."
 )]
 struct Cli {
     #[command(subcommand)]
@@ -73,15 +73,6 @@ fn configuration(name: &str) -> anyhow::Result<virtio_hdl_rtl::config::EndpointC
     let config = virtio_hdl_rtl::config::EndpointConfig::load(name)?;
     for warning in &config.warnings {
         eprintln!("warning: {name}:{}:{}: {}", warning.line, warning.column, warning.message);
-    }
-    Ok(config)
-}
-
-/// The same, for a command that has only disks to put behind an endpoint.
-fn disk_configuration(name: &str) -> anyhow::Result<virtio_hdl_rtl::config::EndpointConfig> {
-    let config = configuration(name)?;
-    if config.device != virtio_hdl_rtl::config::Device::Blk {
-        anyhow::bail!("{name}: this command knows device = \"blk\" only so far; `virtio-hdl generate {name}` works");
     }
     Ok(config)
 }

@@ -1,15 +1,17 @@
 //! `virtio-hdl sim`
 use super::summary::{Phase, Summary};
 use super::trace::TraceArguments;
-use crate::backend::{Disk, SECTOR_BYTES};
+use crate::backend::{DevicePort, Disk, NetPort, SECTOR_BYTES};
 use crate::design;
 use crate::host::blk::{self, Blk};
+use crate::host::net::{self, Net};
 use crate::host::pci::{self, Bus};
 use crate::link::{CompletionCut, LinkConfig};
 use crate::machine::{Machine, MachineOptions, SLOT};
 use crate::model::{Library, Stall};
 use crate::scenario::transfer::Way;
-use crate::scenario::{depth, random, transfer};
+use crate::scenario::wire::FarEnd;
+use crate::scenario::{depth, frames, random, transfer};
 use crate::trace::TraceOptions;
 use anyhow::{bail, Context};
 use clap::{Args, ValueEnum};
@@ -17,7 +19,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
-use virtio_hdl_rtl::config::EndpointConfig;
+use virtio_hdl_rtl::config::{Device, EndpointConfig};
 
 /// Sectors of the disk in memory where no image is given.
 const MEMORY_SECTORS: u64 = 8192;
@@ -30,6 +32,8 @@ pub(super) enum Scenario {
     Random,
     /// Reads and writes of 4 KiB with 1 and with 32 outstanding, against the link's limit
     Depth,
+    /// Random frames both ways, each of which must arrive once, in order and whole (net)
+    Frames,
 }
 
 #[derive(Copy, Clone, Debug, PartialEq, Eq, ValueEnum)]
@@ -48,6 +52,7 @@ enum Cut {
     virtio-hdl sim blk --scenario depth\n  \
     virtio-hdl sim blk --scenario random --requests 5000 --seed 7 --cut random --stall 40\n  \
     virtio-hdl sim blk --disk disk.img --read-only --vcd notify.vcd --vcd-trigger notify --vcd-to 2000\n  \
+    virtio-hdl sim net --scenario frames --requests 50000 --seed 3 --stall 40\n  \
     virtio-hdl sim blk --speed")]
 pub(super) struct Arguments {
     /// TOML file, or name of an example
@@ -67,7 +72,7 @@ pub(super) struct Arguments {
     /// Cycles that the disk takes for a request
     #[arg(long, default_value_t = 0, value_name = "CYCLES")]
     disk_latency: u64,
-    /// Requests (scenarios random and depth)
+    /// Requests (scenarios random and depth), frames each way (frames)
     #[arg(long, value_name = "N")]
     requests: Option<u64>,
     /// Requests outstanding
@@ -100,7 +105,15 @@ struct Setup<'a> {
 }
 
 pub(super) fn run(arguments: &Arguments) -> anyhow::Result<()> {
-    let config = super::disk_configuration(&arguments.config)?;
+    let config = super::configuration(&arguments.config)?;
+    match (config.device, arguments.scenario) {
+        (Device::Net, Scenario::Frames) => {}
+        (Device::Net, _) => bail!("{} is a network endpoint: give --scenario frames", arguments.config),
+        (Device::Blk, Scenario::Frames) => {
+            bail!("{} is a disk: --scenario frames is for network endpoints", arguments.config)
+        }
+        (Device::Blk, _) => {}
+    }
     // What is wrong with the user's files is said before anything is built.
     if let Some(path) = &arguments.disk {
         Disk::open(path, arguments.read_only || arguments.scenario == Scenario::Copy)?;
@@ -122,6 +135,7 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<()> {
         Scenario::Copy => setup.copy()?,
         Scenario::Random => setup.random()?,
         Scenario::Depth => setup.depth()?,
+        Scenario::Frames => setup.frames()?,
     };
     summary.print(arguments.json)
 }
@@ -255,6 +269,32 @@ impl Setup<'_> {
         if after != content {
             bail!("seed {}: the disk differs from the model of it", self.arguments.seed);
         }
+        summary.add(phase);
+        Ok(summary)
+    }
+
+    fn frames(&self) -> anyhow::Result<Summary> {
+        let mut summary = self.summary();
+        let options = self.machine_options(true);
+        let wire = FarEnd::default();
+        let port = NetPort::new(wire.backend(), self.config.net.mac, options.link.clock_hz);
+        let mut machine = Machine::with_port(&self.library, DevicePort::Net(port), &options)?;
+        let mut bus = Bus::scan(&mut machine, &pci::Options::default())?;
+        let driver = net::Options { scatter: Some(self.arguments.seed), ..net::Options::default() };
+        let mut net = Net::probe(&mut machine, &mut bus, SLOT, &driver)?;
+        let run = frames::Options {
+            frames: self.arguments.requests.unwrap_or(2000),
+            depth: self.arguments.depth as usize,
+            seed: self.arguments.seed,
+            clock_hz: options.link.clock_hz,
+        };
+        let bar = progress_bar("frames", 2 * run.frames);
+        let mut phase = Phase::begin("frames", &machine);
+        let report = frames::run(&mut machine, &mut net, &wire, &run, &mut |done| bar.set_position(done))?;
+        bar.finish_and_clear();
+        phase.requests = report.sent_frames + report.received_frames;
+        phase.bytes = report.sent_bytes + report.received_bytes;
+        phase.end(&mut machine)?;
         summary.add(phase);
         Ok(summary)
     }
