@@ -241,8 +241,8 @@ fn a_recorded_run_replays_cycle_by_cycle() {
 #[test]
 fn samples_hold_every_port_in_the_window() {
     let mut endpoint = endpoint(&EndpointOptions::default());
-    endpoint.receive(40, &packet(0)).unwrap();
-    endpoint.sample(39, 43);
+    endpoint.receive(140, &packet(0)).unwrap();
+    endpoint.sample(139, 143);
     endpoint.set_lookahead(10, 0).unwrap();
     endpoint.run(1000);
     let mut offset = 0;
@@ -264,6 +264,6 @@ fn samples_hold_every_port_in_the_window() {
             values[at["tx_keep"].clone()][0],
         ));
     });
-    // In cycle 39 the clock stood still.
-    assert_eq!(seen, [(40, 1, 0, 0), (41, 0, 1, 7), (42, 0, 0, 7)]);
+    // In cycle 139 the clock stood still.
+    assert_eq!(seen, [(140, 1, 0, 0), (141, 0, 1, 7), (142, 0, 0, 7)]);
 }

@@ -35,6 +35,8 @@ struct Rig {
 
 impl Rig {
     fn new() -> Self {
+        // Building the model takes longer than a client waits for an answer.
+        design::library(&EndpointConfig::blk()).unwrap();
         let (stream, other) = UnixStream::pair().unwrap();
         let bridge = std::thread::spawn(move || {
             let config = EndpointConfig::blk();
