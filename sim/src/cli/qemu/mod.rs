@@ -43,8 +43,8 @@ enum Accelerator {
     virtio-hdl qemu blk --disk disk.img --shell -- -netdev user,id=n -device e1000,netdev=n\n  \
     virtio-hdl qemu blk --compare 5\n  \
     virtio-hdl qemu net --pcap wire.pcapng\n\n\
-    Without --job and --shell a guest with a disk mounts the ext4 file system on it, reads its files, writes 8 MiB to the\n\
-    file virtio-hdl.data, syncs, unmounts, reads it back and powers off; one with a network port gets an address, pings, and\n\
+    Without --job and --shell a guest with a disk mounts the ext4 file system on it, reads its files, writes 8 MiB to the \
+    file virtio-hdl.data, syncs, unmounts, reads it back and powers off; one with a network port gets an address, pings, and \
     moves 4 MiB each way by TCP. With --shell, Ctrl-A X ends QEMU.\n\
     QEMU, if there is none from 10.1 on, and the guest's Linux are fetched from Debian into the cache folder once.")]
 pub(super) struct Arguments {
