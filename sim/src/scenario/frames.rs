@@ -247,14 +247,19 @@ impl Run<'_> {
     }
 }
 
-/// The Internet checksum (RFC 1071) of what lies from `start` on, put `offset` bytes behind that.
+/// The Internet checksum (RFC 1071) of what lies from `start` on, put `offset` bytes behind that. 0 is written as its other
+/// form, ffff, as Linux does: to UDP a 0 would say that there is no checksum.
 pub fn put_checksum(frame: &mut [u8], start: usize, offset: usize) {
     let sum: u64 = frame[start..]
         .chunks(2)
         .map(|pair| u64::from(u16::from_be_bytes([pair[0], pair.get(1).copied().unwrap_or(0)])))
         .sum();
     let folded = (0..4).fold(sum, |sum, _| (sum & 0xffff) + (sum >> 16));
-    frame[start + offset..][..2].copy_from_slice(&(!folded as u16).to_be_bytes());
+    let checksum = match !folded as u16 {
+        0 => 0xffff,
+        checksum => checksum,
+    };
+    frame[start + offset..][..2].copy_from_slice(&checksum.to_be_bytes());
 }
 
 #[cfg(test)]
@@ -267,5 +272,8 @@ mod tests {
         let mut bytes = [0x00, 0x01, 0xf2, 0x03, 0xf4, 0xf5, 0xf6, 0xf7, 0x00, 0x00];
         put_checksum(&mut bytes, 0, 8);
         assert_eq!(bytes[8..], (!0xddf2_u16).to_be_bytes());
+        let mut bytes = [0xff, 0xff, 0x00, 0x00];
+        put_checksum(&mut bytes, 0, 2);
+        assert_eq!(bytes[2..], [0xff, 0xff]);
     }
 }
