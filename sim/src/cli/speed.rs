@@ -38,7 +38,7 @@ pub(super) fn measure(library: &Library, options: &MachineOptions, requests: u64
         speed.bare.push(bare.cycles as f64 / bare.seconds);
     }
     let ratios = speed.cosimulation.iter().zip(&speed.bare).map(|(with, bare)| with / bare);
-    speed.ratio = median(ratios.collect());
+    speed.ratio = median(&ratios.collect::<Vec<_>>());
     Ok(speed)
 }
 
@@ -53,7 +53,9 @@ fn read(library: &Library, options: &MachineOptions, requests: u64) -> anyhow::R
     Ok((machine, begin.elapsed().as_secs_f64()))
 }
 
-fn median(mut values: Vec<f64>) -> f64 {
+/// The value in the middle; 0 of none.
+pub(super) fn median(values: &[f64]) -> f64 {
+    let mut values = values.to_vec();
     values.sort_by(f64::total_cmp);
     values.get(values.len() / 2).copied().unwrap_or(0.0)
 }
@@ -66,9 +68,9 @@ pub(super) fn print(speed: &Speed, json: bool) -> anyhow::Result<()> {
     println!("{} cycles of 4 KiB reads, 32 outstanding; median of {ROUNDS} rounds in turn", speed.cycles);
     println!(
         "  {:>8.0} thousand cycles per second with driver, root complex and disk",
-        median(speed.cosimulation.clone()) / 1e3
+        median(&speed.cosimulation) / 1e3
     );
-    println!("  {:>8.0} thousand cycles per second bare", median(speed.bare.clone()) / 1e3);
+    println!("  {:>8.0} thousand cycles per second bare", median(&speed.bare) / 1e3);
     println!("  {:>7.1}% of the bare model's speed is kept", 100.0 * speed.ratio);
     Ok(())
 }

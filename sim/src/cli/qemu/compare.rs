@@ -1,6 +1,7 @@
 //! The endpoint against QEMU's own virtio-blk, in the same guest, on the wall's clock.
 use super::run::{on_endpoint, Outcome};
 use super::{Arguments, Ended};
+use crate::cli::speed::median;
 use crate::guest::virtio_blk_pci;
 use anyhow::bail;
 use indicatif::{ProgressBar, ProgressStyle};
@@ -75,10 +76,4 @@ pub(super) fn run(arguments: &Arguments, runs: u32) -> anyhow::Result<()> {
     println!("{:>12.2} s on QEMU's own virtio-blk-pci (legacy)", median(&comparison.own_seconds));
     println!("{ratio:>12.2} times");
     Ok(())
-}
-
-fn median(seconds: &[f64]) -> f64 {
-    let mut sorted = seconds.to_vec();
-    sorted.sort_by(f64::total_cmp);
-    sorted[sorted.len() / 2]
 }
