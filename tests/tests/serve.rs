@@ -183,6 +183,8 @@ fn a_guest_that_is_killed_leaves_what_was_flushed_and_a_server_that_goes_on() {
     serve.signal("TERM");
     let (code, _, errors) = serve.end();
     assert_eq!(code, Some(0), "{errors}");
+    assert_eq!(errors.matches("a guest is there").count(), 2, "{errors}");
+    assert_eq!(errors.matches("the guest is gone; all that it wrote is flushed").count(), 2, "{errors}");
     disk.check();
 }
 

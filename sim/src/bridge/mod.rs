@@ -178,15 +178,18 @@ impl Device for Bridge {
     }
 
     fn attached(&mut self, _client: &mut Client) {
-        tracing::info!("a client is there");
+        tracing::info!("a guest is there");
     }
 
     fn detached(&mut self, statistics: ClientStatistics) {
-        tracing::info!("the client is gone");
         self.engine.report.clients.push(statistics);
         self.reset_endpoint(None);
-        if let Err(error) = self.engine.flush() {
-            self.failure.get_or_insert(BridgeError::Flush(error));
+        match self.engine.flush() {
+            Ok(()) => tracing::info!("the guest is gone; all that it wrote is flushed"),
+            Err(error) => {
+                tracing::error!(%error, "the guest is gone, and the disk image cannot be flushed");
+                self.failure.get_or_insert(BridgeError::Flush(error));
+            }
         }
     }
 
