@@ -202,7 +202,13 @@ impl Logic for EndpointCore {
             | self.sequencer.busy.val();
 
         // ------------------------------------------------------------ link
-        Sink::<TlpBeat>::link(&mut self.rx, &mut self.unpack.rx);
+        self.unpack.rx.data.next.data = self.rx.data.val().data;
+        self.unpack.rx.data.next.keep = self.rx.data.val().keep;
+        self.unpack.rx.data.next.last = self.rx.data.val().last;
+        // the completer compares addresses with the BARs itself
+        self.unpack.rx.data.next.bar_hit = 0.into();
+        self.unpack.rx.valid.next = self.rx.valid.val();
+        self.rx.ready.next = self.unpack.rx.ready.val();
         Source::<TlpBeat>::link(&mut self.tx, &mut self.pack.tx);
         Source::<Request>::join(&mut self.unpack.request, &mut self.completer.request);
         Source::<CompletionBeat>::join(&mut self.unpack.completion, &mut self.data_path.completion);

@@ -77,6 +77,7 @@ macro_rules! impl_port {
 }
 
 impl_port!(tlp::types::TlpBeat { data, keep, last });
+impl_port!(tlp::types::ReceivedBeat { data, keep, last, bar_hit });
 impl_port!(tlp::types::RequestKind:
     MemoryRead, MemoryWrite, IoRead, IoWrite, ConfigRead, ConfigWrite, Unsupported);
 impl_port!(tlp::types::Request {
@@ -90,7 +91,8 @@ impl_port!(tlp::types::Request {
     traffic_class,
     address,
     poisoned,
-    data
+    data,
+    bar_hit
 });
 impl_port!(tlp::types::CompletionBeat {
     data,

@@ -28,7 +28,7 @@ pub struct HeaderDecode {
     pub beat: Signal<In, Bits<128>>,
     /// What it is.
     pub packet: Signal<Out, PacketKind>,
-    /// The header as a request. Its data are those of a three double word header's first beat.
+    /// The header as a request. Its data are those of a three double word header's first beat; `bar_hit` is 0.
     pub request: Signal<Out, Request>,
     /// The header as a completion.
     pub completion: Signal<Out, CompletionBeat>,
@@ -259,6 +259,7 @@ impl Logic for HeaderDecode {
             (self.high_address.val() << 32) | (bit_cast::<64, 30>(self.low_address.val().get_bits::<30>(2)) << 2);
         self.request.next.poisoned = self.dword0.val().get_bit(14);
         self.request.next.data = bit_cast::<64, 32>(self.dword3.val());
+        self.request.next.bar_hit = bits::<2>(0);
 
         self.byte_count_field.next = self.dword1.val().get_bits::<12>(0);
         self.completion.next.data = bits::<128>(0);

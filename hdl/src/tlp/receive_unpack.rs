@@ -1,7 +1,7 @@
 //! Takes received packets apart: requests one way, completions another.
 use super::format;
 use super::header_decode::{HeaderDecode, PacketKind};
-use super::types::{CompletionBeat, Request, TlpBeat};
+use super::types::{CompletionBeat, ReceivedBeat, Request};
 use crate::cells::{Reg, Sink, Skid, Source, StreamFifo};
 use crate::comment;
 use rust_hdl::prelude::*;
@@ -27,7 +27,7 @@ pub struct ReceiveUnpack {
     /// Synchronous, active high.
     pub reset: Signal<In, Bit>,
     /// Packets from the link.
-    pub rx: Sink<TlpBeat>,
+    pub rx: Sink<ReceivedBeat>,
     /// Requests, in the order they came.
     pub request: Source<Request>,
     /// Completions, in the order they came.
@@ -261,6 +261,7 @@ impl Logic for ReceiveUnpack {
         self.request_fifo.input.data.next.poisoned = self.request_header.q.val().poisoned;
         self.request_fifo.input.data.next.data =
             (bit_cast::<64, 32>(self.request_high.q.val()) << 32) | bit_cast::<64, 32>(self.request_low.q.val());
+        self.request_fifo.input.data.next.bar_hit = self.request_header.q.val().bar_hit;
         if self.request_fifo.input.ready.val() {
             self.request_pending.d.next = false;
         }
@@ -287,6 +288,7 @@ impl Logic for ReceiveUnpack {
             if !self.in_packet.q.val() {
                 self.four_dwords.d.next = self.decode.four_dwords.val();
                 self.request_header.d.next = self.decode.request.val();
+                self.request_header.d.next.bar_hit = self.rx.data.val().bar_hit;
                 self.request_low.d.next = self.beat.val().get_bits::<32>(96);
                 self.request_high.d.next = bits::<32>(0);
                 self.completion_header.d.next = self.decode.completion.val();

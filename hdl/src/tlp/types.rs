@@ -17,6 +17,19 @@ pub struct TlpBeat {
     pub last: bool,
 }
 
+/// One beat of a received raw TLP: as [`TlpBeat`], with what the link knows of the address.
+#[derive(Copy, Clone, Debug, PartialEq, Default, LogicStruct)]
+pub struct ReceivedBeat {
+    /// Four double words, the first in bits 31:0.
+    pub data: Bits<128>,
+    /// Which double words count; contiguous from bit 0, all of them but in the last beat.
+    pub keep: Bits<4>,
+    /// Last beat of the packet.
+    pub last: bool,
+    /// Goes into [`Request::bar_hit`]; the same in every beat of the packet.
+    pub bar_hit: Bits<2>,
+}
+
 /// What a received request asks for.
 #[derive(Copy, Clone, Debug, PartialEq, LogicState)]
 pub enum RequestKind {
@@ -62,6 +75,8 @@ pub struct Request {
     pub poisoned: bool,
     /// First two double words of a write's payload; the rest of a longer one is dropped.
     pub data: Bits<64>,
+    /// Memory and I/O: the BAR that the address lies in, BAR0 in bit 0, BAR1 in bit 1, while it is enabled.
+    pub bar_hit: Bits<2>,
 }
 
 /// One beat of a received completion; the header fields are the same in every beat of the packet.

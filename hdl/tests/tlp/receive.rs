@@ -4,7 +4,7 @@ use rust_hdl::prelude::*;
 use std::collections::VecDeque;
 use virtio_hdl_rtl::testing::{Bench, Port, Rng};
 use virtio_hdl_rtl::tlp::format::*;
-use virtio_hdl_rtl::tlp::types::{CompletionBeat, Request, RequestKind, TlpBeat};
+use virtio_hdl_rtl::tlp::types::{CompletionBeat, ReceivedBeat, Request, RequestKind, TlpBeat};
 use virtio_hdl_rtl::tlp::ReceiveUnpack;
 
 /// What must come of a packet.
@@ -32,7 +32,7 @@ fn interpret(packet: &[TlpBeat]) -> Outcome {
     let four = fmt & 1 == 1;
     let request = |kind| {
         let whole = dwords(packet).unwrap();
-        Outcome::Request(request_of(kind, &whole, four))
+        Outcome::Request(Request { bar_hit: bar_hit(packet), ..request_of(kind, &whole, four) })
     };
     if fmt >= FMT_PREFIX {
         return Outcome::Dropped;
@@ -60,6 +60,21 @@ fn interpret(packet: &[TlpBeat]) -> Outcome {
         _ if kind & 0x18 == TYPE_MESSAGE && four => Outcome::Message,
         _ => Outcome::Dropped,
     }
+}
+
+/// What the link says of the packet's address: anything, as the block does not look at it.
+fn bar_hit(packet: &[TlpBeat]) -> Bits<2> {
+    packet[0].data.get_bits::<2>(45)
+}
+
+/// A packet as it comes from the link.
+fn received(packet: &[TlpBeat]) -> impl Iterator<Item = ReceivedBeat> + '_ {
+    packet.iter().map(|beat| ReceivedBeat {
+        data: beat.data,
+        keep: beat.keep,
+        last: beat.last,
+        bar_hit: bar_hit(packet),
+    })
 }
 
 /// Byte enable rules of section 2.2.5.
@@ -96,6 +111,7 @@ fn request_of(kind: RequestKind, whole: &[u32], four: bool) -> Request {
         address: (address & !3).into(),
         poisoned: EP.get(whole) == 1,
         data: (data(1) << 32 | data(0)).into(),
+        bar_hit: 0.into(),
     }
 }
 
@@ -145,7 +161,7 @@ fn relevant(mut request: Request) -> Request {
 /// Sends packets, collects what comes out.
 struct Unpack {
     bench: Bench<ReceiveUnpack>,
-    waiting: VecDeque<TlpBeat>,
+    waiting: VecDeque<ReceivedBeat>,
     requests: Vec<Request>,
     completions: Vec<CompletionBeat>,
     malformed: usize,
@@ -176,6 +192,11 @@ impl Unpack {
         };
         this.bench.cycle(|uut, _| uut.reset.next = true, |_| ());
         this
+    }
+
+    /// A packet of these double words waits to be sent.
+    fn send(&mut self, dwords: &[u32]) {
+        self.waiting.extend(received(&beats(dwords)));
     }
 
     fn cycle(&mut self) {
@@ -233,7 +254,7 @@ fn every_packet_comes_out_as_what_it_is() {
     for phase in 0..60 {
         for _ in 0..20 {
             let packet = any(&mut rng);
-            unpack.waiting.extend(&packet);
+            unpack.waiting.extend(received(&packet));
             packets.push(packet);
         }
         unpack.pace = [[8, 8, 8], [3, 8, 8], [8, 2, 8], [8, 8, 2], [5, 5, 5], [8, 1, 1]][phase % 6];
@@ -303,7 +324,7 @@ fn completions_of_256_bytes_flow_at_one_beat_per_cycle() {
     let mut unpack = Unpack::new("tlp_receive_unpack_rate");
     let mut rng = Rng(1);
     for _ in 0..50 {
-        unpack.waiting.extend(beats(&completion(64, &mut rng)));
+        unpack.send(&completion(64, &mut rng));
     }
     let start = unpack.bench.cycles;
     while !unpack.waiting.is_empty() {
@@ -322,7 +343,7 @@ fn small_completions_take_no_more_cycles_than_beats() {
     let mut unpack = Unpack::new("tlp_receive_unpack_small");
     let mut rng = Rng(2);
     for n in 0..200 {
-        unpack.waiting.extend(beats(&completion([16, 1, 0, 5][n % 4], &mut rng)));
+        unpack.send(&completion([16, 1, 0, 5][n % 4], &mut rng));
     }
     let (start, count) = (unpack.bench.cycles, unpack.waiting.len() as u64);
     while !unpack.waiting.is_empty() {
@@ -344,9 +365,9 @@ fn completions_pass_while_eight_requests_wait() {
         FMT.set(&mut header, FMT_3DW_DATA);
         LENGTH.set(&mut header, 1);
         TAG.set(&mut header, tag);
-        unpack.waiting.extend(beats(&with_payload(header, &mut rng)));
+        unpack.send(&with_payload(header, &mut rng));
     }
-    unpack.waiting.extend(beats(&completion(64, &mut rng)));
+    unpack.send(&completion(64, &mut rng));
     unpack.pace = [8, 0, 8];
     for _ in 0..60 {
         unpack.cycle();
@@ -365,21 +386,21 @@ fn garbage_never_hangs_the_receiver() {
     let mut rng = Rng(13);
     for _ in 0..30 {
         for _ in 0..rng.below(40) {
-            let mut beat = TlpBeat { last: rng.chance(1, 4), ..Port::random(&mut rng) };
+            let mut beat = ReceivedBeat { last: rng.chance(1, 4), ..Port::random(&mut rng) };
             if rng.chance(1, 2) {
                 // headers and fields that mean something are rare among random bits
                 beat.data = any(&mut rng)[0].data;
             }
             unpack.waiting.push_back(beat);
         }
-        unpack.waiting.push_back(TlpBeat { last: true, ..Port::random(&mut rng) });
+        unpack.waiting.push_back(ReceivedBeat { last: true, ..Port::random(&mut rng) });
         for _ in 0..60 {
             unpack.pace = [8, 4, 4];
             unpack.cycle();
         }
         unpack.drain();
         unpack.completions.clear();
-        unpack.waiting.extend(beats(&completion(9, &mut rng)));
+        unpack.send(&completion(9, &mut rng));
         unpack.drain();
         let lengths: Vec<_> = unpack.completions.iter().map(|beat| (beat.length.to_u64(), beat.last)).collect();
         assert_eq!(lengths, [(9, false), (9, false), (9, true)]);
@@ -395,7 +416,7 @@ fn a_reset_forgets_the_packet_that_was_coming_in() {
     let mut rng = Rng(14);
     for cut in 1..8 {
         unpack.pace = [8, 0, 0];
-        unpack.waiting.extend(beats(&completion(30, &mut rng)).into_iter().take(cut));
+        unpack.waiting.extend(received(&beats(&completion(30, &mut rng))).take(cut));
         for _ in 0..10 {
             unpack.cycle();
         }
@@ -408,7 +429,7 @@ fn a_reset_forgets_the_packet_that_was_coming_in() {
             },
             |_| (),
         );
-        unpack.waiting.extend(beats(&completion(5, &mut rng)));
+        unpack.send(&completion(5, &mut rng));
         unpack.drain();
         let got: Vec<_> = unpack.completions.drain(..).map(|beat| (beat.first, beat.last, beat.poisoned)).collect();
         assert_eq!(got.len(), 2, "cut after {cut} beats");
