@@ -7,6 +7,7 @@
 // Clippy would rather have guards of match arms; `#[hdl_gen]` drops those without a word.
 #![allow(clippy::collapsible_match)]
 
+pub mod board;
 pub mod cells;
 pub mod config;
 pub mod device;

@@ -1,7 +1,7 @@
 //! What the tools say of every block's Verilog.
 use rust_hdl::prelude::*;
 use virtio_hdl_rtl::testing::accepted;
-use virtio_hdl_rtl::{config, device, dma, endpoint, pcie, tlp, verilog, virtio};
+use virtio_hdl_rtl::{board, config, device, dma, endpoint, pcie, tlp, verilog, virtio};
 
 fn check<U: Block>(mut uut: U, top: &str) {
     uut.connect_all();
@@ -61,6 +61,8 @@ blocks! {
     diagnostics: endpoint::diagnostics::Diagnostics::new(21);
     blk_device: device::blk::BlkDevice::default();
     net_device: device::net::NetDevice::default();
+    ram_disk: board::ram_disk::RamDisk::<10>::new("virtio-hdl");
+    mac_swap: board::mac_swap::MacSwap::default();
 }
 
 /// The whole endpoint of every example configuration.
