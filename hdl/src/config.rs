@@ -38,6 +38,14 @@ pub enum Device {
 }
 
 impl Device {
+    /// As a configuration names it.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Device::Blk => "blk",
+            Device::Net => "net",
+        }
+    }
+
     /// All devices, with their names in a configuration.
     pub const NAMES: &'static [(&'static str, Device)] = &[("blk", Device::Blk), ("net", Device::Net)];
 

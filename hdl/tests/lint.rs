@@ -45,7 +45,7 @@ blocks! {
     config_space: pcie::ConfigSpace::new(&function());
     msix_table: pcie::MsixTable::new(20);
     intx_messages: pcie::IntxMessages::default();
-    completer: pcie::completer::Completer::new(true, 64, 4096);
+    completer: pcie::completer::Completer::new(64, 4096);
     read_engine: dma::ReadEngine::<5, 32>::new(1000);
     write_engine: dma::WriteEngine::default();
     write_arbiter: dma::WriteArbiter::new(5);

@@ -1,7 +1,6 @@
-//! The virtio-blk endpoint with a raw-TLP interface.
+//! virtio-blk behind the endpoint's core.
 use super::change::ChangeDetector;
-use super::core::EndpointCore;
-use crate::cells::Source;
+use crate::cells::{Sink, Source};
 use crate::comment;
 use crate::config::{EndpointConfig, Feature};
 use crate::device::blk::types::*;
@@ -11,25 +10,13 @@ use crate::virtio::layout;
 use crate::virtio::types::*;
 use rust_hdl::prelude::*;
 
-/// A complete virtio-blk function: the core with the block device behind its one queue.
+/// The block device with what virtio-blk says of itself: features, device config, the ports to the medium.
+///
+/// The ports from `device_features` on are those of [`super::core::EndpointCore`], the other way round.
 #[derive(LogicBlock)]
-pub struct BlkEndpoint {
+pub struct BlkSide {
     pub clock: Signal<In, Clock>,
     pub reset: Signal<In, Bit>,
-    /// Packets from the link; see [`crate::tlp::types::TlpBeat`].
-    pub rx_data: Signal<In, Bits<128>>,
-    pub rx_keep: Signal<In, Bits<4>>,
-    pub rx_last: Signal<In, Bit>,
-    pub rx_valid: Signal<In, Bit>,
-    pub rx_ready: Signal<Out, Bit>,
-    /// Packets to the link.
-    pub tx_data: Signal<Out, Bits<128>>,
-    pub tx_keep: Signal<Out, Bits<4>>,
-    pub tx_last: Signal<Out, Bit>,
-    pub tx_valid: Signal<Out, Bit>,
-    pub tx_ready: Signal<In, Bit>,
-    /// A memory read may be sent: the link partner has non-posted credit.
-    pub tx_nonposted_ready: Signal<In, Bit>,
     /// Size of the medium in sectors of 512 bytes.
     pub blk_capacity: Signal<In, Bits<64>>,
     /// The medium cannot be written.
@@ -54,10 +41,23 @@ pub struct BlkEndpoint {
     pub blk_read_valid: Signal<In, Bit>,
     pub blk_read_ready: Signal<Out, Bit>,
     pub blk_read_data: Signal<In, Bits<128>>,
-    /// The endpoint has something to do. When it has been low for 64 cycles, and no input changes, the clock may stop.
-    pub busy: Signal<Out, Bit>,
 
-    core: EndpointCore,
+    pub device_features: Signal<Out, Bits<32>>,
+    pub device_config: Signal<Out, Bits<256>>,
+    pub config_changed: Signal<Out, Bit>,
+    pub driver_features: Signal<In, Bits<32>>,
+    pub driver_ok: Signal<In, Bit>,
+    pub device_reset: Signal<In, Bit>,
+    pub device_stop: Signal<In, Bit>,
+    pub device_idle: Signal<Out, Bit>,
+    pub chain: Vec<Sink<Chain>>,
+    pub bytes: Vec<Sink<ByteBeat>>,
+    pub command: Vec<Source<ScatterCommand>>,
+    pub data: Vec<Source<ByteBeat>>,
+    pub device_violation_valid: Vec<Signal<Out, Bit>>,
+    pub device_violation: Vec<Signal<Out, ViolationReport>>,
+    pub device_events: Vec<Signal<Out, Bit>>,
+
     blk: BlkDevice,
     capacity_change: ChangeDetector<Bits<64>>,
 
@@ -80,25 +80,14 @@ fn device_config(config: &EndpointConfig) -> num_bigint::BigUint {
     num_bigint::BigUint::from_bytes_le(&bytes)
 }
 
-impl BlkEndpoint {
-    /// The endpoint of a checked configuration.
+impl BlkSide {
+    /// The device of a checked configuration.
     pub fn new(config: &EndpointConfig) -> Self {
         let read_only = if config.offers(Feature::Ro) { 1u64 << Feature::Ro.bit() } else { 0 };
         let offered = u64::from(config.host_features()) & !read_only;
         Self {
             clock: Default::default(),
             reset: Default::default(),
-            rx_data: Default::default(),
-            rx_keep: Default::default(),
-            rx_last: Default::default(),
-            rx_valid: Default::default(),
-            rx_ready: Default::default(),
-            tx_data: Default::default(),
-            tx_keep: Default::default(),
-            tx_last: Default::default(),
-            tx_valid: Default::default(),
-            tx_ready: Default::default(),
-            tx_nonposted_ready: Default::default(),
             blk_capacity: Default::default(),
             blk_read_only: Default::default(),
             blk_command_valid: Default::default(),
@@ -117,8 +106,21 @@ impl BlkEndpoint {
             blk_read_valid: Default::default(),
             blk_read_ready: Default::default(),
             blk_read_data: Default::default(),
-            busy: Default::default(),
-            core: EndpointCore::new(config),
+            device_features: Default::default(),
+            device_config: Default::default(),
+            config_changed: Default::default(),
+            driver_features: Default::default(),
+            driver_ok: Default::default(),
+            device_reset: Default::default(),
+            device_stop: Default::default(),
+            device_idle: Default::default(),
+            chain: (0..1).map(|_| Default::default()).collect(),
+            bytes: (0..1).map(|_| Default::default()).collect(),
+            command: (0..1).map(|_| Default::default()).collect(),
+            data: (0..1).map(|_| Default::default()).collect(),
+            device_violation_valid: (0..1).map(|_| Default::default()).collect(),
+            device_violation: (0..1).map(|_| Default::default()).collect(),
+            device_events: (0..0).map(|_| Default::default()).collect(),
             blk: Default::default(),
             capacity_change: Default::default(),
             offered: Constant::new(offered.into()),
@@ -129,47 +131,32 @@ impl BlkEndpoint {
     }
 }
 
-impl Logic for BlkEndpoint {
+impl Logic for BlkSide {
     #[hdl_gen]
     fn update(&mut self) {
-        comment!("module virtio_blk_endpoint: virtio-blk PCIe endpoint, raw TLPs");
-        clock!(self, clock, core, blk, capacity_change);
-        self.core.reset.next = self.reset.val();
-        self.blk.reset.next = self.core.device_reset.val();
+        comment!("module virtio_blk: the block device, its features and device config, the ports to the medium");
+        clock!(self, clock, blk, capacity_change);
+        self.blk.reset.next = self.device_reset.val();
         self.capacity_change.reset.next = self.reset.val();
 
-        // ------------------------------------------------------------ link
-        self.core.rx.data.next.data = self.rx_data.val();
-        self.core.rx.data.next.keep = self.rx_keep.val();
-        self.core.rx.data.next.last = self.rx_last.val();
-        self.core.rx.valid.next = self.rx_valid.val();
-        self.rx_ready.next = self.core.rx.ready.val();
-        self.tx_data.next = self.core.tx.data.val().data;
-        self.tx_keep.next = self.core.tx.data.val().keep;
-        self.tx_last.next = self.core.tx.data.val().last;
-        self.tx_valid.next = self.core.tx.valid.val();
-        self.core.tx.ready.next = self.tx_ready.val();
-        self.core.tx_nonposted_ready.next = self.tx_nonposted_ready.val();
-        self.busy.next = self.core.busy.val();
-
         // ------------------------------------------------------------ features and device config
-        self.core.device_features.next = self.offered.val();
+        self.device_features.next = self.offered.val();
         if self.blk_read_only.val() {
-            self.core.device_features.next = self.offered.val() | self.read_only_feature.val();
+            self.device_features.next = self.offered.val() | self.read_only_feature.val();
         }
-        self.core.device_config.next = self.config_constants.val() | bit_cast::<256, 64>(self.blk_capacity.val());
+        self.device_config.next = self.config_constants.val() | bit_cast::<256, 64>(self.blk_capacity.val());
         self.capacity_change.value.next = self.blk_capacity.val();
-        self.core.config_changed.next = self.capacity_change.changed.val();
+        self.config_changed.next = self.capacity_change.changed.val();
 
         // ------------------------------------------------------------ device
-        Source::<Chain>::join(&mut self.core.chain[0], &mut self.blk.chain);
-        Source::<ByteBeat>::join(&mut self.core.bytes[0], &mut self.blk.readable);
-        Source::<ScatterCommand>::join(&mut self.blk.scatter, &mut self.core.command[0]);
-        Source::<ByteBeat>::join(&mut self.blk.writable, &mut self.core.data[0]);
-        self.core.device_violation_valid[0].next = self.blk.violation_valid.val();
-        self.core.device_violation[0].next = self.blk.violation.val();
-        self.core.device_idle.next = self.blk.idle.val();
-        self.blk.stop.next = self.core.device_stop.val();
+        Sink::<Chain>::link(&mut self.chain[0], &mut self.blk.chain);
+        Sink::<ByteBeat>::link(&mut self.bytes[0], &mut self.blk.readable);
+        Source::<ScatterCommand>::link(&mut self.command[0], &mut self.blk.scatter);
+        Source::<ByteBeat>::link(&mut self.data[0], &mut self.blk.writable);
+        self.device_violation_valid[0].next = self.blk.violation_valid.val();
+        self.device_violation[0].next = self.blk.violation.val();
+        self.device_idle.next = self.blk.idle.val();
+        self.blk.stop.next = self.device_stop.val();
         self.blk.capacity.next = self.blk_capacity.val();
         self.blk.read_only.next = self.blk_read_only.val();
 

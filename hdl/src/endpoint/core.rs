@@ -5,44 +5,98 @@ use super::reset::ResetSequencer;
 use crate::cells::{Reg, Sink, Source};
 use crate::comment;
 use crate::config::{Bar0, EndpointConfig};
-use crate::dma::arbiter::RequestArbiter;
 use crate::dma::types::*;
 use crate::pcie::completer::Completer;
-use crate::pcie::config_space::ConfigSpace;
 use crate::pcie::function::{BarSpace, FunctionConfig};
 use crate::pcie::intx_messages::IntxMessages;
 use crate::pcie::msix_table::MsixTable;
 use crate::pcie::register_bus::RegisterMaster;
-use crate::tlp::receive_unpack::ReceiveUnpack;
 use crate::tlp::transmit_arbiter::TransmitArbiter;
-use crate::tlp::transmit_pack::TransmitPack;
 use crate::tlp::types::*;
 use crate::virtio::interrupts::InterruptController;
 use crate::virtio::registers::{LegacyRegisters, LegacyRegistersConfig};
 use crate::virtio::types::*;
 use rust_hdl::prelude::*;
 
-/// A virtio function behind a PCIe core that passes raw packets, config requests included; only the device is missing.
+/// How INTx leaves an endpoint.
+#[derive(Copy, Clone, Debug, PartialEq, Eq)]
+pub enum Intx {
+    /// As Assert_INTA and Deassert_INTA messages among the packets.
+    Messages,
+    /// As the level of `intx_level`, which a hard block turns into messages.
+    Level,
+}
+
+/// The part of an endpoint that knows neither link nor device.
 ///
 /// ```text
-///            +-> requests ----> completer -> legacy registers | MSI-X table | config space --+
-/// rx -> unpack                                                                                +-> arbiter -> pack -> tx
-///            +-> completions -> data path: virtqueues, DMA engines <-> chain interface        |
-///                                          |                interrupts -> MSI-X / INTx -------+
-///                                          +----------------^
+/// request ----> completer -> legacy registers | MSI-X table | config bus -----------+
+/// completion -> data path: virtqueues, DMA engines <-> chain interface              +-> arbiter -> transmit
+///                    |                  interrupts -> MSI-X / INTx -----------------+
+///                    +----------------------^
 /// ```
-/// A device has a chain interface for each of its queues, the ports from `device_features` to `device_idle`, and a
-/// top that joins the two and names the ports.
+/// A link (see [`super::raw_link::RawLink`]) turns packets into requests and completions, and says what config space says of
+/// the function. A device has a chain interface for each of its queues, the ports from `device_features` to `device_idle`.
+/// [`super::generate`] joins the three by the names of their ports.
 #[derive(LogicBlock)]
 pub struct EndpointCore {
     pub clock: Signal<In, Clock>,
     pub reset: Signal<In, Bit>,
-    /// Packets from the link.
-    pub rx: Sink<TlpBeat>,
-    /// Packets to the link.
-    pub tx: Source<TlpBeat>,
+    /// Requests of the host.
+    pub request: Sink<Request>,
+    /// Completions of our reads; always taken.
+    pub completion: Sink<CompletionBeat>,
+    /// Completions, memory writes, memory reads, messages, in the order in which they are to leave.
+    pub transmit: Source<TransmitBeat>,
     /// A memory read may be sent: the link partner has non-posted credit.
-    pub tx_nonposted_ready: Signal<In, Bit>,
+    pub nonposted_ready: Signal<In, Bit>,
+    /// Accesses to our own config space, where there is one, and {bus, device, function} that they were sent to.
+    pub config_bus: RegisterMaster,
+    pub config_target: Signal<Out, Bits<16>>,
+    /// {bus, device, function}.
+    pub function_id: Signal<In, Bits<16>>,
+    /// Command: may send memory requests. Says nothing of the power state.
+    pub bus_master: Signal<In, Bit>,
+    /// Command: must not assert INTx.
+    pub intx_disable: Signal<In, Bit>,
+    /// The function sleeps.
+    pub d3hot: Signal<In, Bit>,
+    /// Limits of the link: 128 << n bytes, never more than is supported.
+    pub max_payload: Signal<In, Bits<3>>,
+    pub max_read_request: Signal<In, Bits<3>>,
+    /// Tags may have eight bits.
+    pub extended_tag: Signal<In, Bit>,
+    /// MSI-X in place of INTx.
+    pub msix_enable: Signal<In, Bit>,
+    /// All vectors are masked.
+    pub msix_function_mask: Signal<In, Bit>,
+    /// One cycle: function-level reset.
+    pub function_reset: Signal<In, Bit>,
+    /// The link has something to do.
+    pub link_busy: Signal<In, Bit>,
+    /// Events of the link that are counted: one cycle each, `transmit_stalled` in every cycle in which a packet waits.
+    pub packet_malformed: Signal<In, Bit>,
+    pub packet_message: Signal<In, Bit>,
+    pub transmit_stalled: Signal<In, Bit>,
+    /// INTx is asserted.
+    pub intx_level: Signal<Out, Bit>,
+    /// INTx is wanted: Status bit 3.
+    pub intx_pending: Signal<Out, Bit>,
+    /// Memory reads are outstanding: Device Status bit 5.
+    pub reads_pending: Signal<Out, Bit>,
+    /// A device reset or a function-level reset is draining.
+    pub quiescing: Signal<Out, Bit>,
+    /// One cycle each: a request was answered with UR, a write to nowhere was dropped, a request was answered with completer
+    /// abort, a poisoned write was not executed.
+    pub request_unsupported: Signal<Out, Bit>,
+    pub posted_unsupported: Signal<Out, Bit>,
+    pub request_aborted: Signal<Out, Bit>,
+    pub request_poisoned: Signal<Out, Bit>,
+    /// One cycle each: a read request timed out, a completion came in that nobody waits for.
+    pub completion_timeout: Signal<Out, Bit>,
+    pub completion_unexpected: Signal<Out, Bit>,
+    /// What config space shows of events and violations; see [`diagnostics::fields`].
+    pub diagnostics: Vec<Signal<Out, Bits<32>>>,
     /// Features offered.
     pub device_features: Signal<In, Bits<32>>,
     /// Device-specific configuration, byte 0 in bits 7:0.
@@ -71,30 +125,29 @@ pub struct EndpointCore {
     /// The endpoint has something to do. When it has been low for 64 cycles, and no input changes, the clock may stop.
     pub busy: Signal<Out, Bit>,
 
-    unpack: ReceiveUnpack,
     arbiter: TransmitArbiter,
-    pack: TransmitPack,
     completer: Completer,
-    config_space: ConfigSpace,
     msix: Vec<MsixTable>,
-    intx: IntxMessages,
-    messages: RequestArbiter<TransmitBeat>,
+    // none where a hard block sends INTx
+    intx: Vec<IntxMessages>,
     registers: LegacyRegisters,
     interrupts: InterruptController,
     data_path: DataPath,
     sequencer: ResetSequencer,
-    diagnostics: Diagnostics,
+    counters: Diagnostics,
     kick_waiting: Reg<Bits<4>>,
 
     clear: Signal<Local, Bit>,
     may_send: Signal<Local, Bit>,
     discard: Signal<Local, Bit>,
-    stale_message: Signal<Local, Bit>,
+    intx_message: Signal<Local, Bit>,
+    intx_busy: Signal<Local, Bit>,
+    msix_message: Signal<Local, Bit>,
     msix_busy: Signal<Local, Bit>,
 }
 
 /// The part of the configuration that the PCI function is made with.
-fn function_config(config: &EndpointConfig) -> FunctionConfig {
+pub fn function_config(config: &EndpointConfig) -> FunctionConfig {
     FunctionConfig {
         vendor_id: config.ids.vendor,
         device_id: config.ids.device,
@@ -117,7 +170,7 @@ fn function_config(config: &EndpointConfig) -> FunctionConfig {
 
 impl EndpointCore {
     /// The endpoint of a checked configuration, without its device.
-    pub fn new(config: &EndpointConfig) -> Self {
+    pub fn new(config: &EndpointConfig, intx: Intx) -> Self {
         let function = function_config(config);
         let queues = config.device.queues();
         let fields = diagnostics::fields(config.device).count();
@@ -127,13 +180,41 @@ impl EndpointCore {
             device_config_length: config.device.config_bytes() as u16,
             safe_features: config.safe_features(),
         };
-        let bar0_is_io = function.bar0_space == BarSpace::Io;
+        let messages = usize::from(intx == Intx::Messages);
         Self {
             clock: Default::default(),
             reset: Default::default(),
-            rx: Default::default(),
-            tx: Default::default(),
-            tx_nonposted_ready: Default::default(),
+            request: Default::default(),
+            completion: Default::default(),
+            transmit: Default::default(),
+            nonposted_ready: Default::default(),
+            config_bus: Default::default(),
+            config_target: Default::default(),
+            function_id: Default::default(),
+            bus_master: Default::default(),
+            intx_disable: Default::default(),
+            d3hot: Default::default(),
+            max_payload: Default::default(),
+            max_read_request: Default::default(),
+            extended_tag: Default::default(),
+            msix_enable: Default::default(),
+            msix_function_mask: Default::default(),
+            function_reset: Default::default(),
+            link_busy: Default::default(),
+            packet_malformed: Default::default(),
+            packet_message: Default::default(),
+            transmit_stalled: Default::default(),
+            intx_level: Default::default(),
+            intx_pending: Default::default(),
+            reads_pending: Default::default(),
+            quiescing: Default::default(),
+            request_unsupported: Default::default(),
+            posted_unsupported: Default::default(),
+            request_aborted: Default::default(),
+            request_poisoned: Default::default(),
+            completion_timeout: Default::default(),
+            completion_unexpected: Default::default(),
+            diagnostics: (0..fields).map(|_| Default::default()).collect(),
             device_features: Default::default(),
             device_config: Default::default(),
             config_changed: Default::default(),
@@ -150,24 +231,22 @@ impl EndpointCore {
             device_violation: (0..queues).map(|_| Default::default()).collect(),
             device_events: (diagnostics::FIELDS.len()..fields).map(|_| Default::default()).collect(),
             busy: Default::default(),
-            unpack: Default::default(),
             arbiter: Default::default(),
-            pack: Default::default(),
-            completer: Completer::new(bar0_is_io, function.bar0_size, function.bar1_size()),
-            config_space: ConfigSpace::new(&function),
+            completer: Completer::new(function.bar0_size, function.bar1_size()),
             msix: (0..usize::from(config.vectors > 0)).map(|_| MsixTable::new(function.vectors)).collect(),
-            intx: Default::default(),
-            messages: RequestArbiter::new(2),
+            intx: (0..messages).map(|_| Default::default()).collect(),
             registers: LegacyRegisters::new(&registers),
             interrupts: Default::default(),
             data_path: DataPath::new(queues, config.queue_size, config.completion_timeout_cycles()),
             sequencer: Default::default(),
-            diagnostics: Diagnostics::new(fields),
+            counters: Diagnostics::new(fields),
             kick_waiting: Default::default(),
             clear: Default::default(),
             may_send: Default::default(),
             discard: Default::default(),
-            stale_message: Default::default(),
+            intx_message: Default::default(),
+            intx_busy: Default::default(),
+            msix_message: Default::default(),
             msix_busy: Default::default(),
         }
     }
@@ -176,21 +255,15 @@ impl EndpointCore {
 impl Logic for EndpointCore {
     #[hdl_gen]
     fn update(&mut self) {
-        comment!("module endpoint_core: everything of an endpoint but its device");
+        comment!("module endpoint_core: everything of an endpoint but its link and its device");
         dff_setup!(self, clock, kick_waiting);
-        clock!(self, clock, unpack, arbiter, pack, completer, config_space, intx, messages);
-        clock!(self, clock, registers, interrupts, data_path, sequencer, diagnostics);
-        self.unpack.reset.next = self.reset.val();
+        clock!(self, clock, arbiter, completer, registers, interrupts, data_path, sequencer, counters);
         self.arbiter.reset.next = self.reset.val();
-        self.pack.reset.next = self.reset.val();
         self.completer.reset.next = self.reset.val();
-        self.config_space.reset.next = self.reset.val();
-        self.intx.reset.next = self.reset.val();
-        self.messages.reset.next = self.reset.val();
-        self.registers.reset.next = self.reset.val() | self.config_space.function_reset.val();
+        self.registers.reset.next = self.reset.val() | self.function_reset.val();
         self.data_path.reset.next = self.reset.val();
         self.sequencer.reset.next = self.reset.val();
-        self.diagnostics.reset.next = self.reset.val();
+        self.counters.reset.next = self.reset.val();
         // what a device reset clears once the engines have drained
         self.clear.next = self.reset.val() | self.sequencer.clear.val();
         self.data_path.clear.next = self.clear.val();
@@ -198,74 +271,64 @@ impl Logic for EndpointCore {
         // the interrupt controller forgets at once: the ISR is clear when the resetting write has been answered
         self.interrupts.reset.next = self.reset.val()
             | self.registers.device_reset.val()
-            | self.config_space.function_reset.val()
+            | self.function_reset.val()
             | self.sequencer.busy.val();
 
         // ------------------------------------------------------------ link
-        self.unpack.rx.data.next.data = self.rx.data.val().data;
-        self.unpack.rx.data.next.keep = self.rx.data.val().keep;
-        self.unpack.rx.data.next.last = self.rx.data.val().last;
-        // the completer compares addresses with the BARs itself
-        self.unpack.rx.data.next.bar_hit = 0.into();
-        self.unpack.rx.valid.next = self.rx.valid.val();
-        self.rx.ready.next = self.unpack.rx.ready.val();
-        Source::<TlpBeat>::link(&mut self.tx, &mut self.pack.tx);
-        Source::<Request>::join(&mut self.unpack.request, &mut self.completer.request);
-        Source::<CompletionBeat>::join(&mut self.unpack.completion, &mut self.data_path.completion);
+        Sink::<Request>::link(&mut self.request, &mut self.completer.request);
+        Sink::<CompletionBeat>::link(&mut self.completion, &mut self.data_path.completion);
+        Source::<TransmitBeat>::link(&mut self.transmit, &mut self.arbiter.transmit);
         Source::<TransmitBeat>::join(&mut self.completer.completion, &mut self.arbiter.completion);
         Source::<TransmitBeat>::join(&mut self.data_path.posted, &mut self.arbiter.posted);
         Source::<TransmitBeat>::join(&mut self.data_path.nonposted, &mut self.arbiter.nonposted);
-        Source::<TransmitBeat>::join(&mut self.arbiter.transmit, &mut self.pack.transmit);
-        self.may_send.next = self.config_space.bus_master.val() & !self.config_space.d3hot.val();
+        self.may_send.next = self.bus_master.val() & !self.d3hot.val();
         self.arbiter.bus_master.next = self.may_send.val();
-        // an interrupt write that may not leave any more must not keep a reset waiting
+        self.arbiter.nonposted_allowed.next = self.nonposted_ready.val();
         self.discard.next = self.sequencer.stop.val() & !self.may_send.val();
-        self.stale_message.next =
-            self.discard.val() & (self.messages.request.data.val().kind == TransmitKind::MemoryWrite);
-        self.arbiter.interrupt.data.next = self.messages.request.data.val();
-        self.arbiter.interrupt.valid.next = self.messages.request.valid.val() & !self.stale_message.val();
-        self.messages.request.ready.next = self.arbiter.interrupt.ready.val() | self.stale_message.val();
-        self.arbiter.nonposted_allowed.next = self.tx_nonposted_ready.val();
-        self.pack.function_id.next = self.config_space.function_id.val();
 
         // ------------------------------------------------------------ function
-        RegisterMaster::join(&mut self.completer.config_bus, &mut self.config_space.bus);
+        RegisterMaster::link(&mut self.config_bus, &mut self.completer.config_bus);
         RegisterMaster::join(&mut self.completer.bar0_bus, &mut self.registers.bus);
-        self.config_space.target.next = self.completer.target.val();
-        self.completer.io_enable.next = self.config_space.io_enable.val();
-        self.completer.memory_enable.next = self.config_space.memory_enable.val();
-        self.completer.d3hot.next = self.config_space.d3hot.val();
-        self.completer.bar0_base.next = self.config_space.bar0_base.val();
-        self.completer.bar1_base.next = self.config_space.bar1_base.val();
+        self.config_target.next = self.completer.target.val();
+        self.completer.d3hot.next = self.d3hot.val();
         self.completer.hold.next = self.sequencer.hold.val();
-        self.config_space.intx_pending.next = self.registers.isr_pending.val() & !self.config_space.msix_enable.val();
-        self.config_space.transactions_pending.next = !self.data_path.reads_idle.val();
-        self.config_space.received_master_abort.next = self.unpack.received_master_abort.val();
-        self.config_space.received_target_abort.next = self.unpack.received_target_abort.val();
-        self.config_space.poisoned_completion.next = self.unpack.poisoned_completion.val();
-        self.config_space.signaled_target_abort.next = self.completer.aborted.val();
-        self.config_space.poisoned_received.next =
-            self.completer.poisoned.val() | self.unpack.poisoned_completion.val();
-        self.config_space.unsupported_request.next = self.completer.unsupported.val();
-        self.config_space.unsupported_posted.next = self.completer.unsupported_posted.val();
-        self.config_space.malformed_received.next = self.unpack.malformed.val();
-        self.config_space.completion_timeout.next = self.data_path.timeout.val();
-        self.config_space.unexpected_completion.next = self.data_path.unexpected_completion.val();
+        self.intx_level.next = self.interrupts.intx.val();
+        self.intx_pending.next = self.registers.isr_pending.val() & !self.msix_enable.val();
+        self.reads_pending.next = !self.data_path.reads_idle.val();
+        self.quiescing.next = self.sequencer.busy.val();
+        self.request_unsupported.next = self.completer.unsupported.val();
+        self.posted_unsupported.next = self.completer.unsupported_posted.val();
+        self.request_aborted.next = self.completer.aborted.val();
+        self.request_poisoned.next = self.completer.poisoned.val();
+        self.completion_timeout.next = self.data_path.timeout.val();
+        self.completion_unexpected.next = self.data_path.unexpected_completion.val();
 
-        // ------------------------------------------------------------ MSI-X, where there is any, and INTx
+        // ------------------------------------------------------------ INTx messages and MSI-X, where they are
+        self.intx_message.next = false;
+        self.intx_busy.next = false;
+        self.msix_message.next = false;
+        self.msix_busy.next = false;
         self.completer.bar1_bus.done.next = false;
         self.completer.bar1_bus.read_data.next = 0.into();
         self.interrupts.fire.ready.next = true;
-        self.messages.clients[0].valid.next = false;
-        self.messages.clients[0].data.next = self.intx.message.data.val();
-        self.msix_busy.next = false;
+        // where there is neither, nothing is ever valid here
+        self.arbiter.interrupt.data.next = self.completer.completion.data.val();
+        for i in 0..self.intx.len() {
+            self.intx[i].clock.next = self.clock.val();
+            self.intx[i].reset.next = self.reset.val();
+            self.intx[i].level.next = self.interrupts.intx.val();
+            self.intx_message.next = self.intx[i].message.valid.val();
+            self.intx_busy.next = self.intx[i].busy.val();
+            self.arbiter.interrupt.data.next = self.intx[i].message.data.val();
+            self.intx[i].message.ready.next = self.arbiter.interrupt.ready.val();
+        }
         for i in 0..self.msix.len() {
             self.msix[i].clock.next = self.clock.val();
             self.msix[i].reset.next = self.reset.val();
-            self.msix[i].function_reset.next = self.config_space.function_reset.val();
+            self.msix[i].function_reset.next = self.function_reset.val();
             self.msix[i].forget.next = self.registers.device_reset.val();
-            self.msix[i].enable.next = self.config_space.msix_enable.val();
-            self.msix[i].function_mask.next = self.config_space.msix_function_mask.val();
+            self.msix[i].enable.next = self.msix_enable.val();
+            self.msix[i].function_mask.next = self.msix_function_mask.val();
             self.msix[i].bus.valid.next = self.completer.bar1_bus.valid.val();
             self.msix[i].bus.write.next = self.completer.bar1_bus.write.val();
             self.msix[i].bus.address.next = self.completer.bar1_bus.address.val();
@@ -276,35 +339,39 @@ impl Logic for EndpointCore {
             self.msix[i].fire.data.next = self.interrupts.fire.data.val();
             self.msix[i].fire.valid.next = self.interrupts.fire.valid.val();
             self.interrupts.fire.ready.next = self.msix[i].fire.ready.val();
-            self.messages.clients[0].data.next = self.msix[i].message.data.val();
-            self.messages.clients[0].valid.next = self.msix[i].message.valid.val();
-            self.msix[i].message.ready.next = self.messages.clients[0].ready.val();
             self.msix_busy.next = self.msix[i].busy.val();
+            self.msix_message.next = self.msix[i].message.valid.val();
+            if !self.intx_message.val() {
+                self.arbiter.interrupt.data.next = self.msix[i].message.data.val();
+            }
+            // an interrupt write that may not leave any more must not keep a reset waiting
+            self.msix[i].message.ready.next =
+                self.discard.val() | (self.arbiter.interrupt.ready.val() & !self.intx_message.val());
         }
-        Source::<TransmitBeat>::join(&mut self.intx.message, &mut self.messages.clients[1]);
-        self.intx.level.next = self.interrupts.intx.val();
+        self.arbiter.interrupt.valid.next = self.intx_message.val() | (self.msix_message.val() & !self.discard.val());
 
         // ------------------------------------------------------------ virtio registers and interrupts
         self.registers.device_features.next = self.device_features.val();
         self.registers.device_config.next = self.device_config.val();
-        self.registers.msix_enable.next = self.config_space.msix_enable.val();
-        self.registers.bus_master.next = self.config_space.bus_master.val();
+        self.registers.msix_enable.next = self.msix_enable.val();
+        self.registers.bus_master.next = self.bus_master.val();
         self.registers.isr_queue.next = self.interrupts.isr_queue.val();
         self.registers.isr_config.next = self.interrupts.isr_config.val();
         self.driver_features.next = self.registers.driver_features.val();
         self.driver_ok.next = self.registers.driver_ok.val();
         self.interrupts.config_interrupt.next = self.config_changed.val() & self.registers.driver_ok.val();
         self.interrupts.queue_interrupt.next = self.data_path.queue_interrupt.val();
-        self.interrupts.msix_enable.next = self.config_space.msix_enable.val();
-        self.interrupts.intx_disable.next = self.config_space.intx_disable.val();
+        self.interrupts.msix_enable.next = self.msix_enable.val();
+        self.interrupts.intx_disable.next = self.intx_disable.val();
         self.interrupts.queue_vector.next = self.registers.queue_vector.val();
         self.interrupts.config_vector.next = self.registers.config_vector.val();
         self.interrupts.isr_pending.next = self.registers.isr_pending.val();
 
         // ------------------------------------------------------------ reset
-        self.sequencer.request.next = self.registers.device_reset.val() | self.config_space.function_reset.val();
+        self.sequencer.request.next = self.registers.device_reset.val() | self.function_reset.val();
         self.sequencer.quiet.next = self.data_path.quiet.val()
-            & !self.messages.request.valid.val()
+            & !self.intx_message.val()
+            & !self.msix_message.val()
             & !self.interrupts.busy.val()
             & !self.msix_busy.val();
         self.sequencer.drained.next = self.data_path.idle.val() & self.device_idle.val();
@@ -313,10 +380,10 @@ impl Logic for EndpointCore {
         // ------------------------------------------------------------ queues and DMA
         self.data_path.stop.next = self.sequencer.stop.val();
         self.data_path.discard.next = self.discard.val();
-        self.data_path.max_payload.next = self.config_space.max_payload.val();
-        self.data_path.max_read_request.next = self.config_space.max_read_request.val();
-        self.data_path.extended_tag.next = self.config_space.extended_tag.val();
-        self.data_path.function_id.next = self.config_space.function_id.val();
+        self.data_path.max_payload.next = self.max_payload.val();
+        self.data_path.max_read_request.next = self.max_read_request.val();
+        self.data_path.extended_tag.next = self.extended_tag.val();
+        self.data_path.function_id.next = self.function_id.val();
         self.data_path.driver_features.next = self.registers.driver_features.val();
         self.data_path.queue_pfn.next = self.registers.queue_pfn.val();
         // a kick during a reset waits for its end
@@ -337,31 +404,31 @@ impl Logic for EndpointCore {
         }
 
         // ------------------------------------------------------------ diagnostics
-        self.diagnostics.violation.next = self.data_path.violation.val();
-        self.diagnostics.violation_queue.next = self.data_path.violation_queue.val();
-        self.diagnostics.events[0].next = self.unpack.malformed.val();
-        self.diagnostics.events[1].next = self.unpack.message.val();
-        self.diagnostics.events[2].next = self.completer.unsupported.val();
-        self.diagnostics.events[3].next = self.completer.aborted.val();
-        self.diagnostics.events[4].next = self.completer.unsupported_posted.val() | self.completer.dropped.val();
-        self.diagnostics.events[5].next = self.data_path.unexpected_completion.val();
-        self.diagnostics.events[6].next = self.data_path.error_completion.val();
-        self.diagnostics.events[7].next = self.data_path.timeout.val();
-        self.diagnostics.events[8].next = self.data_path.stall_no_tag.val();
-        self.diagnostics.events[9].next = self.arbiter.nonposted.valid.val() & !self.tx_nonposted_ready.val();
-        self.diagnostics.events[10].next = self.pack.tx.valid.val() & !self.tx.ready.val();
-        self.diagnostics.events[11].next = self.arbiter.nonposted.valid.val() & self.arbiter.nonposted.ready.val();
-        self.diagnostics.events[12].next =
+        self.counters.violation.next = self.data_path.violation.val();
+        self.counters.violation_queue.next = self.data_path.violation_queue.val();
+        self.counters.events[0].next = self.packet_malformed.val();
+        self.counters.events[1].next = self.packet_message.val();
+        self.counters.events[2].next = self.completer.unsupported.val();
+        self.counters.events[3].next = self.completer.aborted.val();
+        self.counters.events[4].next = self.completer.unsupported_posted.val() | self.completer.dropped.val();
+        self.counters.events[5].next = self.data_path.unexpected_completion.val();
+        self.counters.events[6].next = self.data_path.error_completion.val();
+        self.counters.events[7].next = self.data_path.timeout.val();
+        self.counters.events[8].next = self.data_path.stall_no_tag.val();
+        self.counters.events[9].next = self.arbiter.nonposted.valid.val() & !self.nonposted_ready.val();
+        self.counters.events[10].next = self.transmit_stalled.val();
+        self.counters.events[11].next = self.arbiter.nonposted.valid.val() & self.arbiter.nonposted.ready.val();
+        self.counters.events[12].next =
             self.arbiter.posted.valid.val() & self.arbiter.posted.ready.val() & self.arbiter.posted.data.val().last;
-        self.diagnostics.events[13].next = self.arbiter.interrupt.valid.val() & self.arbiter.interrupt.ready.val();
-        self.diagnostics.events[14].next = self.registers.device_reset.val();
+        self.counters.events[13].next = self.arbiter.interrupt.valid.val() & self.arbiter.interrupt.ready.val();
+        self.counters.events[14].next = self.registers.device_reset.val();
         for i in 0..self.device_events.len() {
-            self.diagnostics.events[i + 15].next = self.device_events[i].val();
+            self.counters.events[i + 15].next = self.device_events[i].val();
         }
-        for i in 0..self.config_space.diagnostics.len() {
-            self.config_space.diagnostics[i].next = self.diagnostics.fields[i].val();
+        for i in 0..self.diagnostics.len() {
+            self.diagnostics[i].next = self.counters.fields[i].val();
         }
-        self.busy.next = self.unpack.busy.val()
+        self.busy.next = self.link_busy.val()
             | self.completer.busy.val()
             | self.registers.notify.val().any()
             | self.registers.device_reset.val()
@@ -371,9 +438,7 @@ impl Logic for EndpointCore {
             | !self.device_idle.val()
             | self.interrupts.busy.val()
             | self.msix_busy.val()
-            | self.intx.busy.val()
-            | self.messages.request.valid.val()
-            | self.pack.tx.valid.val()
+            | self.intx_busy.val()
             | self.arbiter.transmit.valid.val()
             | self.sequencer.busy.val();
     }

@@ -6,10 +6,11 @@ pub mod data_path;
 pub mod diagnostics;
 pub mod gate;
 pub mod net;
+pub mod raw_link;
 pub mod reset;
 
 use crate::config::{Device, EndpointConfig};
-use crate::verilog::{self, Design, Port, PrintError};
+use crate::verilog::{self, Design, Loose, Part, Port, PrintError};
 use rust_hdl::prelude::Block;
 
 /// The Verilog of an endpoint.
@@ -29,16 +30,21 @@ pub fn top_name(device: Device) -> &'static str {
     }
 }
 
-/// Generates the raw-TLP endpoint of a configuration.
+/// Generates the raw-TLP endpoint of a configuration: link, core and device, joined.
 pub fn generate(config: &EndpointConfig) -> Result<Generated, PrintError> {
-    let top = top_name(config.device);
-    match config.device {
-        Device::Blk => print(blk::BlkEndpoint::new(config), top),
-        Device::Net => print(net::NetEndpoint::new(config), top),
-    }
+    let link = part("link", raw_link::RawLink::new(&core::function_config(config)), "pcie_raw_link")?;
+    let core = part("core", core::EndpointCore::new(config, core::Intx::Messages), "endpoint_core")?;
+    let device = match config.device {
+        Device::Blk => part("device", blk::BlkSide::new(config), "virtio_blk")?,
+        Device::Net => part("device", net::NetSide::new(config), "virtio_net")?,
+    };
+    let title = format!("virtio-{} PCIe endpoint, raw TLPs", config.device.name());
+    let loose = Loose { open: &["intx_level", "quiescing"], zero: &[] };
+    let (design, ports) = verilog::join(top_name(config.device), &title, vec![link, core, device], loose)?;
+    Ok(Generated { design, ports })
 }
 
-fn print<U: Block>(mut uut: U, top: &str) -> Result<Generated, PrintError> {
+fn part<U: Block>(instance: &str, mut uut: U, module: &str) -> Result<Part, PrintError> {
     uut.connect_all();
-    Ok(Generated { design: verilog::print(&uut, top)?, ports: verilog::ports(&uut)? })
+    Ok(Part { instance: instance.into(), design: verilog::print(&uut, module)?, ports: verilog::ports(&uut)? })
 }

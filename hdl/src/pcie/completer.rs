@@ -54,16 +54,8 @@ pub struct Completer {
     pub bar0_bus: RegisterMaster,
     /// MSI-X table.
     pub bar1_bus: RegisterMaster,
-    /// I/O space is enabled.
-    pub io_enable: Signal<In, Bit>,
-    /// Memory space is enabled.
-    pub memory_enable: Signal<In, Bit>,
     /// The function sleeps: only config space answers.
     pub d3hot: Signal<In, Bit>,
-    /// Address of BAR0, bits below its size zero.
-    pub bar0_base: Signal<In, Bits<32>>,
-    /// Address of BAR1, bits below its size zero.
-    pub bar1_base: Signal<In, Bits<32>>,
     /// While high no access to BAR0 begins; requests behind one wait.
     pub hold: Signal<In, Bit>,
     /// One cycle: a request was answered with UR.
@@ -114,7 +106,7 @@ pub struct Completer {
 
 impl Completer {
     /// A completer for a function with these BARs; sizes are powers of two in bytes, 0 for a BAR that is not there.
-    pub fn new(bar0_is_io: bool, bar0_size: u32, bar1_size: u32) -> Self {
+    pub fn new(bar0_size: u32, bar1_size: u32) -> Self {
         Self {
             clock: Default::default(),
             reset: Default::default(),
@@ -124,11 +116,7 @@ impl Completer {
             target: Default::default(),
             bar0_bus: Default::default(),
             bar1_bus: Default::default(),
-            io_enable: Default::default(),
-            memory_enable: Default::default(),
             d3hot: Default::default(),
-            bar0_base: Default::default(),
-            bar1_base: Default::default(),
             hold: Default::default(),
             unsupported: Default::default(),
             unsupported_posted: Default::default(),
@@ -136,7 +124,7 @@ impl Completer {
             dropped: Default::default(),
             poisoned: Default::default(),
             busy: Default::default(),
-            decode: RequestDecode::new(bar0_is_io, bar0_size, bar1_size),
+            decode: RequestDecode::new(bar0_size, bar1_size),
             state: Reg::new(CompleterState::Idle),
             bank: Default::default(),
             offset: Default::default(),
@@ -205,11 +193,7 @@ impl Logic for Completer {
         self.poisoned_pulse.d.next = false;
 
         self.decode.request.next = self.request.data.val();
-        self.decode.io_enable.next = self.io_enable.val();
-        self.decode.memory_enable.next = self.memory_enable.val();
         self.decode.d3hot.next = self.d3hot.val();
-        self.decode.bar0_base.next = self.bar0_base.val();
-        self.decode.bar1_base.next = self.bar1_base.val();
         self.length.next = self.request.data.val().length;
         self.first_be.next = self.request.data.val().first_be;
         self.data.next = self.request.data.val().data;

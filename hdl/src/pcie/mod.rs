@@ -1,4 +1,5 @@
 //! The PCI function: config space, completer, MSI-X, INTx.
+pub mod bar_decode;
 pub mod completer;
 pub mod config_space;
 pub mod function;
@@ -9,6 +10,7 @@ pub mod register_bus;
 pub mod registers;
 pub mod request_decode;
 
+pub use bar_decode::BarDecode;
 pub use completer::Completer;
 pub use config_space::ConfigSpace;
 pub use function::{BarSpace, FunctionConfig};

@@ -16,22 +16,14 @@ pub enum Target {
     Nowhere,
 }
 
-/// Combinational decoder of a request: its target by address and enabled spaces, and what its completion says of
+/// Combinational decoder of a request: its target, and what its completion says of
 /// bytes (PCI Express Base Specification, 2.2.9 and 2.3.1.1).
 #[derive(LogicBlock)]
 pub struct RequestDecode {
     /// The request.
     pub request: Signal<In, Request>,
-    /// I/O space is enabled.
-    pub io_enable: Signal<In, Bit>,
-    /// Memory space is enabled.
-    pub memory_enable: Signal<In, Bit>,
     /// The function sleeps: only config space answers.
     pub d3hot: Signal<In, Bit>,
-    /// Address of BAR0, bits below its size zero.
-    pub bar0_base: Signal<In, Bits<32>>,
-    /// Address of BAR1, bits below its size zero.
-    pub bar1_base: Signal<In, Bits<32>>,
     /// Whose registers.
     pub target: Signal<Out, Target>,
     /// Byte address there, bits 1:0 zero.
@@ -49,43 +41,29 @@ pub struct RequestDecode {
 
     address: Signal<Local, Bits<64>>,
     low: Signal<Local, Bits<32>>,
-    above_4g: Signal<Local, Bit>,
     length: Signal<Local, Bits<11>>,
     first_be: Signal<Local, Bits<4>>,
     final_be: Signal<Local, Bits<4>>,
     is_config: Signal<Local, Bit>,
-    is_io: Signal<Local, Bit>,
     is_memory: Signal<Local, Bit>,
     writes: Signal<Local, Bit>,
-    awake: Signal<Local, Bit>,
-    bar0_space: Signal<Local, Bit>,
-    bar1_space: Signal<Local, Bit>,
-    bar0_offset: Signal<Local, Bits<32>>,
-    bar1_offset: Signal<Local, Bits<32>>,
     head: Signal<Local, Bits<2>>,
     tail: Signal<Local, Bits<2>>,
     bytes: Signal<Local, Bits<12>>,
     skipped: Signal<Local, Bits<12>>,
     dword_address: Signal<Local, Bits<7>>,
 
-    bar0_is_io: Constant<Bit>,
-    bar0_present: Constant<Bit>,
-    bar1_present: Constant<Bit>,
-    bar0_mask: Constant<Bits<32>>,
-    bar1_mask: Constant<Bits<32>>,
+    bar0_offset: Constant<Bits<12>>,
+    bar1_offset: Constant<Bits<12>>,
 }
 
 impl RequestDecode {
     /// For a function with these BARs; sizes are powers of two in bytes, 0 for a BAR that is not there.
-    pub fn new(bar0_is_io: bool, bar0_size: u32, bar1_size: u32) -> Self {
-        let mask = |size: u32| Constant::new(u64::from(!size.wrapping_sub(1)).into());
+    pub fn new(bar0_size: u32, bar1_size: u32) -> Self {
+        let offset = |size: u32| Constant::new(u64::from(size.saturating_sub(1) & 0xfff).into());
         Self {
             request: Default::default(),
-            io_enable: Default::default(),
-            memory_enable: Default::default(),
             d3hot: Default::default(),
-            bar0_base: Default::default(),
-            bar1_base: Default::default(),
             target: Default::default(),
             offset: Default::default(),
             is_write: Default::default(),
@@ -95,29 +73,19 @@ impl RequestDecode {
             lower_address: Default::default(),
             address: Default::default(),
             low: Default::default(),
-            above_4g: Default::default(),
             length: Default::default(),
             first_be: Default::default(),
             final_be: Default::default(),
             is_config: Default::default(),
-            is_io: Default::default(),
             is_memory: Default::default(),
             writes: Default::default(),
-            awake: Default::default(),
-            bar0_space: Default::default(),
-            bar1_space: Default::default(),
-            bar0_offset: Default::default(),
-            bar1_offset: Default::default(),
             head: Default::default(),
             tail: Default::default(),
             bytes: Default::default(),
             skipped: Default::default(),
             dword_address: Default::default(),
-            bar0_is_io: Constant::new(bar0_is_io),
-            bar0_present: Constant::new(bar0_size != 0),
-            bar1_present: Constant::new(bar1_size != 0),
-            bar0_mask: mask(bar0_size),
-            bar1_mask: mask(bar1_size),
+            bar0_offset: offset(bar0_size),
+            bar1_offset: offset(bar1_size),
         }
     }
 }
@@ -128,13 +96,11 @@ impl Logic for RequestDecode {
         comment!("module pcie_request_decode: what a request is for; combinational");
         self.address.next = self.request.val().address;
         self.low.next = self.address.val().get_bits::<32>(0);
-        self.above_4g.next = self.address.val().get_bits::<32>(32) != bits::<32>(0);
         self.length.next = self.request.val().length;
         self.first_be.next = self.request.val().first_be;
 
         comment!("what it asks for");
         self.is_config.next = false;
-        self.is_io.next = false;
         self.is_memory.next = false;
         self.writes.next = false;
         match self.request.val().kind {
@@ -143,11 +109,7 @@ impl Logic for RequestDecode {
                 self.is_memory.next = true;
                 self.writes.next = true;
             }
-            RequestKind::IoRead => self.is_io.next = true,
-            RequestKind::IoWrite => {
-                self.is_io.next = true;
-                self.writes.next = true;
-            }
+            RequestKind::IoWrite => self.writes.next = true,
             RequestKind::ConfigRead => self.is_config.next = true,
             RequestKind::ConfigWrite => {
                 self.is_config.next = true;
@@ -159,17 +121,6 @@ impl Logic for RequestDecode {
         self.nonposted.next = !(self.is_memory.val() & self.writes.val());
 
         comment!("whose registers");
-        self.awake.next = !self.d3hot.val() & !self.above_4g.val();
-        self.bar0_space.next = self.bar0_present.val() & self.awake.val();
-        if self.bar0_is_io.val() {
-            self.bar0_space.next = self.bar0_space.val() & self.is_io.val() & self.io_enable.val();
-        } else {
-            self.bar0_space.next = self.bar0_space.val() & self.is_memory.val() & self.memory_enable.val();
-        }
-        self.bar1_space.next =
-            self.bar1_present.val() & self.awake.val() & self.is_memory.val() & self.memory_enable.val();
-        self.bar0_offset.next = self.low.val() & !self.bar0_mask.val();
-        self.bar1_offset.next = self.low.val() & !self.bar1_mask.val();
         self.target.next = Target::Nowhere;
         self.offset.next = self.low.val().get_bits::<12>(0);
         if self.is_config.val() {
@@ -177,12 +128,12 @@ impl Logic for RequestDecode {
             if self.low.val().get_bits::<3>(16) == bits::<3>(0) {
                 self.target.next = Target::ConfigSpace;
             }
-        } else if self.bar0_space.val() & ((self.low.val() & self.bar0_mask.val()) == self.bar0_base.val()) {
+        } else if self.request.val().bar_hit.get_bit(0) & !self.d3hot.val() {
             self.target.next = Target::Bar0;
-            self.offset.next = self.bar0_offset.val().get_bits::<12>(0);
-        } else if self.bar1_space.val() & ((self.low.val() & self.bar1_mask.val()) == self.bar1_base.val()) {
+            self.offset.next = self.low.val().get_bits::<12>(0) & self.bar0_offset.val();
+        } else if self.request.val().bar_hit.get_bit(1) & !self.d3hot.val() {
             self.target.next = Target::Bar1;
-            self.offset.next = self.bar1_offset.val().get_bits::<12>(0);
+            self.offset.next = self.low.val().get_bits::<12>(0) & self.bar1_offset.val();
         }
 
         comment!("bytes before the first enabled one and behind the last");

@@ -19,6 +19,7 @@ mod error;
 mod expressions;
 mod instances;
 mod ir;
+mod join;
 mod layout;
 mod module;
 mod names;
@@ -32,6 +33,7 @@ mod text;
 
 pub use design::{Design, PrintedModule};
 pub use error::PrintError;
+pub use join::{join, Loose, Part};
 
 use rust_hdl::prelude::Block;
 

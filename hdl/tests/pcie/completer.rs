@@ -1,4 +1,5 @@
 //! The completer.
+use crate::bar_decode::{bar_hit, Shape, State};
 use crate::byte_mask;
 use rust_hdl::prelude::*;
 use std::cell::RefCell;
@@ -80,44 +81,20 @@ impl Slaves {
 /// Pulses: unsupported, unsupported posted, aborted, dropped, poisoned.
 type Counts = [usize; 5];
 
-/// The function's state, as config space gives it.
-#[derive(Clone, Copy, Debug)]
-struct State {
-    io_enable: bool,
-    memory_enable: bool,
-    d3hot: bool,
-    bar0: u64,
-    bar1: u64,
-}
-
-#[derive(Clone, Copy)]
-struct Shape {
-    bar0_is_io: bool,
-    bar0_size: u64,
-    bar1_size: u64,
-}
-
 /// What a request must lead to: accesses, the completion, and what is counted.
 fn expect(request: &Request, state: &State, shape: &Shape) -> (Vec<Access>, Option<TransmitBeat>, Counts) {
     let write = WRITES.contains(&request.kind);
     let read = READS.contains(&request.kind);
     let posted = request.kind == RequestKind::MemoryWrite;
-    let memory = matches!(request.kind, RequestKind::MemoryRead | RequestKind::MemoryWrite);
-    let io = matches!(request.kind, RequestKind::IoRead | RequestKind::IoWrite);
     let config = matches!(request.kind, RequestKind::ConfigRead | RequestKind::ConfigWrite);
     let (address, length) = (request.address.to_u64(), request.length.to_u64());
     let (first, last) = (request.first_be.to_u64(), request.last_be.to_u64());
 
-    let inside = |base: u64, size: u64| size > 0 && address >= base && address < base + size;
-    let bar0_enabled = if shape.bar0_is_io { io && state.io_enable } else { memory && state.memory_enable };
     let bus = if config {
         (address >> 16 & 7 == 0).then_some(0)
-    } else if bar0_enabled && !state.d3hot && inside(state.bar0, shape.bar0_size) {
-        Some(1)
-    } else if memory && state.memory_enable && !state.d3hot && inside(state.bar1, shape.bar1_size) {
-        Some(2)
     } else {
-        None
+        let hit = if state.d3hot { 0 } else { bar_hit(request, state, shape) };
+        [1, 2].into_iter().find(|bus| hit >> (bus - 1) & 1 == 1)
     };
 
     let mut counts = Counts::default();
@@ -256,7 +233,7 @@ struct Harness {
 
 impl Harness {
     fn new(name: &str, shape: Shape) -> Self {
-        let uut = Completer::new(shape.bar0_is_io, shape.bar0_size as u32, shape.bar1_size as u32);
+        let uut = Completer::new(shape.bar0_size as u32, shape.bar1_size as u32);
         let mut bench = Bench::new(name, uut, |uut| &mut uut.clock);
         bench.cycle(|uut, _| uut.reset.next = true, |_| ());
         Self {
@@ -273,21 +250,18 @@ impl Harness {
     }
 
     fn cycle(&mut self) {
-        let Self { bench, state, hold, waiting, slaves, completions, counts, pace, .. } = self;
+        let Self { bench, shape, state, hold, waiting, slaves, completions, counts, pace } = self;
         let slaves = RefCell::new(slaves);
         let mut moved = false;
         let pause = bench.rng.below(pace.1 + 1);
         bench.cycle(
             |uut, rng| {
                 uut.reset.next = false;
-                uut.io_enable.next = state.io_enable;
-                uut.memory_enable.next = state.memory_enable;
                 uut.d3hot.next = state.d3hot;
-                uut.bar0_base.next = state.bar0.into();
-                uut.bar1_base.next = state.bar1.into();
                 uut.hold.next = *hold;
                 uut.request.valid.next = !waiting.is_empty();
-                uut.request.data.next = waiting.front().copied().unwrap_or_default();
+                let request = waiting.front().copied().unwrap_or_default();
+                uut.request.data.next = Request { bar_hit: bar_hit(&request, state, shape).into(), ..request };
                 uut.completion.ready.next = rng.chance(pace.0, 8);
                 slaves.borrow().drive(uut);
             },

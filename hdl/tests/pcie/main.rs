@@ -1,4 +1,5 @@
 //! The PCI function: every block against a Rust model of it, and rust-hdl's evaluator against Verilator.
+mod bar_decode;
 mod completer;
 mod config_space;
 mod intx;

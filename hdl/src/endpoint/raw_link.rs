@@ -1,0 +1,212 @@
+//! The link of an endpoint behind a PCIe core that passes raw packets, config requests included.
+use crate::cells::{Sink, Source};
+use crate::comment;
+use crate::pcie::bar_decode::BarDecode;
+use crate::pcie::config_space::ConfigSpace;
+use crate::pcie::function::{BarSpace, FunctionConfig};
+use crate::pcie::register_bus::RegisterSlave;
+use crate::tlp::receive_unpack::ReceiveUnpack;
+use crate::tlp::transmit_pack::TransmitPack;
+use crate::tlp::types::*;
+use rust_hdl::prelude::*;
+
+/// Raw packets to requests and completions and back; the function's config space.
+///
+/// ```text
+/// rx -> unpack -> BAR decode -> request        config_bus <-> config space -> function_id, bus_master, ...
+///           +-----------------> completion     transmit -> pack -> tx
+/// ```
+/// The ports from `request` on are those of [`super::core::EndpointCore`], the other way round.
+#[derive(LogicBlock)]
+pub struct RawLink {
+    pub clock: Signal<In, Clock>,
+    pub reset: Signal<In, Bit>,
+    /// Packets from the link; see [`TlpBeat`].
+    pub rx_data: Signal<In, Bits<128>>,
+    pub rx_keep: Signal<In, Bits<4>>,
+    pub rx_last: Signal<In, Bit>,
+    pub rx_valid: Signal<In, Bit>,
+    pub rx_ready: Signal<Out, Bit>,
+    /// Packets to the link.
+    pub tx_data: Signal<Out, Bits<128>>,
+    pub tx_keep: Signal<Out, Bits<4>>,
+    pub tx_last: Signal<Out, Bit>,
+    pub tx_valid: Signal<Out, Bit>,
+    pub tx_ready: Signal<In, Bit>,
+    /// A memory read may be sent: the link partner has non-posted credit.
+    pub tx_nonposted_ready: Signal<In, Bit>,
+
+    pub request: Source<Request>,
+    pub completion: Source<CompletionBeat>,
+    pub transmit: Sink<TransmitBeat>,
+    pub nonposted_ready: Signal<Out, Bit>,
+    pub config_bus: RegisterSlave,
+    pub config_target: Signal<In, Bits<16>>,
+    pub function_id: Signal<Out, Bits<16>>,
+    pub bus_master: Signal<Out, Bit>,
+    pub intx_disable: Signal<Out, Bit>,
+    pub d3hot: Signal<Out, Bit>,
+    pub max_payload: Signal<Out, Bits<3>>,
+    pub max_read_request: Signal<Out, Bits<3>>,
+    pub extended_tag: Signal<Out, Bit>,
+    pub msix_enable: Signal<Out, Bit>,
+    pub msix_function_mask: Signal<Out, Bit>,
+    pub function_reset: Signal<Out, Bit>,
+    pub link_busy: Signal<Out, Bit>,
+    pub packet_malformed: Signal<Out, Bit>,
+    pub packet_message: Signal<Out, Bit>,
+    pub transmit_stalled: Signal<Out, Bit>,
+    pub intx_pending: Signal<In, Bit>,
+    pub reads_pending: Signal<In, Bit>,
+    pub request_unsupported: Signal<In, Bit>,
+    pub posted_unsupported: Signal<In, Bit>,
+    pub request_aborted: Signal<In, Bit>,
+    pub request_poisoned: Signal<In, Bit>,
+    pub completion_timeout: Signal<In, Bit>,
+    pub completion_unexpected: Signal<In, Bit>,
+    pub diagnostics: Vec<Signal<In, Bits<32>>>,
+
+    unpack: ReceiveUnpack,
+    bar_decode: BarDecode,
+    pack: TransmitPack,
+    config_space: ConfigSpace,
+}
+
+impl RawLink {
+    /// The link of this function.
+    pub fn new(function: &FunctionConfig) -> Self {
+        let bar0_is_io = function.bar0_space == BarSpace::Io;
+        Self {
+            clock: Default::default(),
+            reset: Default::default(),
+            rx_data: Default::default(),
+            rx_keep: Default::default(),
+            rx_last: Default::default(),
+            rx_valid: Default::default(),
+            rx_ready: Default::default(),
+            tx_data: Default::default(),
+            tx_keep: Default::default(),
+            tx_last: Default::default(),
+            tx_valid: Default::default(),
+            tx_ready: Default::default(),
+            tx_nonposted_ready: Default::default(),
+            request: Default::default(),
+            completion: Default::default(),
+            transmit: Default::default(),
+            nonposted_ready: Default::default(),
+            config_bus: Default::default(),
+            config_target: Default::default(),
+            function_id: Default::default(),
+            bus_master: Default::default(),
+            intx_disable: Default::default(),
+            d3hot: Default::default(),
+            max_payload: Default::default(),
+            max_read_request: Default::default(),
+            extended_tag: Default::default(),
+            msix_enable: Default::default(),
+            msix_function_mask: Default::default(),
+            function_reset: Default::default(),
+            link_busy: Default::default(),
+            packet_malformed: Default::default(),
+            packet_message: Default::default(),
+            transmit_stalled: Default::default(),
+            intx_pending: Default::default(),
+            reads_pending: Default::default(),
+            request_unsupported: Default::default(),
+            posted_unsupported: Default::default(),
+            request_aborted: Default::default(),
+            request_poisoned: Default::default(),
+            completion_timeout: Default::default(),
+            completion_unexpected: Default::default(),
+            diagnostics: (0..function.diagnostics).map(|_| Default::default()).collect(),
+            unpack: Default::default(),
+            bar_decode: BarDecode::new(bar0_is_io, function.bar0_size, function.bar1_size()),
+            pack: Default::default(),
+            config_space: ConfigSpace::new(function),
+        }
+    }
+}
+
+impl Logic for RawLink {
+    #[hdl_gen]
+    fn update(&mut self) {
+        comment!("module pcie_raw_link: raw packets to requests and completions and back, and config space");
+        clock!(self, clock, unpack, pack, config_space);
+        self.unpack.reset.next = self.reset.val();
+        self.pack.reset.next = self.reset.val();
+        self.config_space.reset.next = self.reset.val();
+
+        // ------------------------------------------------------------ packets in
+        self.unpack.rx.data.next.data = self.rx_data.val();
+        self.unpack.rx.data.next.keep = self.rx_keep.val();
+        self.unpack.rx.data.next.last = self.rx_last.val();
+        self.unpack.rx.data.next.bar_hit = 0.into();
+        self.unpack.rx.valid.next = self.rx_valid.val();
+        self.rx_ready.next = self.unpack.rx.ready.val();
+        self.bar_decode.request.next = self.unpack.request.data.val();
+        self.bar_decode.io_enable.next = self.config_space.io_enable.val();
+        self.bar_decode.memory_enable.next = self.config_space.memory_enable.val();
+        self.bar_decode.bar0_base.next = self.config_space.bar0_base.val();
+        self.bar_decode.bar1_base.next = self.config_space.bar1_base.val();
+        self.request.data.next.kind = self.unpack.request.data.val().kind;
+        self.request.data.next.length = self.unpack.request.data.val().length;
+        self.request.data.next.first_be = self.unpack.request.data.val().first_be;
+        self.request.data.next.last_be = self.unpack.request.data.val().last_be;
+        self.request.data.next.requester_id = self.unpack.request.data.val().requester_id;
+        self.request.data.next.tag = self.unpack.request.data.val().tag;
+        self.request.data.next.attributes = self.unpack.request.data.val().attributes;
+        self.request.data.next.traffic_class = self.unpack.request.data.val().traffic_class;
+        self.request.data.next.address = self.unpack.request.data.val().address;
+        self.request.data.next.bar_hit = self.bar_decode.hit.val();
+        self.request.data.next.poisoned = self.unpack.request.data.val().poisoned;
+        self.request.data.next.data = self.unpack.request.data.val().data;
+        self.request.valid.next = self.unpack.request.valid.val();
+        self.unpack.request.ready.next = self.request.ready.val();
+        Source::<CompletionBeat>::link(&mut self.completion, &mut self.unpack.completion);
+
+        // ------------------------------------------------------------ packets out
+        Sink::<TransmitBeat>::link(&mut self.transmit, &mut self.pack.transmit);
+        self.pack.function_id.next = self.config_space.function_id.val();
+        self.tx_data.next = self.pack.tx.data.val().data;
+        self.tx_keep.next = self.pack.tx.data.val().keep;
+        self.tx_last.next = self.pack.tx.data.val().last;
+        self.tx_valid.next = self.pack.tx.valid.val();
+        self.pack.tx.ready.next = self.tx_ready.val();
+        self.nonposted_ready.next = self.tx_nonposted_ready.val();
+
+        // ------------------------------------------------------------ config space
+        RegisterSlave::link(&mut self.config_bus, &mut self.config_space.bus);
+        self.config_space.target.next = self.config_target.val();
+        self.config_space.intx_pending.next = self.intx_pending.val();
+        self.config_space.transactions_pending.next = self.reads_pending.val();
+        self.config_space.received_master_abort.next = self.unpack.received_master_abort.val();
+        self.config_space.received_target_abort.next = self.unpack.received_target_abort.val();
+        self.config_space.poisoned_completion.next = self.unpack.poisoned_completion.val();
+        self.config_space.signaled_target_abort.next = self.request_aborted.val();
+        self.config_space.poisoned_received.next = self.request_poisoned.val() | self.unpack.poisoned_completion.val();
+        self.config_space.unsupported_request.next = self.request_unsupported.val();
+        self.config_space.unsupported_posted.next = self.posted_unsupported.val();
+        self.config_space.malformed_received.next = self.unpack.malformed.val();
+        self.config_space.completion_timeout.next = self.completion_timeout.val();
+        self.config_space.unexpected_completion.next = self.completion_unexpected.val();
+        for i in 0..self.diagnostics.len() {
+            self.config_space.diagnostics[i].next = self.diagnostics[i].val();
+        }
+        self.function_id.next = self.config_space.function_id.val();
+        self.bus_master.next = self.config_space.bus_master.val();
+        self.intx_disable.next = self.config_space.intx_disable.val();
+        self.d3hot.next = self.config_space.d3hot.val();
+        self.max_payload.next = self.config_space.max_payload.val();
+        self.max_read_request.next = self.config_space.max_read_request.val();
+        self.extended_tag.next = self.config_space.extended_tag.val();
+        self.msix_enable.next = self.config_space.msix_enable.val();
+        self.msix_function_mask.next = self.config_space.msix_function_mask.val();
+        self.function_reset.next = self.config_space.function_reset.val();
+
+        // ------------------------------------------------------------ events
+        self.packet_malformed.next = self.unpack.malformed.val();
+        self.packet_message.next = self.unpack.message.val();
+        self.transmit_stalled.next = self.pack.tx.valid.val() & !self.tx_ready.val();
+        self.link_busy.next = self.unpack.busy.val() | self.pack.tx.valid.val();
+    }
+}
