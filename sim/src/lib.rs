@@ -1,6 +1,6 @@
 //! Co-simulation kit of the virtio PCIe endpoint: the Verilated model, the link and root complex, the host model, what
 //! sits behind the device, traces, the vfio-user server with the bridge through which a stock QEMU reaches it, and
-//! QEMU's PCI bus as another machine for the same host model.
+//! QEMU's PCI bus as another machine for the same host model; and how large and fast the RTL is in open tools.
 pub mod backend;
 pub mod bridge;
 mod cache;
@@ -14,5 +14,6 @@ pub mod model;
 pub mod qtest;
 pub mod scenario;
 mod socket_file;
+pub mod synth;
 pub mod trace;
 pub mod vfio_user;

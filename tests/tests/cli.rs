@@ -63,6 +63,17 @@ fn mistakes_of_the_user_are_explained_and_exit_with_1() {
 }
 
 #[test]
+fn missing_tools_for_synthesis_are_named_with_the_way_to_get_them() {
+    let empty = tempfile::tempdir().unwrap();
+    let run = |arguments: &[&str]| program().args(arguments).env("XDG_CACHE_HOME", empty.path()).output().unwrap();
+    let output = run(&["synth", "blk"]);
+    assert_eq!(output.status.code(), Some(1));
+    assert!(text(&output.stderr).contains("run scripts/setup.sh synth, or make synth"), "{}", text(&output.stderr));
+    assert!(text(&run(&["doctor"]).stdout).contains("run scripts/setup.sh synth, or make synth"));
+    refused(&["synth", "blkk"], "give a TOML file or an example: blk, ");
+}
+
+#[test]
 fn a_missing_verilator_is_named_with_the_way_to_get_it() {
     let output = program().args(["doctor"]).env("PATH", "/nowhere").output().unwrap();
     assert_eq!(output.status.code(), Some(1));

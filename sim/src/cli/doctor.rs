@@ -1,5 +1,6 @@
 //! `virtio-hdl doctor`
 use crate::guest::{DebianOptions, Qemu};
+use crate::synth::{self, Tools};
 use anyhow::bail;
 use clap::Args;
 use serde::Serialize;
@@ -126,6 +127,7 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<()> {
     let fetchable =
         ["apt-get", "dpkg-deb"].iter().all(|tool| findings.iter().any(|f| f.tool == *tool && f.state == State::Ok));
     findings.push(look_for_qemu(fetchable));
+    findings.push(look_for_synthesis());
     if arguments.json {
         println!("{}", serde_json::to_string_pretty(&findings)?);
     } else {
@@ -184,6 +186,16 @@ fn look_for_qemu(fetchable: bool) -> Finding {
         _ => (State::Missing, Some("install QEMU of at least 10.1, or give --qemu".into())),
     };
     Finding { tool: "QEMU", state, version: found, required: false, purpose: "runs guests", remedy }
+}
+
+/// What `scripts/setup.sh synth` installs.
+fn look_for_synthesis() -> Finding {
+    let found = Tools::find().map(|_| synth::versions().join(", "));
+    let (state, version, remedy) = match found {
+        Ok(versions) => (State::Ok, Some(versions), None),
+        Err(error) => (State::Missing, None, Some(error.to_string())),
+    };
+    Finding { tool: "synthesis", state, version, required: false, purpose: "area and speed: `synth`", remedy }
 }
 
 /// The first two numbers of the last thing that looks like a version.

@@ -15,6 +15,7 @@ mod sim;
 mod speed;
 mod stop;
 mod summary;
+mod synth;
 mod trace;
 
 #[derive(Parser)]
@@ -38,6 +39,8 @@ enum Command {
     Sim(sim::Arguments),
     /// Count how near the endpoint comes to what its link allows
     Bench(bench::Arguments),
+    /// Synthesise, place and route in open tools: area, speed, and whether they became worse
+    Synth(synth::Arguments),
     /// Offer the endpoint to any QEMU through a vfio-user socket
     Serve(serve::Arguments),
     /// Boot a stock QEMU with a small Linux on the endpoint
@@ -55,6 +58,7 @@ pub fn main() -> ExitCode {
         Command::Generate(arguments) => generate::run(&arguments),
         Command::Sim(arguments) => sim::run(&arguments),
         Command::Bench(arguments) => bench::run(&arguments),
+        Command::Synth(arguments) => synth::run(&arguments),
         Command::Serve(arguments) => serve::run(&arguments),
         Command::Qemu(arguments) => qemu::run(&arguments),
         Command::Doctor(arguments) => doctor::run(&arguments),

@@ -1,0 +1,203 @@
+//! `virtio-hdl synth`
+use crate::synth::{self, compare, tree, Design, Document, Done, Effort, Flow, Job, Outcome, Row, Tools};
+use anyhow::{bail, Context};
+use clap::{Args, ValueEnum};
+use serde::Serialize;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+use virtio_hdl_rtl::config::EXAMPLES;
+
+/// The designs whose modules are listed.
+const TREES: [&str; 2] = ["blk", "net"];
+/// What is kept of a run, for the user.
+const FILES: [&str; 4] = ["harness.bit", "critical-path.txt", "nextpnr.txt", "stat.json"];
+
+#[derive(Copy, Clone, Debug, PartialEq, Eq, ValueEnum)]
+enum Target {
+    /// Lattice ECP5: synthesis, place and route, bitstream
+    Ecp5,
+    /// Xilinx 7 series: synthesis
+    #[value(name = "7-series")]
+    SevenSeries,
+    /// Xilinx UltraScale+: synthesis
+    #[value(name = "ultrascale+")]
+    UltraScalePlus,
+}
+
+#[derive(Args)]
+#[command(after_help = "Examples:\n  \
+    virtio-hdl synth\n  \
+    virtio-hdl synth blk net --only ecp5 --check\n  \
+    virtio-hdl synth my-card.toml --table build/my-card.md\n\n\
+    What was synthesised before is taken from the cache. The tools come with scripts/setup.sh synth.")]
+pub(super) struct Arguments {
+    /// TOML files, or names of examples; all examples if none is given
+    #[arg(value_name = "CONFIG")]
+    configs: Vec<String>,
+    /// Folder for bitstreams, slowest paths and the tools' reports
+    #[arg(long, default_value = "build/synth", value_name = "DIR")]
+    out: PathBuf,
+    /// The table with which the figures are compared, and into which they are written
+    #[arg(long, default_value = "docs/resources.md", value_name = "FILE")]
+    table: PathBuf,
+    /// Only this target
+    #[arg(long, value_enum)]
+    only: Vec<Target>,
+    /// Runs at once; as many as there are processors if not given
+    #[arg(long, value_name = "N")]
+    jobs: Option<usize>,
+    /// Leave the table as it is, and fail if a figure is more than 5 % worse than in it
+    #[arg(long)]
+    check: bool,
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+}
+
+impl Arguments {
+    fn wants(&self, flow: Flow) -> bool {
+        self.only.is_empty()
+            || self.only.iter().any(|target| match target {
+                Target::Ecp5 => flow == Flow::Ecp5,
+                Target::SevenSeries => flow == Flow::SevenSeries || flow == Flow::Modules && !self.check,
+                Target::UltraScalePlus => flow == Flow::UltraScalePlus,
+            })
+    }
+}
+
+#[derive(Serialize)]
+struct Figure {
+    configuration: String,
+    top: String,
+    target: Flow,
+    figures: serde_json::Map<String, serde_json::Value>,
+    folder: PathBuf,
+}
+
+pub(super) fn run(arguments: &Arguments) -> anyhow::Result<()> {
+    let examples: Vec<&str> = EXAMPLES.iter().map(|(name, _)| *name).collect();
+    let names = match arguments.configs.is_empty() {
+        true => examples.iter().map(|name| name.to_string()).collect(),
+        false => arguments.configs.clone(),
+    };
+    let designs = names.iter().map(|name| Ok(Design::of(name, &super::configuration(name)?)?));
+    let designs = designs.collect::<anyhow::Result<Vec<_>>>()?;
+    let tools = Tools::find()?;
+    let committed = match fs::read_to_string(&arguments.table) {
+        Ok(text) => Document::parse(&text),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound && !arguments.check => Document::default(),
+        Err(error) => return Err(error).with_context(|| format!("cannot read {}", arguments.table.display())),
+    };
+    let mut jobs = vec![];
+    for design in &designs {
+        let flows = [Flow::Ecp5, Flow::SevenSeries, Flow::UltraScalePlus, Flow::Modules];
+        let flows = flows.into_iter().filter(|flow| arguments.wants(*flow));
+        let flows = flows.filter(|flow| *flow != Flow::Modules || TREES.contains(&design.name.as_str()));
+        let effort = effort(arguments.check, &committed, &design.name);
+        jobs.extend(flows.map(|flow| Job { design, flow, effort }));
+    }
+    let at_once = arguments.jobs.or_else(|| std::thread::available_parallelism().ok().map(usize::from)).unwrap_or(1);
+    let finished = |job: &Job, done: &Done, time: Duration| {
+        if !arguments.json {
+            println!("{}", line(job, done, time));
+        }
+    };
+    let done = synth::run(&jobs, &tools, at_once, &finished)?;
+
+    let mut measured = Document::default();
+    for (job, done) in jobs.iter().zip(&done) {
+        enter(&mut measured, job, done);
+        let name = Path::new(&job.design.name).file_stem().unwrap_or_default();
+        keep(&arguments.out.join(name).join(job.flow.name().replace(' ', "-").to_lowercase()), &done.folder)?;
+    }
+    if arguments.json {
+        println!("{}", serde_json::to_string_pretty(&figures(&jobs, &done, &measured))?);
+    } else {
+        print!("\n{}", measured.table_text());
+    }
+    let worse = compare(&committed, &measured);
+    let worse: Vec<_> = worse.iter().filter(|worse| arguments.check || worse.before.is_some()).collect();
+    for worse in &worse {
+        eprintln!("worse: {worse}");
+    }
+    if !arguments.check {
+        let mut document = committed;
+        document.merge(&measured);
+        let mut order = examples;
+        order.extend(names.iter().map(String::as_str));
+        document.arrange(&order);
+        fs::write(&arguments.table, document.markdown())
+            .with_context(|| format!("cannot write {}; give another file with --table", arguments.table.display()))?;
+    } else if !worse.is_empty() {
+        bail!(
+            "{} figures are more than {:.0} % worse than in {}; if that is meant, run make synth and commit the file",
+            worse.len(),
+            100.0 * synth::TOLERANCE,
+            arguments.table.display()
+        );
+    }
+    Ok(())
+}
+
+/// A check is content with what is as fast as it was, with the tolerance that it has; its seed comes first.
+fn effort(check: bool, committed: &Document, name: &str) -> Effort {
+    let speed = committed.row(Flow::Ecp5, name).and_then(Row::speed);
+    match speed {
+        Some((fmax, seed)) if check => Effort { seed, goal: fmax * (1.0 - synth::TOLERANCE) },
+        _ => Effort::default(),
+    }
+}
+
+/// What came of a job.
+fn line(job: &Job, done: &Done, time: Duration) -> String {
+    let figures = match &done.outcome {
+        Outcome::Placed { placed, .. } => {
+            format!("{} LUT4, {} FF, {} DP16KD, {:.1} MHz", placed.lut4, placed.ff, placed.dp16kd, placed.fmax)
+        }
+        Outcome::Mapped(area) => format!("{} LUT, {} FF, {} RAMB36", area.lut, area.ff, area.bram36),
+        Outcome::Modules(modules) => format!("{} modules", modules.len()),
+    };
+    let time = if done.cached { "known".into() } else { format!("{:.0} s", time.as_secs_f64()) };
+    format!("{}, {}: {figures} ({time})", job.design.name, job.flow.name())
+}
+
+fn enter(document: &mut Document, job: &Job, done: &Done) {
+    let name = &job.design.name;
+    match &done.outcome {
+        Outcome::Placed { placed, harness, seed } => {
+            document.put(job.flow, Row::placed(name, placed, *harness, *seed));
+        }
+        Outcome::Mapped(area) => document.put(job.flow, Row::mapped(name, area)),
+        Outcome::Modules(modules) => document.put_tree(name, tree(modules, &job.design.top)),
+    }
+}
+
+/// Copies what is of use from the cache.
+fn keep(out: &Path, from: &Path) -> anyhow::Result<()> {
+    fs::create_dir_all(out)
+        .with_context(|| format!("cannot make the folder {}; give another with --out", out.display()))?;
+    for name in FILES {
+        if from.join(name).exists() {
+            let to = out.join(name);
+            fs::copy(from.join(name), &to).with_context(|| format!("cannot write {}", to.display()))?;
+        }
+    }
+    Ok(())
+}
+
+fn figures(jobs: &[Job], done: &[Done], document: &Document) -> Vec<Figure> {
+    let rows = jobs.iter().zip(done).filter_map(|(job, done)| {
+        let table = document.tables.iter().find(|table| table.flow == job.flow)?;
+        let row = table.rows.iter().find(|row| row.name == job.design.name)?;
+        let figures = table.columns().iter().zip(&row.values);
+        Some(Figure {
+            configuration: job.design.name.clone(),
+            top: job.design.top.clone(),
+            target: job.flow,
+            figures: figures.map(|(column, value)| (column.title.to_string(), (*value).into())).collect(),
+            folder: done.folder.clone(),
+        })
+    });
+    rows.collect()
+}
