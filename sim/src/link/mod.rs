@@ -7,6 +7,7 @@ pub mod codec;
 pub mod config;
 pub mod credits;
 pub mod errors;
+pub mod hard_ip;
 pub mod host;
 pub mod limit;
 mod read;

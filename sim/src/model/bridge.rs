@@ -10,6 +10,8 @@ pub(super) mod ffi {
         data: bool,
         keep: bool,
         last: bool,
+        /// An AXI4-Stream: `NAME_tvalid`, `tready`, `tdata`, `tkeep`, `tlast`, `tuser`, which cross beat by beat.
+        beats: bool,
         /// Names of further ports, without the stream's name and the underscore; empty: the stream's name itself.
         side: Vec<String>,
     }
@@ -51,8 +53,11 @@ pub(super) mod ffi {
         fn set_pace(self: Pin<&mut Model>, stream: u32, bytes_per_cycle: u64, framing: u32) -> Result<()>;
         fn set_stall(self: Pin<&mut Model>, stream: u32, share: u32) -> Result<()>;
         fn set_lookahead(self: Pin<&mut Model>, stream: u32, cycles: u64) -> Result<()>;
+        fn share_link(self: Pin<&mut Model>, stream: u32, with: u32) -> Result<()>;
         fn send(self: Pin<&mut Model>, stream: u32, not_before: u64, words: &[u32]) -> Result<()>;
         fn set_level(self: Pin<&mut Model>, port: usize, value: u64);
+        fn set_level_at(self: Pin<&mut Model>, port: usize, cycle: u64, value: u64);
+        fn watch(self: Pin<&mut Model>, port: usize) -> u32;
         fn level(&self, port: usize) -> u64;
         fn reset(self: Pin<&mut Model>, cycles: u32);
         fn run(self: Pin<&mut Model>, deadline: u64) -> Stop;

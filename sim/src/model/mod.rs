@@ -44,6 +44,9 @@ pub struct StreamShape<'a> {
     pub last: bool,
     /// Other ports, by the end of their names; "" is a port that is called as the stream.
     pub side: &'a [&'a str],
+    /// An AXI4-Stream whose ports are called `NAME_tdata`, `NAME_tkeep`, `NAME_tlast`, `NAME_tuser`: a packet is these
+    /// four of each beat, one behind the other. One that enters is any number of beats.
+    pub beats: bool,
 }
 
 /// A stream of a model.
@@ -126,6 +129,7 @@ impl Model {
             data: shape.data,
             keep: shape.keep,
             last: shape.last,
+            beats: shape.beats,
             side: shape.side.iter().map(|side| side.to_string()).collect(),
         };
         Ok(Stream(self.inner.pin_mut().add_stream(&names)?))
@@ -154,6 +158,11 @@ impl Model {
         Ok(self.inner.pin_mut().set_lookahead(stream.0, cycles)?)
     }
 
+    /// Lets two streams out of the model take turns on one link.
+    pub fn share_link(&mut self, stream: Stream, with: Stream) -> Result<(), ModelError> {
+        Ok(self.inner.pin_mut().share_link(stream.0, with.0)?)
+    }
+
     /// Queues a packet for the model; its first beat is offered in cycle `not_before` at the earliest, behind what was
     /// queued before.
     pub fn send(&mut self, stream: Stream, not_before: u64, words: &[u32]) -> Result<(), ModelError> {
@@ -171,6 +180,17 @@ impl Model {
     /// Sets an input, from the next cycle on.
     pub fn set(&mut self, level: Level, value: u64) {
         self.inner.pin_mut().set_level(level.0, value);
+    }
+
+    /// Sets an input in cycle `cycle`, at once if that is past. Of two settings in one cycle the later call counts.
+    pub fn set_at(&mut self, level: Level, cycle: u64, value: u64) {
+        self.inner.pin_mut().set_level_at(level.0, cycle, value);
+    }
+
+    /// Makes each change of an output of at most 32 bits a packet of one word, beginning with the first value after a
+    /// reset. A run stops behind it.
+    pub fn watch(&mut self, level: Level) -> Stream {
+        Stream(self.inner.pin_mut().watch(level.0))
     }
 
     /// Reads a port as it is between two cycles.

@@ -10,6 +10,8 @@ namespace {
 // Cycles for which everything must be still before the clock stops: longer than it takes an input to raise `busy`, and
 // longer than the endpoint turns what it has read into the next packet.
 constexpr uint32_t QUIET = 64;
+// Numbers of watched ports, apart from those of streams.
+constexpr uint32_t WATCHES = 1u << 31;
 }  // namespace
 
 std::unique_ptr<Model> load(rust::Str library, uint64_t seed) {
@@ -36,6 +38,15 @@ uint32_t Model::add_stream(const StreamNames& names) {
     auto with = [&](const char* suffix) { return std::string(names.name) + suffix; };
     auto payload = [&](const std::string& name) { return names.input ? instance_.input(name) : instance_.output(name); };
     StreamPorts ports;
+    if (names.beats) {
+        ports.valid = payload(with("_tvalid"));
+        ports.ready = names.input ? instance_.output(with("_tready")) : instance_.input(with("_tready"));
+        ports.data = payload(with("_tdata"));
+        ports.keep = payload(with("_tkeep"));
+        ports.last = payload(with("_tlast"));
+        ports.beat = {ports.data, ports.keep, ports.last, payload(with("_tuser"))};
+        return add_stream(std::move(ports), names.input);
+    }
     ports.valid = payload(with("_valid"));
     ports.ready = names.input ? instance_.output(with("_ready")) : instance_.input(with("_ready"));
     if (names.data) {
@@ -50,9 +61,13 @@ uint32_t Model::add_stream(const StreamNames& names) {
     for (const rust::String& side : names.side) {
         ports.side.push_back(payload(std::string(names.name) + (side.empty() ? "" : "_") + std::string(side)));
     }
+    return add_stream(std::move(ports), names.input);
+}
+
+uint32_t Model::add_stream(StreamPorts ports, bool input) {
     uint32_t number = numbers_.size();
     uint64_t seed = seed_ ^ (uint64_t(number) << 32);
-    if (names.input) {
+    if (input) {
         numbers_.push_back({true, inputs_.size()});
         inputs_.emplace_back(std::move(ports), seed);
     } else {
@@ -82,6 +97,14 @@ void Model::set_lookahead(uint32_t stream, uint64_t cycles) {
     outputs_[number.index].set_lookahead(cycles);
 }
 
+void Model::share_link(uint32_t stream, uint32_t with) {
+    StreamNumber one = numbers_.at(stream), other = numbers_.at(with);
+    if (one.input || other.input) {
+        throw std::runtime_error("these streams enter the model");
+    }
+    outputs_[one.index].share_link(outputs_[other.index]);
+}
+
 void Model::send(uint32_t stream, uint64_t not_before, rust::Slice<const uint32_t> words) {
     StreamNumber number = numbers_.at(stream);
     if (!number.input) {
@@ -94,6 +117,24 @@ void Model::set_level(size_t index, uint64_t value) {
     const uint32_t words[2] = {static_cast<uint32_t>(value), static_cast<uint32_t>(value >> 32)};
     instance_.port(index).set(words);
     quiet_cycles_ = 0;
+}
+
+void Model::set_level_at(size_t index, uint64_t cycle, uint64_t value) {
+    timed_levels_.insert({cycle, {index, value}});
+}
+
+void Model::apply_timed_levels() {
+    while (!timed_levels_.empty() && timed_levels_.begin()->first <= cycle_) {
+        TimedLevel level = timed_levels_.begin()->second;
+        timed_levels_.erase(timed_levels_.begin());
+        set_level(level.port, level.value);
+    }
+}
+
+uint32_t Model::watch(size_t index) {
+    uint32_t number = WATCHES | static_cast<uint32_t>(watches_.size());
+    watches_.emplace_back(instance_.port(index), number);
+    return number;
 }
 
 uint64_t Model::level(size_t index) const {
@@ -109,6 +150,10 @@ void Model::reset(uint32_t cycles) {
     for (OutputStream& output : outputs_) {
         output.clear();
     }
+    for (Watch& watch : watches_) {
+        watch.clear();
+    }
+    timed_levels_.clear();
     events_.clear();
     reset_.set_bit(true);
     for (uint32_t i = 0; i < cycles; i++) {
@@ -143,9 +188,9 @@ bool Model::quiet() const {
     return !busy_.bit() && std::all_of(outputs_.begin(), outputs_.end(), [](auto& output) { return output.idle(); });
 }
 
-// The first cycle in which an input stream has something to show.
+// The first cycle in which an input stream or a level has something to show.
 uint64_t Model::next_due() const {
-    uint64_t due = ~0ull;
+    uint64_t due = timed_levels_.empty() ? ~0ull : timed_levels_.begin()->first;
     for (const InputStream& input : inputs_) {
         if (!input.empty()) {
             due = std::min(due, input.due());
@@ -172,6 +217,7 @@ Stop Model::run(uint64_t deadline) {
             }
             quiet_cycles_ = 0;
         }
+        apply_timed_levels();
         for (InputStream& input : inputs_) {
             input.drive(cycle_);
         }
@@ -187,6 +233,12 @@ Stop Model::run(uint64_t deadline) {
             if (output.advance(cycle_, events_)) {
                 event = true;
                 end = std::min(end, cycle_ + 1 + output.lookahead());
+            }
+        }
+        for (Watch& watch : watches_) {
+            if (watch.look(cycle_, events_)) {
+                event = true;
+                end = cycle_ + 1;
             }
         }
         quiet_cycles_ = moved || !quiet() ? 0 : quiet_cycles_ + 1;

@@ -4,6 +4,7 @@
 #include "rust/cxx.h"
 #include "stream.hpp"
 #include <algorithm>
+#include <map>
 #include <memory>
 
 namespace virtio_hdl {
@@ -24,9 +25,15 @@ class Model {
     void set_pace(uint32_t stream, uint64_t bytes_per_cycle, uint32_t framing);
     void set_stall(uint32_t stream, uint32_t share);
     void set_lookahead(uint32_t stream, uint64_t cycles);
+    // Output streams that take turns on one link.
+    void share_link(uint32_t stream, uint32_t with);
     void send(uint32_t stream, uint64_t not_before, rust::Slice<const uint32_t> words);
 
     void set_level(size_t port, uint64_t value);
+    // The same in a cycle to come; in the order of the calls where cycles are equal.
+    void set_level_at(size_t port, uint64_t cycle, uint64_t value);
+    // Changes of the port are events from now on, with this number.
+    uint32_t watch(size_t port);
     uint64_t level(size_t port) const;
 
     // Holds `reset` for some cycles. Streams stand still.
@@ -60,11 +67,13 @@ class Model {
     bool replay_matches() const;
 
   private:
+    uint32_t add_stream(StreamPorts ports, bool input);
     void settle();
     void edge();
     template <class Each> void play(Instance& instance, Each each) const;
     bool quiet() const;
     uint64_t next_due() const;
+    void apply_timed_levels();
     void take_sample();
 
     std::string library_;
@@ -76,8 +85,14 @@ class Model {
         size_t index;
     };
     std::vector<StreamNumber> numbers_;
+    struct TimedLevel {
+        size_t port;
+        uint64_t value;
+    };
     std::vector<InputStream> inputs_;
     std::vector<OutputStream> outputs_;
+    std::vector<Watch> watches_;
+    std::multimap<uint64_t, TimedLevel> timed_levels_;
     std::vector<uint32_t> events_;
     std::vector<uint8_t> samples_;
     std::unique_ptr<Recorder> recorder_;

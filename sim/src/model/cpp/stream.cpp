@@ -18,13 +18,15 @@ void InputStream::present(uint64_t cycle) {
         if (position_ == 0) {
             FixedCycles begin = std::max(link_free_, packet.not_before << FIXED);
             link_free_ = begin + ports_.pace.cost(4 * packet.words.size() + ports_.pace.framing);
-            const uint32_t* side = packet.words.data() + payload + (ports_.keeps_bytes() ? 1 : 0);
+            const uint32_t* side = packet.words.data() + payload + (ports_.keeps_bytes() && !ports_.by_beat() ? 1 : 0);
             for (const Port& port : ports_.side) {
                 port.set(side);
                 side += port.words();
             }
         }
-        if (ports_.data) {
+        if (ports_.by_beat()) {
+            present_beat(packet);
+        } else if (ports_.data) {
             uint32_t beat[64] = {};
             size_t count = std::min<size_t>(ports_.data.words(), payload - position_);
             std::copy_n(packet.words.data() + position_, count, beat);
@@ -39,7 +41,7 @@ void InputStream::present(uint64_t cycle) {
             }
             position_ += count;
         }
-        if (ports_.last) {
+        if (ports_.last && !ports_.by_beat()) {
             ports_.last.set_bit(position_ >= payload);
         }
     }
@@ -47,6 +49,13 @@ void InputStream::present(uint64_t cycle) {
     if (here != shown_) {
         shown_ = here;
         ports_.valid.set_bit(here);
+    }
+}
+
+void InputStream::present_beat(const Packet& packet) {
+    for (const Port& port : ports_.beat) {
+        port.set(packet.words.data() + position_);
+        position_ += port.words();
     }
 }
 
@@ -76,7 +85,12 @@ bool OutputStream::take(uint64_t cycle, std::vector<uint32_t>& events) {
         packet_.clear();
         bytes = ports_.pace.framing;
     }
-    if (ports_.data) {
+    if (ports_.by_beat()) {
+        take_beat();
+        uint32_t keep = 0;
+        ports_.keep.get(&keep);
+        bytes += __builtin_popcount(keep) * (ports_.keeps_words() ? 4 : 1);
+    } else if (ports_.data) {
         uint32_t count = ports_.data.words();
         size_t start = packet_.size();
         packet_.resize(start + count);
@@ -89,12 +103,12 @@ bool OutputStream::take(uint64_t cycle, std::vector<uint32_t>& events) {
         }
         bytes += 4 * count;
     }
-    link_free_ = std::max(link_free_, cycle << FIXED) + ports_.pace.cost(bytes);
+    *link_free_ = std::max(*link_free_, cycle << FIXED) + ports_.pace.cost(bytes);
     if (ports_.last && !ports_.last.bit()) {
         return false;
     }
     inside_ = false;
-    if (ports_.keeps_bytes()) {
+    if (ports_.keeps_bytes() && !ports_.by_beat()) {
         uint32_t keep = 0;
         ports_.keep.get(&keep);
         packet_.push_back(4 * (packet_.size() - ports_.data.words()) + __builtin_popcount(keep));
@@ -104,17 +118,16 @@ bool OutputStream::take(uint64_t cycle, std::vector<uint32_t>& events) {
         packet_.resize(start + port.words());
         port.get(packet_.data() + start);
     }
-    const uint32_t header[] = {
-        number_,
-        static_cast<uint32_t>(packet_.size()),
-        static_cast<uint32_t>(first_cycle_),
-        static_cast<uint32_t>(first_cycle_ >> 32),
-        static_cast<uint32_t>(cycle),
-        static_cast<uint32_t>(cycle >> 32),
-    };
-    events.insert(events.end(), std::begin(header), std::end(header));
-    events.insert(events.end(), packet_.begin(), packet_.end());
+    append(events, number_, first_cycle_, cycle, packet_.data(), packet_.size());
     return true;
+}
+
+void OutputStream::take_beat() {
+    for (const Port& port : ports_.beat) {
+        size_t start = packet_.size();
+        packet_.resize(start + port.words());
+        port.get(packet_.data() + start);
+    }
 }
 
 }  // namespace virtio_hdl

@@ -4,10 +4,14 @@
 // beat. A `keep` port with one bit per 32 bits of data cuts the payload of the last beat to what counts; one with a bit
 // per byte adds a word behind the payload, the packet's length in bytes. A stream without `last` has packets of one beat when it leaves the model; into the model, the
 // words of one packet make as many beats as they need.
+//
+// An AXI4-Stream of hard IP is different: a packet is the ports of its beats one behind the other, all of them in every
+// beat, and `last` ends a packet that leaves. Packets that enter are any number of beats.
 #pragma once
 #include "library.hpp"
 #include <algorithm>
 #include <deque>
+#include <memory>
 
 namespace virtio_hdl {
 
@@ -45,15 +49,32 @@ struct Pace {
     }
 };
 
+// Appends an event: number, words, first and last cycle (64 bits each), the words.
+inline void append(std::vector<uint32_t>& events, uint32_t number, uint64_t first, uint64_t last, const uint32_t* words,
+                   size_t count) {
+    const uint32_t header[] = {
+        number,
+        static_cast<uint32_t>(count),
+        static_cast<uint32_t>(first),
+        static_cast<uint32_t>(first >> 32),
+        static_cast<uint32_t>(last),
+        static_cast<uint32_t>(last >> 32),
+    };
+    events.insert(events.end(), std::begin(header), std::end(header));
+    events.insert(events.end(), words, words + count);
+}
+
 // What both ends share: the ports and the rate.
 struct StreamPorts {
     // One bit of keep per double word of data.
     bool keeps_words() const { return keep && keep.width() == data.words(); }
     // One bit of keep per byte of data.
     bool keeps_bytes() const { return keep && keep.width() == 4 * data.words(); }
+    // The ports of a beat cross one behind the other.
+    bool by_beat() const { return !beat.empty(); }
     // Words of a packet behind its payload.
     uint32_t trailing_words() const {
-        uint32_t count = keeps_bytes() ? 1 : 0;
+        uint32_t count = keeps_bytes() && !by_beat() ? 1 : 0;
         for (const Port& port : side) {
             count += port.words();
         }
@@ -62,6 +83,7 @@ struct StreamPorts {
 
     Port valid, ready, data, keep, last;
     std::vector<Port> side;
+    std::vector<Port> beat;
     Pace pace;
 };
 
@@ -103,6 +125,7 @@ class InputStream {
         std::vector<uint32_t> words;
     };
     void present(uint64_t cycle);
+    void present_beat(const Packet& packet);
     void taken();
 
     StreamPorts ports_;
@@ -124,7 +147,7 @@ class OutputStream {
 
     // Before the clock edge: says whether a beat is welcome.
     void drive(uint64_t cycle) {
-        bool ready = link_free_ < (cycle + SLACK) << FIXED;
+        bool ready = *link_free_ < (cycle + SLACK) << FIXED;
         if (ready && ports_.pace.stall != 0) {
             ready = !random_.chance(ports_.pace.stall);
         }
@@ -144,11 +167,14 @@ class OutputStream {
     // For how many cycles behind a packet the model may run on before the packet is looked at.
     uint64_t lookahead() const { return lookahead_; }
     void set_lookahead(uint64_t cycles) { lookahead_ = cycles; }
+    // Both take turns on one link.
+    void share_link(const OutputStream& other) { link_free_ = other.link_free_; }
 
   private:
     // What the link's buffer takes ahead of the wire, in cycles.
     static constexpr uint64_t SLACK = 4;
     bool take(uint64_t cycle, std::vector<uint32_t>& events);
+    void take_beat();
 
     StreamPorts ports_;
     Random random_;
@@ -156,9 +182,36 @@ class OutputStream {
     std::vector<uint32_t> packet_;
     uint64_t first_cycle_ = 0;
     uint64_t lookahead_ = 0;
-    FixedCycles link_free_ = 0;
+    std::shared_ptr<FixedCycles> link_free_ = std::make_shared<FixedCycles>(0);
     bool ready_ = false;
     bool inside_ = false;
+};
+
+// Tells of a port of at most 32 bits that has changed.
+class Watch {
+  public:
+    Watch(Port port, uint32_t number) : port_(port), number_(number) {}
+
+    // With settled outputs. True when the port is not as it was, which was appended to `events`.
+    bool look(uint64_t cycle, std::vector<uint32_t>& events) {
+        uint32_t value = 0;
+        port_.get(&value);
+        if (known_ && value == value_) {
+            return false;
+        }
+        known_ = true;
+        value_ = value;
+        append(events, number_, cycle, cycle, &value, 1);
+        return true;
+    }
+    // What it shows next is news.
+    void clear() { known_ = false; }
+
+  private:
+    Port port_;
+    uint32_t number_;
+    uint32_t value_ = 0;
+    bool known_ = false;
 };
 
 }  // namespace virtio_hdl
