@@ -67,7 +67,7 @@ fn transmitted(endpoint: &mut Endpoint) -> Vec<Vec<u32>> {
 fn run_to_rest(endpoint: &mut Endpoint) -> Vec<Transmitted> {
     let mut sent = vec![];
     loop {
-        let stop = endpoint.run(1_000_000);
+        let stop = endpoint.run(1_000_000).unwrap();
         sent.extend(std::iter::from_fn(|| endpoint.take_transmitted()));
         match stop {
             Stop::Quiescent => return sent,
@@ -154,21 +154,21 @@ fn device_side_streams_carry_commands_data_and_status() {
     let mut endpoint = endpoint(&EndpointOptions::default());
     endpoint.set_blk_disk(0x1234_5678_9abc, false).unwrap();
     endpoint.receive(50, &[0xc000_0001, 0x9abc_def0, 0x1234_5678, 4096]).unwrap();
-    assert_eq!(endpoint.run(1000), Stop::Event);
+    assert_eq!(endpoint.run(1000).unwrap(), Stop::Event);
     let command = BlkCommand { operation: BlkOperation::Write, sector: 0x1234_5678_9abc_def0, length: 4096 };
     assert_eq!(endpoint.take_device_event(), Some(DeviceEvent::Command(51, command)));
     assert_eq!(endpoint.take_device_event(), None);
     assert_eq!(endpoint.cycle(), 52, "no lookahead: stops behind the event");
 
     endpoint.blk_status(60, 2).unwrap();
-    assert_eq!(endpoint.run(1000), Stop::Event);
+    assert_eq!(endpoint.run(1000).unwrap(), Stop::Event);
     assert_eq!(transmitted(&mut endpoint), [[0x5700_0002, 0, 0x5678_9abc, 0x1234]]);
 
     let bytes: Vec<u8> = (2..2 + 40).collect();
     endpoint.blk_read_data(0, &bytes).unwrap();
     endpoint.blk_read_data(0, &[1; 16]).unwrap();
     endpoint.set_lookahead(0, 100).unwrap();
-    assert_eq!(endpoint.run(1000), Stop::Event);
+    assert_eq!(endpoint.run(1000).unwrap(), Stop::Event);
     let word = |first: u32| first | (first + 1) << 8 | (first + 2) << 16 | (first + 3) << 24;
     let first: Vec<u32> = (0..8).map(|index| word(2 + 4 * index)).collect();
     match (endpoint.take_device_event(), endpoint.take_device_event()) {
@@ -183,16 +183,16 @@ fn device_side_streams_carry_commands_data_and_status() {
 #[test]
 fn at_rest_the_clock_stops_and_time_jumps_to_what_is_queued() {
     let mut endpoint = endpoint(&EndpointOptions::default());
-    assert_eq!(endpoint.run(1_000_000_000), Stop::Quiescent);
+    assert_eq!(endpoint.run(1_000_000_000).unwrap(), Stop::Quiescent);
     let (cycle, clocked) = (endpoint.cycle(), endpoint.clocked());
     assert!(cycle < 100 && clocked < 100);
     endpoint.receive(500_000_000, &packet(1)).unwrap();
-    assert_eq!(endpoint.run(400_000_000), Stop::Deadline);
+    assert_eq!(endpoint.run(400_000_000).unwrap(), Stop::Deadline);
     assert_eq!((endpoint.cycle(), endpoint.clocked()), (400_000_000, clocked));
-    assert_eq!(endpoint.run(1_000_000_000), Stop::Event);
+    assert_eq!(endpoint.run(1_000_000_000).unwrap(), Stop::Event);
     assert_eq!(endpoint.take_transmitted().map(|packet| packet.first_cycle), Some(500_000_001));
     assert!(endpoint.clocked() < clocked + 20);
-    assert_eq!(endpoint.run(1_000_000_000), Stop::Quiescent);
+    assert_eq!(endpoint.run(1_000_000_000).unwrap(), Stop::Quiescent);
     endpoint.skip_to(700_000_000);
     assert_eq!(endpoint.cycle(), 700_000_000);
 }
@@ -204,10 +204,10 @@ fn the_lookahead_ends_a_run_behind_its_first_packet() {
         endpoint.receive(start, &packet(1)).unwrap();
     }
     endpoint.set_lookahead(30, 0).unwrap();
-    assert_eq!(endpoint.run(1000), Stop::Event);
+    assert_eq!(endpoint.run(1000).unwrap(), Stop::Event);
     assert_eq!(transmitted(&mut endpoint).len(), 3);
     assert_eq!(endpoint.cycle(), 101 + 1 + 30);
-    assert_eq!(endpoint.run(150), Stop::Deadline);
+    assert_eq!(endpoint.run(150).unwrap(), Stop::Deadline);
 }
 
 #[test]
@@ -215,7 +215,7 @@ fn the_seed_decides_what_reset_leaves_open() {
     let unreset = |seed| {
         let mut endpoint = endpoint(&EndpointOptions { seed, ..EndpointOptions::default() });
         endpoint.blk_status(0, 0).unwrap();
-        endpoint.run(1000);
+        endpoint.run(1000).unwrap();
         endpoint.take_transmitted().unwrap().dwords[1]
     };
     assert_eq!(unreset(0), 0);
@@ -244,7 +244,7 @@ fn samples_hold_every_port_in_the_window() {
     endpoint.receive(140, &packet(0)).unwrap();
     endpoint.sample(139, 143);
     endpoint.set_lookahead(10, 0).unwrap();
-    endpoint.run(1000);
+    endpoint.run(1000).unwrap();
     let mut offset = 0;
     let at: std::collections::HashMap<_, _> = endpoint
         .ports()

@@ -178,7 +178,7 @@ impl Engine {
                 let Some((header, request)) = self.reads.remove(&token) else { continue };
                 self.complete(header, &request, data.ok().as_deref())?;
             }
-            let stop = self.endpoint.run(end);
+            let stop = self.endpoint.run(end)?;
             while let Some(packet) = self.endpoint.take_transmitted() {
                 if let Some(trace) = &mut self.trace {
                     trace.to_host(&packet, &mut self.endpoint).map_err(BridgeError::Trace)?;

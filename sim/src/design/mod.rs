@@ -23,7 +23,8 @@ pub enum DesignError {
 
 /// Builds the model of an endpoint, or finds it in the cache.
 pub fn library(config: &EndpointConfig) -> Result<Library, DesignError> {
-    Ok(Library::build(&sources(config, &endpoint::generate(config)?))?)
+    let library = Library::build(&sources(config, &endpoint::generate(config)?))?;
+    Ok(library.with_function(endpoint::core::function_config(config)))
 }
 
 /// What the model is built from.

@@ -233,7 +233,7 @@ impl Machine {
         }
         let due = self.port.deadline();
         end = end.min(due.map_or(u64::MAX, |due| due.max(self.endpoint.cycle() + 1)));
-        if self.endpoint.run(end) == Stop::Quiescent {
+        if self.endpoint.run(end)? == Stop::Quiescent {
             self.endpoint.skip_to(end);
         }
         while let Some(packet) = self.endpoint.take_transmitted() {

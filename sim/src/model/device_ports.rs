@@ -87,7 +87,7 @@ impl DevicePorts {
     }
 
     fn net_of(model: &mut Model, mac: Level) -> Result<Self, ModelError> {
-        let frame = StreamShape { data: true, keep: true, last: true, side: &["error"] };
+        let frame = StreamShape { data: true, keep: true, last: true, side: &["error"], ..StreamShape::default() };
         Ok(DevicePorts::Net(NetPorts {
             transmit: model.add_stream("net_tx", Direction::Output, frame)?,
             receive: model.add_stream("net_rx", Direction::Input, frame)?,

@@ -1,10 +1,13 @@
-//! The ports of the raw-TLP endpoint: the link, and the device side.
+//! An endpoint: its link, raw or behind hard IP, and its device side.
 use super::device_ports::{DeviceEvent, DevicePorts};
-use super::{BareRun, Direction, Level, Library, Model, ModelError, Packet, PortLayout, Stop, Stream, StreamShape};
+use super::hard_ip_link::HardIpLink;
+use super::raw_link::RawLink;
+use super::{BareRun, Library, Model, ModelError, Packet, PortLayout, Stop};
+use crate::link::hard_ip::Sent;
 use std::collections::VecDeque;
 
 /// Bytes of framing, sequence number and LCRC that the link adds to each TLP.
-const LINK_FRAMING: u32 = 8;
+pub(super) const LINK_FRAMING: u32 = 8;
 /// Bytes of preamble, frame check sequence and gap that Ethernet adds to each frame.
 const WIRE_FRAMING: u32 = 24;
 /// Cycles for which `reset` is held.
@@ -45,12 +48,17 @@ pub struct Stall {
     pub device: u8,
 }
 
-/// An instance of the raw-TLP endpoint, and its device side: a disk's or an Ethernet port's.
+/// How the endpoint is attached to its link.
+enum Attachment {
+    Raw(RawLink),
+    HardIp(Box<HardIpLink>),
+}
+
+/// An instance of an endpoint: a link of TLPs, through hard IP where the model is made for it, and a device side, a disk's
+/// or an Ethernet port's.
 pub struct Endpoint {
     model: Model,
-    receive: Stream,
-    transmit: Stream,
-    nonposted_ready: Level,
+    link: Attachment,
     transmit_stall: u8,
     transmit_held: bool,
     device: DevicePorts,
@@ -61,37 +69,36 @@ pub struct Endpoint {
 impl Endpoint {
     /// Loads the model and resets it.
     pub fn load(library: &Library, options: &EndpointOptions) -> Result<Self, ModelError> {
-        Self::start(Model::load(library, options.seed)?, options)
+        Self::start(Model::load(library, options.seed)?, library, options)
     }
 
     /// The same, with all inputs recorded for [`Endpoint::replay`].
     pub fn load_recorded(library: &Library, options: &EndpointOptions) -> Result<Self, ModelError> {
         let mut model = Model::load(library, options.seed)?;
         model.record();
-        Self::start(model, options)
+        Self::start(model, library, options)
     }
 
-    fn start(mut model: Model, options: &EndpointOptions) -> Result<Self, ModelError> {
-        use Direction::{Input, Output};
-        let tlp = StreamShape { data: true, keep: true, last: true, side: &[] };
-        let receive = model.add_stream("rx", Input, tlp)?;
-        let transmit = model.add_stream("tx", Output, tlp)?;
+    fn start(mut model: Model, library: &Library, options: &EndpointOptions) -> Result<Self, ModelError> {
+        let link = match (HardIpLink::family(&model), library.function()) {
+            (None, _) => Attachment::Raw(RawLink::find(&mut model, options.link_bytes_per_cycle)?),
+            (Some(family), Some(function)) => {
+                let link = HardIpLink::find(&mut model, family, function.clone(), options)?;
+                Attachment::HardIp(Box::new(link))
+            }
+            (Some(_), None) => {
+                let missing = "it is made for hard IP, and nobody says what the block's config space shows";
+                return Err(ModelError::Unfit(missing.into()));
+            }
+        };
         let device = DevicePorts::find(&mut model)?;
-        if let Some(rate) = options.link_bytes_per_cycle {
-            model.set_pace(receive, rate, LINK_FRAMING)?;
-            model.set_pace(transmit, rate, LINK_FRAMING)?;
-        }
         if let (Some(rate), Ok(ports)) = (options.wire_bytes_per_cycle, device.net()) {
             model.set_pace(ports.receive, rate, WIRE_FRAMING)?;
         }
-        let nonposted_ready = model.level("tx_nonposted_ready")?;
-        model.set(nonposted_ready, 1);
         model.reset(RESET_CYCLES);
         let mut endpoint = Endpoint {
             model,
-            receive,
-            transmit,
-            nonposted_ready,
+            link,
             transmit_stall: 0,
             transmit_held: false,
             device,
@@ -106,8 +113,17 @@ impl Endpoint {
     pub fn set_stall(&mut self, stall: Stall) -> Result<(), ModelError> {
         self.transmit_stall = stall.transmit;
         self.transmit_held = false;
-        self.model.set_stall(self.receive, stall.receive)?;
-        self.model.set_stall(self.transmit, stall.transmit)?;
+        match &mut self.link {
+            Attachment::Raw(link) => {
+                self.model.set_stall(link.receive, stall.receive)?;
+                self.model.set_stall(link.transmit, stall.transmit)?;
+            }
+            Attachment::HardIp(link) => {
+                link.set_hesitant(stall.receive != 0 || stall.transmit != 0);
+                link.inputs().try_for_each(|stream| self.model.set_stall(stream, stall.receive))?;
+                link.outputs().try_for_each(|stream| self.model.set_stall(stream, stall.transmit))?;
+            }
+        }
         for stream in self.device.streams() {
             self.model.set_stall(stream, stall.device)?;
         }
@@ -120,9 +136,18 @@ impl Endpoint {
             return Ok(());
         }
         self.transmit_held = held;
-        match held {
-            true => self.model.hold(self.transmit),
-            false => self.model.set_stall(self.transmit, self.transmit_stall),
+        let (model, stall) = (&mut self.model, self.transmit_stall);
+        let mut set = |stream| match held {
+            true => model.hold(stream),
+            false => model.set_stall(stream, stall),
+        };
+        match &mut self.link {
+            Attachment::Raw(link) => set(link.transmit),
+            Attachment::HardIp(link) => {
+                link.outputs().try_for_each(set)?;
+                link.set_held(&self.model, held);
+                Ok(())
+            }
         }
     }
 
@@ -131,11 +156,17 @@ impl Endpoint {
         self.model.reset(RESET_CYCLES);
         self.transmitted.clear();
         self.device_events.clear();
+        if let Attachment::HardIp(link) = &mut self.link {
+            link.reset(&mut self.model);
+        }
     }
 
     /// Queues a TLP for the endpoint; its first beat comes in cycle `not_before` at the earliest.
     pub fn receive(&mut self, not_before: u64, dwords: &[u32]) -> Result<(), ModelError> {
-        self.model.send(self.receive, not_before, dwords)
+        match &mut self.link {
+            Attachment::Raw(link) => self.model.send(link.receive, not_before, dwords),
+            Attachment::HardIp(link) => link.receive(not_before, dwords),
+        }
     }
 
     /// Answers the oldest blk command that has no answer yet.
@@ -176,13 +207,19 @@ impl Endpoint {
 
     /// Whether the link has credit for read requests.
     pub fn set_nonposted_ready(&mut self, ready: bool) {
-        self.model.set(self.nonposted_ready, ready.into());
+        match &mut self.link {
+            Attachment::Raw(link) => self.model.set(link.nonposted_ready, ready.into()),
+            Attachment::HardIp(link) => link.set_nonposted_ready(&self.model, ready),
+        }
     }
 
     /// The endpoint may run on for `link` cycles behind a TLP that it sent, and for `device` cycles behind what it sent
     /// on the device side: no answer comes earlier. 0 unless set.
     pub fn set_lookahead(&mut self, link: u64, device: u64) -> Result<(), ModelError> {
-        self.model.set_lookahead(self.transmit, link)?;
+        match &mut self.link {
+            Attachment::Raw(raw) => self.model.set_lookahead(raw.transmit, link)?,
+            Attachment::HardIp(ip) => ip.set_lookahead(link, device),
+        }
         for stream in self.device.output_streams() {
             self.model.set_lookahead(stream, device)?;
         }
@@ -190,16 +227,26 @@ impl Endpoint {
     }
 
     /// Runs; see [`Model::run`]. Afterwards take what left with [`Endpoint::take_transmitted`] and
-    /// [`Endpoint::take_device_event`].
-    pub fn run(&mut self, deadline: u64) -> Stop {
-        let stop = self.model.run(deadline);
-        let (transmit, device) = (self.transmit, &self.device);
+    /// [`Endpoint::take_device_event`]. Fails when the endpoint breaks a rule of the hard IP that it is attached to.
+    pub fn run(&mut self, deadline: u64) -> Result<Stop, ModelError> {
+        let device = &self.device;
         let (transmitted, device_events) = (&mut self.transmitted, &mut self.device_events);
-        self.model.drain(|packet @ Packet { stream, first_cycle, last_cycle, words }| match stream == transmit {
+        let link = match &mut self.link {
+            Attachment::Raw(link) => link,
+            Attachment::HardIp(link) => {
+                let mut sent = |Sent { first_cycle, last_cycle, dwords }| {
+                    transmitted.push_back(Transmitted { first_cycle, last_cycle, dwords });
+                };
+                let mut event = |packet: &Packet| device_events.extend(device.event(packet));
+                return link.run(&mut self.model, deadline, &mut sent, &mut event);
+            }
+        };
+        let stop = self.model.run(deadline);
+        self.model.drain(|packet @ Packet { stream, first_cycle, last_cycle, words }| match stream == link.transmit {
             true => transmitted.push_back(Transmitted { first_cycle, last_cycle, dwords: words.to_vec() }),
             false => device_events.extend(device.event(&packet)),
         });
-        stop
+        Ok(stop)
     }
 
     /// The next TLP that the endpoint sent.

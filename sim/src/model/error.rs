@@ -34,6 +34,9 @@ pub enum ModelError {
     /// The library does not fit: no such port, not a model.
     #[error("the model cannot be used: {0}")]
     Unfit(String),
+    /// The endpoint broke a rule of the hard IP that it is attached to.
+    #[error(transparent)]
+    Protocol(#[from] crate::link::hard_ip::ProtocolError),
 }
 
 impl ModelError {

@@ -13,6 +13,7 @@ use std::process::{Command, Output};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, OnceLock};
 use std::time::Duration;
+use virtio_hdl_rtl::pcie::function::FunctionConfig;
 use virtio_hdl_rtl::verilog::Port;
 
 const SHIM: &str = include_str!("cpp/shim.cpp");
@@ -57,6 +58,7 @@ pub struct Sources {
 pub struct Library {
     path: PathBuf,
     built: bool,
+    function: Option<FunctionConfig>,
 }
 
 impl Library {
@@ -71,13 +73,13 @@ impl Library {
         let folder = cache.join(key(sources, &shim)?);
         let path = folder.join("model.so");
         if path.exists() {
-            return Ok(Library { path, built: false });
+            return Ok(Library { path, built: false, function: None });
         }
         fs::create_dir_all(cache).map_err(|error| ModelError::cache(cache, error))?;
         let lock = folder.with_extension("lock");
         let _lock = cache::lock(&lock).map_err(|error| ModelError::cache(&lock, error))?;
         if path.exists() {
-            return Ok(Library { path, built: false });
+            return Ok(Library { path, built: false, function: None });
         }
         let work = tempfile::Builder::new()
             .prefix("building-")
@@ -86,7 +88,17 @@ impl Library {
         Build { work: work.path(), runtime: &runtime(cache)?, sources }.compile(&shim)?;
         fs::create_dir_all(&folder).map_err(|error| ModelError::cache(&folder, error))?;
         fs::rename(work.path().join("model.so"), &path).map_err(|error| ModelError::cache(&path, error))?;
-        Ok(Library { path, built: true })
+        Ok(Library { path, built: true, function: None })
+    }
+
+    /// Says what hard IP in front of the endpoint has been configured with.
+    pub fn with_function(self, function: FunctionConfig) -> Self {
+        Library { function: Some(function), ..self }
+    }
+
+    /// What hard IP in front of the endpoint has been configured with.
+    pub fn function(&self) -> Option<&FunctionConfig> {
+        self.function.as_ref()
     }
 
     /// Where it lies.

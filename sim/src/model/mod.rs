@@ -2,15 +2,17 @@
 //!
 //! [`Library`] turns Verilog into a shared library and caches it. [`Model`] runs one instance of it: the cycle loop is
 //! C++ and goes on until a packet leaves the model, a deadline, or quiescence, so that Rust sees batches of packets, not
-//! cycles. What the model's ports mean is known here only as streams and levels; [`Endpoint`] gives the ports of the
-//! raw-TLP endpoint their names.
+//! cycles. What the model's ports mean is known here only as streams and levels; [`Endpoint`] gives the ports of an
+//! endpoint their names: those of its link, which carry raw TLPs or are those of a vendor's block, and its device side.
 use cxx::UniquePtr;
 
 mod bridge;
 mod device_ports;
 mod endpoint;
 mod error;
+mod hard_ip_link;
 mod library;
+mod raw_link;
 
 pub use bridge::ffi::Stop;
 pub use device_ports::{BlkCommand, BlkOperation, DeviceEvent};

@@ -138,7 +138,7 @@ fn broken_rules_are_told_in_clear_words() {
     for (said, words) in [
         (spoilt(|beats| beats[1].keep = 0b0111), "tkeep is 0x7 in beat 1 (not the last)"),
         (spoilt(|beats| beats[2].keep = 0b0101), "tkeep is 0x5 in beat 2 (the last)"),
-        (spoilt(|beats| drop(beats.pop())), "packet of 8 double words, its descriptor says 10"),
+        (spoilt(|beats| beats.truncate(2)), "packet of 8 double words, its descriptor says 10"),
         (spoilt(|beats| beats[0].data[2] |= 2 << 11), "request type 0b0011"),
         (spoilt(|beats| beats[0].data[3] |= 1 << 24), "requester ID enable is 0x1, and must be 0x0"),
         (spoilt(|beats| beats[0].data[0] |= 1), "the address type is 0x1"),

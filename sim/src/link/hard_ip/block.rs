@@ -18,8 +18,8 @@ use virtio_hdl_rtl::pcie::function::FunctionConfig;
 use virtio_hdl_rtl::pcie::layout::COMMAND_BUS_MASTER;
 use virtio_hdl_rtl::pcie::registers as status;
 
-/// Least cycles from a packet's last beat on RQ to its sequence number: the run may go on for so long.
-pub const LEAST_SEQUENCE_DELAY: u64 = 4;
+/// Least cycles from a packet's last beat on RQ to its sequence number.
+const LEAST_SEQUENCE_DELAY: u64 = 4;
 /// Cycles after which the block gives a read of the endpoint up: 50 ms at 125 MHz.
 const READ_TIMEOUT: u64 = 6_250_000;
 /// Cycles after a change of config space in which the endpoint may still do as before: what it has begun comes out.
@@ -88,6 +88,14 @@ impl FromEndpoint {
                 (FromEndpoint::CompleterCompletion, "s_axis_cc", completer::COMPLETION_USER_BITS),
                 (FromEndpoint::RequesterRequest, "s_axis_rq", requester::REQUEST_USER_BITS),
             ],
+        }
+    }
+
+    /// Cycles for which a run may go on behind a packet: the block's answer comes later.
+    pub fn lookahead(self) -> u64 {
+        match self {
+            FromEndpoint::RequesterRequest => LEAST_SEQUENCE_DELAY - 1,
+            FromEndpoint::Transmit | FromEndpoint::CompleterCompletion => 0,
         }
     }
 
@@ -176,6 +184,11 @@ impl HardIp {
     /// Ports of the endpoint whose changes it wants to hear of, those of one cycle in this order.
     pub fn watched(&self) -> &'static [&'static str] {
         levels::watched(self.settings.family)
+    }
+
+    /// Ports of the endpoint that it drives.
+    pub fn driven(&self) -> Vec<&'static str> {
+        self.shown.keys().copied().collect()
     }
 
     /// How beats of a stream with so many bits of `tuser` lie in words.
