@@ -112,7 +112,7 @@ proptest! {
             .into_iter()
             .map(|(mut data, keep, last, user)| {
                 data[width..].fill(0);
-                Beat { data, keep, last, user: user & (1 << kept) - 1 }
+                Beat { data, keep, last, user: user & ((1 << kept) - 1) }
             })
             .collect();
         let mut words = Vec::new();
