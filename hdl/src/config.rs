@@ -13,7 +13,7 @@ mod read;
 mod table;
 
 pub use error::{ConfigError, Problem};
-pub use link::{LinkOptions, LinkSpeed};
+pub use link::{LinkInterface, LinkOptions, LinkSpeed};
 
 /// The examples that are built in: name and text.
 pub const EXAMPLES: &[(&str, &str)] = &[

@@ -14,6 +14,7 @@ pub mod device;
 pub mod dma;
 pub mod endpoint;
 pub mod pcie;
+pub mod shim;
 #[cfg(feature = "testing")]
 pub mod testing;
 pub mod tlp;

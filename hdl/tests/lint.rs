@@ -1,7 +1,7 @@
 //! What the tools say of every block's Verilog.
 use rust_hdl::prelude::*;
 use virtio_hdl_rtl::testing::accepted;
-use virtio_hdl_rtl::{board, config, device, dma, endpoint, pcie, tlp, verilog, virtio};
+use virtio_hdl_rtl::{board, config, device, dma, endpoint, pcie, shim, tlp, verilog, virtio};
 
 fn check<U: Block>(mut uut: U, top: &str) {
     uut.connect_all();
@@ -63,6 +63,10 @@ blocks! {
     net_device: device::net::NetDevice::default();
     ram_disk: board::ram_disk::RamDisk::<10>::new("virtio-hdl");
     mac_swap: board::mac_swap::MacSwap::default();
+    pcie_7series_64: shim::SevenSeries64::new(1);
+    pcie_7series_128: shim::SevenSeries128::new(1);
+    pcie_usp_128: shim::UltraScalePlus128::new(1);
+    pcie_usp_256: shim::UltraScalePlus256::new(1);
 }
 
 /// The whole endpoint of every example configuration.

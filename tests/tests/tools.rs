@@ -11,7 +11,7 @@ fn synthesis(command: &str) -> String {
     for module in &generate(&config).unwrap().design.modules {
         std::fs::write(folder.path().join(module.file_name()), module.file()).unwrap();
     }
-    let top = top_name(config.device);
+    let top = top_name(&config);
     let script = format!("read_verilog *.v; {command} -top {top}; select -assert-none t:$_DLATCH_* t:$dlatch %u; stat");
     let output = Command::new("yosys")
         .current_dir(folder.path())

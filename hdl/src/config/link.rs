@@ -57,9 +57,55 @@ impl LinkSpeed {
     }
 }
 
+/// What is between the endpoint and the link.
+#[derive(Copy, Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub enum LinkInterface {
+    /// A core that passes raw packets, config requests included.
+    #[default]
+    #[serde(rename = "tlp")]
+    Tlp,
+    /// The integrated block of the 7-series (PG054).
+    #[serde(rename = "7-series")]
+    SevenSeries,
+    /// The integrated block PCIE4 or PCIE4C of UltraScale+ (PG213).
+    #[serde(rename = "ultrascale+")]
+    UltraScalePlus,
+}
+
+impl LinkInterface {
+    /// All, with their names in a configuration.
+    pub const NAMES: &'static [(&'static str, LinkInterface)] = &[
+        ("tlp", LinkInterface::Tlp),
+        ("7-series", LinkInterface::SevenSeries),
+        ("ultrascale+", LinkInterface::UltraScalePlus),
+    ];
+
+    /// "tlp".
+    pub const fn name(self) -> &'static str {
+        match self {
+            LinkInterface::Tlp => "tlp",
+            LinkInterface::SevenSeries => "7-series",
+            LinkInterface::UltraScalePlus => "ultrascale+",
+        }
+    }
+
+    /// How many bits its packet streams can have.
+    pub const fn widths(self) -> &'static [u16] {
+        match self {
+            LinkInterface::Tlp => &[128],
+            LinkInterface::SevenSeries => &[64, 128],
+            LinkInterface::UltraScalePlus => &[128, 256],
+        }
+    }
+}
+
 /// Link and clock.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct LinkOptions {
+    /// Raw packets, or a hard block.
+    pub interface: LinkInterface,
+    /// Bits of its packet streams, one of [`LinkInterface::widths`].
+    pub data_bits: u16,
     /// Generation and lanes.
     pub speed: LinkSpeed,
     /// Clock of the endpoint in Hz.
@@ -68,16 +114,21 @@ pub struct LinkOptions {
 
 impl Default for LinkOptions {
     fn default() -> Self {
-        LinkOptions { speed: LinkSpeed::Gen2X4, clock_hz: 125_000_000 }
+        LinkOptions {
+            interface: LinkInterface::Tlp,
+            data_bits: Self::DATAPATH_BITS,
+            speed: LinkSpeed::Gen2X4,
+            clock_hz: 125_000_000,
+        }
     }
 }
 
 impl LinkOptions {
-    /// Bits of the datapath between endpoint and link, per clock cycle.
-    pub const DATAPATH_BITS: u64 = 128;
+    /// Bits that the endpoint itself handles per clock cycle and direction.
+    pub const DATAPATH_BITS: u16 = 128;
 
-    /// Gb/s that the datapath carries.
-    pub fn datapath_gigabits(&self) -> f64 {
-        (Self::DATAPATH_BITS * self.clock_hz) as f64 / 1e9
+    /// Gb/s that the packet streams carry.
+    pub fn interface_gigabits(&self) -> f64 {
+        (u64::from(self.data_bits) * self.clock_hz) as f64 / 1e9
     }
 }

@@ -1,8 +1,8 @@
 //! From TOML to an [`EndpointConfig`]: ranges first, then what must fit together.
 use super::table::{Problems, Table};
 use super::{
-    Bar0, BlkOptions, ConfigError, Device, EndpointConfig, Feature, Geometry, Ids, LinkOptions, LinkSpeed, NetOptions,
-    Problem,
+    Bar0, BlkOptions, ConfigError, Device, EndpointConfig, Feature, Geometry, Ids, LinkInterface, LinkOptions,
+    LinkSpeed, NetOptions, Problem,
 };
 use std::ops::Range;
 use toml::de::DeTable;
@@ -223,22 +223,42 @@ fn mac_address(text: &str) -> Option<[u8; 6]> {
 }
 
 fn read_link(table: &mut Table, problems: &mut Problems, place: &Range<usize>, config: &mut EndpointConfig) {
+    let interface = table.choice(problems, "interface", LinkInterface::NAMES);
+    let allowed = "64, 128, 256, as the interface has them";
+    let width = table.number(problems, "data_bits", 64..=256, allowed, u64::is_power_of_two);
     let speed = table.choice(problems, "speed", LinkSpeed::NAMES);
     let allowed = "1_000_000 to 500_000_000 Hz";
     let clock = table.number(problems, "clock_hz", 1_000_000..=500_000_000, allowed, |_| true);
-    let place = speed.as_ref().map(|(_, place)| place).or(clock.as_ref().map(|(_, place)| place)).unwrap_or(place);
     let link = LinkOptions {
+        interface: interface.as_ref().map_or(config.link.interface, |(value, _)| *value),
+        data_bits: width.as_ref().map_or(config.link.data_bits, |(value, _)| *value as u16),
         speed: speed.as_ref().map_or(config.link.speed, |(value, _)| *value),
         clock_hz: clock.as_ref().map_or(config.link.clock_hz, |(value, _)| *value),
     };
-    if link.speed.gigabits() > link.datapath_gigabits() {
-        let needed = (link.speed.gigabits() * 1e3 / LinkOptions::DATAPATH_BITS as f64).ceil();
+    let name = link.interface.name();
+    if !link.interface.widths().contains(&link.data_bits) {
+        let place = width.as_ref().map_or(place, |(_, place)| place);
+        let widths = link.interface.widths().iter().map(u16::to_string).collect::<Vec<_>>().join(", ");
+        let message = format!("link.data_bits = {} with the interface \"{name}\"; allowed: {widths}", link.data_bits);
+        problems.add(place, message);
+    }
+    let speed = speed.as_ref().map(|(_, place)| place);
+    if link.interface == LinkInterface::SevenSeries && link.speed.generation() > 2 {
         let message = format!(
-            "{} carries {:.1} Gb/s, a 128-bit datapath at {} Hz only {:.1}; allowed: clock_hz of at least {needed}_000_000, or a slower link",
+            "link.speed = \"{}\" with the interface \"{name}\", whose block ends at gen2; allowed: \"gen2 x4\"",
+            link.speed.name(),
+        );
+        problems.add(speed.unwrap_or(place), message);
+    } else if link.speed.gigabits() > link.interface_gigabits() {
+        let place = speed.or(clock.as_ref().map(|(_, place)| place)).unwrap_or(place);
+        let needed = (link.speed.gigabits() * 1e3 / f64::from(link.data_bits)).ceil();
+        let message = format!(
+            "{} carries {:.1} Gb/s, a {}-bit datapath at {} Hz only {:.1}; allowed: clock_hz of at least {needed}_000_000, or a slower link",
             link.speed.name(),
             link.speed.gigabits(),
+            link.data_bits,
             link.clock_hz,
-            link.datapath_gigabits(),
+            link.interface_gigabits(),
         );
         problems.add(place, message);
     }

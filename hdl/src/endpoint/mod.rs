@@ -9,7 +9,8 @@ pub mod net;
 pub mod raw_link;
 pub mod reset;
 
-use crate::config::{Device, EndpointConfig};
+use crate::config::{Device, EndpointConfig, LinkInterface, LinkOptions};
+use crate::shim::{SevenSeries128, SevenSeries64, UltraScalePlus128, UltraScalePlus256};
 use crate::verilog::{self, Design, Loose, Part, Port, PrintError};
 use rust_hdl::prelude::Block;
 
@@ -22,26 +23,67 @@ pub struct Generated {
     pub ports: Vec<Port>,
 }
 
-/// Name of the top module of a device's raw-TLP endpoint.
-pub fn top_name(device: Device) -> &'static str {
-    match device {
-        Device::Blk => "virtio_blk_endpoint",
-        Device::Net => "virtio_net_endpoint",
+/// Name of the top module of an endpoint: `virtio_blk_endpoint` behind raw packets, `virtio_blk_7series_128` and the like
+/// behind a hard block.
+pub fn top_name(config: &EndpointConfig) -> String {
+    format!("virtio_{}_{}", config.device.name(), link_name(&config.link).unwrap_or("endpoint"))
+}
+
+/// Which hard block an endpoint is for, with its width.
+fn link_name(link: &LinkOptions) -> Option<&'static str> {
+    match (link.interface, link.data_bits) {
+        (LinkInterface::Tlp, _) => None,
+        (LinkInterface::SevenSeries, 64) => Some("7series_64"),
+        (LinkInterface::SevenSeries, _) => Some("7series_128"),
+        (LinkInterface::UltraScalePlus, 256) => Some("usp_256"),
+        (LinkInterface::UltraScalePlus, _) => Some("usp_128"),
     }
 }
 
-/// Generates the raw-TLP endpoint of a configuration: link, core and device, joined.
+/// Generates the endpoint of a configuration: link, core and device, joined.
 pub fn generate(config: &EndpointConfig) -> Result<Generated, PrintError> {
-    let link = part("link", raw_link::RawLink::new(&core::function_config(config)), "pcie_raw_link")?;
-    let core = part("core", core::EndpointCore::new(config, core::Intx::Messages), "endpoint_core")?;
+    let function = core::function_config(config);
+    let hard_block = link_name(&config.link);
+    let module = format!("pcie_{}", hard_block.unwrap_or("raw_link"));
+    let link = match hard_block {
+        None => part("link", raw_link::RawLink::new(&function), &module)?,
+        Some("7series_64") => part("link", SevenSeries64::new(function.max_payload), &module)?,
+        Some("7series_128") => part("link", SevenSeries128::new(function.max_payload), &module)?,
+        Some("usp_256") => part("link", UltraScalePlus256::new(function.max_payload), &module)?,
+        Some(_) => part("link", UltraScalePlus128::new(function.max_payload), &module)?,
+    };
+    let intx = if hard_block.is_some() { core::Intx::Level } else { core::Intx::Messages };
+    let core = part("core", core::EndpointCore::new(config, intx), "endpoint_core")?;
     let device = match config.device {
         Device::Blk => part("device", blk::BlkSide::new(config), "virtio_blk")?,
         Device::Net => part("device", net::NetSide::new(config), "virtio_net")?,
     };
-    let title = format!("virtio-{} PCIe endpoint, raw TLPs", config.device.name());
-    let loose = Loose { open: &["intx_level", "quiescing"], zero: &[] };
-    let (design, ports) = verilog::join(top_name(config.device), &title, vec![link, core, device], loose)?;
+    let title = match hard_block {
+        None => format!("virtio-{} PCIe endpoint, raw TLPs", config.device.name()),
+        Some(_) => format!("virtio-{} PCIe endpoint behind {module}", config.device.name()),
+    };
+    let unread = unread(config.link.interface, diagnostics::fields(config.device).count());
+    let open: Vec<_> = unread.iter().map(String::as_str).collect();
+    // config requests end in the hard block
+    let zero: &[_] = if hard_block.is_some() { &["config_bus_done", "config_bus_read_data"] } else { &[] };
+    let loose = Loose { open: &open, zero };
+    let (design, ports) = verilog::join(&top_name(config), &title, vec![link, core, device], loose)?;
     Ok(Generated { design, ports })
+}
+
+/// Outputs of the core that the link does not read.
+fn unread(interface: LinkInterface, diagnostics: usize) -> Vec<String> {
+    let config_bus = ["config_bus_valid", "config_bus_write", "config_bus_address", "config_bus_enable"];
+    let config_space = ["config_bus_write_data", "config_target", "request_aborted", "request_poisoned"];
+    let reports = ["request_unsupported", "posted_unsupported", "completion_timeout", "completion_unexpected"];
+    let names: Vec<&[&str]> = match interface {
+        LinkInterface::Tlp => vec![&["intx_level", "quiescing"]],
+        LinkInterface::SevenSeries => vec![&config_bus, &config_space, &["quiescing"]],
+        LinkInterface::UltraScalePlus => vec![&config_bus, &config_space, &reports, &["reads_pending"]],
+    };
+    let shown = if interface == LinkInterface::Tlp { 0 } else { diagnostics };
+    let counters = (0..shown).map(|n| format!("diagnostics_{n}"));
+    names.concat().into_iter().map(String::from).chain(counters).collect()
 }
 
 fn part<U: Block>(instance: &str, mut uut: U, module: &str) -> Result<Part, PrintError> {

@@ -53,7 +53,7 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<()> {
 
     let lines = design.modules.iter().map(|module| module.text.lines().count()).sum();
     let report =
-        Report { top: endpoint::top_name(config.device), folder: out.clone(), files, lines, milliseconds, resources };
+        Report { top: endpoint::top_name(&config), folder: out.clone(), files, lines, milliseconds, resources };
     if arguments.json {
         println!("{}", serde_json::to_string_pretty(&report)?);
     } else {

@@ -30,7 +30,7 @@ pub fn library(config: &EndpointConfig) -> Result<Library, DesignError> {
 /// What the model is built from.
 pub fn sources(config: &EndpointConfig, generated: &Generated) -> Sources {
     Sources {
-        top: endpoint::top_name(config.device).into(),
+        top: endpoint::top_name(config),
         files: generated.design.modules.iter().map(|module| (module.file_name(), module.file())).collect(),
         ports: generated.ports.clone(),
     }

@@ -29,7 +29,7 @@ fn function(text: &mut String, config: &EndpointConfig) {
          | subsystem vendor, subsystem | {:#06x}, {:#06x} |\n\
          | class, revision | {:#08x}, {} |\n\
          | BAR0 | {} bytes of {space} space: legacy registers and device config |\n",
-        virtio_hdl_rtl::endpoint::top_name(config.device),
+        virtio_hdl_rtl::endpoint::top_name(config),
         ids.vendor,
         ids.device,
         ids.subsystem_vendor,

@@ -1,0 +1,306 @@
+//! The shims of the 7-series integrated block for PCI Express (PG054).
+use super::byte_order::SwapBytes;
+use super::seven_series_function::SevenSeriesFunction;
+use super::seven_series_receive_128::SevenSeriesReceive128;
+use super::seven_series_receive_64::SevenSeriesReceive64;
+use super::seven_series_transmit_128::SevenSeriesTransmit128;
+use super::seven_series_transmit_64::SevenSeriesTransmit64;
+use crate::cells::{Reg, Sink, Source};
+use crate::comment;
+use crate::tlp::types::*;
+use crate::tlp::{ReceiveUnpack, TransmitPack};
+use rust_hdl::prelude::*;
+
+/// One shim: name, module comment, bits of `tdata`, bits of `tkeep`, the blocks that know the width.
+macro_rules! seven_series {
+    ($(#[$doc:meta])* $name:ident, $title:tt, $data:tt, $keep:tt, $receive:ident, $transmit:ident) => {
+        $(#[$doc])*
+        ///
+        /// ```text
+        /// m_axis_rx -> receive -> ReceiveUnpack -> byte order -> request
+        ///                                     +--> byte order -> completion
+        /// s_axis_tx <- transmit <- TransmitPack <- byte order <- transmit
+        /// cfg_* <-> function: what the config space says, INTx
+        /// ```
+        /// On these streams header double words are numbers as the PCIe specification draws them, as everywhere in
+        /// [`crate::tlp`], and payload double words have memory byte 0 in bits 31:24: they are turned where
+        /// nothing but payload is, which costs no logic.
+        ///
+        /// Completions must get through while requests wait for the endpoint, and both come on one stream: while a
+        /// request waits, `rx_np_ok` asks the block to keep non-posted ones.
+        ///
+        /// The ports from `request` on are those of [`crate::endpoint::core::EndpointCore`], the other way round.
+        /// A function-level reset is nothing that the block has.
+        #[derive(LogicBlock)]
+        pub struct $name {
+            /// `user_clk`.
+            pub clock: Signal<In, Clock>,
+            /// `user_reset`: synchronous, active high.
+            pub reset: Signal<In, Bit>,
+            pub m_axis_rx_tdata: Signal<In, Bits<$data>>,
+            pub m_axis_rx_tkeep: Signal<In, Bits<$keep>>,
+            pub m_axis_rx_tlast: Signal<In, Bit>,
+            pub m_axis_rx_tvalid: Signal<In, Bit>,
+            pub m_axis_rx_tready: Signal<Out, Bit>,
+            pub m_axis_rx_tuser: Signal<In, Bits<22>>,
+            pub s_axis_tx_tdata: Signal<Out, Bits<$data>>,
+            pub s_axis_tx_tkeep: Signal<Out, Bits<$keep>>,
+            pub s_axis_tx_tlast: Signal<Out, Bit>,
+            pub s_axis_tx_tvalid: Signal<Out, Bit>,
+            pub s_axis_tx_tready: Signal<In, Bit>,
+            /// Discontinue, streaming, poisoned, ECRC: none of these.
+            pub s_axis_tx_tuser: Signal<Out, Bits<4>>,
+            pub rx_np_ok: Signal<Out, Bit>,
+            pub rx_np_req: Signal<Out, Bit>,
+            pub tx_buf_av: Signal<In, Bits<6>>,
+            pub tx_err_drop: Signal<In, Bit>,
+            pub tx_cfg_req: Signal<In, Bit>,
+            /// The block's own completions go first.
+            pub tx_cfg_gnt: Signal<Out, Bit>,
+            pub cfg_command: Signal<In, Bits<16>>,
+            pub cfg_dcommand: Signal<In, Bits<16>>,
+            pub cfg_bus_number: Signal<In, Bits<8>>,
+            pub cfg_device_number: Signal<In, Bits<5>>,
+            pub cfg_function_number: Signal<In, Bits<3>>,
+            pub cfg_pmcsr_powerstate: Signal<In, Bits<2>>,
+            pub cfg_interrupt_msixenable: Signal<In, Bit>,
+            pub cfg_interrupt_msixfm: Signal<In, Bit>,
+            pub cfg_interrupt: Signal<Out, Bit>,
+            pub cfg_interrupt_assert: Signal<Out, Bit>,
+            /// 0: INTA.
+            pub cfg_interrupt_di: Signal<Out, Bits<8>>,
+            pub cfg_interrupt_rdy: Signal<In, Bit>,
+            pub cfg_interrupt_stat: Signal<Out, Bit>,
+            pub cfg_pciecap_interrupt_msgnum: Signal<Out, Bits<5>>,
+            pub cfg_trn_pending: Signal<Out, Bit>,
+            /// Errors to report: the endpoint has answered them itself, which `cfg_err_posted` says by asking for no
+            /// completion.
+            pub cfg_err_ur: Signal<Out, Bit>,
+            pub cfg_err_posted: Signal<Out, Bit>,
+            pub cfg_err_cpl_timeout: Signal<Out, Bit>,
+            pub cfg_err_cpl_unexpect: Signal<Out, Bit>,
+
+            pub request: Source<Request>,
+            pub completion: Source<CompletionBeat>,
+            pub transmit: Sink<TransmitBeat>,
+            pub nonposted_ready: Signal<Out, Bit>,
+            pub function_id: Signal<Out, Bits<16>>,
+            pub bus_master: Signal<Out, Bit>,
+            pub d3hot: Signal<Out, Bit>,
+            pub intx_disable: Signal<Out, Bit>,
+            pub msix_enable: Signal<Out, Bit>,
+            pub msix_function_mask: Signal<Out, Bit>,
+            pub max_payload: Signal<Out, Bits<3>>,
+            pub max_read_request: Signal<Out, Bits<3>>,
+            pub extended_tag: Signal<Out, Bit>,
+            pub function_reset: Signal<Out, Bit>,
+            pub link_busy: Signal<Out, Bit>,
+            pub packet_malformed: Signal<Out, Bit>,
+            pub packet_message: Signal<Out, Bit>,
+            pub transmit_stalled: Signal<Out, Bit>,
+            pub intx_level: Signal<In, Bit>,
+            pub intx_pending: Signal<In, Bit>,
+            pub reads_pending: Signal<In, Bit>,
+            pub request_unsupported: Signal<In, Bit>,
+            pub posted_unsupported: Signal<In, Bit>,
+            pub completion_timeout: Signal<In, Bit>,
+            pub completion_unexpected: Signal<In, Bit>,
+
+            receive: $receive,
+            unpack: ReceiveUnpack,
+            request_data: SwapBytes<64>,
+            completion_data: SwapBytes<128>,
+            transmit_data: SwapBytes<128>,
+            pack: TransmitPack,
+            send: $transmit,
+            function: SevenSeriesFunction,
+            np_ok: Reg<Bit>,
+        }
+
+        impl $name {
+            /// With payloads of up to 128 << `max_payload` bytes.
+            pub fn new(max_payload: u8) -> Self {
+                Self {
+                    clock: Default::default(),
+                    reset: Default::default(),
+                    m_axis_rx_tdata: Default::default(),
+                    m_axis_rx_tkeep: Default::default(),
+                    m_axis_rx_tlast: Default::default(),
+                    m_axis_rx_tvalid: Default::default(),
+                    m_axis_rx_tready: Default::default(),
+                    m_axis_rx_tuser: Default::default(),
+                    s_axis_tx_tdata: Default::default(),
+                    s_axis_tx_tkeep: Default::default(),
+                    s_axis_tx_tlast: Default::default(),
+                    s_axis_tx_tvalid: Default::default(),
+                    s_axis_tx_tready: Default::default(),
+                    s_axis_tx_tuser: Default::default(),
+                    rx_np_ok: Default::default(),
+                    rx_np_req: Default::default(),
+                    tx_buf_av: Default::default(),
+                    tx_err_drop: Default::default(),
+                    tx_cfg_req: Default::default(),
+                    tx_cfg_gnt: Default::default(),
+                    cfg_command: Default::default(),
+                    cfg_dcommand: Default::default(),
+                    cfg_bus_number: Default::default(),
+                    cfg_device_number: Default::default(),
+                    cfg_function_number: Default::default(),
+                    cfg_pmcsr_powerstate: Default::default(),
+                    cfg_interrupt_msixenable: Default::default(),
+                    cfg_interrupt_msixfm: Default::default(),
+                    cfg_interrupt: Default::default(),
+                    cfg_interrupt_assert: Default::default(),
+                    cfg_interrupt_di: Default::default(),
+                    cfg_interrupt_rdy: Default::default(),
+                    cfg_interrupt_stat: Default::default(),
+                    cfg_pciecap_interrupt_msgnum: Default::default(),
+                    cfg_trn_pending: Default::default(),
+                    cfg_err_ur: Default::default(),
+                    cfg_err_posted: Default::default(),
+                    cfg_err_cpl_timeout: Default::default(),
+                    cfg_err_cpl_unexpect: Default::default(),
+                    request: Default::default(),
+                    completion: Default::default(),
+                    transmit: Default::default(),
+                    nonposted_ready: Default::default(),
+                    function_id: Default::default(),
+                    bus_master: Default::default(),
+                    d3hot: Default::default(),
+                    intx_disable: Default::default(),
+                    msix_enable: Default::default(),
+                    msix_function_mask: Default::default(),
+                    max_payload: Default::default(),
+                    max_read_request: Default::default(),
+                    extended_tag: Default::default(),
+                    function_reset: Default::default(),
+                    link_busy: Default::default(),
+                    packet_malformed: Default::default(),
+                    packet_message: Default::default(),
+                    transmit_stalled: Default::default(),
+                    intx_level: Default::default(),
+                    intx_pending: Default::default(),
+                    reads_pending: Default::default(),
+                    request_unsupported: Default::default(),
+                    posted_unsupported: Default::default(),
+                    completion_timeout: Default::default(),
+                    completion_unexpected: Default::default(),
+                    receive: Default::default(),
+                    unpack: Default::default(),
+                    request_data: Default::default(),
+                    completion_data: Default::default(),
+                    transmit_data: Default::default(),
+                    pack: Default::default(),
+                    send: Default::default(),
+                    function: SevenSeriesFunction::new(max_payload),
+                    np_ok: Default::default(),
+                }
+            }
+        }
+
+        impl Logic for $name {
+            #[hdl_gen]
+            fn update(&mut self) {
+                comment!($title);
+                dff_setup!(self, clock, np_ok);
+                clock!(self, clock, receive, unpack, pack, send, function);
+                self.np_ok.reset.next = self.reset.val();
+                self.receive.reset.next = self.reset.val();
+                self.unpack.reset.next = self.reset.val();
+                self.pack.reset.next = self.reset.val();
+                self.send.reset.next = self.reset.val();
+                self.function.reset.next = self.reset.val();
+
+                // ------------------------------------------------------------ received packets
+                self.receive.tdata.next = self.m_axis_rx_tdata.val();
+                self.receive.tkeep.next = self.m_axis_rx_tkeep.val();
+                self.receive.tlast.next = self.m_axis_rx_tlast.val();
+                self.receive.tuser.next = self.m_axis_rx_tuser.val();
+                self.receive.tvalid.next = self.m_axis_rx_tvalid.val();
+                self.m_axis_rx_tready.next = self.receive.tready.val();
+                Source::<ReceivedBeat>::join(&mut self.receive.packet, &mut self.unpack.rx);
+                self.request.data.next = self.unpack.request.data.val();
+                self.request_data.from.next = self.unpack.request.data.val().data;
+                self.request.data.next.data = self.request_data.to.val();
+                self.request.valid.next = self.unpack.request.valid.val();
+                self.unpack.request.ready.next = self.request.ready.val();
+                self.completion.data.next = self.unpack.completion.data.val();
+                self.completion_data.from.next = self.unpack.completion.data.val().data;
+                self.completion.data.next.data = self.completion_data.to.val();
+                self.completion.valid.next = self.unpack.completion.valid.val();
+                self.unpack.completion.ready.next = self.completion.ready.val();
+                self.np_ok.d.next = !self.unpack.request.valid.val();
+                self.rx_np_ok.next = self.np_ok.q.val();
+                self.rx_np_req.next = true;
+
+                // ------------------------------------------------------------ packets to send
+                self.pack.transmit.data.next = self.transmit.data.val();
+                self.transmit_data.from.next = self.transmit.data.val().data;
+                self.pack.transmit.data.next.data = self.transmit_data.to.val();
+                self.pack.transmit.valid.next = self.transmit.valid.val();
+                self.transmit.ready.next = self.pack.transmit.ready.val();
+                self.pack.function_id.next = self.function.function_id.val();
+                Source::<TlpBeat>::join(&mut self.pack.tx, &mut self.send.packet);
+                self.s_axis_tx_tdata.next = self.send.tdata.val();
+                self.s_axis_tx_tkeep.next = self.send.tkeep.val();
+                self.s_axis_tx_tlast.next = self.send.tlast.val();
+                self.s_axis_tx_tvalid.next = self.send.tvalid.val();
+                self.send.tready.next = self.s_axis_tx_tready.val();
+                self.s_axis_tx_tuser.next = 0.into();
+                self.tx_cfg_gnt.next = true;
+
+                // ------------------------------------------------------------ function
+                self.function.cfg_command.next = self.cfg_command.val();
+                self.function.cfg_dcommand.next = self.cfg_dcommand.val();
+                self.function.cfg_bus_number.next = self.cfg_bus_number.val();
+                self.function.cfg_device_number.next = self.cfg_device_number.val();
+                self.function.cfg_function_number.next = self.cfg_function_number.val();
+                self.function.cfg_pmcsr_powerstate.next = self.cfg_pmcsr_powerstate.val();
+                self.function.tx_buf_av.next = self.tx_buf_av.val();
+                self.function.cfg_interrupt_rdy.next = self.cfg_interrupt_rdy.val();
+                self.function.intx_level.next = self.intx_level.val();
+                self.function.intx_pending.next = self.intx_pending.val();
+                self.function.reads_pending.next = self.reads_pending.val();
+                self.cfg_interrupt.next = self.function.cfg_interrupt.val();
+                self.cfg_interrupt_assert.next = self.function.cfg_interrupt_assert.val();
+                self.cfg_interrupt_stat.next = self.function.cfg_interrupt_stat.val();
+                self.cfg_interrupt_di.next = 0.into();
+                self.cfg_pciecap_interrupt_msgnum.next = 0.into();
+                self.cfg_trn_pending.next = self.function.cfg_trn_pending.val();
+                self.cfg_err_ur.next = self.request_unsupported.val() | self.posted_unsupported.val();
+                self.cfg_err_posted.next = true;
+                self.cfg_err_cpl_timeout.next = self.completion_timeout.val();
+                self.cfg_err_cpl_unexpect.next = self.completion_unexpected.val();
+                self.nonposted_ready.next = self.function.nonposted_ready.val();
+                self.function_id.next = self.function.function_id.val();
+                self.bus_master.next = self.function.bus_master.val();
+                self.d3hot.next = self.function.d3hot.val();
+                self.intx_disable.next = self.function.intx_disable.val();
+                self.msix_enable.next = self.cfg_interrupt_msixenable.val();
+                self.msix_function_mask.next = self.cfg_interrupt_msixfm.val();
+                self.max_payload.next = self.function.max_payload.val();
+                self.max_read_request.next = self.function.max_read_request.val();
+                self.extended_tag.next = self.function.extended_tag.val();
+                self.function_reset.next = false;
+                self.link_busy.next = self.receive.busy.val()
+                    | self.unpack.busy.val()
+                    | self.pack.tx.valid.val()
+                    | self.function.busy.val();
+                self.packet_malformed.next = self.unpack.malformed.val();
+                self.packet_message.next = self.unpack.message.val();
+                self.transmit_stalled.next = self.send.tvalid.val() & !self.s_axis_tx_tready.val();
+            }
+        }
+    };
+}
+
+seven_series!(
+    /// The 7-series block with a 64-bit interface.
+    SevenSeries64, "module pcie_7series_64: the 7-series integrated block for PCI Express, 64 bits",
+    64, 8, SevenSeriesReceive64, SevenSeriesTransmit64
+);
+seven_series!(
+    /// The 7-series block with a 128-bit interface.
+    SevenSeries128, "module pcie_7series_128: the 7-series integrated block for PCI Express, 128 bits",
+    128, 16, SevenSeriesReceive128, SevenSeriesTransmit128
+);

@@ -1,0 +1,320 @@
+//! The shims of the UltraScale+ integrated block for PCI Express, PCIE4 and PCIE4C (PG213).
+use super::ultrascale_plus_complete::UltraScalePlusComplete;
+use super::ultrascale_plus_function::UltraScalePlusFunction;
+use super::ultrascale_plus_order::UltraScalePlusOrder;
+use super::ultrascale_plus_receive_128::UltraScalePlusReceive128;
+use super::ultrascale_plus_receive_256::UltraScalePlusReceive256;
+use super::ultrascale_plus_requests::UltraScalePlusRequests;
+use super::ultrascale_plus_send_128::UltraScalePlusSend128;
+use super::ultrascale_plus_send_256::UltraScalePlusSend256;
+use crate::cells::{Sink, Source};
+use crate::comment;
+use crate::tlp::types::*;
+use rust_hdl::prelude::*;
+
+/// One shim: name, module comment, bits of `tdata`, bits of `tkeep`, the blocks that know the width.
+macro_rules! ultrascale_plus {
+    ($(#[$doc:meta])* $name:ident, $title:tt, $data:tt, $keep:tt, $receive:ident, $send:ident) => {
+        $(#[$doc])*
+        ///
+        /// ```text
+        /// m_axis_cq -> requests -> request
+        ///                  | descriptor, for completions with an error
+        /// s_axis_cc <- complete <-+- transmit
+        /// s_axis_rq <- send <-----+
+        ///   seq_num -> order: a completion waits in `complete` for the writes before it
+        /// m_axis_rc -> receive -> completion
+        /// cfg_* <-> function: what the config space says, INTx, function-level reset
+        /// ```
+        /// The block must be made with double word aligned streams without straddling, tags given by the user
+        /// (five bits), and one function.
+        ///
+        /// The ports from `request` on are those of [`crate::endpoint::core::EndpointCore`], the other way round.
+        #[derive(LogicBlock)]
+        pub struct $name {
+            /// `user_clk`.
+            pub clock: Signal<In, Clock>,
+            /// `user_reset`: synchronous, active high.
+            pub reset: Signal<In, Bit>,
+            /// What the host asks for.
+            pub m_axis_cq_tdata: Signal<In, Bits<$data>>,
+            pub m_axis_cq_tkeep: Signal<In, Bits<$keep>>,
+            pub m_axis_cq_tlast: Signal<In, Bit>,
+            pub m_axis_cq_tvalid: Signal<In, Bit>,
+            pub m_axis_cq_tready: Signal<Out, Bit>,
+            pub m_axis_cq_tuser: Signal<In, Bits<88>>,
+            /// Non-posted requests are always welcome.
+            pub pcie_cq_np_req: Signal<Out, Bits<2>>,
+            /// The endpoint's completions.
+            pub s_axis_cc_tdata: Signal<Out, Bits<$data>>,
+            pub s_axis_cc_tkeep: Signal<Out, Bits<$keep>>,
+            pub s_axis_cc_tlast: Signal<Out, Bit>,
+            pub s_axis_cc_tvalid: Signal<Out, Bit>,
+            /// All bits are the same.
+            pub s_axis_cc_tready: Signal<In, Bits<4>>,
+            /// Discontinue, parity: none.
+            pub s_axis_cc_tuser: Signal<Out, Bits<33>>,
+            /// The endpoint's reads and writes.
+            pub s_axis_rq_tdata: Signal<Out, Bits<$data>>,
+            pub s_axis_rq_tkeep: Signal<Out, Bits<$keep>>,
+            pub s_axis_rq_tlast: Signal<Out, Bit>,
+            pub s_axis_rq_tvalid: Signal<Out, Bit>,
+            /// All bits are the same.
+            pub s_axis_rq_tready: Signal<In, Bits<4>>,
+            pub s_axis_rq_tuser: Signal<Out, Bits<62>>,
+            pub pcie_rq_seq_num0: Signal<In, Bits<6>>,
+            pub pcie_rq_seq_num_vld0: Signal<In, Bit>,
+            pub pcie_rq_seq_num1: Signal<In, Bits<6>>,
+            pub pcie_rq_seq_num_vld1: Signal<In, Bit>,
+            /// Completions of the endpoint's reads.
+            pub m_axis_rc_tdata: Signal<In, Bits<$data>>,
+            pub m_axis_rc_tkeep: Signal<In, Bits<$keep>>,
+            pub m_axis_rc_tlast: Signal<In, Bit>,
+            pub m_axis_rc_tvalid: Signal<In, Bit>,
+            pub m_axis_rc_tready: Signal<Out, Bit>,
+            pub m_axis_rc_tuser: Signal<In, Bits<75>>,
+            pub pcie_tfc_nph_av: Signal<In, Bits<4>>,
+            pub cfg_function_status: Signal<In, Bits<16>>,
+            pub cfg_function_power_state: Signal<In, Bits<12>>,
+            pub cfg_max_payload: Signal<In, Bits<2>>,
+            pub cfg_max_read_req: Signal<In, Bits<3>>,
+            pub cfg_bus_number: Signal<In, Bits<8>>,
+            pub cfg_interrupt_msix_enable: Signal<In, Bits<4>>,
+            pub cfg_interrupt_msix_mask: Signal<In, Bits<4>>,
+            pub cfg_interrupt_int: Signal<Out, Bits<4>>,
+            pub cfg_interrupt_pending: Signal<Out, Bits<4>>,
+            pub cfg_interrupt_sent: Signal<In, Bit>,
+            pub cfg_flr_in_process: Signal<In, Bits<4>>,
+            pub cfg_flr_done: Signal<Out, Bits<4>>,
+
+            pub request: Source<Request>,
+            pub completion: Source<CompletionBeat>,
+            pub transmit: Sink<TransmitBeat>,
+            pub nonposted_ready: Signal<Out, Bit>,
+            pub function_id: Signal<Out, Bits<16>>,
+            pub bus_master: Signal<Out, Bit>,
+            pub d3hot: Signal<Out, Bit>,
+            pub intx_disable: Signal<Out, Bit>,
+            pub msix_enable: Signal<Out, Bit>,
+            pub msix_function_mask: Signal<Out, Bit>,
+            pub max_payload: Signal<Out, Bits<3>>,
+            pub max_read_request: Signal<Out, Bits<3>>,
+            pub extended_tag: Signal<Out, Bit>,
+            pub function_reset: Signal<Out, Bit>,
+            pub link_busy: Signal<Out, Bit>,
+            pub packet_malformed: Signal<Out, Bit>,
+            pub packet_message: Signal<Out, Bit>,
+            pub transmit_stalled: Signal<Out, Bit>,
+            pub intx_level: Signal<In, Bit>,
+            pub intx_pending: Signal<In, Bit>,
+            pub quiescing: Signal<In, Bit>,
+
+            requests: UltraScalePlusRequests<$data>,
+            complete: UltraScalePlusComplete<$data, $keep>,
+            receive: $receive,
+            send: $send,
+            order: UltraScalePlusOrder,
+            function: UltraScalePlusFunction,
+
+            is_completion: Signal<Local, Bit>,
+            cc_ready: Signal<Local, Bit>,
+            rq_ready: Signal<Local, Bit>,
+        }
+
+        impl $name {
+            /// With payloads of up to 128 << `max_payload` bytes.
+            pub fn new(max_payload: u8) -> Self {
+                Self {
+                    clock: Default::default(),
+                    reset: Default::default(),
+                    m_axis_cq_tdata: Default::default(),
+                    m_axis_cq_tkeep: Default::default(),
+                    m_axis_cq_tlast: Default::default(),
+                    m_axis_cq_tvalid: Default::default(),
+                    m_axis_cq_tready: Default::default(),
+                    m_axis_cq_tuser: Default::default(),
+                    pcie_cq_np_req: Default::default(),
+                    s_axis_cc_tdata: Default::default(),
+                    s_axis_cc_tkeep: Default::default(),
+                    s_axis_cc_tlast: Default::default(),
+                    s_axis_cc_tvalid: Default::default(),
+                    s_axis_cc_tready: Default::default(),
+                    s_axis_cc_tuser: Default::default(),
+                    s_axis_rq_tdata: Default::default(),
+                    s_axis_rq_tkeep: Default::default(),
+                    s_axis_rq_tlast: Default::default(),
+                    s_axis_rq_tvalid: Default::default(),
+                    s_axis_rq_tready: Default::default(),
+                    s_axis_rq_tuser: Default::default(),
+                    pcie_rq_seq_num0: Default::default(),
+                    pcie_rq_seq_num_vld0: Default::default(),
+                    pcie_rq_seq_num1: Default::default(),
+                    pcie_rq_seq_num_vld1: Default::default(),
+                    m_axis_rc_tdata: Default::default(),
+                    m_axis_rc_tkeep: Default::default(),
+                    m_axis_rc_tlast: Default::default(),
+                    m_axis_rc_tvalid: Default::default(),
+                    m_axis_rc_tready: Default::default(),
+                    m_axis_rc_tuser: Default::default(),
+                    pcie_tfc_nph_av: Default::default(),
+                    cfg_function_status: Default::default(),
+                    cfg_function_power_state: Default::default(),
+                    cfg_max_payload: Default::default(),
+                    cfg_max_read_req: Default::default(),
+                    cfg_bus_number: Default::default(),
+                    cfg_interrupt_msix_enable: Default::default(),
+                    cfg_interrupt_msix_mask: Default::default(),
+                    cfg_interrupt_int: Default::default(),
+                    cfg_interrupt_pending: Default::default(),
+                    cfg_interrupt_sent: Default::default(),
+                    cfg_flr_in_process: Default::default(),
+                    cfg_flr_done: Default::default(),
+                    request: Default::default(),
+                    completion: Default::default(),
+                    transmit: Default::default(),
+                    nonposted_ready: Default::default(),
+                    function_id: Default::default(),
+                    bus_master: Default::default(),
+                    d3hot: Default::default(),
+                    intx_disable: Default::default(),
+                    msix_enable: Default::default(),
+                    msix_function_mask: Default::default(),
+                    max_payload: Default::default(),
+                    max_read_request: Default::default(),
+                    extended_tag: Default::default(),
+                    function_reset: Default::default(),
+                    link_busy: Default::default(),
+                    packet_malformed: Default::default(),
+                    packet_message: Default::default(),
+                    transmit_stalled: Default::default(),
+                    intx_level: Default::default(),
+                    intx_pending: Default::default(),
+                    quiescing: Default::default(),
+                    requests: Default::default(),
+                    complete: Default::default(),
+                    receive: Default::default(),
+                    send: Default::default(),
+                    order: Default::default(),
+                    function: UltraScalePlusFunction::new(max_payload),
+                    is_completion: Default::default(),
+                    cc_ready: Default::default(),
+                    rq_ready: Default::default(),
+                }
+            }
+        }
+
+        impl Logic for $name {
+            #[hdl_gen]
+            fn update(&mut self) {
+                comment!($title);
+                clock!(self, clock, requests, complete, receive, send, order, function);
+                self.requests.reset.next = self.reset.val();
+                self.complete.reset.next = self.reset.val();
+                self.receive.reset.next = self.reset.val();
+                self.send.reset.next = self.reset.val();
+                self.order.reset.next = self.reset.val();
+                self.function.reset.next = self.reset.val();
+
+                // ------------------------------------------------------------ received packets
+                self.requests.tdata.next = self.m_axis_cq_tdata.val();
+                self.requests.tlast.next = self.m_axis_cq_tlast.val();
+                self.requests.tuser.next = self.m_axis_cq_tuser.val();
+                self.requests.tvalid.next = self.m_axis_cq_tvalid.val();
+                self.requests.answered.next = self.complete.answered.val();
+                self.m_axis_cq_tready.next = self.requests.tready.val();
+                self.pcie_cq_np_req.next = bits::<2>(1);
+                Source::<Request>::link(&mut self.request, &mut self.requests.request);
+                self.receive.tdata.next = self.m_axis_rc_tdata.val();
+                self.receive.tlast.next = self.m_axis_rc_tlast.val();
+                self.receive.tuser.next = self.m_axis_rc_tuser.val();
+                self.receive.tvalid.next = self.m_axis_rc_tvalid.val();
+                self.receive.function_id.next = self.function.function_id.val();
+                self.m_axis_rc_tready.next = self.receive.tready.val();
+                Source::<CompletionBeat>::link(&mut self.completion, &mut self.receive.completion);
+
+                // ------------------------------------------------------------ packets to send
+                self.is_completion.next = (self.transmit.data.val().kind == TransmitKind::Completion)
+                    | (self.transmit.data.val().kind == TransmitKind::CompletionData);
+                self.complete.completion.data.next = self.transmit.data.val();
+                self.complete.completion.valid.next = self.transmit.valid.val() & self.is_completion.val();
+                self.send.packet.data.next = self.transmit.data.val();
+                self.send.packet.valid.next = self.transmit.valid.val() & !self.is_completion.val();
+                self.transmit.ready.next = self.send.packet.ready.val();
+                if self.is_completion.val() {
+                    self.transmit.ready.next = self.complete.completion.ready.val();
+                }
+                self.cc_ready.next = self.s_axis_cc_tready.val().get_bit(0);
+                self.rq_ready.next = self.s_axis_rq_tready.val().get_bit(0);
+                self.complete.request.next = self.requests.descriptor.val();
+                self.complete.enables.next = self.requests.enables.val();
+                self.complete.ordered.next = self.order.ordered.val();
+                self.complete.tready.next = self.cc_ready.val();
+                self.s_axis_cc_tdata.next = self.complete.tdata.val();
+                self.s_axis_cc_tkeep.next = self.complete.tkeep.val();
+                self.s_axis_cc_tlast.next = self.complete.tlast.val();
+                self.s_axis_cc_tvalid.next = self.complete.tvalid.val();
+                self.s_axis_cc_tuser.next = 0.into();
+                self.send.hold.next = self.order.full.val();
+                self.send.tready.next = self.rq_ready.val();
+                self.s_axis_rq_tdata.next = self.send.tdata.val();
+                self.s_axis_rq_tkeep.next = self.send.tkeep.val();
+                self.s_axis_rq_tlast.next = self.send.tlast.val();
+                self.s_axis_rq_tuser.next = self.send.tuser.val();
+                self.s_axis_rq_tvalid.next = self.send.tvalid.val();
+                self.order.write.next = self.send.write.val();
+                self.order.hold.next = self.complete.taken.val();
+                self.order.pcie_rq_seq_num0.next = self.pcie_rq_seq_num0.val();
+                self.order.pcie_rq_seq_num_vld0.next = self.pcie_rq_seq_num_vld0.val();
+                self.order.pcie_rq_seq_num1.next = self.pcie_rq_seq_num1.val();
+                self.order.pcie_rq_seq_num_vld1.next = self.pcie_rq_seq_num_vld1.val();
+
+                // ------------------------------------------------------------ function
+                self.function.cfg_function_status.next = self.cfg_function_status.val();
+                self.function.cfg_function_power_state.next = self.cfg_function_power_state.val();
+                self.function.cfg_max_payload.next = self.cfg_max_payload.val();
+                self.function.cfg_max_read_req.next = self.cfg_max_read_req.val();
+                self.function.cfg_bus_number.next = self.cfg_bus_number.val();
+                self.function.pcie_tfc_nph_av.next = self.pcie_tfc_nph_av.val();
+                self.function.cfg_interrupt_sent.next = self.cfg_interrupt_sent.val();
+                self.function.cfg_flr_in_process.next = self.cfg_flr_in_process.val();
+                self.function.read.next = self.send.read.val();
+                self.function.intx_level.next = self.intx_level.val();
+                self.function.intx_pending.next = self.intx_pending.val();
+                self.function.quiescing.next = self.quiescing.val();
+                self.cfg_interrupt_int.next = self.function.cfg_interrupt_int.val();
+                self.cfg_interrupt_pending.next = self.function.cfg_interrupt_pending.val();
+                self.cfg_flr_done.next = self.function.cfg_flr_done.val();
+                self.nonposted_ready.next = self.function.nonposted_ready.val();
+                self.function_id.next = self.function.function_id.val();
+                self.bus_master.next = self.function.bus_master.val();
+                self.d3hot.next = self.function.d3hot.val();
+                self.intx_disable.next = self.function.intx_disable.val();
+                self.msix_enable.next = self.cfg_interrupt_msix_enable.val().get_bit(0);
+                self.msix_function_mask.next = self.cfg_interrupt_msix_mask.val().get_bit(0);
+                self.max_payload.next = self.function.max_payload.val();
+                self.max_read_request.next = self.function.max_read_request.val();
+                self.extended_tag.next = false;
+                self.function_reset.next = self.function.function_reset.val();
+                self.link_busy.next = self.requests.busy.val()
+                    | self.complete.busy.val()
+                    | self.receive.busy.val()
+                    | self.send.tvalid.val()
+                    | self.function.busy.val();
+                self.packet_malformed.next = self.requests.malformed.val() | self.receive.malformed.val();
+                self.packet_message.next = self.requests.message.val();
+                self.transmit_stalled.next = self.send.tvalid.val() & !self.rq_ready.val();
+            }
+        }
+    };
+}
+
+ultrascale_plus!(
+    /// The UltraScale+ block with a 128-bit interface.
+    UltraScalePlus128, "module pcie_usp_128: the UltraScale+ integrated block for PCI Express, 128 bits",
+    128, 4, UltraScalePlusReceive128, UltraScalePlusSend128
+);
+ultrascale_plus!(
+    /// The UltraScale+ block with a 256-bit interface.
+    UltraScalePlus256, "module pcie_usp_256: the UltraScale+ integrated block for PCI Express, 256 bits",
+    256, 8, UltraScalePlusReceive256, UltraScalePlusSend256
+);

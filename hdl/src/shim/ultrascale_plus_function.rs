@@ -1,0 +1,214 @@
+//! What the UltraScale+ block's configuration ports say; INTx and function-level reset.
+use crate::cells::Reg;
+use crate::comment;
+use rust_hdl::prelude::*;
+
+/// How far a function-level reset is.
+#[derive(Copy, Clone, Debug, PartialEq, LogicState)]
+pub enum FunctionReset {
+    /// None under way.
+    Idle,
+    /// The endpoint is told.
+    Begin,
+    /// It begins to drain.
+    Settle,
+    /// It drains.
+    Drain,
+    /// The block is told that it has.
+    Done,
+    /// The block ends the reset.
+    End,
+}
+
+/// `cfg_*` and `pcie_tfc_nph_av` of the UltraScale+ block as the endpoint wants them (PG213, "Configuration status
+/// interface"). Function 0 is the only one.
+///
+/// INTx ("Legacy interrupt mode"): each change of `cfg_interrupt_int` becomes a message, and the level stays until
+/// `cfg_interrupt_sent` says that the message has been accepted; one that changes back meanwhile is caught up with.
+///
+/// Function-level reset ("Configuration control interface"): `cfg_flr_in_process` rises, the endpoint drains, `cfg_flr_done`.
+#[derive(LogicBlock)]
+pub struct UltraScalePlusFunction {
+    /// Rising edge.
+    pub clock: Signal<In, Clock>,
+    /// Synchronous, active high.
+    pub reset: Signal<In, Bit>,
+    /// Function 0: 2 bus master, 3 INTx disable.
+    pub cfg_function_status: Signal<In, Bits<16>>,
+    /// Function 0: 4 is D3hot.
+    pub cfg_function_power_state: Signal<In, Bits<12>>,
+    pub cfg_max_payload: Signal<In, Bits<2>>,
+    pub cfg_max_read_req: Signal<In, Bits<3>>,
+    pub cfg_bus_number: Signal<In, Bits<8>>,
+    /// Credits for non-posted headers, 15 for more; those used in the last 8 cycles are still in it.
+    pub pcie_tfc_nph_av: Signal<In, Bits<4>>,
+    pub cfg_interrupt_int: Signal<Out, Bits<4>>,
+    /// Interrupt Status of the Status register.
+    pub cfg_interrupt_pending: Signal<Out, Bits<4>>,
+    pub cfg_interrupt_sent: Signal<In, Bit>,
+    pub cfg_flr_in_process: Signal<In, Bits<4>>,
+    pub cfg_flr_done: Signal<Out, Bits<4>>,
+
+    /// {bus, device, function}.
+    pub function_id: Signal<Out, Bits<16>>,
+    pub bus_master: Signal<Out, Bit>,
+    pub d3hot: Signal<Out, Bit>,
+    pub intx_disable: Signal<Out, Bit>,
+    /// 128 << n bytes, no more than the endpoint supports.
+    pub max_payload: Signal<Out, Bits<3>>,
+    /// 128 << n bytes.
+    pub max_read_request: Signal<Out, Bits<3>>,
+    /// One cycle.
+    pub function_reset: Signal<Out, Bit>,
+    /// A memory read may be sent.
+    pub nonposted_ready: Signal<Out, Bit>,
+    /// One cycle: one was.
+    pub read: Signal<In, Bit>,
+    /// The interrupt is wanted.
+    pub intx_level: Signal<In, Bit>,
+    /// The same before it was masked.
+    pub intx_pending: Signal<In, Bit>,
+    /// A reset is draining.
+    pub quiescing: Signal<In, Bit>,
+    /// A message or a reset is on its way.
+    pub busy: Signal<Out, Bit>,
+
+    level: Reg<Bit>,
+    asking: Reg<Bit>,
+    status: Reg<Bit>,
+    state: Reg<FunctionReset>,
+    recent: Reg<Bits<4>>,
+    credit: Reg<Bit>,
+
+    payload: Signal<Local, Bits<3>>,
+    pending: Signal<Local, Bit>,
+
+    payload_supported: Constant<Bits<3>>,
+}
+
+impl UltraScalePlusFunction {
+    /// With payloads of up to 128 << `max_payload` bytes.
+    pub fn new(max_payload: u8) -> Self {
+        Self {
+            clock: Default::default(),
+            reset: Default::default(),
+            cfg_function_status: Default::default(),
+            cfg_function_power_state: Default::default(),
+            cfg_max_payload: Default::default(),
+            cfg_max_read_req: Default::default(),
+            cfg_bus_number: Default::default(),
+            pcie_tfc_nph_av: Default::default(),
+            cfg_interrupt_int: Default::default(),
+            cfg_interrupt_pending: Default::default(),
+            cfg_interrupt_sent: Default::default(),
+            cfg_flr_in_process: Default::default(),
+            cfg_flr_done: Default::default(),
+            function_id: Default::default(),
+            bus_master: Default::default(),
+            d3hot: Default::default(),
+            intx_disable: Default::default(),
+            max_payload: Default::default(),
+            max_read_request: Default::default(),
+            function_reset: Default::default(),
+            nonposted_ready: Default::default(),
+            read: Default::default(),
+            intx_level: Default::default(),
+            intx_pending: Default::default(),
+            quiescing: Default::default(),
+            busy: Default::default(),
+            level: Default::default(),
+            asking: Default::default(),
+            status: Default::default(),
+            state: Default::default(),
+            recent: Default::default(),
+            credit: Default::default(),
+            payload: Default::default(),
+            pending: Default::default(),
+            payload_supported: Constant::new(u64::from(max_payload).into()),
+        }
+    }
+}
+
+impl Logic for UltraScalePlusFunction {
+    #[hdl_gen]
+    fn update(&mut self) {
+        comment!("module pcie_usp_function: configuration ports, INTx and resets of the UltraScale+ block");
+        dff_setup!(self, clock, level, asking, status, state, recent, credit);
+        self.level.reset.next = self.reset.val();
+        self.asking.reset.next = self.reset.val();
+        self.status.reset.next = self.reset.val();
+        self.state.reset.next = self.reset.val();
+        self.recent.reset.next = self.reset.val();
+        self.credit.reset.next = self.reset.val();
+
+        self.bus_master.next = self.cfg_function_status.val().get_bit(2);
+        self.intx_disable.next = self.cfg_function_status.val().get_bit(3);
+        self.d3hot.next = self.cfg_function_power_state.val().get_bits::<3>(0) == bits::<3>(4);
+        self.payload.next = bit_cast::<3, 2>(self.cfg_max_payload.val());
+        self.max_payload.next = self.payload.val();
+        if self.payload.val() > self.payload_supported.val() {
+            self.max_payload.next = self.payload_supported.val();
+        }
+        comment!("4096 bytes are the most; the codes above are reserved");
+        self.max_read_request.next = self.cfg_max_read_req.val();
+        if self.cfg_max_read_req.val() > bits::<3>(5) {
+            self.max_read_request.next = bits::<3>(5);
+        }
+        self.function_id.next = bit_cast::<16, 8>(self.cfg_bus_number.val()) << 8;
+
+        comment!("with few credits reads are ten cycles apart, so that each of them is seen in the number");
+        self.recent.d.next = bits::<4>(0);
+        if self.read.val() {
+            self.recent.d.next = bits::<4>(10);
+        } else if self.recent.q.val() != bits::<4>(0) {
+            self.recent.d.next = self.recent.q.val() - bits::<4>(1);
+        }
+        self.credit.d.next = (self.pcie_tfc_nph_av.val() >= bits::<4>(12))
+            | ((self.pcie_tfc_nph_av.val() != bits::<4>(0)) & (self.recent.q.val() == bits::<4>(0)) & !self.read.val());
+        self.nonposted_ready.next = self.credit.q.val();
+
+        if self.asking.q.val() {
+            self.asking.d.next = !self.cfg_interrupt_sent.val();
+        } else {
+            self.asking.d.next = self.intx_level.val() ^ self.level.q.val();
+            self.level.d.next = self.intx_level.val();
+        }
+        self.cfg_interrupt_int.next = bits::<4>(0).replace_bit(0, self.level.q.val());
+        self.status.d.next = self.intx_pending.val();
+        self.pending.next = self.status.q.val() | self.level.q.val();
+        self.cfg_interrupt_pending.next = bits::<4>(0).replace_bit(0, self.pending.val());
+
+        self.function_reset.next = false;
+        self.cfg_flr_done.next = bits::<4>(0);
+        match self.state.q.val() {
+            FunctionReset::Idle => {
+                if self.cfg_flr_in_process.val().get_bit(0) {
+                    self.state.d.next = FunctionReset::Begin;
+                }
+            }
+            FunctionReset::Begin => {
+                self.function_reset.next = true;
+                self.state.d.next = FunctionReset::Settle;
+            }
+            FunctionReset::Settle => self.state.d.next = FunctionReset::Drain,
+            FunctionReset::Drain => {
+                if !self.quiescing.val() {
+                    self.state.d.next = FunctionReset::Done;
+                }
+            }
+            FunctionReset::Done => {
+                self.cfg_flr_done.next = bits::<4>(1);
+                self.state.d.next = FunctionReset::End;
+            }
+            FunctionReset::End => {
+                if !self.cfg_flr_in_process.val().get_bit(0) {
+                    self.state.d.next = FunctionReset::Idle;
+                }
+            }
+        }
+        self.busy.next = self.asking.q.val()
+            | (self.intx_level.val() ^ self.level.q.val())
+            | (self.state.q.val() != FunctionReset::Idle)
+            | self.cfg_flr_in_process.val().get_bit(0);
+    }
+}
