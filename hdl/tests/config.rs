@@ -1,5 +1,6 @@
 //! Configurations: the defaults, the examples, and an exact message for everything that can be wrong.
-use virtio_hdl_rtl::config::{Bar0, EndpointConfig, Feature, EXAMPLES};
+use virtio_hdl_rtl::config::{Bar0, EndpointConfig, Feature, LinkInterface, EXAMPLES};
+use virtio_hdl_rtl::endpoint::top_name;
 
 fn messages(text: &str) -> Vec<String> {
     match EndpointConfig::parse(text, "x.toml") {
@@ -84,7 +85,7 @@ fn unknown_keys_are_named_with_what_is_allowed() {
     );
     refused(
         "[link]\nclock-hz = 4",
-        "x.toml:2:1: unknown key clock-hz in link; did you mean clock_hz?; allowed: speed, clock_hz",
+        "x.toml:2:1: unknown key clock-hz in link; did you mean clock_hz?; allowed: interface, data_bits, speed, clock_hz",
     );
     refused(
         "[blk.geometry]\ntracks = 1",
@@ -201,6 +202,25 @@ fn impossible_combinations_are_refused() {
             "2:9: gen3 x8 carries 57.9 Gb/s, a 128-bit datapath at 125000000 Hz only 16.0; allowed: clock_hz of at least \
              453_000_000, or a slower link",
         ),
+        (
+            "[link]\ninterface = \"7-series\"\ndata_bits = 64\n",
+            "1:1: gen2 x4 carries 14.4 Gb/s, a 64-bit datapath at 125000000 Hz only 8.0; allowed: clock_hz of at least \
+             226_000_000, or a slower link",
+        ),
+        (
+            "[link]\ninterface = \"7-series\"\nspeed = \"gen3 x4\"\nclock_hz = 250_000_000\n",
+            "3:9: link.speed = \"gen3 x4\" with the interface \"7-series\", whose block ends at gen2; allowed: \"gen2 x4\"",
+        ),
+        (
+            "[link]\ninterface = \"ultrascale+\"\ndata_bits = 64\nclock_hz = 250_000_000\n",
+            "3:13: link.data_bits = 64 with the interface \"ultrascale+\"; allowed: 128, 256",
+        ),
+        ("[link]\ndata_bits = 256\n", "2:13: link.data_bits = 256 with the interface \"tlp\"; allowed: 128"),
+        (
+            "[link]\ninterface = \"axi\"\n",
+            "2:13: link.interface: \"axi\" is not known; allowed: \"tlp\", \"7-series\", \"ultrascale+\"",
+        ),
+        ("[link]\ndata_bits = 100\n", "2:13: link.data_bits = 100 is out of range; allowed: 64, 128, 256, as the interface has them"),
     ] {
         refused(text, &format!("x.toml:{message}"));
     }
@@ -237,4 +257,24 @@ fn a_missing_file_lists_the_examples() {
     let error = EndpointConfig::load("/no/such.toml").unwrap_err().to_string();
     assert!(error.starts_with("/no/such.toml: cannot read the configuration: "), "{error}");
     assert!(error.contains("blk-memory-bar"), "{error}");
+}
+
+#[test]
+fn a_hard_block_has_its_interface_width_and_top() {
+    let plain = EndpointConfig::net();
+    assert_eq!((plain.link.interface, plain.link.data_bits), (LinkInterface::Tlp, 128));
+    assert_eq!(top_name(&plain), "virtio_net_endpoint");
+    for (interface, bits, top) in [
+        ("7-series", 64, "virtio_blk_7series_64"),
+        ("7-series", 128, "virtio_blk_7series_128"),
+        ("ultrascale+", 128, "virtio_blk_usp_128"),
+        ("ultrascale+", 256, "virtio_blk_usp_256"),
+    ] {
+        let text = format!("[link]\ninterface = \"{interface}\"\ndata_bits = {bits}\nclock_hz = 250_000_000\n");
+        let config = EndpointConfig::parse(&text, "x.toml").unwrap();
+        assert_eq!((config.link.interface.name(), config.link.data_bits), (interface, bits));
+        assert_eq!(top_name(&config), top);
+    }
+    let wide = "[link]\ninterface = \"ultrascale+\"\ndata_bits = 256\nspeed = \"gen3 x8\"\nclock_hz = 250_000_000\n";
+    assert!(EndpointConfig::parse(wide, "x.toml").is_ok(), "256 bits at 250 MHz carry gen3 x8");
 }

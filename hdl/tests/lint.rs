@@ -78,6 +78,19 @@ fn endpoints() {
     }
 }
 
+/// Both devices behind every hard block.
+#[test]
+fn endpoints_behind_hard_blocks() {
+    for (interface, bits) in [("7-series", 64), ("7-series", 128), ("ultrascale+", 128), ("ultrascale+", 256)] {
+        for device in ["blk", "net"] {
+            let link = format!("interface = \"{interface}\"\ndata_bits = {bits}\nclock_hz = 250_000_000");
+            let text = format!("device = \"{device}\"\n[link]\n{link}");
+            let config = config::EndpointConfig::parse(&text, "x.toml").unwrap_or_else(|error| panic!("{error}"));
+            accepted(&endpoint::generate(&config).unwrap_or_else(|error| panic!("{text}: {error}")).design);
+        }
+    }
+}
+
 /// 100 ms in a release build, as the user has it; a build without optimisation takes longer. The best of several runs counts, as
 /// other tests run at the same time.
 #[test]

@@ -91,7 +91,7 @@ pub struct EndpointCore {
     pub request_unsupported: Signal<Out, Bit>,
     pub posted_unsupported: Signal<Out, Bit>,
     pub request_aborted: Signal<Out, Bit>,
-    pub request_poisoned: Signal<Out, Bit>,
+    pub write_poisoned: Signal<Out, Bit>,
     /// One cycle each: a read request timed out, a completion came in that nobody waits for.
     pub completion_timeout: Signal<Out, Bit>,
     pub completion_unexpected: Signal<Out, Bit>,
@@ -211,7 +211,7 @@ impl EndpointCore {
             request_unsupported: Default::default(),
             posted_unsupported: Default::default(),
             request_aborted: Default::default(),
-            request_poisoned: Default::default(),
+            write_poisoned: Default::default(),
             completion_timeout: Default::default(),
             completion_unexpected: Default::default(),
             diagnostics: (0..fields).map(|_| Default::default()).collect(),
@@ -299,7 +299,7 @@ impl Logic for EndpointCore {
         self.request_unsupported.next = self.completer.unsupported.val();
         self.posted_unsupported.next = self.completer.unsupported_posted.val();
         self.request_aborted.next = self.completer.aborted.val();
-        self.request_poisoned.next = self.completer.poisoned.val();
+        self.write_poisoned.next = self.completer.poisoned.val();
         self.completion_timeout.next = self.data_path.timeout.val();
         self.completion_unexpected.next = self.data_path.unexpected_completion.val();
 

@@ -74,7 +74,7 @@ pub fn generate(config: &EndpointConfig) -> Result<Generated, PrintError> {
 /// Outputs of the core that the link does not read.
 fn unread(interface: LinkInterface, diagnostics: usize) -> Vec<String> {
     let config_bus = ["config_bus_valid", "config_bus_write", "config_bus_address", "config_bus_enable"];
-    let config_space = ["config_bus_write_data", "config_target", "request_aborted", "request_poisoned"];
+    let config_space = ["config_bus_write_data", "config_target", "request_aborted", "write_poisoned"];
     let reports = ["request_unsupported", "posted_unsupported", "completion_timeout", "completion_unexpected"];
     let names: Vec<&[&str]> = match interface {
         LinkInterface::Tlp => vec![&["intx_level", "quiescing"]],

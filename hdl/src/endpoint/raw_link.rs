@@ -61,7 +61,7 @@ pub struct RawLink {
     pub request_unsupported: Signal<In, Bit>,
     pub posted_unsupported: Signal<In, Bit>,
     pub request_aborted: Signal<In, Bit>,
-    pub request_poisoned: Signal<In, Bit>,
+    pub write_poisoned: Signal<In, Bit>,
     pub completion_timeout: Signal<In, Bit>,
     pub completion_unexpected: Signal<In, Bit>,
     pub diagnostics: Vec<Signal<In, Bits<32>>>,
@@ -115,7 +115,7 @@ impl RawLink {
             request_unsupported: Default::default(),
             posted_unsupported: Default::default(),
             request_aborted: Default::default(),
-            request_poisoned: Default::default(),
+            write_poisoned: Default::default(),
             completion_timeout: Default::default(),
             completion_unexpected: Default::default(),
             diagnostics: (0..function.diagnostics).map(|_| Default::default()).collect(),
@@ -183,7 +183,7 @@ impl Logic for RawLink {
         self.config_space.received_target_abort.next = self.unpack.received_target_abort.val();
         self.config_space.poisoned_completion.next = self.unpack.poisoned_completion.val();
         self.config_space.signaled_target_abort.next = self.request_aborted.val();
-        self.config_space.poisoned_received.next = self.request_poisoned.val() | self.unpack.poisoned_completion.val();
+        self.config_space.poisoned_received.next = self.write_poisoned.val() | self.unpack.poisoned_completion.val();
         self.config_space.unsupported_request.next = self.request_unsupported.val();
         self.config_space.unsupported_posted.next = self.posted_unsupported.val();
         self.config_space.malformed_received.next = self.unpack.malformed.val();

@@ -119,7 +119,7 @@ impl<const W: usize, const K: usize> Logic for UltraScalePlusComplete<W, K> {
             | (bit_cast::<256, 32>(self.word.val()) << 96)
             | bit_cast::<256, 96>(self.descriptor.q.val());
         self.more.next = false;
-        for _narrow in W..(W + 1).min(256) {
+        for _narrow in (W >> 8)..1 {
             self.more.next = !self.second.q.val() & (self.error.q.val() | self.two.q.val());
             if self.second.q.val() {
                 self.whole.next = bit_cast::<256, 128>(self.behind.val());

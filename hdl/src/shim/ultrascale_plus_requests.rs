@@ -144,12 +144,12 @@ impl<const W: usize> Logic for UltraScalePlusRequests<W> {
                 self.byte_enables.d.next = self.tuser.val().get_bits::<8>(0);
             }
             comment!("the payload follows the descriptor, in the second beat or in the upper half of the first");
-            for offset in 0..(256 - W).min(1) {
+            for offset in (W >> 8)..1 {
                 if self.second_beat.q.val() {
                     self.payload.d.next = self.tdata.val().get_bits::<64>(offset);
                 }
             }
-            for offset in 128..W.min(129) {
+            for offset in 128..(128 + (W >> 8)) {
                 if !self.in_packet.q.val() {
                     self.payload.d.next = self.tdata.val().get_bits::<64>(offset);
                 }

@@ -24,7 +24,7 @@ pub(super) struct Arguments {
 
 #[derive(Serialize)]
 struct Report {
-    top: &'static str,
+    top: String,
     folder: PathBuf,
     files: Vec<String>,
     lines: usize,

@@ -53,7 +53,7 @@ impl Design {
         let generated = endpoint::generate(config)?;
         Ok(Design {
             name: name.into(),
-            top: endpoint::top_name(config.device).into(),
+            top: endpoint::top_name(config),
             verilog: generated.design.single_file(),
             ports: generated.ports,
         })
