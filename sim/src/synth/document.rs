@@ -201,8 +201,8 @@ What each example configuration takes in open tools: {}. `make synth` runs them 
 written by hand. The same RTL gives the same figures on every machine.
 
 - **ECP5**: synthesis, place and route of the endpoint in a harness that puts it on three pins (a shift register in front of the inputs, a
-  flip-flop and a parity tree behind the outputs), with one seed, and two more if that falls short of {CLOCK_MHZ} MHz, the user clock of a
-  gen2 x4 block at 128 bits. Carry chains and memories count as LUT4. ECP5 has no PCIe block: it is the open stand-in that shows how fast
+  flip-flop and a parity tree behind the outputs), with one seed, and two more if that comes near {CLOCK_MHZ} MHz but not there:
+  the user clock of a gen2 x4 block at 128 bits. Carry chains and memories count as LUT4. ECP5 has no PCIe block: it is the open stand-in that shows how fast
   the logic is.
 - **Xilinx**: synthesis by yosys, flattened. LUT counts every LUT1 to LUT6 and the look-up tables of memories and shift registers; two small
   ones that share a LUT6 count twice, which Vivado's packing does not. \"Estimated LCs\" is yosys' estimate with such pairs joined, without

@@ -19,6 +19,8 @@ use virtio_hdl_rtl::verilog::{Port, PrintError};
 pub const CLOCK_MHZ: f64 = 125.0;
 /// Seeds for placing.
 const SEEDS: [u32; 3] = [1, 2, 3];
+/// Share of the goal below which no other seed reaches it.
+const HOPELESS: f64 = 0.9;
 const NEXTPNR: &[&str] =
     &["--um-85k", "--package", "CABGA756", "--speed", "8", "--freq", "125", "--timing-allow-fail", "--quiet"];
 
@@ -82,7 +84,7 @@ pub enum Outcome {
 /// percent, up or down.
 #[derive(Copy, Clone, Debug)]
 pub struct Effort {
-    /// The seed that is tried first; the others follow until the goal is reached, and the best counts.
+    /// The seed that is tried first; the others follow while the goal is near but not reached, and the best counts.
     pub seed: u32,
     /// Megahertz.
     pub goal: f64,
@@ -186,7 +188,7 @@ impl Run<'_> {
                 let outcome = Outcome::Placed { placed, harness: harness.flip_flops, seed };
                 best = Some((fmax, Done { outcome, folder, cached }));
             }
-            if fmax >= effort.goal {
+            if fmax >= effort.goal || fmax < effort.goal * HOPELESS {
                 break;
             }
         }
