@@ -71,6 +71,7 @@ fn missing_tools_for_synthesis_are_named_with_the_way_to_get_them() {
     assert!(text(&output.stderr).contains("run scripts/setup.sh synth, or make synth"), "{}", text(&output.stderr));
     assert!(text(&run(&["doctor"]).stdout).contains("run scripts/setup.sh synth, or make synth"));
     refused(&["synth", "blkk"], "give a TOML file or an example: blk, ");
+    refused(&["synth", "blk@9-series"], "blk@9-series: 9-series is no interface; allowed: tlp-128, 7-series-64, ");
 }
 
 #[test]

@@ -6,10 +6,21 @@ use serde::Serialize;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
-use virtio_hdl_rtl::config::EXAMPLES;
+use virtio_hdl_rtl::config::{LinkInterface, EXAMPLES};
 
+/// Beside the examples: the same endpoints behind hard blocks.
+const BEHIND_HARD_BLOCKS: [&str; 4] =
+    ["blk@7-series-128", "net@7-series-128", "blk@ultrascale+-128", "net@ultrascale+-128"];
 /// The designs whose modules are listed.
-const TREES: [&str; 2] = ["blk", "net"];
+const TREES: [&str; 2] = ["blk@7-series-128", "net@7-series-128"];
+/// Interfaces and data widths, as they may follow a configuration.
+const LINKS: [(&str, LinkInterface, u16); 5] = [
+    ("tlp-128", LinkInterface::Tlp, 128),
+    ("7-series-64", LinkInterface::SevenSeries, 64),
+    ("7-series-128", LinkInterface::SevenSeries, 128),
+    ("ultrascale+-128", LinkInterface::UltraScalePlus, 128),
+    ("ultrascale+-256", LinkInterface::UltraScalePlus, 256),
+];
 /// What is kept of a run, for the user.
 const FILES: [&str; 4] = ["harness.bit", "critical-path.txt", "nextpnr.txt", "stat.json"];
 
@@ -29,7 +40,9 @@ enum Target {
 #[command(after_help = "Examples:\n  \
     virtio-hdl synth\n  \
     virtio-hdl synth blk net --only ecp5 --check\n  \
+    virtio-hdl synth blk@7-series-128 --only 7-series\n  \
     virtio-hdl synth my-card.toml --table build/my-card.md\n\n\
+    CONFIG@INTERFACE-BITS stands for the configuration with that interface and data_bits in [link].\n\
     What was synthesised before is taken from the cache. The tools come with scripts/setup.sh synth.")]
 pub(super) struct Arguments {
     /// TOML files, or names of examples; all examples if none is given
@@ -76,13 +89,12 @@ struct Figure {
 }
 
 pub(super) fn run(arguments: &Arguments) -> anyhow::Result<()> {
-    let examples: Vec<&str> = EXAMPLES.iter().map(|(name, _)| *name).collect();
+    let examples: Vec<&str> = EXAMPLES.iter().map(|(name, _)| *name).chain(BEHIND_HARD_BLOCKS).collect();
     let names = match arguments.configs.is_empty() {
         true => examples.iter().map(|name| name.to_string()).collect(),
         false => arguments.configs.clone(),
     };
-    let designs = names.iter().map(|name| Ok(Design::of(name, &super::configuration(name)?)?));
-    let designs = designs.collect::<anyhow::Result<Vec<_>>>()?;
+    let designs = names.iter().map(|name| design(name)).collect::<anyhow::Result<Vec<_>>>()?;
     let tools = Tools::find()?;
     let committed = match fs::read_to_string(&arguments.table) {
         Ok(text) => Document::parse(&text),
@@ -90,9 +102,14 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<()> {
         Err(error) => return Err(error).with_context(|| format!("cannot read {}", arguments.table.display())),
     };
     let mut jobs = vec![];
-    for design in &designs {
-        let flows = [Flow::Ecp5, Flow::SevenSeries, Flow::UltraScalePlus, Flow::Modules];
-        let flows = flows.into_iter().filter(|flow| arguments.wants(*flow));
+    for (design, interface) in &designs {
+        // A hard block is there on its own devices only.
+        let flows: &[Flow] = match interface {
+            LinkInterface::Tlp => &[Flow::Ecp5, Flow::SevenSeries, Flow::UltraScalePlus, Flow::Modules],
+            LinkInterface::SevenSeries => &[Flow::Ecp5, Flow::SevenSeries, Flow::Modules],
+            LinkInterface::UltraScalePlus => &[Flow::UltraScalePlus],
+        };
+        let flows = flows.iter().copied().filter(|flow| arguments.wants(*flow));
         let flows = flows.filter(|flow| *flow != Flow::Modules || TREES.contains(&design.name.as_str()));
         let effort = effort(arguments.check, &committed, &design.name);
         jobs.extend(flows.map(|flow| Job { design, flow, effort }));
@@ -138,6 +155,20 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<()> {
         );
     }
     Ok(())
+}
+
+/// The design of `CONFIG` or `CONFIG@INTERFACE-BITS`.
+fn design(name: &str) -> anyhow::Result<(Design, LinkInterface)> {
+    let mut config = super::configuration(name.split('@').next().unwrap_or_default())?;
+    if let Some((_, link)) = name.split_once('@') {
+        let found = LINKS.iter().find(|(known, ..)| *known == link);
+        let (_, interface, bits) = found.with_context(|| {
+            let known: Vec<&str> = LINKS.iter().map(|(known, ..)| *known).collect();
+            format!("{name}: {link} is no interface; allowed: {}", known.join(", "))
+        })?;
+        (config.link.interface, config.link.data_bits) = (*interface, *bits);
+    }
+    Ok((Design::of(name, &config)?, config.link.interface))
 }
 
 /// A check is content with what is as fast as it was, with the tolerance that it has; its seed comes first.
