@@ -68,8 +68,10 @@ macro_rules! stream_cell {
 
 stream_cell!(skid_wide, Skid<Bits<145>>, Bits<145>, 2);
 stream_cell!(skid_bit, Skid<Bit>, Bit, 2);
-stream_cell!(fifo_small, StreamFifo<Bits<133>, 2>, Bits<133>, 5);
-stream_cell!(fifo_two, StreamFifo<Bits<8>, 1>, Bits<8>, 3);
+stream_cell!(stage_wide, Stage<Bits<145>>, Bits<145>, 1);
+stream_cell!(stage_bit, Stage<Bit>, Bit, 1);
+stream_cell!(fifo_small, StreamFifo<Bits<133>, 2>, Bits<133>, 4);
+stream_cell!(fifo_two, StreamFifo<Bits<8>, 1>, Bits<8>, 2);
 stream_cell!(fifo_block_ram, StreamFifo<Bits<70>, 5>, Bits<70>, 33);
 
 /// One beat in and one out per cycle once running, and the latency the documentation says.
@@ -100,6 +102,7 @@ fn stream_cells_run_at_full_rate() {
         }};
     }
     full_rate!("skid_rate", Skid<Bits<16>>, 1);
+    full_rate!("stage_rate", Stage<Bits<16>>, 1);
     full_rate!("fifo_rate_small", StreamFifo<Bits<16>, 3>, 1);
     full_rate!("fifo_rate_block_ram", StreamFifo<Bits<16>, 5>, 2);
 }

@@ -3,12 +3,11 @@ use super::register::literal_digits;
 use super::stream::{Sink, Source};
 use rust_hdl::prelude::*;
 
-/// First-word-fall-through FIFO of 2^AW entries in a RAM and one more in its output register.
+/// First-word-fall-through FIFO of 2^AW entries.
 ///
-/// One beat in and one out in every cycle; no output depends combinationally on an input. From 32 entries on the
-/// RAM is a block RAM whose output register is `output.data`: a beat is seen two cycles after it was written
-/// into the empty FIFO. Smaller ones are distributed RAM, and a beat that finds the FIFO empty goes
-/// straight to the output register: one cycle.
+/// One beat in and one out in every cycle; no output depends combinationally on an input. From 32 entries on it is a
+/// block RAM whose output register, `output.data`, holds one beat more: a beat is seen two cycles after it was
+/// written into the empty FIFO. Smaller ones are distributed RAM that `output.data` is read from: one cycle.
 #[derive(LogicBlock)]
 pub struct StreamFifo<T: Synth, const AW: usize> {
     /// Rising edge.
@@ -27,7 +26,7 @@ pub struct StreamFifo<T: Synth, const AW: usize> {
 impl<T: Synth, const AW: usize> StreamFifo<T, AW> {
     /// Entries of the RAM.
     pub const DEPTH: usize = 1 << AW;
-    const BYPASS: bool = AW < 5;
+    const DISTRIBUTED: bool = AW < 5;
 }
 
 impl<T: Synth, const AW: usize> Default for StreamFifo<T, AW> {
@@ -49,22 +48,119 @@ impl<T: Synth, const AW: usize> Default for StreamFifo<T, AW> {
     }
 }
 
+impl<T: Synth, const AW: usize> StreamFifo<T, AW> {
+    /// Block RAM: the output register is filled from the RAM.
+    fn edge_block_ram(&mut self) {
+        let free = self.output.ready.val() || !self.output.valid.val();
+        let empty = self._written == self._read;
+        if free && !empty {
+            self.output.data.next = self._memory[self._read % Self::DEPTH];
+            self._read += 1;
+        }
+        if free {
+            self.output.valid.next = !empty;
+        }
+    }
+
+    fn hdl_distributed(&self) -> String {
+        let (width, depth, top) = (T::BITS, Self::DEPTH, AW - 1);
+        let range = super::range(width);
+        format!(
+            "\
+// module: stream_fifo_{width}x{depth}
+// First-word-fall-through FIFO of {depth} entries in distributed RAM.
+// The pointers have one bit more than an address, so that full and empty differ.
+(* ram_style = \"distributed\", no_rw_check *)
+reg {range}memory [0:{last}];
+reg [{AW}:0] written;
+reg [{AW}:0] read;
+wire full = written == {{!read[{AW}], read[{top}:0]}};
+wire push = input_valid && !full;
+assign input_ready = !full;
+assign output_valid = written != read;
+assign output_data = memory[read[{top}:0]];
+integer i;
+initial begin
+    for (i = 0; i < {depth}; i = i + 1) memory[i] = {width}'h0;
+    written = {pw}'d0;
+    read = {pw}'d0;
+end
+always @(posedge clock) begin
+    if (push)
+        memory[written[{top}:0]] <= input_data;
+    if (reset) begin
+        written <= {pw}'d0;
+        read <= {pw}'d0;
+    end else begin
+        if (push)
+            written <= written + {pw}'d1;
+        if (output_ready && output_valid)
+            read <= read + {pw}'d1;
+    end
+end
+",
+            last = depth - 1,
+            pw = AW + 1,
+        )
+    }
+
+    fn hdl_block_ram(&self) -> String {
+        let (width, depth, top) = (T::BITS, Self::DEPTH, AW - 1);
+        let range = super::range(width);
+        let init = format!("{width}'h{}", literal_digits(T::default().verilog()));
+        format!(
+            "\
+// module: stream_fifo_{width}x{depth}
+// First-word-fall-through FIFO: a RAM of {depth} entries and an output register.
+// The pointers have one bit more than an address, so that full and empty differ.
+(* no_rw_check *)
+reg {range}memory [0:{last}];
+reg [{AW}:0] written;
+reg [{AW}:0] read;
+wire empty = written == read;
+wire full = written == {{!read[{AW}], read[{top}:0]}};
+wire push = input_valid && !full;
+wire free = output_ready || !output_valid;
+assign input_ready = !full;
+initial begin
+    written = {pw}'d0;
+    read = {pw}'d0;
+    output_valid = 1'b0;
+    output_data = {init};
+end
+always @(posedge clock) begin
+    if (push)
+        memory[written[{top}:0]] <= input_data;
+    if (free && !empty)
+        output_data <= memory[read[{top}:0]];
+    if (reset) begin
+        written <= {pw}'d0;
+        read <= {pw}'d0;
+        output_valid <= 1'b0;
+    end else begin
+        if (push)
+            written <= written + {pw}'d1;
+        if (free && !empty)
+            read <= read + {pw}'d1;
+        if (free)
+            output_valid <= !empty;
+    end
+end
+",
+            last = depth - 1,
+            pw = AW + 1,
+        )
+    }
+}
+
 impl<T: Synth, const AW: usize> Logic for StreamFifo<T, AW> {
     fn update(&mut self) {
         if self.clock.pos_edge() {
-            let mut push = self.input.valid.val() && self.input.ready.val();
-            let free = self.output.ready.val() || !self.output.valid.val();
-            let empty = self._written == self._read;
-            let bypass = Self::BYPASS && push && free && empty;
-            if free && !empty {
-                self.output.data.next = self._memory[self._read % Self::DEPTH];
-                self._read += 1;
-            } else if free && Self::BYPASS {
-                self.output.data.next = self.input.data.val();
-            }
-            push &= !bypass;
-            if free {
-                self.output.valid.next = !empty || bypass;
+            let push = self.input.valid.val() && self.input.ready.val();
+            if Self::DISTRIBUTED {
+                self._read += usize::from(self.output.ready.val() && self.output.valid.val());
+            } else {
+                self.edge_block_ram();
             }
             if push {
                 self._memory[self._written % Self::DEPTH] = self.input.data.val();
@@ -76,6 +172,10 @@ impl<T: Synth, const AW: usize> Logic for StreamFifo<T, AW> {
                 self.output.valid.next = false;
             }
             self.input.ready.next = self._written - self._read < Self::DEPTH;
+            if Self::DISTRIBUTED {
+                self.output.valid.next = self._written != self._read;
+                self.output.data.next = self._memory[self._read % Self::DEPTH];
+            }
         }
     }
     fn connect(&mut self) {
@@ -84,58 +184,6 @@ impl<T: Synth, const AW: usize> Logic for StreamFifo<T, AW> {
         self.output.valid.connect();
     }
     fn hdl(&self) -> Verilog {
-        let (width, depth, top) = (T::BITS, Self::DEPTH, AW - 1);
-        let range = super::range(width);
-        let init = format!("{width}'h{}", literal_digits(T::default().verilog()));
-        let style = if Self::BYPASS { "ram_style = \"distributed\", no_rw_check" } else { "no_rw_check" };
-        let fetch = if Self::BYPASS {
-            "    if (free)\n        output_data <= empty ? input_data : memory[read[{top}:0]];\n"
-        } else {
-            "    if (free && !empty)\n        output_data <= memory[read[{top}:0]];\n"
-        }
-        .replace("{top}", &top.to_string());
-        let store = if Self::BYPASS { "push && !bypass" } else { "push" };
-        let bypass_net = if Self::BYPASS { "wire bypass = push && free && empty;\n" } else { "" };
-        let valid = if Self::BYPASS { "!empty || bypass" } else { "!empty" };
-        Verilog::Custom(format!(
-            "\
-// module: stream_fifo_{width}x{depth}
-// First-word-fall-through FIFO: a RAM of {depth} entries and an output register.
-// The pointers have one bit more than an address, so that full and empty differ.
-(* {style} *)
-reg {range}memory [0:{last}];
-reg [{AW}:0] written;
-reg [{AW}:0] read;
-wire empty = written == read;
-wire full = written == {{!read[{AW}], read[{top}:0]}};
-wire push = input_valid && !full;
-wire free = output_ready || !output_valid;
-{bypass_net}assign input_ready = !full;
-initial begin
-    written = {pw}'d0;
-    read = {pw}'d0;
-    output_valid = 1'b0;
-    output_data = {init};
-end
-always @(posedge clock) begin
-    if ({store})
-        memory[written[{top}:0]] <= input_data;
-{fetch}    if (reset) begin
-        written <= {pw}'d0;
-        read <= {pw}'d0;
-        output_valid <= 1'b0;
-    end else begin
-        if ({store})
-            written <= written + {pw}'d1;
-        if (free && !empty)
-            read <= read + {pw}'d1;
-        if (free)
-            output_valid <= {valid};
-    end
-end
-",
-            last = depth - 1,
-            pw = AW + 1,
-        ))
+        Verilog::Custom(if Self::DISTRIBUTED { self.hdl_distributed() } else { self.hdl_block_ram() })
     }
 }

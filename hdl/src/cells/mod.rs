@@ -9,6 +9,7 @@ pub mod lut_ram;
 pub mod ram;
 pub mod register;
 pub mod skid;
+pub mod stage;
 pub mod stream;
 
 pub use bank::Bank;
@@ -19,6 +20,7 @@ pub use lut_ram::LutRam;
 pub use ram::SdpRam;
 pub use register::Reg;
 pub use skid::Skid;
+pub use stage::Stage;
 pub use stream::{Sink, Source};
 
 /// `[W-1:0] `, or nothing for one bit.

@@ -1,7 +1,7 @@
 //! From a stream of bytes to the writable buffers of chains.
 use super::scatter_cut::{ScatterCutter, ScatterPiece};
 use super::types::{BufferDescriptor, ByteBeat, ScatterCommand, UsedElement, WriteRequest};
-use crate::cells::{BankedRam, LutRam, Reg, Sink, Skid, Source};
+use crate::cells::{BankedRam, LutRam, Reg, Sink, Source, Stage};
 use crate::comment;
 use rust_hdl::prelude::*;
 
@@ -40,7 +40,7 @@ pub struct Scatter<const IW: usize> {
     client: Constant<Bits<4>>,
     words: Constant<Bits<13>>,
     cutter: ScatterCutter,
-    pieces: Skid<ScatterPiece>,
+    pieces: Stage<ScatterPiece>,
     ram: BankedRam<IW>,
     // word numbers: filled up to here, free up to here
     filled: Reg<Bits<13>>,

@@ -198,8 +198,9 @@ impl Logic for WriteEngine {
         // packets to RAM reads, one beat per cycle while there is a place for it
         self.issue.next = self.busy.q.val() & self.credits.q.val().any();
         self.last_beat.next = self.dwords_left.q.val() <= 4;
-        self.load.next =
-            self.splitter.chunk.valid.val() & (!self.busy.q.val() | (self.issue.val() & self.last_beat.val()));
+        self.load.next = self.splitter.chunk.valid.val()
+            & self.headers.input.ready.val()
+            & (!self.busy.q.val() | (self.issue.val() & self.last_beat.val()));
         self.splitter.chunk.ready.next = self.load.val();
         if self.issue.val() {
             self.ram_address.d.next = self.ram_address.q.val() + 16;
@@ -215,7 +216,6 @@ impl Logic for WriteEngine {
             self.dwords_left.d.next = self.splitter.chunk.data.val().dwords;
             self.client.d.next = self.splitter.chunk.data.val().client;
         }
-        // every packet on its way has a beat on its way, so this FIFO cannot overflow
         self.headers.input.valid.next = self.load.val();
         self.headers.input.data.next.address = self.splitter.chunk.data.val().address & !bits::<64>(3);
         self.headers.input.data.next.dwords = self.splitter.chunk.data.val().dwords;

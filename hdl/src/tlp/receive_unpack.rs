@@ -2,7 +2,7 @@
 use super::format;
 use super::header_decode::{HeaderDecode, PacketKind};
 use super::types::{CompletionBeat, ReceivedBeat, Request};
-use crate::cells::{Reg, Sink, Skid, Source, StreamFifo};
+use crate::cells::{Reg, Sink, Source, Stage, StreamFifo};
 use crate::comment;
 use rust_hdl::prelude::*;
 
@@ -11,7 +11,7 @@ use rust_hdl::prelude::*;
 /// ```text
 ///            +-> first beat: HeaderDecode -> held header --> FIFO --> request
 /// rx beats --+                                    |
-///            +-> lanes 2:0 with the last beat's lane 3 --> skid --> completion
+///            +-> lanes 2:0 with the last beat's lane 3 --> register --> completion
 /// ```
 /// A completion's payload starts in lane 3, behind its three header double words, and is moved to lane 0: a beat
 /// leaves when the next one comes in, the remainder while the next packet's header comes in, so back-to-back
@@ -47,7 +47,7 @@ pub struct ReceiveUnpack {
 
     decode: HeaderDecode,
     request_fifo: StreamFifo<Request, 3>,
-    completion_skid: Skid<CompletionBeat>,
+    completion_stage: Stage<CompletionBeat>,
 
     in_packet: Reg<Bit>,
     second_beat: Reg<Bit>,
@@ -105,7 +105,7 @@ impl Default for ReceiveUnpack {
             busy: Default::default(),
             decode: Default::default(),
             request_fifo: Default::default(),
-            completion_skid: Default::default(),
+            completion_stage: Default::default(),
             in_packet: Default::default(),
             second_beat: Default::default(),
             packet: Default::default(),
@@ -173,9 +173,9 @@ impl Logic for ReceiveUnpack {
             target_abort_pulse,
             poisoned_pulse
         );
-        clock!(self, clock, request_fifo, completion_skid);
+        clock!(self, clock, request_fifo, completion_stage);
         self.request_fifo.reset.next = self.reset.val();
-        self.completion_skid.reset.next = self.reset.val();
+        self.completion_stage.reset.next = self.reset.val();
         self.in_packet.reset.next = self.reset.val();
         self.second_beat.reset.next = self.reset.val();
         self.request_pending.reset.next = self.reset.val();
@@ -187,8 +187,8 @@ impl Logic for ReceiveUnpack {
         self.target_abort_pulse.reset.next = self.reset.val();
         self.poisoned_pulse.reset.next = self.reset.val();
 
-        comment!("both ways out must have room: ready comes from registers alone");
-        self.ready.next = self.completion_skid.input.ready.val()
+        comment!("both ways out must have room");
+        self.ready.next = self.completion_stage.input.ready.val()
             & (!self.request_pending.q.val() | self.request_fifo.input.ready.val());
         self.rx.ready.next = self.ready.val();
         self.take.next = self.rx.valid.val() & self.ready.val();
@@ -224,26 +224,26 @@ impl Logic for ReceiveUnpack {
             & (self.packet.q.val() == PacketKind::Completion)
             & (self.payload_left.q.val() != bits::<11>(0))
             & (!self.request_pending.q.val() | self.request_fifo.input.ready.val());
-        self.completion_skid.input.valid.next = self.flush.q.val() | self.emit.val();
-        self.completion_skid.input.data.next.data = bit_cast::<128, 32>(self.lane3.q.val());
-        self.completion_skid.input.data.next.last = true;
-        self.completion_skid.input.data.next.poisoned =
+        self.completion_stage.input.valid.next = self.flush.q.val() | self.emit.val();
+        self.completion_stage.input.data.next.data = bit_cast::<128, 32>(self.lane3.q.val());
+        self.completion_stage.input.data.next.last = true;
+        self.completion_stage.input.data.next.poisoned =
             self.completion_header.q.val().poisoned | self.flush_bad.q.val();
         if !self.flush.q.val() {
-            self.completion_skid.input.data.next.data =
+            self.completion_stage.input.data.next.data =
                 (bit_cast::<128, 96>(self.low_lanes.val()) << 32) | bit_cast::<128, 32>(self.lane3.q.val());
-            self.completion_skid.input.data.next.last = self.last_payload.val();
-            self.completion_skid.input.data.next.poisoned =
+            self.completion_stage.input.data.next.last = self.last_payload.val();
+            self.completion_stage.input.data.next.poisoned =
                 self.completion_header.q.val().poisoned | self.bad_frame.val();
         }
-        self.completion_skid.input.data.next.first = self.is_first.q.val();
-        self.completion_skid.input.data.next.tag = self.completion_header.q.val().tag;
-        self.completion_skid.input.data.next.requester_id = self.completion_header.q.val().requester_id;
-        self.completion_skid.input.data.next.status = self.completion_header.q.val().status;
-        self.completion_skid.input.data.next.byte_count = self.completion_header.q.val().byte_count;
-        self.completion_skid.input.data.next.lower_address = self.completion_header.q.val().lower_address;
-        self.completion_skid.input.data.next.length = self.completion_header.q.val().length;
-        if self.completion_skid.input.ready.val() {
+        self.completion_stage.input.data.next.first = self.is_first.q.val();
+        self.completion_stage.input.data.next.tag = self.completion_header.q.val().tag;
+        self.completion_stage.input.data.next.requester_id = self.completion_header.q.val().requester_id;
+        self.completion_stage.input.data.next.status = self.completion_header.q.val().status;
+        self.completion_stage.input.data.next.byte_count = self.completion_header.q.val().byte_count;
+        self.completion_stage.input.data.next.lower_address = self.completion_header.q.val().lower_address;
+        self.completion_stage.input.data.next.length = self.completion_header.q.val().length;
+        if self.completion_stage.input.ready.val() {
             self.flush.d.next = false;
         }
 
@@ -330,7 +330,7 @@ impl Logic for ReceiveUnpack {
         }
 
         Source::<Request>::link(&mut self.request, &mut self.request_fifo.output);
-        Source::<CompletionBeat>::link(&mut self.completion, &mut self.completion_skid.output);
+        Source::<CompletionBeat>::link(&mut self.completion, &mut self.completion_stage.output);
         self.malformed.next = self.malformed_pulse.q.val();
         self.message.next = self.message_pulse.q.val();
         self.received_master_abort.next = self.master_abort_pulse.q.val();
@@ -340,6 +340,6 @@ impl Logic for ReceiveUnpack {
             | self.request_pending.q.val()
             | self.flush.q.val()
             | self.request_fifo.output.valid.val()
-            | self.completion_skid.output.valid.val();
+            | self.completion_stage.output.valid.val();
     }
 }

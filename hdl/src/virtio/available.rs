@@ -1,6 +1,6 @@
 //! Reads the available ring: index, then slots in batches, while the driver's notifications are off.
 use super::types::*;
-use crate::cells::{BankedRam, Reg, Skid, Source};
+use crate::cells::{BankedRam, Reg, Source, Stage};
 use crate::comment;
 use crate::dma::types::*;
 use rust_hdl::prelude::*;
@@ -71,8 +71,8 @@ pub struct AvailableReader {
     pub violation: Signal<Out, ViolationReport>,
 
     ram: BankedRam<2>,
-    request_skid: Skid<ReadRequest>,
-    head_skid: Skid<Bits<16>>,
+    request_stage: Stage<ReadRequest>,
+    head_stage: Stage<Bits<16>>,
     poll: Reg<PollState>,
     kicked: Reg<Bit>,
     armed: Reg<Bit>,
@@ -151,8 +151,8 @@ impl AvailableReader {
             violation_valid: Default::default(),
             violation: Default::default(),
             ram: Default::default(),
-            request_skid: Default::default(),
-            head_skid: Default::default(),
+            request_stage: Default::default(),
+            head_stage: Default::default(),
             poll: Default::default(),
             kicked: Default::default(),
             armed: Default::default(),
@@ -234,9 +234,9 @@ impl Logic for AvailableReader {
             position,
             loaded
         );
-        clock!(self, clock, ram, request_skid, head_skid);
-        self.request_skid.reset.next = self.reset.val();
-        self.head_skid.reset.next = self.reset.val();
+        clock!(self, clock, ram, request_stage, head_stage);
+        self.request_stage.reset.next = self.reset.val();
+        self.head_stage.reset.next = self.reset.val();
         self.poll.reset.next = self.reset.val();
         self.kicked.reset.next = self.reset.val();
         self.armed.reset.next = self.reset.val();
@@ -308,7 +308,7 @@ impl Logic for AvailableReader {
             }
             PollState::Request => {
                 self.poll_request.next = self.enable.val();
-                if self.enable.val() & self.request_skid.input.ready.val() {
+                if self.enable.val() & self.request_stage.input.ready.val() {
                     // this read sees whatever the kick announced
                     self.kicked.d.next = self.kick.val();
                     self.poll.d.next = PollState::Wait;
@@ -407,12 +407,12 @@ impl Logic for AvailableReader {
             self.slot_request.next.slot = 2.into();
         }
         self.slot_request.next.client = self.client.val();
-        self.request_skid.input.valid.next = self.poll_request.val() | self.offer.q.val();
-        self.request_skid.input.data.next = self.slot_request.val();
+        self.request_stage.input.valid.next = self.poll_request.val() | self.offer.q.val();
+        self.request_stage.input.data.next = self.slot_request.val();
         if self.poll_request.val() {
-            self.request_skid.input.data.next = self.index_request.val();
+            self.request_stage.input.data.next = self.index_request.val();
         }
-        if self.offer.q.val() & !self.poll_request.val() & self.request_skid.input.ready.val() {
+        if self.offer.q.val() & !self.poll_request.val() & self.request_stage.input.ready.val() {
             self.offer.d.next = false;
             self.fetch_index.d.next = self.fetch_index.q.val() + bit_cast::<16, 5>(self.offer_count.q.val());
             self.fill.d.next = !self.fill.q.val();
@@ -452,15 +452,15 @@ impl Logic for AvailableReader {
         self.head.next = self.slots.val().get_bits::<16>(self.slot_shift.val().index());
         self.head_bad.next = self.head.val() >= self.queue_size.val();
         self.head_valid.next = self.loaded.q.val() & self.drain_ready.val() & self.enable.val();
-        self.head_skid.input.data.next = self.head.val();
-        self.head_skid.input.valid.next = self.head_valid.val() & !self.head_bad.val();
+        self.head_stage.input.data.next = self.head.val();
+        self.head_stage.input.valid.next = self.head_valid.val() & !self.head_bad.val();
         self.position_next.next = self.position.q.val() + 1;
         if self.head_valid.val() & self.head_bad.val() {
             self.violation_valid.next = true;
             self.report.next.rule = Violation::HeadRange;
             self.report.next.head = self.head.val();
         }
-        if self.head_valid.val() & !self.head_bad.val() & self.head_skid.input.ready.val() {
+        if self.head_valid.val() & !self.head_bad.val() & self.head_stage.input.ready.val() {
             self.position.d.next = self.position_next.val();
             if self.position_next.val() == self.drain_count.val() {
                 self.position.d.next = 0.into();
@@ -476,8 +476,8 @@ impl Logic for AvailableReader {
             }
         }
 
-        Source::<ReadRequest>::link(&mut self.request, &mut self.request_skid.output);
-        Source::<Bits<16>>::link(&mut self.heads, &mut self.head_skid.output);
+        Source::<ReadRequest>::link(&mut self.request, &mut self.request_stage.output);
+        Source::<Bits<16>>::link(&mut self.heads, &mut self.head_stage.output);
         self.known.next = self.known_index.q.val();
         self.asleep.next = (self.poll.q.val() == PollState::Asleep) & !self.kicked.q.val();
         self.violation.next = self.report.val();

@@ -1,7 +1,7 @@
 //! Writes the used ring: elements in batches, one index write a batch, and the driver's notification switch.
 use super::layout;
 use super::types::*;
-use crate::cells::{BankedRam, Reg, Sink, Skid, Source, StreamFifo};
+use crate::cells::{BankedRam, Reg, Sink, Source, Stage, StreamFifo};
 use crate::comment;
 use crate::dma::types::*;
 use rust_hdl::prelude::*;
@@ -62,7 +62,7 @@ pub struct UsedWriter {
     pub busy: Signal<Out, Bit>,
 
     ram: BankedRam<4>,
-    request_skid: Skid<WriteRequest>,
+    request_stage: Stage<WriteRequest>,
     under_way: StreamFifo<UsedWrite, 3>,
     state: Reg<UsedState>,
     pushed: Reg<Bits<16>>,
@@ -131,7 +131,7 @@ impl UsedWriter {
             written_index: Default::default(),
             busy: Default::default(),
             ram: Default::default(),
-            request_skid: Default::default(),
+            request_stage: Default::default(),
             under_way: Default::default(),
             state: Default::default(),
             pushed: Default::default(),
@@ -200,8 +200,8 @@ impl Logic for UsedWriter {
             listen,
             listening
         );
-        clock!(self, clock, ram, request_skid, under_way);
-        self.request_skid.reset.next = self.reset.val();
+        clock!(self, clock, ram, request_stage, under_way);
+        self.request_stage.reset.next = self.reset.val();
         self.under_way.reset.next = self.reset.val();
         self.state.reset.next = self.reset.val();
         self.pushed.reset.next = self.reset.val();
@@ -261,7 +261,7 @@ impl Logic for UsedWriter {
             }
             UsedState::Elements => {
                 self.offer.next = true;
-                if self.request_skid.input.ready.val() & self.under_way.input.ready.val() {
+                if self.request_stage.input.ready.val() & self.under_way.input.ready.val() {
                     self.accepted.next = true;
                     self.published.d.next = self.published.q.val() + self.batch.q.val();
                     self.state.d.next = UsedState::IndexStore;
@@ -282,7 +282,7 @@ impl Logic for UsedWriter {
                 self.out.next.source = self.word_source.val();
                 self.entry.next.kind = UsedWriteKind::Index;
                 self.entry.next.value = self.published.q.val();
-                if self.request_skid.input.ready.val() & self.under_way.input.ready.val() {
+                if self.request_stage.input.ready.val() & self.under_way.input.ready.val() {
                     self.accepted.next = true;
                     self.word_slot.d.next = self.word_slot.q.val() + 1;
                     self.state.d.next = UsedState::Idle;
@@ -309,7 +309,7 @@ impl Logic for UsedWriter {
                 if self.listen.q.val() {
                     self.entry.next.kind = UsedWriteKind::Listen;
                 }
-                if self.request_skid.input.ready.val() & self.under_way.input.ready.val() {
+                if self.request_stage.input.ready.val() & self.under_way.input.ready.val() {
                     self.accepted.next = true;
                     self.word_slot.d.next = self.word_slot.q.val() + 1;
                     self.state.d.next = UsedState::Idle;
@@ -317,11 +317,11 @@ impl Logic for UsedWriter {
             }
             _ => self.state.d.next = UsedState::Idle,
         }
-        self.request_skid.input.data.next = self.out.val();
-        self.request_skid.input.valid.next = self.offer.val() & self.under_way.input.ready.val();
+        self.request_stage.input.data.next = self.out.val();
+        self.request_stage.input.valid.next = self.offer.val() & self.under_way.input.ready.val();
         self.under_way.input.data.next = self.entry.val();
         self.under_way.input.valid.next = self.accepted.val();
-        Source::<WriteRequest>::link(&mut self.request, &mut self.request_skid.output);
+        Source::<WriteRequest>::link(&mut self.request, &mut self.request_stage.output);
 
         // ------------------------------------------------------------ elements into the RAM
         self.held.next = self.pushed.q.val() - self.freed.q.val();

@@ -1,6 +1,6 @@
 //! Follows the chains: checks every descriptor against the rules of the ring and passes the buffers on, in order.
 use super::types::*;
-use crate::cells::{Reg, Skid, Source, StreamFifo};
+use crate::cells::{Reg, Source, Stage, StreamFifo};
 use crate::comment;
 use crate::dma::types::*;
 use rust_hdl::prelude::*;
@@ -67,7 +67,7 @@ pub struct ChainWalker {
     readable_fifo: StreamFifo<BufferDescriptor, 9>,
     writable_fifo: StreamFifo<BufferDescriptor, 9>,
     chain_fifo: StreamFifo<Chain, 5>,
-    further_skid: Skid<WindowRequest>,
+    further_stage: Stage<WindowRequest>,
 
     state: Reg<WalkState>,
     // the table that is being walked: the queue's own or an indirect one
@@ -150,7 +150,7 @@ impl ChainWalker {
             readable_fifo: Default::default(),
             writable_fifo: Default::default(),
             chain_fifo: Default::default(),
-            further_skid: Default::default(),
+            further_stage: Default::default(),
             state: Default::default(),
             nested: Default::default(),
             base: Default::default(),
@@ -232,11 +232,11 @@ impl Logic for ChainWalker {
             further_address,
             further_count
         );
-        clock!(self, clock, readable_fifo, writable_fifo, chain_fifo, further_skid);
+        clock!(self, clock, readable_fifo, writable_fifo, chain_fifo, further_stage);
         self.readable_fifo.reset.next = self.reset.val();
         self.writable_fifo.reset.next = self.reset.val();
         self.chain_fifo.reset.next = self.reset.val();
-        self.further_skid.reset.next = self.reset.val();
+        self.further_stage.reset.next = self.reset.val();
         self.state.reset.next = self.reset.val();
 
         self.flags.next = self.descriptor.val().get_bits::<16>(96);
@@ -308,7 +308,7 @@ impl Logic for ChainWalker {
         if self.to_table_end.val() < self.window_limit.val() {
             self.further_window.next = self.to_table_end.val();
         }
-        self.further_skid.input.valid.next = false;
+        self.further_stage.input.valid.next = false;
         match self.state.q.val() {
             WalkState::Idle => {
                 self.nested.d.next = self.in_table.val();
@@ -394,14 +394,14 @@ impl Logic for ChainWalker {
                 self.state.d.next = WalkState::Offer;
             }
             WalkState::Offer => {
-                self.further_skid.input.valid.next = true;
-                if self.further_skid.input.ready.val() {
+                self.further_stage.input.valid.next = true;
+                if self.further_stage.input.ready.val() {
                     self.state.d.next = WalkState::Wait;
                 }
             }
             WalkState::Wait => {
                 // the old window is gone once the request has left the skid buffer
-                if self.window_ready.val() & !self.further_skid.output.valid.val() {
+                if self.window_ready.val() & !self.further_stage.output.valid.val() {
                     self.state.d.next = WalkState::Load;
                     if self.window_failed.val() {
                         self.violation_valid.next = true;
@@ -427,8 +427,8 @@ impl Logic for ChainWalker {
         self.violation.next = self.report.val();
         self.window_request.next.address = self.further_address.q.val();
         self.window_request.next.count = self.further_count.q.val();
-        self.further_skid.input.data.next = self.window_request.val();
-        Source::<WindowRequest>::link(&mut self.further, &mut self.further_skid.output);
+        self.further_stage.input.data.next = self.window_request.val();
+        Source::<WindowRequest>::link(&mut self.further, &mut self.further_stage.output);
 
         self.buffer.next.address = self.address.q.val();
         self.buffer.next.length = self.length.q.val();

@@ -1,6 +1,6 @@
 //! Takes the header off the bytes of a chain: what is left is a frame.
 use super::types::*;
-use crate::cells::{Reg, Sink, Skid, Source};
+use crate::cells::{Reg, Sink, Source, Stage};
 use crate::comment;
 use crate::dma::types::*;
 use crate::virtio::layout;
@@ -58,7 +58,7 @@ pub struct TransmitHeader {
     word_valid: Reg<Bit>,
     word_data: DFF<TransmitWord>,
     drop_event: Reg<Bit>,
-    command: Skid<ScatterCommand>,
+    command: Stage<ScatterCommand>,
 
     short_header: Constant<Bits<32>>,
     long_header: Constant<Bits<32>>,

@@ -1,0 +1,75 @@
+//! One register in a stream.
+use super::register::literal_digits;
+use super::{Sink, Source};
+use rust_hdl::prelude::*;
+
+/// A stream register: one beat per cycle, one cycle of latency, `data` and `valid` from registers.
+///
+/// `input.ready` follows `output.ready` in the same cycle: stages in a row make one chain of it, which a [`super::Skid`]
+/// cuts for twice the registers.
+#[derive(LogicBlock)]
+pub struct Stage<T: Synth> {
+    /// Rising edge.
+    pub clock: Signal<In, Clock>,
+    /// Synchronous, active high: empties the stage.
+    pub reset: Signal<In, Bit>,
+    /// Beats in.
+    pub input: Sink<T>,
+    /// The same beats, at least one cycle later.
+    pub output: Source<T>,
+}
+
+impl<T: Synth> Default for Stage<T> {
+    fn default() -> Self {
+        Self {
+            clock: Default::default(),
+            reset: Default::default(),
+            input: Default::default(),
+            output: Default::default(),
+        }
+    }
+}
+
+impl<T: Synth> Logic for Stage<T> {
+    fn update(&mut self) {
+        let free = self.output.ready.val() || !self.output.valid.val();
+        if self.clock.pos_edge() {
+            if free {
+                self.output.data.next = self.input.data.val();
+                self.output.valid.next = self.input.valid.val();
+            }
+            if self.reset.val() {
+                self.output.valid.next = false;
+            }
+        }
+        self.input.ready.next = free;
+    }
+    fn connect(&mut self) {
+        self.input.ready.connect();
+        self.output.data.connect();
+        self.output.valid.connect();
+    }
+    fn hdl(&self) -> Verilog {
+        let width = T::BITS;
+        let init = format!("{width}'h{}", literal_digits(T::default().verilog()));
+        Verilog::Custom(format!(
+            "\
+// module: stream_stage_{width}
+// One register in a stream; `input_ready` follows `output_ready`.
+assign input_ready = output_ready || !output_valid;
+initial begin
+    output_valid = 1'b0;
+    output_data = {init};
+end
+always @(posedge clock) begin
+    if (input_ready)
+        output_data <= input_data;
+    if (reset)
+        output_valid <= 1'b0;
+    else if (input_ready)
+        output_valid <= input_valid;
+end
+"
+        ))
+    }
+}
