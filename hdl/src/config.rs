@@ -388,9 +388,10 @@ impl EndpointConfig {
         safe.fold(0, |bits, feature| bits | 1 << feature.bit())
     }
 
-    /// Size of BAR0 in bytes: the next power of two of the registers and the device config.
+    /// Size of BAR0 in bytes: the next power of two of the registers and the device config, and no less than the hard block has.
     pub fn bar0_bytes(&self) -> u32 {
-        layout::bar0_bytes(self.vectors > 0, self.device.config_bytes() as u32)
+        let needed = layout::bar0_bytes(self.vectors > 0, self.device.config_bytes() as u32);
+        needed.max(self.link.interface.smallest_bar())
     }
 
     /// The completion timeout in clock cycles.

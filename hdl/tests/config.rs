@@ -74,6 +74,13 @@ fn bar0_is_the_next_power_of_two_of_registers_and_device_config() {
     assert_eq!(EndpointConfig::load("blk-intx").unwrap().bar0_bytes(), 64);
     assert_eq!(EndpointConfig::net().bar0_bytes(), 32);
     assert_eq!(EndpointConfig::load("net-intx").unwrap().bar0_bytes(), 32);
+    let behind = |interface: &str| format!("device = \"net\"\n[link]\ninterface = \"{interface}\"\n");
+    assert_eq!(EndpointConfig::parse(&behind("7-series"), "x").unwrap().bar0_bytes(), 32);
+    assert_eq!(
+        EndpointConfig::parse(&behind("ultrascale+"), "x").unwrap().bar0_bytes(),
+        128,
+        "PG213: the smallest BAR"
+    );
 }
 
 #[test]

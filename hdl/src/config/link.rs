@@ -89,6 +89,14 @@ impl LinkInterface {
         }
     }
 
+    /// Bytes of the smallest BAR: what the PCI specification allows, or a hard block has.
+    pub const fn smallest_bar(self) -> u32 {
+        match self {
+            LinkInterface::Tlp | LinkInterface::SevenSeries => 16,
+            LinkInterface::UltraScalePlus => 128,
+        }
+    }
+
     /// How many bits its packet streams can have.
     pub const fn widths(self) -> &'static [u16] {
         match self {

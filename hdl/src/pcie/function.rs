@@ -111,18 +111,21 @@ impl FunctionConfig {
         writable
     }
 
-    pub(super) fn bar0_mask(&self) -> u32 {
+    /// BAR0 as it reads after all ones were written, without its kind.
+    pub fn bar0_mask(&self) -> u32 {
         !(self.bar0_size - 1)
     }
 
-    pub(super) fn bar0_kind(&self) -> u32 {
+    /// The kind of BAR0: bit 0 for I/O space.
+    pub fn bar0_kind(&self) -> u32 {
         match self.bar0_space {
             BarSpace::Io => layout::BAR_IO,
             BarSpace::Memory => 0,
         }
     }
 
-    pub(super) fn bar1_mask(&self) -> u32 {
+    /// BAR1 as it reads after all ones were written; 0 when there is none.
+    pub fn bar1_mask(&self) -> u32 {
         match self.bar1_size() {
             0 => 0,
             size => !(size - 1),
@@ -141,7 +144,8 @@ impl FunctionConfig {
         }
     }
 
-    pub(super) fn msix_table(&self) -> u32 {
+    /// The MSI-X capability's table register: offset and BAR; 0 without vectors.
+    pub fn msix_table(&self) -> u32 {
         if self.vectors > 0 {
             at::MSIX_TABLE_OFFSET | 1
         } else {
@@ -149,7 +153,8 @@ impl FunctionConfig {
         }
     }
 
-    pub(super) fn msix_pba(&self) -> u32 {
+    /// The MSI-X capability's PBA register: offset and BAR; 0 without vectors.
+    pub fn msix_pba(&self) -> u32 {
         if self.vectors > 0 {
             at::MSIX_PBA_OFFSET | 1
         } else {

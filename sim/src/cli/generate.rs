@@ -6,17 +6,29 @@ use serde::Serialize;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
+use virtio_hdl_rtl::board::{fusesoc, project, Board, Fitted};
+use virtio_hdl_rtl::config::EndpointConfig;
 use virtio_hdl_rtl::endpoint;
+use virtio_hdl_rtl::verilog::Design;
+
+/// A folder that builds a card's bitstream starts at this script.
+const BUILD_SCRIPT: &str = "build.tcl";
 
 #[derive(Args)]
 #[command(after_help = "Examples:\n  virtio-hdl generate blk\n  virtio-hdl generate my-card.toml --out rtl\n  \
-                        verilator --lint-only -Wall -f files.f   (in the folder)")]
+                        verilator --lint-only -Wall -f files.f   (in the folder)\n  \
+                        virtio-hdl generate blk --board vcu118\n  \
+                        vivado -mode batch -source build.tcl     (in the folder build/vcu118)\n\
+                        Boards: virtio-hdl boards")]
 pub(super) struct Arguments {
     /// TOML file, or name of an example
     config: String,
-    /// Folder for the files
-    #[arg(long, default_value = "build/rtl", value_name = "DIR")]
-    out: PathBuf,
+    /// Also write what builds a bitstream for this card: top level, constraints, scripts for Vivado
+    #[arg(long, value_name = "NAME")]
+    board: Option<String>,
+    /// Folder for the files; else build/rtl, with a board build/NAME
+    #[arg(long, value_name = "DIR")]
+    out: Option<PathBuf>,
     /// Print what was written as JSON
     #[arg(long)]
     json: bool,
@@ -26,40 +38,102 @@ pub(super) struct Arguments {
 struct Report {
     top: String,
     folder: PathBuf,
+    board: Option<BoardReport>,
     files: Vec<String>,
     lines: usize,
     milliseconds: f64,
     resources: Resources,
 }
 
+/// What was chosen for a board.
+#[derive(Serialize)]
+struct BoardReport {
+    name: &'static str,
+    part: &'static str,
+    hard_ip: &'static str,
+    link: &'static str,
+    data_bits: u16,
+    megahertz: u32,
+}
+
+impl BoardReport {
+    fn of(board: &Board, fitted: &Fitted) -> Self {
+        BoardReport {
+            name: board.name,
+            part: board.part,
+            hard_ip: board.hard_ip.catalogue_name(),
+            link: fitted.config.link.speed.name(),
+            data_bits: fitted.mode.data_bits,
+            megahertz: fitted.mode.megahertz,
+        }
+    }
+}
+
+/// What is written, but for what follows from it.
+struct Output {
+    config: EndpointConfig,
+    design: Design,
+    top: String,
+    files: Vec<(String, String)>,
+    board: Option<BoardReport>,
+}
+
 pub(super) fn run(arguments: &Arguments) -> anyhow::Result<()> {
     let config = super::configuration(&arguments.config)?;
     let begin = Instant::now();
-    let generated = endpoint::generate(&config)?;
+    let output = match &arguments.board {
+        None => endpoint_alone(config)?,
+        Some(name) => for_board(Board::find(name)?, &config)?,
+    };
     let milliseconds = begin.elapsed().as_secs_f64() * 1e3;
 
-    let out = &arguments.out;
-    fs::create_dir_all(out)
-        .with_context(|| format!("cannot make the folder {}; give another with --out", out.display()))?;
-    let design = &generated.design;
+    let folder =
+        arguments.out.clone().unwrap_or_else(|| Path::new("build").join(arguments.board.as_deref().unwrap_or("rtl")));
+    fs::create_dir_all(&folder)
+        .with_context(|| format!("cannot make the folder {}; give another with --out", folder.display()))?;
+    let design = &output.design;
     let resources = Resources::of(design);
     let mut files: Vec<String> = vec![];
     for module in &design.modules {
-        write(out, &module.file_name(), &module.file(), &mut files)?;
+        write(&folder, &module.file_name(), &module.file(), &mut files)?;
     }
-    write(out, "files.f", &design.file_list(), &mut files)?;
-    write(out, "registers.md", &register_map(&config), &mut files)?;
-    write(out, "resources.md", &resources.markdown(), &mut files)?;
+    write(&folder, "files.f", &design.file_list(), &mut files)?;
+    for (name, text) in &output.files {
+        write(&folder, name, text, &mut files)?;
+    }
+    write(&folder, "registers.md", &register_map(&output.config), &mut files)?;
+    write(&folder, "resources.md", &resources.markdown(), &mut files)?;
 
     let lines = design.modules.iter().map(|module| module.text.lines().count()).sum();
-    let report =
-        Report { top: endpoint::top_name(&config), folder: out.clone(), files, lines, milliseconds, resources };
+    let (top, board) = (output.top, output.board);
+    let report = Report { top, folder, board, files, lines, milliseconds, resources };
     if arguments.json {
         println!("{}", serde_json::to_string_pretty(&report)?);
     } else {
         print(&report);
     }
     Ok(())
+}
+
+fn endpoint_alone(config: EndpointConfig) -> anyhow::Result<Output> {
+    let design = endpoint::generate(&config)?.design;
+    let top = endpoint::top_name(&config);
+    let core = fusesoc::core(&top, &format!("virtio-{} endpoint", config.device.name()), &design, None);
+    let files = vec![(format!("{top}.core"), core)];
+    Ok(Output { config, design, top, files, board: None })
+}
+
+fn for_board(board: &'static Board, config: &EndpointConfig) -> anyhow::Result<Output> {
+    let fitted = board.fit(config)?;
+    let project = project::project(board, &fitted)?;
+    let report = BoardReport::of(board, &fitted);
+    Ok(Output {
+        config: fitted.config,
+        design: project.design,
+        top: project.top,
+        files: project.files,
+        board: Some(report),
+    })
 }
 
 fn write(folder: &Path, name: &str, text: &str, files: &mut Vec<String>) -> anyhow::Result<()> {
@@ -82,7 +156,14 @@ fn print(report: &Report) {
         "  {} flip-flops, {} bits of block RAM, {} bits of distributed RAM",
         total.register_bits, total.block_memory_bits, total.distributed_memory_bits
     );
-    println!("  files.f       the files in order, for any tool");
+    if let Some(board) = &report.board {
+        println!(
+            "  for {}: {} around {}, {}, {} bits at {} MHz; never run on hardware",
+            board.name, board.hard_ip, board.part, board.link, board.data_bits, board.megahertz
+        );
+        println!("  {BUILD_SCRIPT}     vivado -mode batch -source {BUILD_SCRIPT}, in this folder");
+    }
+    println!("  files.f       the files in order, for any tool; {}.core for FuseSoC", report.top);
     println!("  registers.md  what a driver finds");
     println!("  resources.md  state module by module");
 }

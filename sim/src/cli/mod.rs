@@ -4,6 +4,7 @@ use std::process::ExitCode;
 use tracing_subscriber::EnvFilter;
 
 mod bench;
+mod boards;
 mod doctor;
 mod endpoint;
 mod generate;
@@ -35,6 +36,8 @@ struct Cli {
 enum Command {
     /// Write the Verilog of an endpoint: one file per module, file list, register map, resource summary
     Generate(generate::Arguments),
+    /// The cards that `generate --board` knows
+    Boards(boards::Arguments),
     /// Run the host model against the Verilated endpoint
     Sim(sim::Arguments),
     /// Count how near the endpoint comes to what its link allows
@@ -56,6 +59,7 @@ pub fn main() -> ExitCode {
     tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).without_time().init();
     let done = match cli.command {
         Command::Generate(arguments) => generate::run(&arguments),
+        Command::Boards(arguments) => boards::run(&arguments),
         Command::Sim(arguments) => sim::run(&arguments),
         Command::Bench(arguments) => bench::run(&arguments),
         Command::Synth(arguments) => synth::run(&arguments),

@@ -1,0 +1,68 @@
+//! What does not go together: boards and configurations.
+use super::table::BOARDS;
+use crate::config::{LinkInterface, LinkSpeed};
+use crate::verilog::PrintError;
+
+/// A configuration that does not fit a board, or a board that there is not.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum BoardError {
+    /// No board has this name.
+    #[error("there is no board {name}; boards: {}", list(BOARDS.iter().map(|board| board.name)))]
+    Unknown {
+        /// What was asked for.
+        name: String,
+    },
+    /// The link is not one of the board's.
+    #[error(
+        "the configuration asks for a {} link, {board} has {}; set link.speed",
+        link.name(), list(links.iter().map(|link| link.name()))
+    )]
+    Link {
+        /// The board.
+        board: &'static str,
+        /// What was asked for.
+        link: LinkSpeed,
+        /// What there is.
+        links: &'static [LinkSpeed],
+    },
+    /// The interface is that of another IP.
+    #[error("the configuration asks for the interface \"{}\", {board} has \"{}\"; leave link.interface out", named.name(), own.name())]
+    Interface {
+        /// The board.
+        board: &'static str,
+        /// What it has.
+        own: LinkInterface,
+        /// What was asked for.
+        named: LinkInterface,
+    },
+    /// The IP does not have this width with this link.
+    #[error(
+        "the configuration asks for a datapath of {bits} bits, with a {} link {board} has {} bits; set link.data_bits or leave it out",
+        link.name(), list(widths.iter().map(u16::to_string))
+    )]
+    Width {
+        /// The board.
+        board: &'static str,
+        /// What was asked for.
+        bits: u16,
+        /// With this link.
+        link: LinkSpeed,
+        /// What there is.
+        widths: Vec<u16>,
+    },
+    /// The endpoint cannot be printed: a mistake in the RTL.
+    #[error("the endpoint cannot be printed")]
+    Print(#[from] PrintError),
+    /// The endpoint and the IP do not have the same ports: a mistake in the RTL or in the IP's table.
+    #[error("port {port} of the endpoint does not fit the hard IP: {reason}")]
+    Port {
+        /// The endpoint's port.
+        port: String,
+        /// Why.
+        reason: String,
+    },
+}
+
+fn list(names: impl Iterator<Item = impl AsRef<str>>) -> String {
+    names.map(|name| name.as_ref().to_string()).collect::<Vec<_>>().join(", ")
+}
