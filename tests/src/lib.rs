@@ -1,4 +1,5 @@
 //! What the system tests share: machines with generated, Verilated endpoints.
+pub mod blocks;
 pub mod qtest;
 
 use virtio_hdl::backend::Disk;

@@ -1,0 +1,106 @@
+//! The endpoints behind the model of every vendor's PCIe block, under random gaps on all streams of the block.
+use virtio_hdl::backend::{DevicePort, Disk, NetPort};
+use virtio_hdl::host::blk::Options;
+use virtio_hdl::host::net::{self, Net};
+use virtio_hdl::host::pci::Bus;
+use virtio_hdl::link::{CompletionCut, LinkConfig};
+use virtio_hdl::machine::{Machine, MachineOptions, SLOT};
+use virtio_hdl::model::Stall;
+use virtio_hdl::scenario::wire::FarEnd;
+use virtio_hdl::scenario::{frames, random};
+use virtio_hdl_rtl::config::LinkInterface;
+use virtio_hdl_tests::blocks::{behind, BLOCKS};
+use virtio_hdl_tests::{bound, library};
+
+type Block = (LinkInterface, u16);
+
+const SECTORS: u64 = 2048;
+
+/// Gaps and cuts that depend on the seed.
+fn options(seed: u64) -> MachineOptions {
+    let cuts = [CompletionCut::Random, CompletionCut::Boundary, CompletionCut::MaxPayload];
+    let stall = [40, 0, 120, 10][seed as usize % 4];
+    MachineOptions {
+        link: LinkConfig {
+            seed,
+            clock_hz: 250_000_000,
+            completion_cut: cuts[seed as usize % 3],
+            ..LinkConfig::default()
+        },
+        stall: Stall { receive: stall, transmit: stall, device: stall / 2 },
+        ..MachineOptions::default()
+    }
+}
+
+/// The outcome of a run on a machine: a rule that the endpoint broke comes before what followed from it.
+fn outcome<T, E: std::fmt::Display>(machine: &mut Machine, name: &str, result: Result<T, E>) -> T {
+    machine.check().unwrap_or_else(|error| panic!("{name}: {error}"));
+    assert!(machine.root().violations().is_empty(), "{name}: {:?}", machine.root().violations());
+    result.unwrap_or_else(|error| panic!("{name}: {error}"))
+}
+
+fn random_requests(block: Block, example: &str, seeds: std::ops::Range<u64>, requests: u64) {
+    for seed in seeds {
+        let config = behind(block, example);
+        let name = format!("{example} behind {block:?}, seed {seed}");
+        let disk = Disk::in_memory(SECTORS).with_serial(&config.blk.serial);
+        let driver = Options { scatter: Some(seed), ..Options::default() };
+        let (mut machine, _, mut blk) = bound(&config, disk, &options(seed), &driver);
+        let mut content = vec![0; (SECTORS * 512) as usize];
+        let run = random::Options {
+            requests,
+            depth: 32,
+            seed,
+            serial: config.blk.serial.clone(),
+            read_only: false,
+            strict: true,
+        };
+        let result = random::run(&mut machine, &mut blk, &mut content, &run, &mut |_| {});
+        outcome(&mut machine, &name, result);
+        let mut behind = vec![0; content.len()];
+        machine.disk().unwrap().read(0, &mut behind).unwrap();
+        assert!(behind == content, "{name}: the disk is not what it should be");
+    }
+}
+
+fn random_frames(block: Block, example: &str, seeds: std::ops::Range<u64>, frames: u64) {
+    for seed in seeds {
+        let config = behind(block, example);
+        let name = format!("{example} behind {block:?}, seed {seed}");
+        let options = options(seed);
+        let wire = FarEnd::default();
+        let port = DevicePort::Net(NetPort::new(wire.backend(), [0x52, 0x54, 0, 1, 2, 3], options.link.clock_hz));
+        let mut machine =
+            Machine::with_port(&library(&config), port, &options).unwrap_or_else(|error| panic!("{error}"));
+        let result = (|| {
+            let mut bus = Bus::scan(&mut machine, &Default::default()).map_err(|error| error.to_string())?;
+            let mut net = Net::probe(&mut machine, &mut bus, SLOT, &net::Options::default())
+                .map_err(|error| error.to_string())?;
+            let run = frames::Options { frames, depth: 48, seed, clock_hz: options.link.clock_hz };
+            frames::run(&mut machine, &mut net, &wire, &run, &mut |_| {}).map_err(|error| error.to_string())
+        })();
+        outcome(&mut machine, &name, result);
+    }
+}
+
+#[test]
+fn random_requests_do_what_a_disk_does() {
+    for block in BLOCKS {
+        random_requests(block, "blk", 0..4, 400);
+    }
+}
+
+#[test]
+fn random_requests_with_intx() {
+    for block in BLOCKS {
+        random_requests(block, "blk-intx", 4..8, 300);
+    }
+}
+
+#[test]
+fn random_frames_arrive_once_in_order_and_whole() {
+    for block in BLOCKS {
+        random_frames(block, "net", 0..4, 1000);
+        random_frames(block, "net-intx", 4..6, 500);
+    }
+}
