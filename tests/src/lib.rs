@@ -1,6 +1,7 @@
 //! What the system tests share: machines with generated, Verilated endpoints.
 pub mod blocks;
 pub mod qtest;
+pub mod rig;
 
 use virtio_hdl::backend::Disk;
 use virtio_hdl::design;

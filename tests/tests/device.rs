@@ -1,150 +1,22 @@
 //! What the legacy interface and the virtqueue ask of the device, on the whole Verilated endpoint: bad rings, resets,
 //! bus mastering, failing reads, order of writes, interrupts.
 use std::sync::{Arc, Mutex};
-use virtio_hdl::backend::Disk;
-use virtio_hdl::host::blk::{Blk, Operation, Options, Request, Status};
+use virtio_hdl::host::blk::{Blk, Operation, Options, Status};
 use virtio_hdl::host::pci::{Bus, Options as BusOptions};
-use virtio_hdl::host::ring::{Buffer, Descriptor, Shape};
+use virtio_hdl::host::ring::{Buffer, Shape};
 use virtio_hdl::host::virtio_pci::VectorPolicy;
 use virtio_hdl::host::{Platform, Width};
 use virtio_hdl::link::{DeviceAccess, Fault};
-use virtio_hdl::machine::{Machine, MachineOptions, SLOT};
+use virtio_hdl::machine::{MachineOptions, SLOT};
 use virtio_hdl::model::Stall;
 use virtio_hdl::scenario::random;
 use virtio_hdl_rtl::pcie::layout as pci;
-use virtio_hdl_rtl::pcie::registers::{DIAGNOSTICS, MSIX_PBA_OFFSET};
+use virtio_hdl_rtl::pcie::registers::MSIX_PBA_OFFSET;
 use virtio_hdl_rtl::virtio::layout::{self, used_offset, DESCRIPTOR_INDIRECT, DESCRIPTOR_NEXT, DESCRIPTOR_WRITE};
 use virtio_hdl_rtl::virtio::types::Violation;
-use virtio_hdl_tests::{bound, example};
+use virtio_hdl_tests::example;
+use virtio_hdl_tests::rig::*;
 use vm_memory::{Bytes, GuestAddress};
-
-const SECTORS: u64 = 4096;
-/// Cycles in which everything that is going to happen has happened.
-const LONG: u64 = 60_000;
-/// Cycles after which a request has been lost; longer than the completion timeout.
-const PATIENCE: u64 = 5_000_000;
-
-struct Setup {
-    machine: Machine,
-    bus: Bus,
-    blk: Blk,
-    buffers: u64,
-}
-
-/// Bytes of guest memory for the tests' buffers.
-const BUFFER_BYTES: u64 = 1 << 20;
-
-fn setup(options: &MachineOptions, driver: &Options) -> Setup {
-    let config = example("blk");
-    let mut disk = Disk::in_memory(SECTORS).with_serial(&config.blk.serial);
-    for sector in 0..SECTORS {
-        disk.write(sector, &content(sector)).unwrap();
-    }
-    let (mut machine, bus, blk) = bound(&config, disk, options, driver);
-    let buffers = machine.allocate(BUFFER_BYTES, 4096).unwrap();
-    Setup { machine, bus, blk, buffers }
-}
-
-fn default_setup() -> Setup {
-    setup(&MachineOptions::default(), &Options::default())
-}
-
-/// What a sector holds at first.
-fn content(sector: u64) -> [u8; 512] {
-    std::array::from_fn(|i| (sector.wrapping_mul(0x9e37) >> 3) as u8 ^ i as u8)
-}
-
-impl Setup {
-    fn request(&self, operation: Operation, n: u64) -> Request {
-        let address = self.buffers + 4096 * n;
-        let writable = operation == Operation::In;
-        let data = vec![Buffer { address, bytes: 4096, writable }];
-        Request { operation, sector: 8 * n, data, shape: Shape::Direct }
-    }
-
-    fn submit(&mut self, operation: Operation, n: u64) -> virtio_hdl::host::blk::Ticket {
-        let request = self.request(operation, n);
-        self.blk.submit(&mut self.machine, &request).unwrap()
-    }
-
-    /// 32 reads on their way.
-    fn begin_reads(&mut self) {
-        for n in 0..32 {
-            self.submit(Operation::In, n);
-        }
-        self.blk.kick(&mut self.machine).unwrap();
-        self.machine.run(700);
-    }
-
-    fn expect_reads(&mut self) {
-        for n in 0..32 {
-            let mut data = vec![0; 4096];
-            self.machine.memory().read_slice(&mut data, GuestAddress(self.buffers + 4096 * n)).unwrap();
-            for (i, sector) in data.chunks(512).enumerate() {
-                assert!(sector == content(8 * n + i as u64), "sector {}", 8 * n + i as u64);
-            }
-        }
-    }
-
-    fn wait_all(&mut self) -> Vec<virtio_hdl::host::blk::Ended> {
-        let mut ended = vec![];
-        while self.blk.in_flight() > 0 {
-            let deadline = self.machine.now() + PATIENCE;
-            ended.extend(self.blk.wait(&mut self.machine, deadline).unwrap_or_else(|error| panic!("{error}")));
-        }
-        ended
-    }
-
-    fn diagnostic(&mut self, field: u16) -> u32 {
-        self.machine.config_read(SLOT, DIAGNOSTICS + 4 * field, Width::Double)
-    }
-
-    /// Packets that the device has sent of its own accord.
-    fn initiated(&self) -> (u64, u64, u64) {
-        let statistics = self.machine.statistics();
-        (statistics.reads, statistics.writes, statistics.interrupts)
-    }
-
-    fn assert_works(&mut self) {
-        let data = [0x5au8; 1024];
-        self.blk.write(&mut self.machine, 100, &data).unwrap();
-        let mut back = [0; 1024];
-        self.blk.read(&mut self.machine, 100, &mut back).unwrap();
-        assert_eq!(back, data);
-        self.machine.check().unwrap();
-    }
-
-    /// Unbinds and binds the driver again, as after a fault.
-    fn probe_again(mut self) -> Setup {
-        self.blk.remove(&mut self.machine, &mut self.bus).unwrap();
-        self.blk = Blk::probe(&mut self.machine, &mut self.bus, SLOT, &Options::default()).unwrap();
-        self
-    }
-
-    fn ring(&mut self) -> (u64, u16) {
-        (self.blk.queue().address(), self.blk.queue().size())
-    }
-
-    fn descriptor(&mut self, index: u16, address: u64, bytes: u32, flags: u16, next: u16) {
-        let descriptor = Descriptor { address, bytes, flags, next };
-        self.blk.queue_mut().write_descriptor(self.machine.memory(), index, descriptor).unwrap();
-    }
-
-    fn table_entry(&mut self, index: u64, address: u64, bytes: u32, flags: u16, next: u16) {
-        let descriptor = Descriptor { address, bytes, flags, next };
-        let place = self.table() + 16 * index;
-        self.machine.memory().write_slice(&descriptor.to_bytes(), GuestAddress(place)).unwrap();
-    }
-
-    /// An indirect table among the buffers.
-    fn table(&self) -> u64 {
-        self.buffers + 0xf0000
-    }
-
-    fn offer(&mut self, head: u16) {
-        self.blk.queue_mut().offer(self.machine.memory(), head).unwrap();
-    }
-}
 
 /// Offers a good read and then what `spoil` makes. The read ends well, the queue stops with this report, nothing else is
 /// written, and a reset recovers.

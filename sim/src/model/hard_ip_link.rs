@@ -55,7 +55,7 @@ impl HardIpLink {
         for (stream, name, user) in FromEndpoint::of(family) {
             let found = model.add_stream(name, Direction::Output, beats)?;
             if let Some(rate) = options.link_bytes_per_cycle {
-                model.set_pace(found, rate, LINK_FRAMING)?;
+                model.set_pace(found, rate, LINK_FRAMING - stream.saved())?;
             }
             if let Some((_, other, _)) = outputs.first() {
                 model.share_link(found, *other)?;

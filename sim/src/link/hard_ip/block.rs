@@ -1,6 +1,6 @@
 //! The block: what comes in at one side and goes out at the other.
 use super::completer;
-use super::config_space::{ConfigSpace, Effect};
+use super::config_space::{ConfigSpace, Effect, Hit};
 use super::handshake::Handshakes;
 use super::levels;
 use super::reads::{error, Outcome, Reads};
@@ -91,6 +91,15 @@ impl FromEndpoint {
         }
     }
 
+    /// Bytes that a packet takes less on the link than on the stream: a descriptor of four double words stands for the
+    /// three that a header has below 4 GiB.
+    pub fn saved(self) -> u32 {
+        match self {
+            FromEndpoint::RequesterRequest => 4,
+            FromEndpoint::Transmit | FromEndpoint::CompleterCompletion => 0,
+        }
+    }
+
     /// Cycles for which a run may go on behind a packet: the block's answer comes later.
     pub fn lookahead(self) -> u64 {
         match self {
@@ -139,6 +148,8 @@ pub struct HardIp {
     reads: Reads,
     /// Requests of the host that wait for their completion.
     waiting: HashMap<(FunctionId, u8), completer::Request>,
+    /// Nonposted requests that the endpoint does not want yet.
+    unwanted: VecDeque<(u64, Vec<u32>, Hit)>,
     /// When the link can bring the next packet, in cycles.
     link_free: f64,
     /// The cycle in which the last config request took effect.
@@ -162,6 +173,7 @@ impl HardIp {
             packer: Packer::new(settings.double_words),
             reads: Reads::default(),
             waiting: HashMap::new(),
+            unwanted: VecDeque::new(),
             link_free: 0.0,
             last_config: 0,
             last_request: 0,
@@ -343,14 +355,27 @@ impl HardIp {
             self.config.set_device_status(status::EXPRESS_UNSUPPORTED_DETECTED | worse);
             return Ok(());
         };
-        if nonposted && !self.handshakes.nonposted_wanted {
-            let rule = Rule::Handshake("low: the block would hold the request back for ever");
-            return Err(ProtocolError { cycle: begin, port: "rx_np_ok or pcie_cq_np_req", rule });
+        match nonposted && (!self.handshakes.nonposted_wanted || !self.unwanted.is_empty()) {
+            true => self.unwanted.push_back((begin, dwords.to_vec(), hit)),
+            false => self.deliver(begin, tlp, dwords, hit),
         }
+        Ok(())
+    }
+
+    /// The endpoint takes nonposted requests again.
+    pub(super) fn release_requests(&mut self, from: u64) {
+        while let Some((begin, dwords, hit)) = self.unwanted.pop_front() {
+            if let Ok(tlp) = Tlp::decode(&dwords) {
+                self.deliver(begin.max(from), &tlp, &dwords, hit);
+            }
+        }
+    }
+
+    fn deliver(&mut self, begin: u64, tlp: &Tlp, dwords: &[u32], hit: Hit) {
         match self.settings.family {
             Family::SevenSeries => self.pack(begin, Received { dwords: dwords.to_vec(), bar_hit: 1 << hit.bar }),
             Family::UltraScalePlus => {
-                let Some(request) = completer::Request::new(tlp, hit.bar, hit.aperture) else { return Ok(()) };
+                let Some(request) = completer::Request::new(tlp, hit.bar, hit.aperture) else { return };
                 let rng = &mut self.rng;
                 let beats = request.beats(self.settings.double_words, &mut || rng.random());
                 if request.nonposted {
@@ -360,7 +385,6 @@ impl HardIp {
                 self.actions.push_back(Action::Beats { stream, not_before: begin, beats });
             }
         }
-        Ok(())
     }
 
     fn completion(&mut self, begin: u64, header: &Header, completion: &Completion, dwords: &[u32]) {
@@ -425,14 +449,13 @@ impl HardIp {
 
     fn take(&mut self, stream: FromEndpoint, first: u64, last: u64, beats: &[Beat]) -> Result<(), Rule> {
         let (double_words, id) = (self.settings.double_words, self.config.id());
-        let cycles = last - first + 1;
         match stream {
             FromEndpoint::Transmit => {
                 let dwords = seven_series::transmitted(beats, double_words)?;
                 let tlp = Tlp::decode(&dwords)?;
                 self.check(first, &tlp)?;
                 let nonposted = matches!(tlp.kind, Kind::MemoryRead { .. });
-                self.pipeline.push(last, cycles, nonposted, dwords);
+                self.pipeline.push(last, beats.len(), nonposted, dwords);
             }
             FromEndpoint::CompleterCompletion => {
                 let waiting = &self.waiting;
@@ -446,7 +469,7 @@ impl HardIp {
                         self.waiting.remove(&(completion.requester, completion.tag));
                     }
                 }
-                self.pipeline.push(last + 1, cycles, false, tlp.encode());
+                self.pipeline.push(last + 1, beats.len(), false, tlp.encode());
             }
             FromEndpoint::RequesterRequest => {
                 let (tlp, number) = requester::request(beats, double_words, id)?;
@@ -460,7 +483,7 @@ impl HardIp {
                 let release = release.max(last + self.hesitation(0, 80));
                 self.last_request = release;
                 self.sequence(release + 1, number);
-                self.pipeline.push(release, cycles, nonposted, tlp.encode());
+                self.pipeline.push(release, beats.len(), nonposted, tlp.encode());
             }
         }
         Ok(())

@@ -98,6 +98,9 @@ impl HardIp {
             }
             "rx_np_ok" | "pcie_cq_np_req" => {
                 self.handshakes.nonposted_wanted = value & 1 == 1;
+                if self.handshakes.nonposted_wanted {
+                    self.release_requests(cycle + 1);
+                }
                 Ok(())
             }
             "tx_cfg_gnt" => {

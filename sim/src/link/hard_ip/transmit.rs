@@ -14,8 +14,8 @@ pub struct Sent {
 
 #[derive(Clone, Debug)]
 struct Waiting {
-    /// Cycles that the packet took on the stream, 1 at least.
-    cycles: u64,
+    /// Beats of the packet, 1 at least.
+    beats: u64,
     nonposted: bool,
     dwords: Vec<u32>,
 }
@@ -28,7 +28,7 @@ pub struct Pipeline {
     /// Reads that wait for the link partner's credit; later writes and completions pass them.
     starved: VecDeque<Waiting>,
     number: u64,
-    /// The first cycle in which the next packet can leave.
+    /// The first cycle in which the next packet can begin to leave.
     free: u64,
     /// The link partner has no credit for reads.
     pub starving: bool,
@@ -37,10 +37,15 @@ pub struct Pipeline {
 }
 
 impl Pipeline {
-    /// A packet may leave from cycle `release` on, behind what may leave earlier. It took `cycles` cycles to come.
-    pub fn push(&mut self, release: u64, cycles: u64, nonposted: bool, dwords: Vec<u32>) {
+    /// A packet may have left in cycle `release`, behind what may leave earlier. It leaves beat by beat.
+    pub fn push(&mut self, release: u64, beats: usize, nonposted: bool, dwords: Vec<u32>) {
         self.number += 1;
-        self.queue.insert((release, self.number), Waiting { cycles: cycles.max(1), nonposted, dwords });
+        self.queue.insert((release, self.number), Waiting { beats: beats.max(1) as u64, nonposted, dwords });
+    }
+
+    /// The cycle in which a packet has left that may do so from `release` on.
+    fn end(&self, release: u64, packet: &Waiting) -> u64 {
+        release.max(self.free + packet.beats - 1)
     }
 
     /// The cycle in which the next packet leaves, as far as is known.
@@ -48,8 +53,8 @@ impl Pipeline {
         if self.held {
             return None;
         }
-        let starved = (!self.starving && !self.starved.is_empty()).then_some(self.free);
-        let queued = self.queue.keys().next().map(|(release, _)| self.free.max(*release));
+        let starved = self.starved.front().filter(|_| !self.starving).map(|packet| self.end(0, packet));
+        let queued = self.queue.iter().next().map(|((release, _), packet)| self.end(*release, packet));
         [starved, queued].into_iter().flatten().min()
     }
 
@@ -58,7 +63,7 @@ impl Pipeline {
         while self.next().is_some_and(|at| at < now) {
             if !self.starving {
                 if let Some(packet) = self.starved.pop_front() {
-                    return Some(self.leave(self.free, packet));
+                    return Some(self.leave(0, packet));
                 }
             }
             let ((release, _), packet) = self.queue.pop_first()?;
@@ -66,18 +71,18 @@ impl Pipeline {
                 self.starved.push_back(packet);
                 continue;
             }
-            return Some(self.leave(release.max(self.free), packet));
+            return Some(self.leave(release, packet));
         }
         None
     }
 
-    fn leave(&mut self, at: u64, packet: Waiting) -> Sent {
-        // The next one has to come through the same pipeline.
-        self.free = at + 1;
-        Sent { first_cycle: (at + 1).saturating_sub(packet.cycles), last_cycle: at, dwords: packet.dwords }
+    fn leave(&mut self, release: u64, packet: Waiting) -> Sent {
+        let last_cycle = self.end(release, &packet);
+        self.free = last_cycle + 1;
+        Sent { first_cycle: (last_cycle + 1).saturating_sub(packet.beats), last_cycle, dwords: packet.dwords }
     }
 
-    /// Nothing leaves before cycle `now`: credits that have come since do not reach back.
+    /// Nothing begins to leave before cycle `now`: credits that have come since do not reach back.
     pub fn not_before(&mut self, now: u64) {
         self.free = self.free.max(now);
     }
