@@ -1,71 +1,11 @@
 //! The receive unpacker.
-use crate::packet::{any, beats, completion, dwords, kept, with_payload};
-use rust_hdl::prelude::*;
+use crate::packet::{any, beats, completion, with_payload};
+use crate::reference::{bar_hit, compare, Counts};
 use std::collections::VecDeque;
 use virtio_hdl_rtl::testing::{Bench, Port, Rng};
 use virtio_hdl_rtl::tlp::format::*;
-use virtio_hdl_rtl::tlp::types::{CompletionBeat, ReceivedBeat, Request, RequestKind, TlpBeat};
+use virtio_hdl_rtl::tlp::types::{CompletionBeat, ReceivedBeat, Request, TlpBeat};
 use virtio_hdl_rtl::tlp::ReceiveUnpack;
-
-/// What must come of a packet.
-#[derive(Debug)]
-enum Outcome {
-    Request(Request),
-    Completion(Vec<CompletionBeat>),
-    Message,
-    /// Nothing but the count.
-    Dropped,
-    /// A completion of this payload length that was on its way when it proved to be malformed.
-    CutCompletion(usize),
-}
-
-/// Reads a packet with no regard to how the block does it.
-fn interpret(packet: &[TlpBeat]) -> Outcome {
-    let first = packet[0].data.to_u128();
-    let header: Vec<u32> = (0..4).map(|lane| (first >> (32 * lane)) as u32).collect();
-    let fmt = FMT.get(&header);
-    let length = length_dwords(LENGTH.get(&header));
-    let payload = if has_data(fmt) { length } else { 0 };
-    let total = header_dwords(fmt) + payload + TD.get(&header) as usize;
-    let framed = dwords(packet).is_some_and(|dwords| dwords.len() == total);
-    let kind = TYPE.get(&header);
-    let four = fmt & 1 == 1;
-    let request = |kind| {
-        let whole = dwords(packet).unwrap();
-        Outcome::Request(Request { bar_hit: bar_hit(packet), ..request_of(kind, &whole, four) })
-    };
-    if fmt >= FMT_PREFIX {
-        return Outcome::Dropped;
-    }
-    if kind == TYPE_COMPLETION && !four {
-        if !framed {
-            return Outcome::CutCompletion(payload);
-        }
-        return Outcome::Completion(completion_beats(&dwords(packet).unwrap(), payload));
-    }
-    let memory_ok = enables_allowed(&header, length) && {
-        let low = header[header_dwords(fmt) - 1];
-        (low as usize >> 2 & 1023) + length <= 1024
-    };
-    let register_ok = !four && length == 1 && LAST_BE.get(&header) == 0;
-    let pick = |read, write| if has_data(fmt) { write } else { read };
-    match kind {
-        _ if !framed => Outcome::Dropped,
-        TYPE_MEMORY if memory_ok => request(pick(RequestKind::MemoryRead, RequestKind::MemoryWrite)),
-        TYPE_MEMORY_LOCKED if memory_ok && !has_data(fmt) => request(RequestKind::Unsupported),
-        TYPE_IO if register_ok => request(pick(RequestKind::IoRead, RequestKind::IoWrite)),
-        TYPE_CONFIG_0 if register_ok => request(pick(RequestKind::ConfigRead, RequestKind::ConfigWrite)),
-        TYPE_CONFIG_1 if register_ok => request(RequestKind::Unsupported),
-        TYPE_FETCH_ADD | TYPE_SWAP | TYPE_COMPARE_SWAP if has_data(fmt) => request(RequestKind::Unsupported),
-        _ if kind & 0x18 == TYPE_MESSAGE && four => Outcome::Message,
-        _ => Outcome::Dropped,
-    }
-}
-
-/// What the link says of the packet's address: anything, as the block does not look at it.
-fn bar_hit(packet: &[TlpBeat]) -> Bits<2> {
-    packet[0].data.get_bits::<2>(45)
-}
 
 /// A packet as it comes from the link.
 fn received(packet: &[TlpBeat]) -> impl Iterator<Item = ReceivedBeat> + '_ {
@@ -75,87 +15,6 @@ fn received(packet: &[TlpBeat]) -> impl Iterator<Item = ReceivedBeat> + '_ {
         last: beat.last,
         bar_hit: bar_hit(packet),
     })
-}
-
-/// Byte enable rules of section 2.2.5.
-fn enables_allowed(header: &[u32], length: usize) -> bool {
-    let (first, last) = (FIRST_BE.get(header), LAST_BE.get(header));
-    let low = header[header_dwords(FMT.get(header)) - 1];
-    match length {
-        1 => last == 0,
-        2 if low & 4 == 0 => first != 0 && last != 0,
-        _ => [15, 14, 12, 8].contains(&first) && [15, 7, 3, 1].contains(&last),
-    }
-}
-
-fn request_of(kind: RequestKind, whole: &[u32], four: bool) -> Request {
-    let header = 3 + usize::from(four);
-    let address = if four { u64::from(whole[2]) << 32 | u64::from(whole[3]) } else { u64::from(whole[2]) };
-    let data = |n| {
-        let has = has_data(FMT.get(whole)) && n < length_dwords(LENGTH.get(whole));
-        if has {
-            u64::from(whole[header + n])
-        } else {
-            0
-        }
-    };
-    Request {
-        kind,
-        length: (length_dwords(LENGTH.get(whole)) as u64).into(),
-        first_be: u64::from(FIRST_BE.get(whole)).into(),
-        last_be: u64::from(LAST_BE.get(whole)).into(),
-        requester_id: u64::from(REQUESTER_ID.get(whole)).into(),
-        tag: u64::from(TAG.get(whole)).into(),
-        attributes: u64::from(ATTRIBUTES.get(whole)).into(),
-        traffic_class: u64::from(TRAFFIC_CLASS.get(whole)).into(),
-        address: (address & !3).into(),
-        poisoned: EP.get(whole) == 1,
-        data: (data(1) << 32 | data(0)).into(),
-        bar_hit: 0.into(),
-    }
-}
-
-fn completion_beats(whole: &[u32], payload: usize) -> Vec<CompletionBeat> {
-    let data = &whole[3..3 + payload];
-    let count = payload.div_ceil(4).max(1);
-    (0..count)
-        .map(|n| CompletionBeat {
-            data: data.chunks(4).nth(n).map_or(0, crate::packet::lanes).to_bits(),
-            first: n == 0,
-            last: n + 1 == count,
-            tag: u64::from(COMPLETION_TAG.get(whole)).into(),
-            requester_id: u64::from(COMPLETION_REQUESTER_ID.get(whole)).into(),
-            status: u64::from(STATUS.get(whole)).into(),
-            byte_count: match BYTE_COUNT.get(whole) {
-                0 => 4096.into(),
-                bytes => u64::from(bytes).into(),
-            },
-            lower_address: u64::from(LOWER_ADDRESS.get(whole)).into(),
-            length: (payload as u64).into(),
-            poisoned: EP.get(whole) == 1,
-        })
-        .collect()
-}
-
-/// The double words of a completion beat that belong to the payload; lanes behind it may hold anything.
-fn payload_of(beat: &CompletionBeat, index: usize) -> u128 {
-    let left = beat.length.to_u64() as usize - (4 * index).min(beat.length.to_u64() as usize);
-    match left {
-        0 => 0,
-        1..=3 => beat.data.to_u128() & ((1 << (32 * left)) - 1),
-        _ => beat.data.to_u128(),
-    }
-}
-
-/// A write's data beyond its length, and a read's, may be anything.
-fn relevant(mut request: Request) -> Request {
-    let write = matches!(request.kind, RequestKind::MemoryWrite | RequestKind::IoWrite | RequestKind::ConfigWrite);
-    request.data = match request.length.to_u64() {
-        _ if !write => 0.into(),
-        1 => (request.data.to_u64() & 0xffff_ffff).into(),
-        _ => request.data,
-    };
-    request
 }
 
 /// Sends packets, collects what comes out.
@@ -264,52 +123,7 @@ fn every_packet_comes_out_as_what_it_is() {
     }
     unpack.drain();
 
-    let (mut requests, mut completions) = (unpack.requests.iter(), unpack.completions.iter());
-    let (mut malformed, mut messages, mut cut) = (0, 0, 0);
-    let mut errors = [0; 3];
-    for (n, packet) in packets.iter().enumerate() {
-        let outcome = interpret(packet);
-        if matches!(outcome, Outcome::Completion(_) | Outcome::CutCompletion(_)) {
-            let header = packet[0].data.to_u128();
-            let header: Vec<u32> = (0..3).map(|lane| (header >> (32 * lane)) as u32).collect();
-            errors[0] += usize::from(STATUS.get(&header) == STATUS_UNSUPPORTED_REQUEST);
-            errors[1] += usize::from(STATUS.get(&header) == STATUS_COMPLETER_ABORT);
-            errors[2] += usize::from(EP.get(&header) == 1);
-        }
-        match outcome {
-            Outcome::Request(want) => {
-                let got = requests.next().unwrap_or_else(|| panic!("packet {n}: no request, want {want:x?}"));
-                assert_eq!(relevant(*got), relevant(want), "packet {n}");
-            }
-            Outcome::Completion(want) => {
-                for (index, want) in want.into_iter().enumerate() {
-                    let got = *completions.next().unwrap_or_else(|| panic!("packet {n}: no beat {index}"));
-                    assert_eq!(payload_of(&got, index), payload_of(&want, index), "packet {n} beat {index}");
-                    assert_eq!(CompletionBeat { data: want.data, ..got }, want, "packet {n} beat {index}");
-                }
-            }
-            Outcome::Message => messages += 1,
-            Outcome::Dropped => malformed += 1,
-            Outcome::CutCompletion(payload) => {
-                malformed += 1;
-                cut += 1;
-                let mut index = 0;
-                loop {
-                    let got = completions.next().unwrap_or_else(|| panic!("packet {n}: cut completion does not end"));
-                    assert_eq!(got.first, index == 0, "packet {n}");
-                    index += 1;
-                    assert!(4 * index < payload.max(1) + 4, "packet {n}: more beats than the header says");
-                    if got.last {
-                        // an error, unless all the payload was there and only the digest behind it was wrong
-                        let whole = packet.iter().map(|beat| kept(beat).map_or(0, |x| x.len())).sum::<usize>();
-                        assert!(got.poisoned || whole >= 3 + payload, "packet {n}: {packet:x?}");
-                        break;
-                    }
-                }
-            }
-        }
-    }
-    assert_eq!((requests.next(), completions.next()), (None, None));
+    let Counts { malformed, messages, cut, errors } = compare(&packets, &unpack.requests, &unpack.completions);
     assert_eq!((unpack.malformed, unpack.messages, unpack.errors), (malformed, messages, errors));
     assert!(
         malformed > 100 && messages > 40 && cut > 20 && unpack.requests.len() > 200,

@@ -1,85 +1,13 @@
 //! The transmit arbiter and the transmit packer.
 use crate::packet::{dwords, kept};
+use crate::reference::{any_packet_to_send, packet_to_send, wire};
 use rust_hdl::prelude::*;
 use std::collections::VecDeque;
 use virtio_hdl_rtl::cells::{Sink, Source};
-use virtio_hdl_rtl::testing::{Bench, Port, Rng};
+use virtio_hdl_rtl::testing::{Bench, Rng};
 use virtio_hdl_rtl::tlp::format::*;
 use virtio_hdl_rtl::tlp::types::{TlpBeat, TransmitBeat, TransmitKind};
 use virtio_hdl_rtl::tlp::{TransmitArbiter, TransmitPack};
-
-/// A packet to send, as the senders make it: header fields the same in all beats, anything in unused lanes.
-fn packet(kind: TransmitKind, length: usize, rng: &mut Rng) -> Vec<TransmitBeat> {
-    let mut beat = TransmitBeat { kind, length: (length as u64).into(), ..Port::random(rng) };
-    if rng.chance(1, 2) {
-        beat.address = (beat.address.to_u64() & 0xffff_ffff).into();
-    }
-    let count = match kind {
-        TransmitKind::MemoryWrite | TransmitKind::CompletionData => length.div_ceil(4),
-        _ => 1,
-    };
-    (0..count).map(|n| TransmitBeat { data: Port::random(rng), last: n + 1 == count, ..beat }).collect()
-}
-
-fn any_packet(rng: &mut Rng) -> Vec<TransmitBeat> {
-    let longest = [2, 64, 9, 9][rng.below(4) as usize];
-    let length = 1 + rng.below(longest) as usize;
-    match rng.below(6) {
-        0 => packet(TransmitKind::MemoryRead, length, rng),
-        1 => packet(TransmitKind::Message, 0, rng),
-        2 => packet(TransmitKind::Completion, 0, rng),
-        3 => packet(TransmitKind::CompletionData, 1 + length % 2, rng),
-        _ => packet(TransmitKind::MemoryWrite, length, rng),
-    }
-}
-
-/// The double words of a packet.
-fn wire(packet: &[TransmitBeat], function_id: u32) -> Vec<u32> {
-    let beat = &packet[0];
-    let address = beat.address.to_u64();
-    let length = beat.length.to_u64() as usize;
-    let memory = matches!(beat.kind, TransmitKind::MemoryRead | TransmitKind::MemoryWrite);
-    let has_data = matches!(beat.kind, TransmitKind::MemoryWrite | TransmitKind::CompletionData);
-    let four = beat.kind == TransmitKind::Message || (memory && address >> 32 != 0);
-    let mut header = vec![0u32; if four { 4 } else { 3 }];
-    FMT.set(&mut header, u32::from(four) | u32::from(has_data) << 1);
-    REQUESTER_ID.set(&mut header, function_id);
-    if memory {
-        TYPE.set(&mut header, TYPE_MEMORY);
-        LENGTH.set(&mut header, length as u32);
-        TAG.set(&mut header, beat.tag.to_u64() as u32);
-        FIRST_BE.set(&mut header, beat.first_be.to_u64() as u32);
-        LAST_BE.set(&mut header, beat.last_be.to_u64() as u32);
-        *header.last_mut().unwrap() = address as u32 & !3;
-        if four {
-            header[2] = (address >> 32) as u32;
-        }
-    } else if beat.kind == TransmitKind::Message {
-        TYPE.set(&mut header, TYPE_MESSAGE_LOCAL);
-        TAG.set(&mut header, beat.tag.to_u64() as u32);
-        MESSAGE_CODE.set(&mut header, beat.message_code.to_u64() as u32);
-    } else {
-        TYPE.set(&mut header, TYPE_COMPLETION);
-        if has_data {
-            LENGTH.set(&mut header, length as u32);
-        }
-        TRAFFIC_CLASS.set(&mut header, beat.traffic_class.to_u64() as u32);
-        ATTRIBUTES.set(&mut header, beat.attributes.to_u64() as u32);
-        STATUS.set(&mut header, beat.status.to_u64() as u32);
-        BYTE_COUNT.set(&mut header, beat.byte_count.to_u64() as u32);
-        COMPLETION_REQUESTER_ID.set(&mut header, beat.requester_id.to_u64() as u32);
-        COMPLETION_TAG.set(&mut header, beat.tag.to_u64() as u32);
-        LOWER_ADDRESS.set(&mut header, beat.lower_address.to_u64() as u32);
-    }
-    if has_data {
-        let payload = packet.iter().flat_map(|beat| {
-            let data = beat.data.to_u128();
-            (0..4).map(move |lane| (data >> (32 * lane)) as u32)
-        });
-        header.extend(payload.take(length));
-    }
-    header
-}
 
 /// A sender with a choice of pace that keeps to the rules of a stream.
 #[derive(Default)]
@@ -166,7 +94,7 @@ fn every_packet_leaves_as_the_specification_draws_it() {
     let mut want = vec![];
     for phase in 0..40 {
         for _ in 0..20 {
-            let packet = any_packet(&mut rng);
+            let packet = any_packet_to_send(&mut rng);
             want.push(wire(&packet, Pack::FUNCTION_ID));
             pack.sender.waiting.extend(packet);
         }
@@ -192,7 +120,7 @@ fn rate(name: &str, kind: TransmitKind, address: u64, length: usize, count: usiz
     let mut pack = Pack::new(name);
     let mut rng = Rng(5);
     for _ in 0..count {
-        let packet = packet(kind, length, &mut rng);
+        let packet = packet_to_send(kind, length, &mut rng);
         pack.sender.waiting.extend(packet.into_iter().map(|beat| TransmitBeat { address: address.into(), ..beat }));
     }
     while pack.sent.is_empty() {
@@ -297,11 +225,11 @@ impl Arbiter {
 
     fn offer(&mut self, who: usize, rng: &mut Rng) {
         let packet = match who {
-            0 => packet(TransmitKind::CompletionData, 1, rng),
-            1 => packet(TransmitKind::MemoryWrite, 1 + rng.below(20) as usize, rng),
-            2 if rng.chance(1, 2) => packet(TransmitKind::Message, 0, rng),
-            2 => packet(TransmitKind::MemoryWrite, 1, rng),
-            _ => packet(TransmitKind::MemoryRead, 128, rng),
+            0 => packet_to_send(TransmitKind::CompletionData, 1, rng),
+            1 => packet_to_send(TransmitKind::MemoryWrite, 1 + rng.below(20) as usize, rng),
+            2 if rng.chance(1, 2) => packet_to_send(TransmitKind::Message, 0, rng),
+            2 => packet_to_send(TransmitKind::MemoryWrite, 1, rng),
+            _ => packet_to_send(TransmitKind::MemoryRead, 128, rng),
         };
         self.senders[who].waiting.extend(packet);
     }
@@ -366,7 +294,7 @@ fn messages_and_completions_leave_without_bus_master() {
     let mut arbiter = Arbiter::new("tlp_transmit_arbiter_no_master");
     let mut rng = Rng(8);
     arbiter.bus_master = false;
-    arbiter.senders[2].waiting.extend(packet(TransmitKind::Message, 0, &mut rng));
+    arbiter.senders[2].waiting.extend(packet_to_send(TransmitKind::Message, 0, &mut rng));
     arbiter.offer(0, &mut rng);
     arbiter.offer(1, &mut rng);
     arbiter.offer(3, &mut rng);
