@@ -12,7 +12,7 @@ use rust_hdl::prelude::*;
 /// tdata: | D0 descriptor | D4 D3 D2 D1 | D8 D7 D6 D5 |        `tuser` bit 42: discontinue, in the last beat
 /// beats:                 | D3 D2 D1 D0 | D7 D6 D5 D4 | D8 |   the last one while the next descriptor comes in
 /// ```
-/// A packet that ends otherwise than its descriptor says, or with discontinue, is counted, and ends with a poisoned beat.
+/// A packet that ends in another beat than its descriptor says, or with discontinue, is counted, and ends with a poisoned beat.
 #[derive(LogicBlock, Default)]
 pub struct UltraScalePlusReceive128 {
     /// Rising edge.

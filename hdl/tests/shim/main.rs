@@ -5,3 +5,4 @@ mod packet;
 #[path = "../tlp/reference.rs"]
 mod reference;
 mod seven_series;
+mod ultrascale_plus;

@@ -574,7 +574,7 @@ fn the_configuration_ports_say_what_the_function_may_do<S: Shim>() {
         let [command, control, id] = [0; 3].map(|_| rng.next() & 0xffff);
         let (power, buffers) = (rng.below(4), rng.below(20));
         let bits = [0; 8].map(|_| rng.chance(1, 2));
-        let mut drive = |uut: &mut S, _: &mut Rng| {
+        let drive = |uut: &mut S, _: &mut Rng| {
             let common = uut.of();
             common.command.next = command.into();
             common.device_control.next = control.into();
@@ -587,8 +587,8 @@ fn the_configuration_ports_say_what_the_function_may_do<S: Shim>() {
             inputs.zip(bits).for_each(|(input, bit)| input.next = bit);
         };
         // some outputs come from registers
-        world.cycle_with(&mut drive);
-        let seen = world.cycle_with(&mut drive);
+        world.cycle_with(drive);
+        let seen = world.cycle_with(drive);
         assert_eq!(seen.function_id, id);
         let bit = |value: u64, n: u32| value >> n & 1 == 1;
         let flags = [bit(command, 2), power == 3, bit(command, 10), bits[0], bits[1], bit(control, 8), false];
