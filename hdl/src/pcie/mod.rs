@@ -2,6 +2,7 @@
 pub mod bar_decode;
 pub mod completer;
 pub mod config_space;
+pub mod entry_ram;
 pub mod function;
 pub mod intx_messages;
 pub mod layout;

@@ -1,7 +1,8 @@
 //! MSI-X table and pending bits.
+use super::entry_ram::EntryRam;
 use super::register_bus::RegisterSlave;
 use super::registers as at;
-use crate::cells::{LutRam, Reg, Sink, Source};
+use crate::cells::{Reg, Sink, Source};
 use crate::comment;
 use crate::tlp::types::{TransmitBeat, TransmitKind};
 use rust_hdl::prelude::*;
@@ -44,10 +45,10 @@ pub struct MsixTable {
     /// A vector is on its way or could be: more will come without an input.
     pub busy: Signal<Out, Bit>,
 
-    /// 16 entries each: {data, upper address, address}, one RAM per column.
-    address_ram: Vec<LutRam<32, BANK_BITS>>,
-    upper_ram: Vec<LutRam<32, BANK_BITS>>,
-    data_ram: Vec<LutRam<32, BANK_BITS>>,
+    /// 16 entries each, one RAM per column.
+    address_ram: Vec<EntryRam>,
+    upper_ram: Vec<EntryRam>,
+    data_ram: Vec<EntryRam>,
     masked: Reg<Bits<64>>,
     pending: Reg<Bits<64>>,
     /// The vector being looked at.
@@ -73,21 +74,23 @@ pub struct MsixTable {
     address_read: Signal<Local, Bits<32>>,
     upper_read: Signal<Local, Bits<32>>,
     data_read: Signal<Local, Bits<32>>,
-    mask: Signal<Local, Bits<32>>,
     current: Signal<Local, Bits<32>>,
-    merged: Signal<Local, Bits<32>>,
+    write_enable: Signal<Local, Bits<4>>,
     value: Signal<Local, Bits<32>>,
     pending_low: Signal<Local, Bits<32>>,
     pending_high: Signal<Local, Bits<32>>,
     fired: Signal<Local, Bits<6>>,
     fired_exists: Signal<Local, Bit>,
     chosen_masked: Signal<Local, Bit>,
+    next_masked: Signal<Local, Bits<64>>,
     next_pending: Signal<Local, Bits<64>>,
     deliverable: Signal<Local, Bits<64>>,
     may_send: Signal<Local, Bit>,
     scan_hit: Signal<Local, Bit>,
 
     vectors: Constant<Bits<7>>,
+    /// Bits of the vectors that there are: all others are constant, and take no flip-flops.
+    exists: Constant<Bits<64>>,
     last_vector: Constant<Bits<6>>,
     pba_page: Constant<Bits<9>>,
 }
@@ -97,7 +100,7 @@ impl MsixTable {
     pub fn new(vectors: u16) -> Self {
         assert!((1..=at::MAX_VECTORS).contains(&vectors), "{vectors} MSI-X vectors");
         let banks = usize::from(vectors).div_ceil(1 << BANK_BITS);
-        let ram = || (0..banks).map(|_| LutRam::default()).collect();
+        let ram = || (0..banks).map(|_| EntryRam::default()).collect();
         let all = u64::MAX >> (64 - vectors);
         Self {
             clock: Default::default(),
@@ -135,20 +138,21 @@ impl MsixTable {
             address_read: Default::default(),
             upper_read: Default::default(),
             data_read: Default::default(),
-            mask: Default::default(),
             current: Default::default(),
-            merged: Default::default(),
+            write_enable: Default::default(),
             value: Default::default(),
             pending_low: Default::default(),
             pending_high: Default::default(),
             fired: Default::default(),
             fired_exists: Default::default(),
             chosen_masked: Default::default(),
+            next_masked: Default::default(),
             next_pending: Default::default(),
             deliverable: Default::default(),
             may_send: Default::default(),
             scan_hit: Default::default(),
             vectors: Constant::new(u64::from(vectors).into()),
+            exists: Constant::new(all.into()),
             last_vector: Constant::new(u64::from(vectors - 1).into()),
             pba_page: Constant::new(u64::from(at::MSIX_PBA_OFFSET >> 3).into()),
         }
@@ -194,63 +198,54 @@ impl Logic for MsixTable {
         }
         self.row.next = self.index.val().get_bits::<4>(0);
         self.bank.next = self.index.val().get_bits::<2>(4);
-        self.address_read.next = bits::<32>(0);
-        self.upper_read.next = bits::<32>(0);
-        self.data_read.next = bits::<32>(0);
+        self.address_read.next = self.address_ram[0].read_data.val();
+        self.upper_read.next = self.upper_ram[0].read_data.val();
+        self.data_read.next = self.data_ram[0].read_data.val();
         for i in 0..self.address_ram.len() {
-            self.address_ram[i].raddr.next = self.row.val();
-            self.upper_ram[i].raddr.next = self.row.val();
-            self.data_ram[i].raddr.next = self.row.val();
+            self.address_ram[i].row.next = self.row.val();
+            self.upper_ram[i].row.next = self.row.val();
+            self.data_ram[i].row.next = self.row.val();
             if self.bank.val().index() == i {
-                self.address_read.next = self.address_ram[i].rdata.val();
-                self.upper_read.next = self.upper_ram[i].rdata.val();
-                self.data_read.next = self.data_ram[i].rdata.val();
+                self.address_read.next = self.address_ram[i].read_data.val();
+                self.upper_read.next = self.upper_ram[i].read_data.val();
+                self.data_read.next = self.data_ram[i].read_data.val();
             }
         }
 
-        comment!("BAR1: reads, and writes merged with what is there");
-        self.mask.next = bits::<32>(0);
-        for i in 0..4 {
-            if self.bus.enable.val().get_bit(i) {
-                self.mask.next = self.mask.val() | (bits::<32>(0xFF) << (i * 8).to_bits::<5>());
+        comment!("BAR1: writes, byte by byte, and reads");
+        self.write_enable.next = bits::<4>(0);
+        if self.write.val() & self.in_table.val() {
+            self.write_enable.next = self.bus.enable.val();
+        }
+        for i in 0..self.address_ram.len() {
+            self.address_ram[i].clock.next = self.clock.val();
+            self.address_ram[i].write_data.next = self.bus.write_data.val();
+            self.address_ram[i].write_enable.next = bits::<4>(0);
+            self.upper_ram[i].clock.next = self.clock.val();
+            self.upper_ram[i].write_data.next = self.bus.write_data.val();
+            self.upper_ram[i].write_enable.next = bits::<4>(0);
+            self.data_ram[i].clock.next = self.clock.val();
+            self.data_ram[i].write_data.next = self.bus.write_data.val();
+            self.data_ram[i].write_enable.next = bits::<4>(0);
+            if self.bank.val().index() == i {
+                match self.column.val().index() {
+                    0 => self.address_ram[i].write_enable.next = self.write_enable.val(),
+                    1 => self.upper_ram[i].write_enable.next = self.write_enable.val(),
+                    2 => self.data_ram[i].write_enable.next = self.write_enable.val(),
+                    _ => {}
+                }
             }
         }
+        self.next_masked.next = self.masked.q.val();
+        if (self.column.val() == bits::<2>(3)) & self.write_enable.val().get_bit(0) {
+            self.next_masked.next =
+                self.masked.q.val().replace_bit(self.index.val().index(), self.bus.write_data.val().get_bit(0));
+        }
+        self.masked.d.next = self.next_masked.val() & self.exists.val();
         match self.column.val().index() {
             0 => self.current.next = self.address_read.val(),
             1 => self.current.next = self.upper_read.val(),
             _ => self.current.next = self.data_read.val(),
-        }
-        self.merged.next = (self.current.val() & !self.mask.val()) | (self.bus.write_data.val() & self.mask.val());
-        for i in 0..self.address_ram.len() {
-            self.address_ram[i].clock.next = self.clock.val();
-            self.address_ram[i].waddr.next = self.row.val();
-            self.address_ram[i].wdata.next = self.merged.val();
-            self.address_ram[i].wen.next = self.write.val()
-                & self.in_table.val()
-                & (self.bank.val().index() == i)
-                & (self.column.val() == bits::<2>(0));
-            self.upper_ram[i].clock.next = self.clock.val();
-            self.upper_ram[i].waddr.next = self.row.val();
-            self.upper_ram[i].wdata.next = self.merged.val();
-            self.upper_ram[i].wen.next = self.write.val()
-                & self.in_table.val()
-                & (self.bank.val().index() == i)
-                & (self.column.val() == bits::<2>(1));
-            self.data_ram[i].clock.next = self.clock.val();
-            self.data_ram[i].waddr.next = self.row.val();
-            self.data_ram[i].wdata.next = self.merged.val();
-            self.data_ram[i].wen.next = self.write.val()
-                & self.in_table.val()
-                & (self.bank.val().index() == i)
-                & (self.column.val() == bits::<2>(2));
-        }
-        if self.write.val()
-            & self.in_table.val()
-            & (self.column.val() == bits::<2>(3))
-            & self.bus.enable.val().get_bit(0)
-        {
-            self.masked.d.next =
-                self.masked.q.val().replace_bit(self.index.val().index(), self.bus.write_data.val().get_bit(0));
         }
         self.pending_low.next = self.pending.q.val().get_bits::<32>(0);
         self.pending_high.next = self.pending.q.val().get_bits::<32>(32);
@@ -312,7 +307,7 @@ impl Logic for MsixTable {
                 self.message_data.d.next = self.data_read.val();
             }
         }
-        self.pending.d.next = self.next_pending.val();
+        self.pending.d.next = self.next_pending.val() & self.exists.val();
         self.busy.next = self.chosen_valid.q.val()
             | self.message_valid.q.val()
             | (self.may_send.val() & (self.deliverable.val() != bits::<64>(0)));

@@ -58,7 +58,8 @@ pub struct InterruptDecision {
     decided: Reg<Bits<16>>,
     new_index: DFF<Bits<16>>,
     address: DFF<Bits<64>>,
-    wish: Reg<Bits<32>>,
+    /// The driver's wish, byte by byte.
+    wish_bytes: Vec<Reg<Bits<8>>>,
     raise: Reg<Bit>,
 
     client: Constant<Bits<4>>,
@@ -68,7 +69,9 @@ pub struct InterruptDecision {
     mine: Signal<Local, Bit>,
     lanes: Signal<Local, Bits<16>>,
     fresh: Signal<Local, Bits<32>>,
-    mask: Signal<Local, Bits<32>>,
+    byte: Signal<Local, Bits<8>>,
+    wish: Signal<Local, Bits<32>>,
+    offset: Signal<Local, Bits<64>>,
     retired: Signal<Local, Bit>,
     passed: Signal<Local, Bits<16>>,
     progress: Signal<Local, Bits<16>>,
@@ -102,7 +105,10 @@ impl InterruptDecision {
             decided: Default::default(),
             new_index: Default::default(),
             address: Default::default(),
+            wish_bytes: (0..4).map(|_| Reg::default()).collect(),
             wish: Default::default(),
+            byte: Default::default(),
+            offset: Default::default(),
             raise: Default::default(),
             client: Constant::new(client.into()),
             available_offset: Constant::new(layout::avail_offset(queue_size).into()),
@@ -110,7 +116,6 @@ impl InterruptDecision {
             mine: Default::default(),
             lanes: Default::default(),
             fresh: Default::default(),
-            mask: Default::default(),
             retired: Default::default(),
             passed: Default::default(),
             progress: Default::default(),
@@ -126,37 +131,42 @@ impl Logic for InterruptDecision {
     #[hdl_gen]
     fn update(&mut self) {
         comment!("module interrupt_decision: whether the driver wants an interrupt for new used elements");
-        dff_setup!(self, clock, state, decided, new_index, address, wish, raise);
+        dff_setup!(self, clock, state, decided, new_index, address, raise);
         self.state.reset.next = self.reset.val();
         self.decided.reset.next = self.reset.val();
-        self.wish.reset.next = self.reset.val();
         self.raise.reset.next = self.reset.val();
 
         // the wish lies at the start of this client's RAM, which is this one register
         self.mine.next = self.write_valid.val() & (self.write.val().client == self.client.val());
         self.lanes.next = self.write.val().even_enable;
         self.fresh.next = bit_cast::<32, 128>(self.write.val().data);
-        self.mask.next = 0.into();
+        self.wish.next = 0.into();
         for i in 0..4 {
-            if self.lanes.val().get_bit(i) {
-                self.mask.next = self.mask.val() | (bits::<32>(0xff) << (i * 8).to_bits::<5>());
+            self.wish_bytes[i].clock.next = self.clock.val();
+            self.wish_bytes[i].reset.next = self.reset.val();
+            self.wish_bytes[i].d.next = self.wish_bytes[i].q.val();
+            if self.mine.val() & self.lanes.val().get_bit(i) {
+                self.wish_bytes[i].d.next = self.fresh.val().get_bits::<8>(i * 8);
             }
-        }
-        if self.mine.val() {
-            self.wish.d.next = (self.wish.q.val() & !self.mask.val()) | (self.fresh.val() & self.mask.val());
+            self.byte.next = self.wish_bytes[i].q.val();
+            self.wish.next = self.wish.val() | (bit_cast::<32, 8>(self.byte.val()) << (i * 8).to_bits::<5>());
         }
         self.retired.next = self.retire_valid.val() & (self.retire.val().client == self.client.val());
 
         // new - event - 1 < new - old, modulo 2^16
-        self.passed.next = self.new_index.q.val() - self.wish.q.val().get_bits::<16>(0) - 1;
+        self.passed.next = self.new_index.q.val() - self.wish.val().get_bits::<16>(0) - 1;
         self.progress.next = self.new_index.q.val() - self.decided.q.val();
-        self.crossed.next = !self.wish.q.val().get_bit(0);
-        self.seen_index.next = self.wish.q.val().get_bits::<16>(16);
+        self.crossed.next = !self.wish.val().get_bit(0);
+        self.seen_index.next = self.wish.val().get_bits::<16>(16);
         if self.event_idx.val() {
             self.crossed.next = self.passed.val() < self.progress.val();
             self.seen_index.next = self.known_index.val();
         }
 
+        self.offset.next = self.available_offset.val();
+        if self.event_idx.val() {
+            self.offset.next = self.event_offset.val();
+        }
         self.raise.d.next = false;
         self.violation_valid.next = false;
         self.report.next.rule = Violation::RingRead;
@@ -164,10 +174,7 @@ impl Logic for InterruptDecision {
         match self.state.q.val() {
             DecisionState::Idle => {
                 self.new_index.d.next = self.written_index.val();
-                self.address.d.next = self.ring_base.val() + self.available_offset.val();
-                if self.event_idx.val() {
-                    self.address.d.next = self.ring_base.val() + self.event_offset.val();
-                }
+                self.address.d.next = self.ring_base.val() + self.offset.val();
                 if self.written_index.val() != self.decided.q.val() {
                     self.state.d.next = DecisionState::Offer;
                 }

@@ -63,12 +63,14 @@ pub struct LegacyRegisters {
     pub device_reset: Signal<Out, Bit>,
 
     features: Reg<Bits<32>>,
-    select: Reg<Bits<16>>,
+    /// The selected queue.
+    select: Reg<Bits<2>>,
     status: Reg<Bits<8>>,
     isr: Reg<Bits<2>>,
-    config_vector_reg: Reg<Bits<16>>,
+    /// A vector, or 0x7f for none.
+    config_vector_reg: Reg<Bits<7>>,
     pfn: Vec<Reg<Bits<32>>>,
-    vector: Vec<Reg<Bits<16>>>,
+    vector: Vec<Reg<Bits<7>>>,
     notify_reg: Reg<Bits<4>>,
     reset_request: Reg<Bit>,
     bus_master_before: Reg<Bit>,
@@ -92,18 +94,21 @@ pub struct LegacyRegisters {
     in_config: Signal<Local, Bit>,
     low_half: Signal<Local, Bits<16>>,
     high_half: Signal<Local, Bits<16>>,
-    accepted_vector_low: Signal<Local, Bits<16>>,
-    accepted_vector_high: Signal<Local, Bits<16>>,
+    accepted_vector_low: Signal<Local, Bits<7>>,
+    accepted_vector_high: Signal<Local, Bits<7>>,
     selected_pfn: Signal<Local, Bits<32>>,
     selected_size: Signal<Local, Bits<16>>,
-    selected_vector: Signal<Local, Bits<16>>,
+    selected_vector: Signal<Local, Bits<7>>,
+    shown_vector: Signal<Local, Bits<16>>,
+    shown_config_vector: Signal<Local, Bits<16>>,
     config_shift: Signal<Local, Bits<8>>,
     wide: Signal<Local, Bits<32>>,
     isr_next: Signal<Local, Bits<2>>,
     notify_next: Signal<Local, Bits<4>>,
     value: Signal<Local, Bits<32>>,
     one_pfn: Signal<Local, Bits<32>>,
-    one_vector: Signal<Local, Bits<16>>,
+    one_vector: Signal<Local, Bits<7>>,
+    one_shown: Signal<Local, Bits<16>>,
     all_queue_pfn: Signal<Local, Bits<128>>,
     all_queue_vector: Signal<Local, Bits<64>>,
 }
@@ -137,9 +142,9 @@ impl LegacyRegisters {
             select: Default::default(),
             status: Default::default(),
             isr: Default::default(),
-            config_vector_reg: Reg::new(0xffff.into()),
+            config_vector_reg: Reg::new(0x7f.into()),
             pfn: (0..queues).map(|_| Reg::default()).collect(),
-            vector: (0..queues).map(|_| Reg::new(0xffff.into())).collect(),
+            vector: (0..queues).map(|_| Reg::new(0x7f.into())).collect(),
             notify_reg: Default::default(),
             reset_request: Default::default(),
             bus_master_before: Default::default(),
@@ -166,6 +171,8 @@ impl LegacyRegisters {
             selected_pfn: Default::default(),
             selected_size: Default::default(),
             selected_vector: Default::default(),
+            shown_vector: Default::default(),
+            shown_config_vector: Default::default(),
             config_shift: Default::default(),
             wide: Default::default(),
             isr_next: Default::default(),
@@ -173,6 +180,7 @@ impl LegacyRegisters {
             value: Default::default(),
             one_pfn: Default::default(),
             one_vector: Default::default(),
+            one_shown: Default::default(),
             all_queue_pfn: Default::default(),
             all_queue_vector: Default::default(),
         }
@@ -220,25 +228,34 @@ impl Logic for LegacyRegisters {
         self.high_half.next = self.bus.write_data.val().get_bits::<16>(16);
 
         // a vector the function does not have reads back as none
-        self.accepted_vector_low.next = 0xffff.into();
+        self.accepted_vector_low.next = 0x7f.into();
         if self.low_half.val() < self.vectors.val() {
-            self.accepted_vector_low.next = self.low_half.val();
+            self.accepted_vector_low.next = self.low_half.val().get_bits::<7>(0);
         }
-        self.accepted_vector_high.next = 0xffff.into();
+        self.accepted_vector_high.next = 0x7f.into();
         if self.high_half.val() < self.vectors.val() {
-            self.accepted_vector_high.next = self.high_half.val();
+            self.accepted_vector_high.next = self.high_half.val().get_bits::<7>(0);
         }
 
         // the selected queue's registers
         self.selected_pfn.next = 0.into();
         self.selected_size.next = 0.into();
-        self.selected_vector.next = 0xffff.into();
+        self.selected_vector.next = 0x7f.into();
         for i in 0..self.pfn.len() {
-            if self.select.q.val() == i.to_bits::<16>() {
+            if self.select.q.val() == i.to_bits::<2>() {
                 self.selected_pfn.next = self.pfn[i].q.val();
                 self.selected_size.next = self.queue_size[i].val();
                 self.selected_vector.next = self.vector[i].q.val();
             }
+        }
+
+        self.shown_vector.next = bit_cast::<16, 7>(self.selected_vector.val());
+        if self.selected_vector.val().get_bit(6) {
+            self.shown_vector.next = 0xffff.into();
+        }
+        self.shown_config_vector.next = bit_cast::<16, 7>(self.config_vector_reg.q.val());
+        if self.config_vector_reg.q.val().get_bit(6) {
+            self.shown_config_vector.next = 0xffff.into();
         }
 
         // device config: at 0x18 while MSI-X is enabled, else at 0x14
@@ -249,7 +266,7 @@ impl Logic for LegacyRegisters {
         self.config_address.next = self.address.val() - self.config_start.val();
         self.in_config.next =
             (self.address.val() >= self.config_start.val()) & (self.config_address.val() < self.config_length.val());
-        self.config_shift.next = bit_cast::<8, 5>(self.config_address.val().get_bits::<5>(0)) << 3;
+        self.config_shift.next = bit_cast::<8, 3>(self.config_address.val().get_bits::<3>(2)) << 5;
 
         // reads
         self.value.next = 0xffff_ffff_u64.into();
@@ -277,7 +294,7 @@ impl Logic for LegacyRegisters {
                         self.value.next = bit_cast::<32, 16>(self.selected_size.val());
                     }
                     if self.enable.val() == 0xc {
-                        self.value.next = bit_cast::<32, 16>(self.select.q.val()) << 16;
+                        self.value.next = bit_cast::<32, 2>(self.select.q.val()) << 16;
                     }
                 }
                 0x10 => {
@@ -290,10 +307,10 @@ impl Logic for LegacyRegisters {
                 }
                 0x14 => {
                     if self.msix_enable.val() & (self.enable.val() == 0x3) {
-                        self.value.next = bit_cast::<32, 16>(self.config_vector_reg.q.val());
+                        self.value.next = bit_cast::<32, 16>(self.shown_config_vector.val());
                     }
                     if self.msix_enable.val() & (self.enable.val() == 0xc) {
-                        self.value.next = bit_cast::<32, 16>(self.selected_vector.val()) << 16;
+                        self.value.next = bit_cast::<32, 16>(self.shown_vector.val()) << 16;
                     }
                 }
                 _ => {}
@@ -343,7 +360,7 @@ impl Logic for LegacyRegisters {
                     if self.enable.val() == 0xf {
                         self.reset_request.d.next = self.wide.val() == 0;
                         for i in 0..self.pfn.len() {
-                            if self.select.q.val() == i.to_bits::<16>() {
+                            if self.select.q.val() == i.to_bits::<2>() {
                                 self.pfn[i].d.next = self.wide.val();
                             }
                         }
@@ -351,7 +368,7 @@ impl Logic for LegacyRegisters {
                 }
                 0x0c => {
                     if (self.enable.val() == 0xc) & (self.high_half.val() < self.queue_count.val()) {
-                        self.select.d.next = self.high_half.val();
+                        self.select.d.next = self.high_half.val().get_bits::<2>(0);
                     }
                 }
                 0x10 => {
@@ -373,7 +390,7 @@ impl Logic for LegacyRegisters {
                     }
                     if self.msix_enable.val() & (self.enable.val() == 0xc) {
                         for i in 0..self.pfn.len() {
-                            if self.select.q.val() == i.to_bits::<16>() {
+                            if self.select.q.val() == i.to_bits::<2>() {
                                 self.vector[i].d.next = self.accepted_vector_high.val();
                             }
                         }
@@ -393,7 +410,7 @@ impl Logic for LegacyRegisters {
         self.bus.done.next = self.done.q.val();
         self.bus.read_data.next = self.read_data.q.val();
         self.driver_features.next = self.features.q.val();
-        self.config_vector.next = self.config_vector_reg.q.val();
+        self.config_vector.next = self.shown_config_vector.val();
         self.notify.next = self.notify_reg.q.val();
         self.driver_ok.next = self.status.q.val().get_bit(2);
         self.isr_pending.next = self.isr.q.val().any();
@@ -405,8 +422,12 @@ impl Logic for LegacyRegisters {
             self.one_vector.next = self.vector[i].q.val();
             self.all_queue_pfn.next =
                 self.all_queue_pfn.val() | (bit_cast::<128, 32>(self.one_pfn.val()) << (i * 32).to_bits::<7>());
+            self.one_shown.next = bit_cast::<16, 7>(self.one_vector.val());
+            if self.one_vector.val().get_bit(6) {
+                self.one_shown.next = 0xffff.into();
+            }
             self.all_queue_vector.next =
-                self.all_queue_vector.val() | (bit_cast::<64, 16>(self.one_vector.val()) << (i * 16).to_bits::<6>());
+                self.all_queue_vector.val() | (bit_cast::<64, 16>(self.one_shown.val()) << (i * 16).to_bits::<6>());
         }
         self.queue_pfn.next = self.all_queue_pfn.val();
         self.queue_vector.next = self.all_queue_vector.val();

@@ -1,0 +1,56 @@
+//! One column of the MSI-X table.
+use crate::cells::LutRam;
+use crate::comment;
+use rust_hdl::prelude::*;
+
+/// 16 words of 32 bits in distributed RAM, one RAM per byte: a byte is written without reading the word.
+#[derive(LogicBlock)]
+pub struct EntryRam {
+    /// Rising edge.
+    pub clock: Signal<In, Clock>,
+    /// Word to read and write.
+    pub row: Signal<In, Bits<4>>,
+    /// Bytes to write.
+    pub write_enable: Signal<In, Bits<4>>,
+    /// Data to write; seen from the next cycle on.
+    pub write_data: Signal<In, Bits<32>>,
+    /// The word, in the same cycle.
+    pub read_data: Signal<Out, Bits<32>>,
+
+    lanes: Vec<LutRam<8, 4>>,
+    lane: Signal<Local, Bits<8>>,
+    word: Signal<Local, Bits<32>>,
+}
+
+impl Default for EntryRam {
+    fn default() -> Self {
+        Self {
+            clock: Default::default(),
+            row: Default::default(),
+            write_enable: Default::default(),
+            write_data: Default::default(),
+            read_data: Default::default(),
+            lanes: (0..4).map(|_| LutRam::default()).collect(),
+            lane: Default::default(),
+            word: Default::default(),
+        }
+    }
+}
+
+impl Logic for EntryRam {
+    #[hdl_gen]
+    fn update(&mut self) {
+        comment!("module msix_entry_ram: a column of the MSI-X table, written byte by byte");
+        self.word.next = 0.into();
+        for i in 0..4 {
+            self.lanes[i].clock.next = self.clock.val();
+            self.lanes[i].raddr.next = self.row.val();
+            self.lanes[i].waddr.next = self.row.val();
+            self.lanes[i].wdata.next = self.write_data.val().get_bits::<8>(i * 8);
+            self.lanes[i].wen.next = self.write_enable.val().get_bit(i);
+            self.lane.next = self.lanes[i].rdata.val();
+            self.word.next = self.word.val() | (bit_cast::<32, 8>(self.lane.val()) << (i * 8).to_bits::<5>());
+        }
+        self.read_data.next = self.word.val();
+    }
+}
