@@ -20,7 +20,9 @@ fn every_test_of_the_plan_exists() {
     let mut text = String::new();
     ["hdl/tests", "sim/tests", "tests/tests"].iter().for_each(|folder| sources(&root.join(folder), &mut text));
     let names = plan.split('`').skip(1).step_by(2).filter(|name| name.contains('_') && !name.contains(['.', '/', '*']));
-    let missing: Vec<_> = names.filter(|name| !text.contains(&format!("fn {name}("))).collect();
+    // one that runs at several widths is generic
+    let exists = |name: &str| text.contains(&format!("fn {name}(")) || text.contains(&format!("fn {name}<"));
+    let missing: Vec<_> = names.filter(|name| !exists(name)).collect();
     let known = ["used_event", "avail_event"];
     let missing: Vec<_> = missing.into_iter().filter(|name| !known.contains(name)).collect();
     assert!(missing.is_empty(), "the plan names tests that are not there: {missing:?}");
