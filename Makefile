@@ -2,17 +2,19 @@
 SHELL := /bin/bash
 export PATH := $(HOME)/.cargo/bin:$(PATH):/usr/sbin:/sbin
 CONFIG ?= blk
+BOARD ?= vcu118
 SEEDS ?= 10
 REQUESTS ?= 100000
 FRAMES ?= 50000
 
-.PHONY: help setup demo qemu-demo copy-demo test generate synth soak bench compare clean
+.PHONY: help setup demo qemu-demo copy-demo test generate bitstream synth soak bench compare clean
 
 help:
 	@echo 'make demo       a stock QEMU boots Linux on the generated, Verilated endpoint and uses its disk'
 	@echo 'make copy-demo  a disk image through the endpoint under the host model, without QEMU'
 	@echo 'make test       format, lints, documentation, all tests; prints how many ran'
 	@echo 'make generate   Verilog of CONFIG ($(CONFIG)) into build/rtl'
+	@echo 'make bitstream  CONFIG ($(CONFIG)) on a card: build/$(BOARD), then Vivado there (BOARD; virtio-hdl boards lists them)'
 	@echo 'make synth      area and speed in open tools, ECP5 bitstreams: docs/resources.md (CONFIGS, else all examples)'
 	@echo 'make bench      how near net and blk come to the limit of their links, in cycles; build/bench.svg'
 	@echo 'make compare    boot time against QEMUs own virtio-blk'
@@ -38,6 +40,10 @@ test:
 generate:
 	@scripts/setup.sh generate
 	cargo run --release -p virtio-hdl -- generate $(CONFIG) --out build/rtl
+
+bitstream:
+	@scripts/setup.sh generate
+	@scripts/bitstream.sh $(BOARD) $(CONFIG)
 
 synth:
 	@scripts/setup.sh synth

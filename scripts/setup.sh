@@ -35,7 +35,7 @@ generate) ;;
 demo) need g++ g++; need verilator verilator; need mkfs.ext4 e2fsprogs; need debugfs e2fsprogs ;;
 all)
     need g++ g++; need verilator verilator; need mkfs.ext4 e2fsprogs; need debugfs e2fsprogs
-    need yosys yosys; need iverilog iverilog
+    need yosys yosys; need iverilog iverilog; need tclsh tcl
     ;;
 synth) ;;
 *) echo "usage: $0 [demo|synth|generate]" >&2; exit 1 ;;
