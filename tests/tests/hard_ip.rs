@@ -84,21 +84,21 @@ fn random_frames(block: Block, example: &str, seeds: std::ops::Range<u64>, frame
 }
 
 #[test]
-fn random_requests_do_what_a_disk_does() {
+fn random_requests_behind_every_block() {
     for block in BLOCKS {
         random_requests(block, "blk", 0..4, 400);
     }
 }
 
 #[test]
-fn random_requests_with_intx() {
+fn random_requests_with_intx_behind_every_block() {
     for block in BLOCKS {
         random_requests(block, "blk-intx", 4..8, 300);
     }
 }
 
 #[test]
-fn random_frames_arrive_once_in_order_and_whole() {
+fn random_frames_behind_every_block() {
     for block in BLOCKS {
         random_frames(block, "net", 0..4, 1000);
         random_frames(block, "net-intx", 4..6, 500);

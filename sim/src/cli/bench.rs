@@ -1,5 +1,5 @@
 //! `virtio-hdl bench`: how near the endpoint comes to what its link allows.
-use super::plot;
+use super::{outcome, plot};
 use crate::backend::{DevicePort, Disk, NetPort};
 use crate::design;
 use crate::host::blk::{self, Blk, Operation, Request};
@@ -20,7 +20,7 @@ use serde::Serialize;
 use std::ops::Range;
 use std::path::PathBuf;
 use std::time::Duration;
-use virtio_hdl_rtl::config::{Device, EndpointConfig};
+use virtio_hdl_rtl::config::{Device, EndpointConfig, LinkInterface};
 use virtio_hdl_rtl::pcie::registers::DIAGNOSTICS;
 use virtio_hdl_rtl::virtio::layout;
 
@@ -105,7 +105,8 @@ pub(super) struct Row {
     /// Reads in flight: mean, most.
     reads: f64,
     most_reads: usize,
-    stalls: Stalls,
+    /// Behind hard IP the counters cannot be read.
+    stalls: Option<Stalls>,
 }
 
 /// How long one request alone takes.
@@ -135,8 +136,15 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<()> {
             continue;
         }
         for config in &configs {
+            if config.link.interface == LinkInterface::SevenSeries && speed.generation() > 2 {
+                continue;
+            }
             let mut config = config.clone();
             (config.link.speed, config.link.clock_hz) = (speed, clock_hz);
+            // Streams of 64 bits need twice the clock to carry what the link does.
+            while config.link.interface_gigabits() < speed.gigabits() {
+                config.link.clock_hz *= 2;
+            }
             bar.set_message(format!("{}: building the model", speed.name()));
             let rig = Rig::new(&config, arguments.requests)?;
             match config.device {
@@ -146,6 +154,9 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<()> {
         }
     }
     bar.finish_and_clear();
+    if bench.rows.is_empty() {
+        bail!("nothing to measure: blocks of the 7-series end at gen2; give --link gen2x4");
+    }
     if let Some(path) = &arguments.plot {
         plot::shares(path, &bench.rows).with_context(|| format!("cannot draw {}", path.display()))?;
     }
@@ -161,12 +172,14 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<()> {
 struct Mark {
     cycle: u64,
     statistics: Statistics,
-    stalls: [u32; 3],
+    stalls: Option<[u32; 3]>,
 }
 
 impl Mark {
-    fn of(machine: &mut Machine) -> Self {
-        let stalls = STALLS.map(|field| machine.config_read(SLOT, DIAGNOSTICS + 4 * field, Width::Double));
+    /// `counts`: config space is the endpoint's own, and has its counters.
+    fn of(machine: &mut Machine, counts: bool) -> Self {
+        let read = || STALLS.map(|field| machine.config_read(SLOT, DIAGNOSTICS + 4 * field, Width::Double));
+        let stalls = counts.then(read);
         Mark { cycle: machine.now(), statistics: machine.statistics(), stalls }
     }
 }
@@ -175,12 +188,15 @@ struct Rig {
     link: LinkConfig,
     library: Library,
     requests: u64,
+    /// The endpoint has config space of its own.
+    counts: bool,
 }
 
 impl Rig {
     fn new(config: &EndpointConfig, requests: u64) -> anyhow::Result<Self> {
         let link = LinkConfig { speed: config.link.speed, clock_hz: config.link.clock_hz, ..LinkConfig::default() };
-        Ok(Rig { link, library: design::library(config)?, requests })
+        let counts = config.link.interface == LinkInterface::Tlp;
+        Ok(Rig { link, library: design::library(config)?, requests, counts })
     }
 
     fn machine_options(&self) -> MachineOptions {
@@ -200,10 +216,11 @@ impl Rig {
                 let what = format!("blk {name}, depth {depth}");
                 bar.set_message(format!("{}: {what}", self.link.speed.name()));
                 let (mut machine, mut blk) = self.start()?;
-                let mark = Mark::of(&mut machine);
+                let mark = Mark::of(&mut machine, self.counts);
                 let requests = if depth == 1 { self.requests / 10 } else { self.requests };
                 let options = depth::Options { write, bytes: BLK_BYTES, depth, requests, seed: 0 };
-                let figures = depth::run(&mut machine, &mut blk, &self.link, &options)?;
+                let result = depth::run(&mut machine, &mut blk, &self.link, &options);
+                let figures = outcome(&mut machine, result)?;
                 let (cycles, limit) = (figures.cycles_per_request, figures.limit_cycles);
                 bench.rows.push(self.row(&mut machine, &mark, what, BLK_BYTES, cycles, limit)?);
             }
@@ -243,9 +260,10 @@ impl Rig {
             for bytes in FRAME_BYTES {
                 bar.set_message(format!("{}: {name}, {bytes} bytes", self.link.speed.name()));
                 let (mut machine, mut net, wire) = self.start_net()?;
-                let mark = Mark::of(&mut machine);
+                let mark = Mark::of(&mut machine, self.counts);
                 let options = rate::Options { transmit, bytes, frames: self.requests };
-                let figures = rate::run(&mut machine, &mut net, &wire, &self.link, &options)?;
+                let result = rate::run(&mut machine, &mut net, &wire, &self.link, &options);
+                let figures = outcome(&mut machine, result)?;
                 let (cycles, limit) = (figures.cycles_per_frame, figures.limit_cycles);
                 bench.rows.push(self.row(&mut machine, &mark, name.into(), bytes, cycles, limit)?);
             }
@@ -305,14 +323,19 @@ impl Rig {
         limit: f64,
     ) -> anyhow::Result<Row> {
         machine.check()?;
-        let after = Mark::of(machine);
+        let after = Mark::of(machine, self.counts);
         if let Some((cycle, first)) = machine.root().violations().first() {
             bail!("the device broke a rule of PCI Express in cycle {cycle}: {first}");
         }
         let passed = (after.cycle - before.cycle) as f64;
         let (now, then) = (after.statistics, before.statistics);
         let carried = |bytes: u64| bytes as f64 / (passed * self.link.bytes_per_cycle());
-        let stalled = |index: usize| u64::from(after.stalls[index].wrapping_sub(before.stalls[index]));
+        let stalled = |(now, then): (u32, u32)| u64::from(now.wrapping_sub(then));
+        let stalls = after.stalls.zip(before.stalls).map(|([tag, credit, busy], then)| Stalls {
+            no_tag: stalled((tag, then[0])),
+            no_credit: stalled((credit, then[1])),
+            link_busy: stalled((busy, then[2])),
+        });
         let per_second = self.link.clock_hz as f64 / cycles;
         Ok(Row {
             link: self.link.speed.name(),
@@ -327,7 +350,7 @@ impl Rig {
             to_host: carried(now.to_host_bytes - then.to_host_bytes),
             reads: (now.read_cycles - then.read_cycles) as f64 / passed,
             most_reads: now.most_reads,
-            stalls: Stalls { no_tag: stalled(0), no_credit: stalled(1), link_busy: stalled(2) },
+            stalls,
         })
     }
 }
@@ -357,6 +380,8 @@ impl Bench {
             "link busy"
         );
         for row in &self.rows {
+            let count =
+                |of: fn(&Stalls) -> u64| row.stalls.as_ref().map_or("-".into(), |stalls| of(stalls).to_string());
             println!(
                 "{:8} {:22} {:>6} {:>9.1} {:>8.1} {:>6.1}% {:>9.1} {:>7.2} {:>4.0}%/{:>4.0}% {:>7.1}/{:>4} {:>9} {:>9} {:>9}",
                 row.link,
@@ -371,9 +396,9 @@ impl Bench {
                 100.0 * row.to_host,
                 row.reads,
                 row.most_reads,
-                row.stalls.no_tag,
-                row.stalls.no_credit,
-                row.stalls.link_busy
+                count(|stalls| stalls.no_tag),
+                count(|stalls| stalls.no_credit),
+                count(|stalls| stalls.link_busy)
             );
         }
         println!("\none alone, from the notify's arrival until a packet leaves: cycles, least / median / 99 %");

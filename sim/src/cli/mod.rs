@@ -1,4 +1,5 @@
 //! The command line `virtio-hdl`.
+use crate::machine::Machine;
 use clap::{Parser, Subcommand};
 use std::process::ExitCode;
 use tracing_subscriber::EnvFilter;
@@ -74,6 +75,12 @@ pub fn main() -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+/// What came of a run on a machine: what is wrong with the machine is told, rather than what followed from it.
+fn outcome<T, E: Into<anyhow::Error>>(machine: &mut Machine, result: Result<T, E>) -> anyhow::Result<T> {
+    machine.check()?;
+    result.map_err(Into::into)
 }
 
 /// Reads a configuration, and shows what was replaced in it.

@@ -1,4 +1,5 @@
 //! `virtio-hdl sim`
+use super::outcome;
 use super::summary::{Phase, Summary};
 use super::trace::TraceArguments;
 use crate::backend::{DevicePort, Disk, NetPort, SECTOR_BYTES};
@@ -150,7 +151,8 @@ impl Running {
     pub fn start(library: &Library, disk: Disk, options: &MachineOptions) -> anyhow::Result<Self> {
         let mut machine = Machine::new(library, disk, options)?;
         let mut bus = Bus::scan(&mut machine, &pci::Options::default())?;
-        let blk = Blk::probe(&mut machine, &mut bus, SLOT, &blk::Options::default())?;
+        let probed = Blk::probe(&mut machine, &mut bus, SLOT, &blk::Options::default());
+        let blk = outcome(&mut machine, probed)?;
         Ok(Running { machine, blk })
     }
 }
@@ -234,8 +236,8 @@ impl Setup<'_> {
         let bar = progress_bar(name, content.len() as u64);
         let mut phase = Phase::begin(name, &machine);
         let depth = self.arguments.depth as usize;
-        phase.requests =
-            transfer::run(&mut machine, &mut blk, way, content, depth, &mut |done| bar.set_position(done))?;
+        let result = transfer::run(&mut machine, &mut blk, way, content, depth, &mut |done| bar.set_position(done));
+        phase.requests = outcome(&mut machine, result)?;
         phase.bytes = content.len() as u64;
         bar.finish_and_clear();
         phase.end(&mut machine)?;
@@ -259,7 +261,8 @@ impl Setup<'_> {
         };
         let bar = progress_bar("random", options.requests);
         let mut phase = Phase::begin("random", &machine);
-        let report = random::run(&mut machine, &mut blk, &mut content, &options, &mut |done| bar.set_position(done))?;
+        let result = random::run(&mut machine, &mut blk, &mut content, &options, &mut |done| bar.set_position(done));
+        let report = outcome(&mut machine, result)?;
         bar.finish_and_clear();
         phase.requests = report.requests;
         phase.bytes = report.read_bytes + report.written_bytes;
@@ -290,7 +293,8 @@ impl Setup<'_> {
         };
         let bar = progress_bar("frames", 2 * run.frames);
         let mut phase = Phase::begin("frames", &machine);
-        let report = frames::run(&mut machine, &mut net, &wire, &run, &mut |done| bar.set_position(done))?;
+        let result = frames::run(&mut machine, &mut net, &wire, &run, &mut |done| bar.set_position(done));
+        let report = outcome(&mut machine, result)?;
         bar.finish_and_clear();
         phase.requests = report.sent_frames + report.received_frames;
         phase.bytes = report.sent_bytes + report.received_bytes;
@@ -314,7 +318,8 @@ impl Setup<'_> {
                 let run =
                     depth::Options { write, bytes: 4096, depth: depth as usize, requests, seed: self.arguments.seed };
                 let mut phase = Phase::begin(&format!("{name} 4 KiB, depth {depth}"), &machine);
-                let figures = depth::run(&mut machine, &mut blk, &options.link, &run)?;
+                let result = depth::run(&mut machine, &mut blk, &options.link, &run);
+                let figures = outcome(&mut machine, result)?;
                 phase.requests = figures.requests;
                 phase.bytes = figures.requests * u64::from(figures.bytes);
                 phase.end(&mut machine)?;

@@ -12,18 +12,22 @@ mod beat;
 mod block;
 pub mod completer;
 mod config_space;
+mod from_endpoint;
+mod from_link;
 mod handshake;
 mod levels;
 pub mod reads;
 pub mod requester;
 mod rule;
 pub mod seven_series;
+mod streams;
 mod transmit;
 
 pub use beat::{Beat, BeatLayout, MOST_DOUBLE_WORDS};
-pub use block::{Action, FromEndpoint, HardIp, Settings, ToEndpoint};
+pub use block::{HardIp, Settings};
 pub use config_space::{ConfigSpace, Effect, Hit};
 pub use rule::{ProtocolError, Rule};
+pub use streams::{Action, FromEndpoint, ToEndpoint};
 pub use transmit::Sent;
 
 /// A family of blocks.
