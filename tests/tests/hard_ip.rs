@@ -3,6 +3,7 @@ use virtio_hdl::backend::{DevicePort, Disk, NetPort};
 use virtio_hdl::host::blk::Options;
 use virtio_hdl::host::net::{self, Net};
 use virtio_hdl::host::pci::Bus;
+use virtio_hdl::host::virtio_pci::VectorPolicy;
 use virtio_hdl::link::{CompletionCut, LinkConfig};
 use virtio_hdl::machine::{Machine, MachineOptions, SLOT};
 use virtio_hdl::model::Stall;
@@ -39,12 +40,22 @@ fn outcome<T, E: std::fmt::Display>(machine: &mut Machine, name: &str, result: R
     result.unwrap_or_else(|error| panic!("{name}: {error}"))
 }
 
-fn random_requests(block: Block, example: &str, seeds: std::ops::Range<u64>, requests: u64) {
+/// How the driver is told of what the device has done.
+fn policies(intx: bool) -> Vec<VectorPolicy> {
+    let all = VectorPolicy::ALL.to_vec();
+    if intx {
+        all[all.len() - 1..].to_vec()
+    } else {
+        all
+    }
+}
+
+fn random_requests(block: Block, intx: bool, seeds: std::ops::Range<u64>, requests: u64) {
     for seed in seeds {
-        let config = behind(block, example);
-        let name = format!("{example} behind {block:?}, seed {seed}");
+        let config = behind(block, "blk");
+        let name = format!("blk behind {block:?}, INTx: {intx}, seed {seed}");
         let disk = Disk::in_memory(SECTORS).with_serial(&config.blk.serial);
-        let driver = Options { scatter: Some(seed), ..Options::default() };
+        let driver = Options { scatter: Some(seed), policies: policies(intx), ..Options::default() };
         let (mut machine, _, mut blk) = bound(&config, disk, &options(seed), &driver);
         let mut content = vec![0; (SECTORS * 512) as usize];
         let run = random::Options {
@@ -63,10 +74,11 @@ fn random_requests(block: Block, example: &str, seeds: std::ops::Range<u64>, req
     }
 }
 
-fn random_frames(block: Block, example: &str, seeds: std::ops::Range<u64>, frames: u64) {
+fn random_frames(block: Block, intx: bool, seeds: std::ops::Range<u64>, frames: u64) {
     for seed in seeds {
-        let config = behind(block, example);
-        let name = format!("{example} behind {block:?}, seed {seed}");
+        let config = behind(block, "net");
+        let name = format!("net behind {block:?}, INTx: {intx}, seed {seed}");
+        let driver = net::Options { scatter: Some(seed), policies: policies(intx), ..net::Options::default() };
         let options = options(seed);
         let wire = FarEnd::default();
         let port = DevicePort::Net(NetPort::new(wire.backend(), [0x52, 0x54, 0, 1, 2, 3], options.link.clock_hz));
@@ -74,8 +86,7 @@ fn random_frames(block: Block, example: &str, seeds: std::ops::Range<u64>, frame
             Machine::with_port(&library(&config), port, &options).unwrap_or_else(|error| panic!("{error}"));
         let result = (|| {
             let mut bus = Bus::scan(&mut machine, &Default::default()).map_err(|error| error.to_string())?;
-            let mut net = Net::probe(&mut machine, &mut bus, SLOT, &net::Options::default())
-                .map_err(|error| error.to_string())?;
+            let mut net = Net::probe(&mut machine, &mut bus, SLOT, &driver).map_err(|error| error.to_string())?;
             let run = frames::Options { frames, depth: 48, seed, clock_hz: options.link.clock_hz };
             frames::run(&mut machine, &mut net, &wire, &run, &mut |_| {}).map_err(|error| error.to_string())
         })();
@@ -86,21 +97,21 @@ fn random_frames(block: Block, example: &str, seeds: std::ops::Range<u64>, frame
 #[test]
 fn random_requests_behind_every_block() {
     for block in BLOCKS {
-        random_requests(block, "blk", 0..4, 400);
+        random_requests(block, false, 0..4, 400);
     }
 }
 
 #[test]
 fn random_requests_with_intx_behind_every_block() {
     for block in BLOCKS {
-        random_requests(block, "blk-intx", 4..8, 300);
+        random_requests(block, true, 4..8, 300);
     }
 }
 
 #[test]
 fn random_frames_behind_every_block() {
     for block in BLOCKS {
-        random_frames(block, "net", 0..4, 1000);
-        random_frames(block, "net-intx", 4..6, 500);
+        random_frames(block, false, 0..4, 1000);
+        random_frames(block, true, 4..6, 500);
     }
 }
