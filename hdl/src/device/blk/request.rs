@@ -11,7 +11,7 @@ use rust_hdl::prelude::*;
 pub enum RequestState {
     /// Waits for a chain and its header.
     Idle,
-    /// Adds sector and length.
+    /// Looks how much of the medium is behind the sector.
     Check,
     /// Decides what becomes of the request.
     Decide,
@@ -57,18 +57,24 @@ pub struct BlkRequest {
     state: Reg<RequestState>,
     halted: Reg<Bit>,
     head: DFF<Bits<16>>,
-    kind: DFF<Bits<32>>,
+    is_in: DFF<Bit>,
+    is_out: DFF<Bit>,
+    is_flush: DFF<Bit>,
+    is_get_id: DFF<Bit>,
     sector: DFF<Bits<64>>,
-    end_sector: DFF<Bits<64>>,
-    readable_length: DFF<Bits<32>>,
+    /// The data: what follows the header, or what comes before the status.
+    bytes: DFF<Bits<32>>,
     writable_length: DFF<Bits<32>>,
+    /// Sectors from the first one to the end of the medium: at least 2^23, or how many; or it lies behind the end.
+    room_large: DFF<Bit>,
+    room: DFF<Bits<23>>,
+    behind_end: DFF<Bit>,
     failed: DFF<Bit>,
     dropped: DFF<Bit>,
     drained: DFF<Bit>,
     operation: DFF<BlkOperation>,
-    length: DFF<Bits<32>>,
-    data_length: DFF<Bits<32>>,
-    status: DFF<Bits<8>>,
+    reads: DFF<Bit>,
+    status: DFF<Bits<2>>,
     commanded: DFF<Bit>,
 
     in_type: Constant<Bits<32>>,
@@ -76,13 +82,17 @@ pub struct BlkRequest {
     flush_type: Constant<Bits<32>>,
     get_id_type: Constant<Bits<32>>,
     header_bytes: Constant<Bits<32>>,
-    ok: Constant<Bits<8>>,
-    io_error: Constant<Bits<8>>,
-    unsupported: Constant<Bits<8>>,
+    ok: Constant<Bits<2>>,
+    io_error: Constant<Bits<2>>,
+    unsupported: Constant<Bits<2>>,
 
     too_short: Signal<Local, Bit>,
-    is_out: Signal<Local, Bit>,
-    bytes: Signal<Local, Bits<32>>,
+    kind: Signal<Local, Bits<32>>,
+    behind_header: Signal<Local, Bits<32>>,
+    before_status: Signal<Local, Bits<32>>,
+    end: Signal<Local, Bits<65>>,
+    begin: Signal<Local, Bits<65>>,
+    difference: Signal<Local, Bits<65>>,
     sectors: Signal<Local, Bits<23>>,
     out_of_range: Signal<Local, Bit>,
     ragged: Signal<Local, Bit>,
@@ -112,17 +122,21 @@ impl Default for BlkRequest {
             state: Default::default(),
             halted: Default::default(),
             head: Default::default(),
-            kind: Default::default(),
+            is_in: Default::default(),
+            is_out: Default::default(),
+            is_flush: Default::default(),
+            is_get_id: Default::default(),
             sector: Default::default(),
-            end_sector: Default::default(),
-            readable_length: Default::default(),
+            bytes: Default::default(),
             writable_length: Default::default(),
+            room_large: Default::default(),
+            room: Default::default(),
+            behind_end: Default::default(),
             failed: Default::default(),
             dropped: Default::default(),
             drained: Default::default(),
             operation: Default::default(),
-            length: Default::default(),
-            data_length: Default::default(),
+            reads: Default::default(),
             status: Default::default(),
             commanded: Default::default(),
             in_type: Constant::new(u64::from(blk::TYPE_IN).into()),
@@ -134,8 +148,12 @@ impl Default for BlkRequest {
             io_error: Constant::new(u64::from(blk::STATUS_IOERR).into()),
             unsupported: Constant::new(u64::from(blk::STATUS_UNSUPP).into()),
             too_short: Default::default(),
-            is_out: Default::default(),
-            bytes: Default::default(),
+            kind: Default::default(),
+            behind_header: Default::default(),
+            before_status: Default::default(),
+            end: Default::default(),
+            begin: Default::default(),
+            difference: Default::default(),
             sectors: Default::default(),
             out_of_range: Default::default(),
             ragged: Default::default(),
@@ -157,17 +175,21 @@ impl Logic for BlkRequest {
             state,
             halted,
             head,
-            kind,
+            is_in,
+            is_out,
+            is_flush,
+            is_get_id,
             sector,
-            end_sector,
-            readable_length,
+            bytes,
             writable_length,
+            room_large,
+            room,
+            behind_end,
             failed,
             dropped,
             drained,
             operation,
-            length,
-            data_length,
+            reads,
             status,
             commanded
         );
@@ -185,16 +207,16 @@ impl Logic for BlkRequest {
         self.too_short.next = (self.chain.data.val().readable_length < self.header_bytes.val())
             | (self.chain.data.val().writable_length == 0);
 
-        // the data: what follows the header, or what comes before the status
-        self.is_out.next = self.kind.q.val() == self.out_type.val();
-        self.bytes.next = self.writable_length.q.val() - 1;
-        if self.is_out.val() {
-            self.bytes.next = self.readable_length.q.val() - self.header_bytes.val();
-        }
-        self.sectors.next = self.bytes.val().get_bits::<23>(9);
-        self.ragged.next = self.bytes.val().get_bits::<9>(0) != 0;
+        self.kind.next = self.readable.data.val().data.get_bits::<32>(0);
+        self.behind_header.next = self.chain.data.val().readable_length - self.header_bytes.val();
+        self.before_status.next = self.chain.data.val().writable_length - 1;
+        self.end.next = bit_cast::<65, 64>(self.capacity.val());
+        self.begin.next = bit_cast::<65, 64>(self.sector.q.val());
+        self.difference.next = self.end.val() - self.begin.val();
+        self.sectors.next = self.bytes.q.val().get_bits::<23>(9);
+        self.ragged.next = self.bytes.q.val().get_bits::<9>(0) != 0;
         self.out_of_range.next =
-            (self.sector.q.val() > self.capacity.val()) | (self.end_sector.q.val() > self.capacity.val());
+            self.behind_end.q.val() | (!self.room_large.q.val() & (self.sectors.val() > self.room.q.val()));
 
         self.out_beat.next.data = self.readable.data.val().data;
         self.out_beat.next.last = self.readable.data.val().last;
@@ -202,9 +224,15 @@ impl Logic for BlkRequest {
         match self.state.q.val() {
             RequestState::Idle => {
                 self.head.d.next = self.chain.data.val().head;
-                self.readable_length.d.next = self.chain.data.val().readable_length;
                 self.writable_length.d.next = self.chain.data.val().writable_length;
-                self.kind.d.next = self.readable.data.val().data.get_bits::<32>(0);
+                self.bytes.d.next = self.before_status.val();
+                if self.kind.val() == self.out_type.val() {
+                    self.bytes.d.next = self.behind_header.val();
+                }
+                self.is_in.d.next = self.kind.val() == self.in_type.val();
+                self.is_out.d.next = self.kind.val() == self.out_type.val();
+                self.is_flush.d.next = self.kind.val() == self.flush_type.val();
+                self.is_get_id.d.next = self.kind.val() == self.get_id_type.val();
                 self.sector.d.next = self.readable.data.val().data.get_bits::<64>(64);
                 self.failed.d.next = self.readable.data.val().error;
                 self.drained.d.next = self.readable.data.val().last;
@@ -223,42 +251,40 @@ impl Logic for BlkRequest {
                 }
             }
             RequestState::Check => {
-                self.end_sector.d.next = self.sector.q.val() + bit_cast::<64, 23>(self.sectors.val());
+                self.behind_end.d.next = self.difference.val().get_bit(64);
+                self.room_large.d.next = self.difference.val().get_bits::<41>(23).any();
+                self.room.d.next = self.difference.val().get_bits::<23>(0);
                 self.state.d.next = RequestState::Decide;
             }
             RequestState::Decide => {
                 self.commanded.d.next = false;
                 self.status.d.next = self.ok.val();
                 self.operation.d.next = BlkOperation::Read;
-                self.length.d.next = self.bytes.val();
-                self.data_length.d.next = 0.into();
+                self.reads.d.next = self.is_in.q.val() | self.is_get_id.q.val();
                 self.state.d.next = RequestState::Respond;
                 if self.failed.q.val() {
                     // the header could not be read
                     self.status.d.next = self.io_error.val();
-                } else if (self.kind.q.val() == self.in_type.val()) | self.is_out.val() {
-                    if self.is_out.val() {
+                } else if self.is_in.q.val() | self.is_out.q.val() {
+                    if self.is_out.q.val() {
                         self.operation.d.next = BlkOperation::Write;
-                    } else {
-                        self.data_length.d.next = self.bytes.val();
                     }
-                    if self.ragged.val() | self.out_of_range.val() | (self.is_out.val() & self.read_only.val()) {
+                    if self.ragged.val() | self.out_of_range.val() | (self.is_out.q.val() & self.read_only.val()) {
                         self.status.d.next = self.io_error.val();
-                    } else if self.bytes.val().any() {
+                    } else if self.bytes.q.val().any() {
                         self.commanded.d.next = true;
                         self.state.d.next = RequestState::Command;
                     }
-                } else if self.kind.q.val() == self.flush_type.val() {
+                } else if self.is_flush.q.val() {
                     self.operation.d.next = BlkOperation::Flush;
-                    self.length.d.next = 0.into();
+                    self.bytes.d.next = 0.into();
                     self.commanded.d.next = true;
                     self.state.d.next = RequestState::Command;
-                } else if self.kind.q.val() == self.get_id_type.val() {
+                } else if self.is_get_id.q.val() {
                     self.operation.d.next = BlkOperation::GetId;
-                    self.data_length.d.next = self.bytes.val();
-                    if self.bytes.val() > 4096 {
+                    if self.bytes.q.val() > 4096 {
                         self.status.d.next = self.io_error.val();
-                    } else if self.bytes.val().any() {
+                    } else if self.bytes.q.val().any() {
                         self.commanded.d.next = true;
                         self.state.d.next = RequestState::Command;
                     }
@@ -317,14 +343,14 @@ impl Logic for BlkRequest {
         }
         self.out_command.next.operation = self.operation.q.val();
         self.out_command.next.sector = self.sector.q.val();
-        self.out_command.next.length = self.length.q.val();
+        self.out_command.next.length = self.bytes.q.val();
         self.command.data.next = self.out_command.val();
         self.write.data.next = self.out_beat.val();
         self.out_pending.next.head = self.head.q.val();
         self.out_pending.next.drop = self.dropped.q.val();
         self.out_pending.next.commanded = self.commanded.q.val();
         self.out_pending.next.status = self.status.q.val();
-        self.out_pending.next.data_length = self.data_length.q.val();
+        self.out_pending.next.reads = self.reads.q.val();
         self.out_pending.next.writable_length = self.writable_length.q.val();
         self.pending.data.next = self.out_pending.val();
         self.idle.next = (self.state.q.val() == RequestState::Idle)

@@ -47,17 +47,19 @@ pub struct BlkResponse {
     head: DFF<Bits<16>>,
     drop: DFF<Bit>,
     value: DFF<Bits<8>>,
-    data_length: DFF<Bits<32>>,
-    writable_length: DFF<Bits<32>>,
+    reads: DFF<Bit>,
     with_data: DFF<Bit>,
-    remaining: DFF<Bits<32>>,
+    /// Writable bytes, of which the last one takes the status; while data are passed on, those that are left.
+    writable_length: DFF<Bits<32>>,
 
     with_data_next: Signal<Local, Bit>,
-    tail_length: Signal<Local, Bits<5>>,
-    tail_shift: Signal<Local, Bits<8>>,
     full_beat: Signal<Local, Bit>,
-    status_wide: Signal<Local, Bits<128>>,
-    tail_mask: Signal<Local, Bits<128>>,
+    /// The byte of a beat that is the status, and whether there is one.
+    status_lane: Signal<Local, Bits<4>>,
+    with_status: Signal<Local, Bit>,
+    lane: Signal<Local, Bits<8>>,
+    lanes: Signal<Local, Bits<128>>,
+    before_status: Signal<Local, Bits<32>>,
     out_command: Signal<Local, ScatterCommand>,
     out_beat: Signal<Local, ByteBeat>,
     taken: Signal<Local, Bit>,
@@ -67,7 +69,7 @@ impl Logic for BlkResponse {
     #[hdl_gen]
     fn update(&mut self) {
         comment!("module blk_response: data and status byte of virtio-blk");
-        dff_setup!(self, clock, state, head, drop, value, data_length, writable_length, with_data, remaining);
+        dff_setup!(self, clock, state, head, drop, value, reads, with_data, writable_length);
         self.state.reset.next = self.reset.val();
 
         self.pending.ready.next = false;
@@ -75,14 +77,24 @@ impl Logic for BlkResponse {
         self.read.ready.next = false;
         self.scatter.valid.next = false;
         self.writable.valid.next = false;
-        self.with_data_next.next = (self.status.data.val() == 0) & self.data_length.q.val().any();
-        // the last beat has room for the status byte unless it is full
-        self.full_beat.next = self.remaining.q.val() >= 16;
-        self.tail_length.next = self.remaining.q.val().get_bits::<5>(0);
-        self.tail_shift.next = bit_cast::<8, 5>(self.tail_length.val()) << 3;
-        self.status_wide.next = bit_cast::<128, 8>(self.value.q.val()) << self.tail_shift.val().get_bits::<7>(0);
-        self.tail_mask.next = (bits::<128>(1) << self.tail_shift.val().get_bits::<7>(0)) - 1;
-        self.out_beat.next.data = self.read.data.val();
+        self.with_data_next.next = (self.status.data.val() == 0) & self.reads.q.val();
+        // data fill a beat while more than they are left; the last beat of data has room for the status byte, or it comes alone
+        self.before_status.next = self.writable_length.q.val() - 1;
+        self.full_beat.next = self.writable_length.q.val() > 16;
+        self.status_lane.next = self.before_status.val().get_bits::<4>(0);
+        self.with_status.next = (self.state.q.val() == ResponseState::StatusByte) | !self.full_beat.val();
+        if self.state.q.val() == ResponseState::StatusByte {
+            self.status_lane.next = 0.into();
+        }
+        self.lanes.next = 0.into();
+        for i in 0..16 {
+            self.lane.next = self.read.data.val().get_bits::<8>(i * 8);
+            if self.with_status.val() & (self.status_lane.val() == i.to_bits::<4>()) {
+                self.lane.next = self.value.q.val();
+            }
+            self.lanes.next = self.lanes.val() | (bit_cast::<128, 8>(self.lane.val()) << (i * 8).to_bits::<7>());
+        }
+        self.out_beat.next.data = self.lanes.val();
         self.out_beat.next.count = 16.into();
         self.out_beat.next.last = false;
         self.out_beat.next.error = false;
@@ -91,9 +103,8 @@ impl Logic for BlkResponse {
             ResponseState::Idle => {
                 self.head.d.next = self.pending.data.val().head;
                 self.drop.d.next = self.pending.data.val().drop;
-                self.value.d.next = self.pending.data.val().status;
-                self.data_length.d.next = self.pending.data.val().data_length;
-                self.remaining.d.next = self.pending.data.val().data_length;
+                self.value.d.next = bit_cast::<8, 2>(self.pending.data.val().status);
+                self.reads.d.next = self.pending.data.val().reads;
                 self.writable_length.d.next = self.pending.data.val().writable_length;
                 self.with_data.d.next = false;
                 self.pending.ready.next = true;
@@ -128,22 +139,20 @@ impl Logic for BlkResponse {
                 self.writable.valid.next = self.read.valid.val() & !self.stop.val();
                 self.read.ready.next = self.taken.val();
                 if !self.full_beat.val() {
-                    self.out_beat.next.data = (self.read.data.val() & self.tail_mask.val()) | self.status_wide.val();
-                    self.out_beat.next.count = self.tail_length.val() + 1;
+                    self.out_beat.next.count = self.writable_length.q.val().get_bits::<5>(0);
                     self.out_beat.next.last = true;
                 }
                 if self.read.valid.val() & self.taken.val() {
-                    self.remaining.d.next = self.remaining.q.val() - 16;
+                    self.writable_length.d.next = self.writable_length.q.val() - 16;
                     if !self.full_beat.val() {
                         self.state.d.next = ResponseState::Idle;
-                    } else if self.remaining.q.val() == 16 {
+                    } else if self.writable_length.q.val() == 17 {
                         self.state.d.next = ResponseState::StatusByte;
                     }
                 }
             }
             ResponseState::StatusByte => {
                 self.writable.valid.next = !self.stop.val();
-                self.out_beat.next.data = bit_cast::<128, 8>(self.value.q.val());
                 self.out_beat.next.count = 1.into();
                 self.out_beat.next.last = true;
                 if self.taken.val() {
@@ -155,13 +164,13 @@ impl Logic for BlkResponse {
         self.out_command.next.head = self.head.q.val();
         self.out_command.next.drop = self.drop.q.val();
         self.out_command.next.more = false;
-        self.out_command.next.skip = self.writable_length.q.val() - 1;
+        self.out_command.next.skip = self.before_status.val();
         self.out_command.next.length = 1.into();
         self.out_command.next.used_length = 1.into();
         if self.with_data.q.val() {
             self.out_command.next.skip = 0.into();
-            self.out_command.next.length = self.data_length.q.val() + 1;
-            self.out_command.next.used_length = self.data_length.q.val() + 1;
+            self.out_command.next.length = self.writable_length.q.val();
+            self.out_command.next.used_length = self.writable_length.q.val();
         }
         self.scatter.data.next = self.out_command.val();
         self.writable.data.next = self.out_beat.val();

@@ -46,10 +46,10 @@ pub struct BlkPending {
     pub drop: bool,
     /// The device side gives the status; else it is `status`.
     pub commanded: bool,
-    /// Status where no command was given.
-    pub status: Bits<8>,
-    /// Bytes the device side gives if its status is 0.
-    pub data_length: Bits<32>,
+    /// Status where no command was given: OK 0, IOERR 1, UNSUPP 2.
+    pub status: Bits<2>,
+    /// The device side gives data if its status is 0: as many as there are writable bytes in front of the status.
+    pub reads: bool,
     /// All writable bytes of the chain; the last one takes the status.
     pub writable_length: Bits<32>,
 }

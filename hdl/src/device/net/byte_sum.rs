@@ -10,10 +10,9 @@ use rust_hdl::prelude::*;
 /// this sum with its bytes swapped; if `start` is odd, it is this sum.
 ///
 /// ```text
-/// beat -> held -> masked, pairs -> quarters -> running sum -> total -> folded -> folded again -> sum
-///         start, end, extra belong here
+/// beat, start, end, extra -> masked, pairs -> quarters -> running sum -> total -> folded -> folded again -> sum
 /// ```
-/// The result comes 7 cycles after the last beat.
+/// The result comes 6 cycles after the last beat.
 #[derive(LogicBlock, Default)]
 pub struct ByteSum {
     pub clock: Signal<In, Clock>,
@@ -21,22 +20,18 @@ pub struct ByteSum {
     pub beat_valid: Signal<In, Bit>,
     pub beat: Signal<In, Bits<128>>,
     pub last: Signal<In, Bit>,
-    /// First byte that counts; one cycle after the beat.
+    /// First byte that counts; with every beat.
     pub start: Signal<In, Bits<11>>,
-    /// The byte behind the last one that counts; one cycle after the beat.
+    /// The byte behind the last one that counts; with every beat.
     pub end: Signal<In, Bits<11>>,
-    /// Added to the sum; one cycle after the last beat.
+    /// Added to the sum; with the last beat.
     pub extra: Signal<In, Bits<17>>,
     /// One cycle: the sum of a frame.
     pub result_valid: Signal<Out, Bit>,
     pub sum: Signal<Out, Bits<16>>,
 
-    next_number: Reg<Bits<7>>,
-    // the beat and its number
-    held: DFF<Bits<128>>,
-    held_valid: Reg<Bit>,
-    held_last: DFF<Bit>,
-    number: DFF<Bits<7>>,
+    // of the beat within its frame
+    number: Reg<Bits<7>>,
     // sums of two words
     pairs_valid: Reg<Bit>,
     pairs_last: DFF<Bit>,
@@ -83,13 +78,12 @@ impl Logic for ByteSum {
     #[hdl_gen]
     fn update(&mut self) {
         comment!("module net_byte_sum: ones' complement sum over a stretch of a frame");
-        dff_setup!(self, clock, next_number, held, held_valid, held_last, number);
+        dff_setup!(self, clock, number);
         dff_setup!(self, clock, pairs_valid, pairs_last, pairs_extra, pair_0, pair_1, pair_2, pair_3);
         dff_setup!(self, clock, quads_valid, quads_last, quads_extra, quad_0, quad_1);
         dff_setup!(self, clock, running, total_valid, total_extra, total, folded_valid, folded, again_valid, again);
         dff_setup!(self, clock, result, done);
-        self.next_number.reset.next = self.reset.val();
-        self.held_valid.reset.next = self.reset.val();
+        self.number.reset.next = self.reset.val();
         self.pairs_valid.reset.next = self.reset.val();
         self.quads_valid.reset.next = self.reset.val();
         self.running.reset.next = self.reset.val();
@@ -98,14 +92,10 @@ impl Logic for ByteSum {
         self.again_valid.reset.next = self.reset.val();
         self.done.reset.next = self.reset.val();
 
-        self.held.d.next = self.beat.val();
-        self.held_valid.d.next = self.beat_valid.val();
-        self.held_last.d.next = self.last.val();
-        self.number.d.next = self.next_number.q.val();
         if self.beat_valid.val() {
-            self.next_number.d.next = self.next_number.q.val() + 1;
+            self.number.d.next = self.number.q.val() + 1;
             if self.last.val() {
-                self.next_number.d.next = 0.into();
+                self.number.d.next = 0.into();
             }
         }
 
@@ -133,14 +123,14 @@ impl Logic for ByteSum {
             if self.lanes.val().get_bit(2 * i + 1) {
                 self.masks[i].next = self.masks[i].val() | 0xFF00;
             }
-            self.words[i].next = self.held.q.val().get_bits::<16>(i * 16) & self.masks[i].val();
+            self.words[i].next = self.beat.val().get_bits::<16>(i * 16) & self.masks[i].val();
         }
         self.pair_0.d.next = bit_cast::<17, 16>(self.words[0].val()) + bit_cast::<17, 16>(self.words[1].val());
         self.pair_1.d.next = bit_cast::<17, 16>(self.words[2].val()) + bit_cast::<17, 16>(self.words[3].val());
         self.pair_2.d.next = bit_cast::<17, 16>(self.words[4].val()) + bit_cast::<17, 16>(self.words[5].val());
         self.pair_3.d.next = bit_cast::<17, 16>(self.words[6].val()) + bit_cast::<17, 16>(self.words[7].val());
-        self.pairs_valid.d.next = self.held_valid.q.val();
-        self.pairs_last.d.next = self.held_last.q.val();
+        self.pairs_valid.d.next = self.beat_valid.val();
+        self.pairs_last.d.next = self.last.val();
         self.pairs_extra.d.next = self.extra.val();
 
         self.quad_0.d.next = bit_cast::<18, 17>(self.pair_0.q.val()) + bit_cast::<18, 17>(self.pair_1.q.val());

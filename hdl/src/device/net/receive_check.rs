@@ -53,6 +53,7 @@ pub struct ReceiveCheck {
     fragment_word: Signal<Local, Bits<16>>,
     payload_swapped: Signal<Local, Bits<16>>,
     length_wide: Signal<Local, Bits<17>>,
+    payload_large: Signal<Local, Bit>,
     tcp_good: Signal<Local, Bit>,
     udp_good: Signal<Local, Bit>,
     entry: Signal<Local, ReceivePending>,
@@ -136,6 +137,10 @@ impl Logic for ReceiveCheck {
             self.byte_sum.start.next = 22.into();
         }
         self.byte_sum.end.next = self.end.q.val().get_bits::<11>(0);
+        if !self.number.q.val().get_bits::<2>(1).any() {
+            // it is not known before the second beat, and no checksum ends there
+            self.byte_sum.end.next = 0x7FF.into();
+        }
         self.payload_swapped.next = (self.payload.q.val() << 8) | (self.payload.q.val() >> 8);
         self.byte_sum.extra.next =
             bit_cast::<17, 16>(self.payload_swapped.val()) + (bit_cast::<17, 8>(self.protocol.q.val()) << 8);
@@ -150,8 +155,11 @@ impl Logic for ReceiveCheck {
             & !self.udp_none.q.val();
         self.entry.next.keep = self.keep.val();
         self.entry.next.length = self.length.val();
+        // more than the frame can hold, and no payload that wrapped round below an IPv4 header's 20 bytes
+        self.payload_large.next = self.payload.q.val().get_bit(15);
         self.entry.next.candidate = (self.ipv6.q.val() | (self.ipv4.q.val() & !self.fragment.q.val()))
             & (self.end.q.val() <= self.length_wide.val())
+            & !self.payload_large.val()
             & (self.tcp_good.val() | self.udp_good.val());
         self.pending.input.data.next = self.entry.val();
         self.pending.input.valid.next = self.ended.q.val();

@@ -22,8 +22,6 @@ pub struct TransmitChecksum {
 
     byte_sum: ByteSum,
     pending: StreamFifo<TransmitPending, 4>,
-    start: DFF<Bits<11>>,
-    end: DFF<Bits<11>>,
     out_valid: Reg<Bit>,
     out_data: DFF<TransmitFrame>,
 
@@ -37,7 +35,7 @@ impl Logic for TransmitChecksum {
     #[hdl_gen]
     fn update(&mut self) {
         comment!("module net_transmit_checksum: makes the checksums of the frames to send");
-        dff_setup!(self, clock, start, end, out_valid, out_data);
+        dff_setup!(self, clock, out_valid, out_data);
         clock!(self, clock, byte_sum, pending);
         self.out_valid.reset.next = self.reset.val();
         self.byte_sum.reset.next = self.reset.val();
@@ -46,10 +44,8 @@ impl Logic for TransmitChecksum {
         self.byte_sum.beat_valid.next = self.word_valid.val();
         self.byte_sum.beat.next = self.word.val().data;
         self.byte_sum.last.next = self.word.val().last;
-        self.start.d.next = self.word.val().start;
-        self.end.d.next = self.word.val().length;
-        self.byte_sum.start.next = self.start.q.val();
-        self.byte_sum.end.next = self.end.q.val();
+        self.byte_sum.start.next = self.word.val().start;
+        self.byte_sum.end.next = self.word.val().length;
         self.byte_sum.extra.next = 0.into();
 
         self.first_byte.next = self.word.val().start;
