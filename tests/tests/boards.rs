@@ -462,6 +462,7 @@ fn fusesoc_core_files_name_what_is_there() {
     for (arguments, top, filesets) in [
         (vec!["generate", "net"], "virtio_net_endpoint", vec!["rtl"]),
         (vec!["generate", "blk", "--board", "ac701"], "virtio_blk_ac701", vec!["rtl", "card"]),
+        (vec!["generate", "net", "--board", "acorn"], "virtio_net_acorn", vec!["rtl"]),
         (vec!["generate", "net", "--board", "generic-usplus"], "virtio_net_generic_usplus", vec!["rtl", "card"]),
     ] {
         let folder = out.path().join(top);

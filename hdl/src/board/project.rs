@@ -1,5 +1,5 @@
 //! All files that build a card.
-use super::fusesoc::{self, Vivado};
+use super::fusesoc::{self, Target, Vivado};
 use super::mac_swap::MacSwap;
 use super::ram_disk::RamDisk;
 use super::{constraints, settings, top, Board, BoardError, Fitted};
@@ -32,13 +32,17 @@ pub fn project(board: &Board, fitted: &Fitted) -> Result<Project, BoardError> {
     let sources: Vec<String> = design.modules.iter().map(PrintedModule::file_name).collect();
     let constraints_name = format!("{}.xdc", board.name);
     let constraints_text = constraints::for_lanes(board.constraints, config.link.speed.lanes());
-    let vivado = Vivado { part: board.part, constraints: &constraints_name };
+    let target = match board.channels {
+        [] => Target::Vivado(Vivado { part: board.part, constraints: &constraints_name, pins: board.card.is_some() }),
+        // only build.tcl moves transceivers
+        _ => Target::Nothing,
+    };
     let description = format!("virtio-{} on {}", config.device.name(), board.title);
     let files = vec![
         ("build.tcl".into(), include_str!("vivado/build.tcl").into()),
         ("ip.tcl".into(), include_str!("vivado/ip.tcl").into()),
         ("settings.tcl".into(), settings::print(board, fitted, &name, &sources, &constraints_name)),
-        (format!("{name}.core"), fusesoc::core(&name, &description, &design, Some(&vivado))),
+        (format!("{name}.core"), fusesoc::core(&name, &description, &design, &target)),
         (constraints_name.clone(), constraints_text),
     ];
     Ok(Project { design, top: name, files })
