@@ -290,6 +290,7 @@ impl<S: Shim> World<S> {
 
     pub fn cycle_with(&mut self, drive: impl FnOnce(&mut S, &mut Rng)) -> &Seen {
         let Self { bench, packer, offered, transmit, pace, .. } = self;
+        assert!(bench.cycles < 50_000, "what the test waits for does not happen");
         let front = packer.beats.front().cloned();
         let mut seen = None;
         let (mut taken, mut sent) = (false, None);

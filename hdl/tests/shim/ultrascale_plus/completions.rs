@@ -227,9 +227,11 @@ fn completions_of_64_bytes_come_in_without_avoidable_pauses<S: Shim>() {
     for length in [16, 1, 5, 64] {
         let mut world = World::<S>::new(&format!("pcie_usp_rate_{length}"));
         let mut rng = Rng(14);
+        let mut want = vec![];
         for _ in 0..50 {
             let packet = Packet::any(length, &mut rng);
             push(&mut world, &packet, None, &mut rng);
+            want.extend(packet.wanted().into_iter().enumerate());
         }
         let coming = world.from[1].beats.len() as u64;
         let leaving = 50 * (length as u64).div_ceil(4);
@@ -243,6 +245,9 @@ fn completions_of_64_bytes_come_in_without_avoidable_pauses<S: Shim>() {
         if S::LANES == 4 {
             assert_eq!(world.from[1].refused, 0);
         }
+        world.drain();
+        assert_eq!(world.completions.len(), want.len());
+        assert!(world.completions.iter().zip(&want).all(|(got, (index, want))| same(got, want, *index)));
         world.bench.finish();
     }
 }

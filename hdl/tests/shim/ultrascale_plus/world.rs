@@ -333,6 +333,7 @@ impl<S: Shim> World<S> {
     /// One cycle; `drive` sets what else is to be set.
     pub fn cycle_with(&mut self, drive: impl FnOnce(&mut Inputs)) -> Seen {
         let Self { bench, from, transmit, pace, numbers, .. } = self;
+        assert!(bench.cycles < 50_000, "what the test waits for does not happen");
         let transmit = RefCell::new(transmit);
         let from = RefCell::new(from);
         let mut noted = None;
