@@ -76,7 +76,7 @@ pub const BOARDS: &[Board] = &[
     },
     Board {
         name: "acorn",
-        title: "SQRL Acorn CLE-215+, Artix-7, M.2; also RHS Research NiteFury",
+        title: "SQRL Acorn CLE-215+, Artix-7, M.2",
         part: "xc7a200tfbg484-3",
         hard_ip: HardIp::SevenSeries,
         links: &[Gen2X4],
