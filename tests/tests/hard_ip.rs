@@ -115,3 +115,28 @@ fn random_frames_behind_every_block() {
         random_frames(block, true, 4..6, 500);
     }
 }
+
+#[test]
+fn bench_and_sim_run_behind_blocks_and_come_near_the_limit() {
+    let folder = tempfile::tempdir().unwrap();
+    let config = folder.path().join("block.toml");
+    let run = |arguments: &[&str]| {
+        let output = virtio_hdl_tests::program().args(arguments).arg(&config).arg("--json").output().unwrap();
+        assert!(output.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
+        serde_json::from_slice::<serde_json::Value>(&output.stdout).unwrap()
+    };
+    for (interface, bits, link) in
+        [("7-series", 64, "gen2x4"), ("ultrascale+", 128, "gen3x4"), ("ultrascale+", 256, "gen3x4")]
+    {
+        let text = format!("[link]\ninterface = \"{interface}\"\ndata_bits = {bits}\nclock_hz = 250_000_000\n");
+        std::fs::write(&config, text).unwrap();
+        let figures = run(&["bench", "--link", link, "--requests", "300"]);
+        for what in ["blk read, depth 32", "blk write, depth 32"] {
+            let row = figures["rows"].as_array().unwrap().iter().find(|row| row["what"] == what).unwrap();
+            let share = row["share"].as_f64().unwrap();
+            assert!((0.9..1.0).contains(&share), "{interface}, {bits}: {what}: {share}");
+            assert!(row["stalls"].is_null(), "the counters cannot be read");
+        }
+        run(&["sim", "--scenario", "random", "--requests", "200", "--stall", "40"]);
+    }
+}
