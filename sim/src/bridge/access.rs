@@ -6,7 +6,7 @@ use crate::link::HostRequest;
 use crate::vfio_user::{region, Client};
 use std::ops::Range;
 use virtio_hdl_rtl::pcie::layout;
-use virtio_hdl_rtl::pcie::registers::{MSIX_CAPABILITY, MSIX_TABLE_OFFSET};
+use virtio_hdl_rtl::pcie::registers::MSIX_TABLE_OFFSET;
 
 /// QEMU reads all of configuration space at once, and only then, when it learns the capabilities.
 const LONGEST_ACCESS: usize = 8;
@@ -64,7 +64,7 @@ impl Bridge {
             if touches(u64::from(layout::BAR0)..u64::from(layout::BAR0) + 24) {
                 self.bar_addresses = [None; 2];
             }
-            let control = u64::from(MSIX_CAPABILITY + layout::MSIX_CONTROL);
+            let control = self.msix_control;
             if self.msix == MsixMode::Eventfd && self.vectors != 0 && touches(control..control + 2) {
                 self.program_table(client)?;
             }

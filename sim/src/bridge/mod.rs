@@ -9,14 +9,16 @@
 //! The link has no delay and no limit here: simulated time counts clock cycles of the endpoint, and while it rests the
 //! clock stands still.
 use crate::backend::{DevicePort, WIRE_BYTES_PER_SECOND};
+use crate::link::hard_ip::{msix_capability, Family};
 use crate::model::{Endpoint, EndpointOptions, Library, ModelError};
 use crate::trace::{Trace, TraceOptions};
 use crate::vfio_user::{irq, region, Client, ClientStatistics, Device, Errno, Work};
 use std::io;
 use std::os::fd::BorrowedFd;
 use std::time::Instant;
-use virtio_hdl_rtl::config::{Bar0, EndpointConfig};
-use virtio_hdl_rtl::pcie::registers::BAR1_BYTES;
+use virtio_hdl_rtl::config::{Bar0, EndpointConfig, LinkInterface};
+use virtio_hdl_rtl::pcie::layout::MSIX_CONTROL;
+use virtio_hdl_rtl::pcie::registers::{BAR1_BYTES, MSIX_CAPABILITY};
 
 mod access;
 mod engine;
@@ -77,6 +79,8 @@ pub struct Bridge {
     /// Where the BARs are on the link, as far as it is known.
     bar_addresses: [Option<u64>; 2],
     vectors: u8,
+    /// Where the control word of MSI-X is in configuration space.
+    msix_control: u64,
     failure: Option<BridgeError>,
 }
 
@@ -95,6 +99,11 @@ impl Bridge {
         port.connect(&mut endpoint)?;
         let trace = Trace::new(&options.trace, endpoint.ports(), config.link.clock_hz).map_err(BridgeError::Trace)?;
         let interrupts = Interrupts::new(options.msix, config.vectors);
+        let msix = match config.link.interface {
+            LinkInterface::Tlp => MSIX_CAPABILITY,
+            LinkInterface::SevenSeries => msix_capability(Family::SevenSeries),
+            LinkInterface::UltraScalePlus => msix_capability(Family::UltraScalePlus),
+        };
         let bar1 = if config.vectors == 0 { 0 } else { u64::from(BAR1_BYTES) };
         Ok(Bridge {
             engine: Engine::new(endpoint, port, trace, config.link.clock_hz, interrupts),
@@ -103,6 +112,7 @@ impl Bridge {
             bar0_io: config.bar0 == Bar0::Io,
             bar_addresses: [None; 2],
             vectors: config.vectors,
+            msix_control: u64::from(msix + MSIX_CONTROL),
             failure: None,
         })
     }

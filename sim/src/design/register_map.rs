@@ -1,6 +1,6 @@
 //! The register map of an endpoint, in Markdown.
 use std::fmt::Write as _;
-use virtio_hdl_rtl::config::{Bar0, Device, EndpointConfig};
+use virtio_hdl_rtl::config::{Bar0, Device, EndpointConfig, LinkInterface};
 use virtio_hdl_rtl::endpoint::diagnostics;
 use virtio_hdl_rtl::pcie::registers::DIAGNOSTICS;
 use virtio_hdl_rtl::virtio::layout::*;
@@ -12,7 +12,10 @@ pub fn register_map(config: &EndpointConfig) -> String {
     registers(&mut text, config);
     device_config(&mut text, config);
     features(&mut text, config);
-    diagnostics(&mut text, config.device);
+    // Behind a vendor's block config space is the block's, and nobody reads them.
+    if config.link.interface == LinkInterface::Tlp {
+        diagnostics(&mut text, config.device);
+    }
     text
 }
 

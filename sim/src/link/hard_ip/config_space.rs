@@ -42,6 +42,11 @@ impl Places {
     }
 }
 
+/// Where MSI-X is in the config space of a block.
+pub fn msix_capability(family: Family) -> u16 {
+    Places::of(family).msix
+}
+
 /// One double word: its value, what a write changes, what writing ones clears.
 #[derive(Copy, Clone, Debug, Default)]
 struct Register {

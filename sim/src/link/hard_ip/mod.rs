@@ -25,7 +25,7 @@ mod transmit;
 
 pub use beat::{Beat, BeatLayout, MOST_DOUBLE_WORDS};
 pub use block::{HardIp, Settings};
-pub use config_space::{ConfigSpace, Effect, Hit};
+pub use config_space::{msix_capability, ConfigSpace, Effect, Hit};
 pub use rule::{ProtocolError, Rule};
 pub use streams::{Action, FromEndpoint, ToEndpoint};
 pub use transmit::Sent;
