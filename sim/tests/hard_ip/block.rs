@@ -200,7 +200,7 @@ fn sequence_numbers_come_back_in_order_and_behind_their_packets() {
         host.send(&access(true, 0, 4), number);
         ends.push(host.now());
     }
-    host.run(400);
+    host.run(3000);
     // Both ports, by cycle; the first of a cycle comes first.
     let mut returned: Vec<(u64, u8, u64)> = Vec::new();
     for (port, (valid, value)) in
@@ -260,7 +260,7 @@ fn a_completion_passes_a_write_unless_it_waits_for_the_sequence_number() {
             let beats = user::completer_completion(&Tlp::from(Kind::Completion(completion)), &[], 4);
             let now = host.now();
             host.block.sent(FromEndpoint::CompleterCompletion, now, now, &beats).unwrap();
-            host.run(300);
+            host.run(2000);
             let order: Vec<bool> = host.sent.iter().map(|tlp| matches!(tlp.kind, Kind::Completion(_))).collect();
             assert_eq!(order.len(), 2);
             passed[usize::from(waits)] += u64::from(order[0]);
@@ -280,7 +280,7 @@ fn reads_wait_for_credit_and_writes_pass_them() {
     host.send(&access(false, 1, 64), 1);
     host.run(1);
     host.send(&access(true, 0, 64), 2);
-    host.run(300);
+    host.run(2000);
     assert!(matches!(host.sent[..], [Tlp { kind: Kind::MemoryWrite { .. }, .. }]), "{:?}", host.sent);
     let now = host.now();
     host.block.set_credit(now, true, true);

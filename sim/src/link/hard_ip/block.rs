@@ -190,7 +190,7 @@ impl HardIp {
 
     /// Does what is due by cycle `now`.
     pub fn advance(&mut self, now: u64) -> Result<(), ProtocolError> {
-        self.handshake_advance(now).map_err(|rule| ProtocolError { cycle: now, port: "cfg_interrupt", rule })?;
+        self.handshake_advance(now).map_err(|rule| ProtocolError { cycle: now, port: "handshakes", rule })?;
         if self.packer.deadline().is_some_and(|due| due <= now) {
             if let Some((not_before, beats)) = self.packer.flush() {
                 self.actions.push_back(Action::Beats { stream: ToEndpoint::Receive, not_before, beats });

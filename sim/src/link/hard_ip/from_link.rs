@@ -12,6 +12,9 @@ use crate::link::tlp::*;
 use rand::Rng;
 use virtio_hdl_rtl::pcie::registers as status;
 
+/// Cycles in which a function-level reset has to be done: 100 ms at 125 MHz.
+const RESET_LIMIT: u64 = 12_500_000;
+
 impl HardIp {
     /// A packet comes over the link; its first beat can be on the ports in cycle `not_before`.
     pub fn receive(&mut self, not_before: u64, dwords: &[u32]) -> Result<(), ProtocolError> {
@@ -66,6 +69,7 @@ impl HardIp {
                 }
                 if effect == Effect::FunctionReset {
                     self.handshakes.resetting = true;
+                    self.handshakes.reset_limit = at + RESET_LIMIT;
                     self.reads.clear();
                     self.level("cfg_flr_in_process", at, 1);
                 }

@@ -22,6 +22,8 @@ pub(super) struct Handshakes {
     answer: Option<u64>,
     /// A function-level reset is in process.
     pub resetting: bool,
+    /// The cycle by which it must be done.
+    pub reset_limit: u64,
     /// Nonposted requests may come.
     pub nonposted_wanted: bool,
     /// 7-series: the block may send completions of its own.
@@ -38,6 +40,7 @@ impl Default for Handshakes {
             assert: false,
             answer: None,
             resetting: false,
+            reset_limit: 0,
             nonposted_wanted: true,
             granted: true,
         }
@@ -138,11 +141,15 @@ impl HardIp {
 
     /// The cycle in which an answer has been seen.
     pub(super) fn handshake_event(&self) -> Option<u64> {
-        self.handshakes.answer.map(|answer| answer + 2)
+        let limit = self.handshakes.resetting.then_some(self.handshakes.reset_limit);
+        self.handshakes.answer.map(|answer| answer + 2).into_iter().chain(limit).min()
     }
 
     /// Ends requests that have been answered.
     pub(super) fn handshake_advance(&mut self, now: u64) -> Result<(), Rule> {
+        if self.handshakes.resetting && now >= self.handshakes.reset_limit {
+            return Err(Rule::Handshake("no cfg_flr_done 100 ms after the function-level reset began"));
+        }
         let Some(answer) = self.handshakes.answer.filter(|answer| answer + 2 <= now) else { return Ok(()) };
         self.handshakes.answer = None;
         if self.settings.family == Family::SevenSeries {
