@@ -216,8 +216,8 @@ fn a_failed_read_of_data_fails_exactly_its_request() {
 #[test]
 fn a_device_reset_anywhere_stops_dma_and_the_device_starts_afresh() {
     for block in BLOCKS {
-        for (seed, delay) in [0, 60, 130, 200, 290, 400, 700, 1500].into_iter().enumerate() {
-            let mut s = disk(block, &options(seed as u64));
+        for (seed, delay) in (0..30).map(|n| (n, 65 * n)) {
+            let mut s = disk(block, &options(seed));
             for n in 0..16 {
                 s.submit(Operation::In, n);
                 s.submit(Operation::Out, n + 64);
@@ -226,11 +226,13 @@ fn a_device_reset_anywhere_stops_dma_and_the_device_starts_afresh() {
             s.machine.run(delay);
             s.blk.transport().write(&mut s.machine, layout::STATUS, Width::Byte, 0);
             assert_eq!(s.blk.transport().status(&mut s.machine), 0, "{block:?}");
-            let before = s.initiated();
+            // A read may come late: nothing orders it with the answer on the block's other stream.
+            let (_, writes, interrupts) = s.initiated();
             s.machine.run(LONG);
+            let (_, after, interrupts_after) = s.initiated();
             assert_eq!(
-                s.initiated(),
-                before,
+                (after, interrupts_after),
+                (writes, interrupts),
                 "{block:?}: packets of the old configuration, {delay} cycles after the kick"
             );
             let mut s = s.probe_again();

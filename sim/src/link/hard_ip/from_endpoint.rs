@@ -11,7 +11,8 @@ use virtio_hdl_rtl::pcie::layout::{COMMAND_BUS_MASTER, EXPRESS_EXTENDED_TAG};
 
 /// Cycles after which the block gives a read of the endpoint up: 50 ms at 125 MHz.
 const READ_TIMEOUT: u64 = 6_250_000;
-/// Cycles for which a request stays in a pipeline that takes its time: usually, and longer than a way to the host and back.
+/// Cycles for which a request stays in a pipeline that takes its time: usually, and, a write, longer than a way to the host
+/// and back.
 const USUAL_DELAY: u64 = 80;
 const LONG_DELAY: u64 = 800;
 /// Cycles after a change of config space in which the endpoint may still do as before: what it has begun comes out.
@@ -58,7 +59,8 @@ impl HardIp {
                 }
                 // In the order of the stream; what comes on the other may pass until the sequence number is back.
                 let release = self.last_request.max(last + LEAST_SEQUENCE_DELAY - 1);
-                let most = if self.hesitation(0, 15) == 1 { LONG_DELAY } else { USUAL_DELAY };
+                let long = !nonposted && self.hesitation(0, 15) == 1;
+                let most = if long { LONG_DELAY } else { USUAL_DELAY };
                 let release = release.max(last + self.hesitation(0, most));
                 self.last_request = release;
                 self.sequence(release + 1, number);
