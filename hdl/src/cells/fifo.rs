@@ -68,39 +68,49 @@ impl<T: Synth, const AW: usize> StreamFifo<T, AW> {
         format!(
             "\
 // module: stream_fifo_{width}x{depth}
-// First-word-fall-through FIFO of {depth} entries in distributed RAM.
-// The pointers have one bit more than an address, so that full and empty differ.
+// First-word-fall-through FIFO of {depth} entries in distributed RAM; `input_ready` and `output_valid` are registers.
 (* ram_style = \"distributed\", no_rw_check *)
 reg {range}memory [0:{last}];
-reg [{AW}:0] written;
-reg [{AW}:0] read;
-wire full = written == {{!read[{AW}], read[{top}:0]}};
-wire push = input_valid && !full;
-assign input_ready = !full;
-assign output_valid = written != read;
-assign output_data = memory[read[{top}:0]];
+reg [{top}:0] written;
+reg [{top}:0] read;
+reg [{AW}:0] count;
+wire push = input_valid && input_ready;
+wire pop = output_ready && output_valid;
+assign output_data = memory[read];
 integer i;
 initial begin
     for (i = 0; i < {depth}; i = i + 1) memory[i] = {width}'h0;
-    written = {pw}'d0;
-    read = {pw}'d0;
+    written = {AW}'d0;
+    read = {AW}'d0;
+    count = {cw}'d0;
+    input_ready = 1'b1;
+    output_valid = 1'b0;
 end
 always @(posedge clock) begin
     if (push)
-        memory[written[{top}:0]] <= input_data;
+        memory[written] <= input_data;
     if (reset) begin
-        written <= {pw}'d0;
-        read <= {pw}'d0;
+        written <= {AW}'d0;
+        read <= {AW}'d0;
+        count <= {cw}'d0;
+        input_ready <= 1'b1;
+        output_valid <= 1'b0;
     end else begin
         if (push)
-            written <= written + {pw}'d1;
-        if (output_ready && output_valid)
-            read <= read + {pw}'d1;
+            written <= written + {AW}'d1;
+        if (pop)
+            read <= read + {AW}'d1;
+        if (push && !pop)
+            count <= count + {cw}'d1;
+        if (pop && !push)
+            count <= count - {cw}'d1;
+        input_ready <= pop || !(count == {cw}'d{depth} || (push && count == {cw}'d{last}));
+        output_valid <= push || (output_valid && !(pop && count == {cw}'d1));
     end
 end
 ",
             last = depth - 1,
-            pw = AW + 1,
+            cw = AW + 1,
         )
     }
 
@@ -112,38 +122,50 @@ end
             "\
 // module: stream_fifo_{width}x{depth}
 // First-word-fall-through FIFO: a RAM of {depth} entries and an output register.
-// The pointers have one bit more than an address, so that full and empty differ.
+// `count` is of the RAM; `filled` and `input_ready` say early what it comes to.
 (* no_rw_check *)
 reg {range}memory [0:{last}];
-reg [{AW}:0] written;
-reg [{AW}:0] read;
-wire empty = written == read;
-wire full = written == {{!read[{AW}], read[{top}:0]}};
-wire push = input_valid && !full;
+reg [{top}:0] written;
+reg [{top}:0] read;
+reg [{AW}:0] count;
+reg filled;
+wire push = input_valid && input_ready;
 wire free = output_ready || !output_valid;
-assign input_ready = !full;
+wire pop = free && filled;
 initial begin
-    written = {pw}'d0;
-    read = {pw}'d0;
+    written = {AW}'d0;
+    read = {AW}'d0;
+    count = {pw}'d0;
+    filled = 1'b0;
+    input_ready = 1'b1;
     output_valid = 1'b0;
     output_data = {init};
 end
 always @(posedge clock) begin
     if (push)
-        memory[written[{top}:0]] <= input_data;
-    if (free && !empty)
-        output_data <= memory[read[{top}:0]];
+        memory[written] <= input_data;
+    if (pop)
+        output_data <= memory[read];
     if (reset) begin
-        written <= {pw}'d0;
-        read <= {pw}'d0;
+        written <= {AW}'d0;
+        read <= {AW}'d0;
+        count <= {pw}'d0;
+        filled <= 1'b0;
+        input_ready <= 1'b1;
         output_valid <= 1'b0;
     end else begin
         if (push)
-            written <= written + {pw}'d1;
-        if (free && !empty)
-            read <= read + {pw}'d1;
+            written <= written + {AW}'d1;
+        if (pop)
+            read <= read + {AW}'d1;
+        if (push && !pop)
+            count <= count + {pw}'d1;
+        if (pop && !push)
+            count <= count - {pw}'d1;
+        filled <= push || (filled && !(pop && count == {pw}'d1));
+        input_ready <= pop || !(count == {pw}'d{depth} || (push && count == {pw}'d{last}));
         if (free)
-            output_valid <= !empty;
+            output_valid <= filled;
     end
 end
 ",

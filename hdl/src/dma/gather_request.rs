@@ -1,6 +1,6 @@
 //! Cuts the readable buffers of chains into reads.
 use super::types::{BufferDescriptor, ReadRequest};
-use crate::cells::{Reg, Sink, Source};
+use crate::cells::{Reg, Sink, Source, StreamFifo};
 use crate::comment;
 use rust_hdl::prelude::*;
 
@@ -33,13 +33,15 @@ pub struct GatherRequester<const IW: usize> {
     pub free_word: Signal<In, Bit>,
 
     client: Constant<Bits<4>>,
+    /// Two requests, so that `ready` comes from registers.
+    request_fifo: StreamFifo<ReadRequest, 1>,
     // the buffer being cut
     active: Reg<Bit>,
     mark: Reg<Bit>,
     broken: DFF<Bit>,
     address: DFF<Bits<64>>,
     remaining: DFF<Bits<32>>,
-    mask: Signal<Local, Bits<9>>,
+    mask: DFF<Bits<9>>,
     below: Signal<Local, Bits<9>>,
     room: Signal<Local, Bits<10>>,
     fits: Signal<Local, Bit>,
@@ -76,6 +78,7 @@ impl<const IW: usize> GatherRequester<IW> {
             record: Default::default(),
             free_word: Default::default(),
             client: Constant::new(client.into()),
+            request_fifo: Default::default(),
             active: Default::default(),
             mark: Default::default(),
             broken: Default::default(),
@@ -109,8 +112,10 @@ impl<const IW: usize> Logic for GatherRequester<IW> {
     #[hdl_gen]
     fn update(&mut self) {
         comment!("module dma_gather_requester: cuts the readable buffers of chains into reads");
-        dff_setup!(self, clock, active, mark, broken, address, remaining);
+        dff_setup!(self, clock, active, mark, broken, address, remaining, mask);
         dff_setup!(self, clock, read_valid, mark_valid, mark_error, read_address, read_length, slot, place, free);
+        clock!(self, clock, request_fifo);
+        self.request_fifo.reset.next = self.reset.val();
         self.active.reset.next = self.reset.val();
         self.mark.reset.next = self.reset.val();
         self.read_valid.reset.next = self.reset.val();
@@ -121,14 +126,17 @@ impl<const IW: usize> Logic for GatherRequester<IW> {
 
         // issue: the read and its record leave together
         self.has_space.next = self.free.q.val() >= bit_cast::<17, 10>(self.read_length.q.val());
-        self.request.valid.next = self.read_valid.q.val() & self.has_space.val() & self.record.ready.val();
-        self.request.data.next.address = self.read_address.q.val();
-        self.request.data.next.length = bit_cast::<13, 10>(self.read_length.q.val());
-        self.request.data.next.destination = self.place.q.val();
-        self.request.data.next.client = self.client.val();
-        self.request.data.next.slot = self.slot.q.val();
-        self.issue.next =
-            self.read_valid.q.val() & self.has_space.val() & self.record.ready.val() & self.request.ready.val();
+        self.request_fifo.input.valid.next = self.read_valid.q.val() & self.has_space.val() & self.record.ready.val();
+        self.request_fifo.input.data.next.address = self.read_address.q.val();
+        self.request_fifo.input.data.next.length = bit_cast::<13, 10>(self.read_length.q.val());
+        self.request_fifo.input.data.next.destination = self.place.q.val();
+        self.request_fifo.input.data.next.client = self.client.val();
+        self.request_fifo.input.data.next.slot = self.slot.q.val();
+        self.issue.next = self.read_valid.q.val()
+            & self.has_space.val()
+            & self.record.ready.val()
+            & self.request_fifo.input.ready.val();
+        Source::<ReadRequest>::link(&mut self.request, &mut self.request_fifo.output);
         self.pass.next = self.mark_valid.q.val() & self.record.ready.val();
         self.record.valid.next = self.issue.val() | self.mark_valid.q.val();
         self.record.data.next.length = self.read_length.q.val();
@@ -154,15 +162,16 @@ impl<const IW: usize> Logic for GatherRequester<IW> {
         self.free.d.next = self.free.q.val() - self.taken.val() + self.given.val();
 
         // cut
-        self.mask.next = 0x1FF.into();
+        self.mask.d.next = 0x1FF.into();
         match self.max_read_request.val().index() {
-            0 => self.mask.next = 0x07F.into(),
-            1 => self.mask.next = 0x0FF.into(),
-            _ => self.mask.next = 0x1FF.into(),
+            0 => self.mask.d.next = 0x07F.into(),
+            1 => self.mask.d.next = 0x0FF.into(),
+            _ => self.mask.d.next = 0x1FF.into(),
         }
-        self.below.next = !self.address.q.val().get_bits::<9>(0) & self.mask.val();
+        self.below.next = !self.address.q.val().get_bits::<9>(0) & self.mask.q.val();
         self.room.next = bit_cast::<10, 9>(self.below.val()) + 1;
-        self.fits.next = self.remaining.q.val() <= bit_cast::<32, 10>(self.room.val());
+        self.fits.next = !self.remaining.q.val().get_bits::<22>(10).any()
+            & (self.remaining.q.val().get_bits::<10>(0) <= self.room.val());
         self.step.next = (self.active.q.val() | self.mark.q.val())
             & ((!self.read_valid.q.val() & !self.mark_valid.q.val()) | self.done.val());
         if self.done.val() {
@@ -179,17 +188,16 @@ impl<const IW: usize> Logic for GatherRequester<IW> {
                 self.read_length.d.next = bit_cast::<10, 32>(self.remaining.q.val());
             }
             // what follows a cut begins at the boundary
-            self.address.d.next = (self.address.q.val() | bit_cast::<64, 9>(self.mask.val())) + 1;
+            self.address.d.next = (self.address.q.val() | bit_cast::<64, 9>(self.mask.q.val())) + 1;
             self.remaining.d.next = self.remaining.q.val() - bit_cast::<32, 10>(self.room.val());
             self.mark.d.next = false;
             if self.fits.val() {
                 self.active.d.next = false;
             }
         }
-        // the next buffer comes in while the last piece of this one goes on
-        self.buffers.ready.next =
-            (!self.active.q.val() & !self.mark.q.val()) | (self.step.val() & (self.mark.q.val() | self.fits.val()));
-        if self.buffers.ready.val() & self.buffers.valid.val() {
+        // the next buffer comes in when this one has been cut: no path from the cut to whoever has the buffers
+        self.buffers.ready.next = !self.active.q.val() & !self.mark.q.val();
+        if !self.active.q.val() & !self.mark.q.val() & self.buffers.valid.val() {
             self.active.d.next = !self.buffers.data.val().end;
             self.mark.d.next = self.buffers.data.val().end;
             self.broken.d.next = self.buffers.data.val().error;

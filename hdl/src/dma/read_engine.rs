@@ -22,7 +22,7 @@ use rust_hdl::prelude::*;
 /// in any number of pieces; their data go to the client's RAM as they come. A request is retired when all its
 /// tags and all earlier requests have ended; its data are in the RAM then.
 ///
-/// One chunk leaves per cycle, a request takes one cycle more; completions are taken without a pause.
+/// One chunk leaves in two cycles; completions are taken without a pause.
 #[derive(LogicBlock)]
 pub struct ReadEngine<const TW: usize, const TAGS: usize> {
     pub clock: Signal<In, Clock>,
@@ -124,9 +124,8 @@ impl<const TW: usize, const TAGS: usize> Logic for ReadEngine<TW, TAGS> {
         self.splitter.transfer.data.next.slot = self.request.data.val().slot;
 
         // chunks to reads
-        self.issue.next = self.splitter.chunk.valid.val()
-            & self.tags.available.val()
-            & (!self.read_valid.q.val() | self.transmit.ready.val());
+        // a read at most every other cycle: nothing here waits for the arbiter's answer
+        self.issue.next = self.splitter.chunk.valid.val() & self.tags.available.val() & !self.read_valid.q.val();
         self.splitter.chunk.ready.next = self.issue.val();
         self.stall_no_tag.next = self.splitter.chunk.valid.val() & !self.tags.available.val();
         self.beat.next.data = 0.into();
@@ -134,6 +133,7 @@ impl<const TW: usize, const TAGS: usize> Logic for ReadEngine<TW, TAGS> {
         self.beat.next.kind = TransmitKind::MemoryRead;
         self.beat.next.length = self.splitter.chunk.data.val().dwords;
         self.beat.next.address = self.splitter.chunk.data.val().address & !bits::<64>(3);
+        self.beat.next.above_4g = self.splitter.chunk.data.val().address.get_bits::<32>(32).any();
         self.beat.next.first_be = self.splitter.chunk.data.val().first_be;
         self.beat.next.last_be = self.splitter.chunk.data.val().last_be;
         self.beat.next.tag = self.tags.next_tag.val();
@@ -157,6 +157,7 @@ impl<const TW: usize, const TAGS: usize> Logic for ReadEngine<TW, TAGS> {
         self.tags.extended_tag.next = self.extended_tag.val();
         self.tags.allocate.next = self.issue.val();
         self.tags.chunk.next = self.splitter.chunk.data.val();
+        self.tags.coming_tag.next = self.receiver.coming_tag.val();
         self.tags.lookup_tag.next = self.receiver.lookup_tag.val();
         self.tags.advance.next = self.receiver.advance.val();
         self.tags.advance_address.next = self.receiver.advance_address.val();

@@ -17,7 +17,7 @@ pub struct PlacedBeat {
     pub client: Bits<4>,
 }
 
-/// Completion receiver: takes one beat per cycle, always.
+/// Completion receiver: takes one beat per cycle, but for packets of one beat and the same tag.
 ///
 /// ```text
 /// completion -> [ header arithmetic ] -> check against the tag table -> [ where this beat goes ] -> lanes -> beat
@@ -37,6 +37,7 @@ pub struct CompletionReceiver {
     pub completion: Sink<CompletionBeat>,
 
     // the tag table
+    pub coming_tag: Signal<Out, Bits<8>>,
     pub lookup_tag: Signal<Out, Bits<8>>,
     pub found: Signal<In, Bit>,
     pub address: Signal<In, Bits<16>>,
@@ -72,6 +73,7 @@ pub struct CompletionReceiver {
     window: DFF<Bits<13>>,
     moved: DFF<Bits<13>>,
     // of the beat that comes in
+    waits: Signal<Local, Bit>,
     skip_in: Signal<Local, Bits<2>>,
     reach_in: Signal<Local, Bits<14>>,
     needed_in: Signal<Local, Bits<12>>,
@@ -79,6 +81,7 @@ pub struct CompletionReceiver {
     bytes_in: Signal<Local, Bits<13>>,
 
     header: Signal<Local, Bit>,
+    unmatched: Reg<Bit>,
     matched: Signal<Local, Bit>,
     good: Signal<Local, Bit>,
     skip: Signal<Local, Bits<2>>,
@@ -111,17 +114,23 @@ impl Logic for CompletionReceiver {
     #[hdl_gen]
     fn update(&mut self) {
         comment!("module dma_read_receiver: checks completions against the tag table, places their beats");
-        dff_setup!(self, clock, held, held_valid, ours, ends_read, plausible, window, moved);
+        dff_setup!(self, clock, held, held_valid, unmatched, ours, ends_read, plausible, window, moved);
         dff_setup!(self, clock, in_packet, placed_valid, placed_data, placed_last, placed_address, placed_window);
         dff_setup!(self, clock, placed_skip, placed_client, placed_tag, placed_ends_read, placed_poisoned, placed_cut);
         self.held_valid.reset.next = self.reset.val();
+        self.unmatched.reset.next = self.reset.val();
         self.in_packet.reset.next = self.reset.val();
         self.placed_valid.reset.next = self.reset.val();
 
-        // first stage: the RAM takes a beat in every cycle, so there is never a reason to wait
-        self.completion.ready.next = true;
+        // first stage: the tag is looked up, so a header must not come right behind another one of the same tag, which is
+        // accounted for in this cycle
+        self.waits.next = self.held_valid.q.val()
+            & self.held.q.val().first
+            & self.completion.data.val().first
+            & (self.held.q.val().tag == self.completion.data.val().tag);
+        self.completion.ready.next = !self.waits.val();
         self.held.d.next = self.completion.data.val();
-        self.held_valid.d.next = self.completion.valid.val();
+        self.held_valid.d.next = self.completion.valid.val() & !self.waits.val();
         self.ours.d.next = self.completion.data.val().requester_id == self.function_id.val();
         self.skip_in.next = bit_cast::<2, 7>(self.completion.data.val().lower_address);
         self.reach_in.next =
@@ -139,6 +148,7 @@ impl Logic for CompletionReceiver {
         self.moved.d.next = self.bytes_in.val() - bit_cast::<13, 2>(self.skip_in.val());
 
         // second stage: look the tag up and account for the packet
+        self.coming_tag.next = self.completion.data.val().tag;
         self.lookup_tag.next = self.held.q.val().tag;
         self.header.next = self.held_valid.q.val() & self.held.q.val().first;
         self.matched.next = self.header.val() & self.found.val() & self.ours.q.val();
@@ -147,7 +157,8 @@ impl Logic for CompletionReceiver {
             & (self.held.q.val().status == 0)
             & (self.held.q.val().byte_count == self.remaining.val())
             & (self.held.q.val().lower_address == self.lower_address.val());
-        self.unexpected.next = self.header.val() & !self.matched.val();
+        self.unmatched.d.next = self.header.val() & !self.matched.val();
+        self.unexpected.next = self.unmatched.q.val();
         self.refuse.next = self.matched.val() & !self.good.val();
         self.spoil.next = self.good.val() & self.held.q.val().poisoned;
         self.advance.next = self.good.val();
@@ -219,6 +230,6 @@ impl Logic for CompletionReceiver {
         self.placed.next.client = self.placed_client.q.val();
         self.beat.next = self.placed.val();
         self.beat_valid.next = self.placed_valid.q.val() & self.alive.val();
-        self.empty.next = !self.held_valid.q.val() & !self.placed_valid.q.val();
+        self.empty.next = !self.held_valid.q.val() & !self.placed_valid.q.val() & !self.unmatched.q.val();
     }
 }

@@ -29,6 +29,8 @@ pub struct TagTable<const TW: usize, const TAGS: usize> {
     /// What it reads.
     pub chunk: Signal<In, Chunk>,
 
+    /// Tag of the completion that is at hand in the next cycle; not the tag of a header that is at hand now.
+    pub coming_tag: Signal<In, Bits<8>>,
     /// Tag of the completion at hand.
     pub lookup_tag: Signal<In, Bits<8>>,
     /// It is outstanding, and not all of it is accounted for; in the same cycle.
@@ -77,6 +79,7 @@ pub struct TagTable<const TW: usize, const TAGS: usize> {
     oldest_inc: Signal<Local, Bits<8>>,
     newest_slot: Signal<Local, Bits<TW>>,
     oldest_slot: Signal<Local, Bits<TW>>,
+    coming_slot: Signal<Local, Bits<TW>>,
     lookup_slot: Signal<Local, Bits<TW>>,
     finish_slot: Signal<Local, Bits<TW>>,
 
@@ -99,6 +102,11 @@ pub struct TagTable<const TW: usize, const TAGS: usize> {
     next_remaining: LutRam<13, TW>,
     next_lower: LutRam<7, TW>,
     is_fresh: Signal<Local, Bit>,
+    open_then: DFF<Bit>,
+    address_then: DFF<Bits<16>>,
+    left_then: DFF<Bits<13>>,
+    lower_then: DFF<Bits<7>>,
+    client_then: DFF<Bits<4>>,
     left: Signal<Local, Bits<13>>,
 
     // set up by the request, read by the retirement
@@ -139,6 +147,7 @@ impl<const TW: usize, const TAGS: usize> TagTable<TW, TAGS> {
             next_tag: Default::default(),
             allocate: Default::default(),
             chunk: Default::default(),
+            coming_tag: Default::default(),
             lookup_tag: Default::default(),
             found: Default::default(),
             address: Default::default(),
@@ -170,6 +179,7 @@ impl<const TW: usize, const TAGS: usize> TagTable<TW, TAGS> {
             oldest_inc: Default::default(),
             newest_slot: Default::default(),
             oldest_slot: Default::default(),
+            coming_slot: Default::default(),
             lookup_slot: Default::default(),
             finish_slot: Default::default(),
             open: Default::default(),
@@ -187,6 +197,11 @@ impl<const TW: usize, const TAGS: usize> TagTable<TW, TAGS> {
             next_remaining: Default::default(),
             next_lower: Default::default(),
             is_fresh: Default::default(),
+            open_then: Default::default(),
+            address_then: Default::default(),
+            left_then: Default::default(),
+            lower_then: Default::default(),
+            client_then: Default::default(),
             left: Default::default(),
             retire_client: Default::default(),
             retire_slot: Default::default(),
@@ -229,7 +244,12 @@ impl<const TW: usize, const TAGS: usize> Logic for TagTable<TW, TAGS> {
             prescaler,
             ticks,
             too_old,
-            expired
+            expired,
+            open_then,
+            address_then,
+            left_then,
+            lower_then,
+            client_then
         );
         self.wide.reset.next = self.reset.val();
         self.newest.reset.next = self.reset.val();
@@ -251,6 +271,7 @@ impl<const TW: usize, const TAGS: usize> Logic for TagTable<TW, TAGS> {
 
         self.newest_slot.next = bit_cast::<TW, 8>(self.newest.q.val());
         self.oldest_slot.next = bit_cast::<TW, 8>(self.oldest.q.val());
+        self.coming_slot.next = bit_cast::<TW, 8>(self.coming_tag.val());
         self.lookup_slot.next = bit_cast::<TW, 8>(self.lookup_tag.val());
         self.finish_slot.next = bit_cast::<TW, 8>(self.finish_tag.val());
 
@@ -292,36 +313,6 @@ impl<const TW: usize, const TAGS: usize> Logic for TagTable<TW, TAGS> {
         self.retire_stamp.wdata.next = self.ticks.q.val();
         self.retire_stamp.wen.next = self.allocate.val();
 
-        // look up and account
-        self.issued_tag.raddr.next = self.lookup_slot.val();
-        self.issued_client.raddr.next = self.lookup_slot.val();
-        self.issued_address.raddr.next = self.lookup_slot.val();
-        self.issued_length.raddr.next = self.lookup_slot.val();
-        self.issued_lower.raddr.next = self.lookup_slot.val();
-        self.next_address.raddr.next = self.lookup_slot.val();
-        self.next_remaining.raddr.next = self.lookup_slot.val();
-        self.next_lower.raddr.next = self.lookup_slot.val();
-        self.next_address.waddr.next = self.lookup_slot.val();
-        self.next_address.wdata.next = self.advance_address.val();
-        self.next_address.wen.next = self.advance.val();
-        self.next_remaining.waddr.next = self.lookup_slot.val();
-        self.next_remaining.wdata.next = self.advance_remaining.val();
-        self.next_remaining.wen.next = self.advance.val();
-        self.next_lower.waddr.next = self.lookup_slot.val();
-        self.next_lower.wdata.next = self.advance_lower_address.val();
-        self.next_lower.wen.next = self.advance.val();
-        self.is_fresh.next = self.fresh.q.val().get_bit(self.lookup_slot.val().index());
-        self.address.next = self.next_address.rdata.val();
-        self.left.next = self.next_remaining.rdata.val();
-        self.lower_address.next = self.next_lower.rdata.val();
-        if self.is_fresh.val() {
-            self.address.next = self.issued_address.rdata.val();
-            self.left.next = self.issued_length.rdata.val();
-            self.lower_address.next = self.issued_lower.rdata.val();
-        }
-        self.remaining.next = self.left.val();
-        self.client.next = self.issued_client.rdata.val();
-
         // age of the oldest; `too_old` is about the tag that was the oldest one cycle ago
         self.prescaler.d.next = self.prescaler.q.val() + 1;
         if self.prescaler.q.val() == self.period.val() {
@@ -337,10 +328,47 @@ impl<const TW: usize, const TAGS: usize> Logic for TagTable<TW, TAGS> {
         self.expire.next = self.expiring.val();
         self.expire_tag.next = self.oldest.q.val();
 
-        self.found.next = self.open.q.val().get_bit(self.lookup_slot.val().index())
-            & (self.issued_tag.rdata.val() == self.lookup_tag.val())
+        // look up and account
+        self.issued_tag.raddr.next = self.coming_slot.val();
+        self.issued_client.raddr.next = self.coming_slot.val();
+        self.issued_address.raddr.next = self.coming_slot.val();
+        self.issued_length.raddr.next = self.coming_slot.val();
+        self.issued_lower.raddr.next = self.coming_slot.val();
+        self.next_address.raddr.next = self.coming_slot.val();
+        self.next_remaining.raddr.next = self.coming_slot.val();
+        self.next_lower.raddr.next = self.coming_slot.val();
+        self.next_address.waddr.next = self.lookup_slot.val();
+        self.next_address.wdata.next = self.advance_address.val();
+        self.next_address.wen.next = self.advance.val();
+        self.next_remaining.waddr.next = self.lookup_slot.val();
+        self.next_remaining.wdata.next = self.advance_remaining.val();
+        self.next_remaining.wen.next = self.advance.val();
+        self.next_lower.waddr.next = self.lookup_slot.val();
+        self.next_lower.wdata.next = self.advance_lower_address.val();
+        self.next_lower.wen.next = self.advance.val();
+        self.is_fresh.next = self.fresh.q.val().get_bit(self.coming_slot.val().index());
+        self.address_then.d.next = self.next_address.rdata.val();
+        self.left.next = self.next_remaining.rdata.val();
+        self.lower_then.d.next = self.next_lower.rdata.val();
+        if self.is_fresh.val() {
+            self.address_then.d.next = self.issued_address.rdata.val();
+            self.left.next = self.issued_length.rdata.val();
+            self.lower_then.d.next = self.issued_lower.rdata.val();
+        }
+        self.left_then.d.next = self.left.val();
+        self.client_then.d.next = self.issued_client.rdata.val();
+        self.open_then.d.next = self.open.q.val().get_bit(self.coming_slot.val().index())
+            & (self.issued_tag.rdata.val() == self.coming_tag.val())
             & self.left.val().any()
-            & !(self.expiring.val() & (self.lookup_slot.val() == self.oldest_slot.val()));
+            & !(self.finish.val() & (self.finish_slot.val() == self.coming_slot.val()))
+            & !(self.expiring.val() & (self.oldest_slot.val() == self.coming_slot.val()));
+        self.address.next = self.address_then.q.val();
+        self.remaining.next = self.left_then.q.val();
+        self.lower_address.next = self.lower_then.q.val();
+        self.client.next = self.client_then.q.val();
+
+        self.found.next =
+            self.open_then.q.val() & !(self.expiring.val() & (self.lookup_slot.val() == self.oldest_slot.val()));
 
         // one bit per slot
         self.open_next.next = self.open.q.val();

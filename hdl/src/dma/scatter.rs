@@ -1,7 +1,7 @@
 //! From a stream of bytes to the writable buffers of chains.
 use super::scatter_cut::{ScatterCutter, ScatterPiece};
 use super::types::{BufferDescriptor, ByteBeat, ScatterCommand, UsedElement, WriteRequest};
-use crate::cells::{BankedRam, LutRam, Reg, Sink, Source, Stage};
+use crate::cells::{BankedRam, LutRam, Reg, Sink, Source, StreamFifo};
 use crate::comment;
 use rust_hdl::prelude::*;
 
@@ -40,7 +40,8 @@ pub struct Scatter<const IW: usize> {
     client: Constant<Bits<4>>,
     words: Constant<Bits<13>>,
     cutter: ScatterCutter,
-    pieces: Stage<ScatterPiece>,
+    /// Two pieces, so that the cutter's `ready` comes from registers.
+    pieces: StreamFifo<ScatterPiece, 1>,
     ram: BankedRam<IW>,
     // word numbers: filled up to here, free up to here
     filled: Reg<Bits<13>>,
@@ -50,10 +51,11 @@ pub struct Scatter<const IW: usize> {
     // the piece at hand
     piece: Signal<Local, ScatterPiece>,
     missing: Signal<Local, Bits<17>>,
-    has_data: Signal<Local, Bit>,
+    has_data: Reg<Bit>,
     offer: Signal<Local, Bit>,
     fire: Signal<Local, Bit>,
     hand_out: Signal<Local, Bit>,
+    leaves: Signal<Local, Bit>,
     // requests being written: how far each one's end frees the RAM
     releases: LutRam<13, 5>,
     issued: Reg<Bits<5>>,
@@ -93,6 +95,7 @@ impl<const IW: usize> Scatter<IW> {
             offer: Default::default(),
             fire: Default::default(),
             hand_out: Default::default(),
+            leaves: Default::default(),
             releases: Default::default(),
             issued: Default::default(),
             written: Default::default(),
@@ -105,7 +108,8 @@ impl<const IW: usize> Logic for Scatter<IW> {
     #[hdl_gen]
     fn update(&mut self) {
         comment!("module dma_scatter: scatters a stream of bytes into the writable buffers of chains");
-        dff_setup!(self, clock, filled, freed, issued, written, under_way);
+        dff_setup!(self, clock, has_data, filled, freed, issued, written, under_way);
+        self.has_data.reset.next = self.reset.val();
         self.filled.reset.next = self.reset.val();
         self.freed.reset.next = self.reset.val();
         self.issued.reset.next = self.reset.val();
@@ -144,10 +148,9 @@ impl<const IW: usize> Logic for Scatter<IW> {
         // pieces out when their data are there, used elements behind them
         self.piece.next = self.pieces.output.data.val();
         self.missing.next = (bit_cast::<17, 13>(self.filled.q.val()) << 4) - self.piece.val().end;
-        self.has_data.next = !self.missing.val().get_bit(16);
         self.offer.next = self.pieces.output.valid.val()
             & !self.piece.val().is_used
-            & self.has_data.val()
+            & self.has_data.q.val()
             & !self.under_way.q.val().get_bit(5);
         self.hand_out.next = self.pieces.output.valid.val() & self.piece.val().is_used;
         self.request.valid.next = self.offer.val();
@@ -158,7 +161,10 @@ impl<const IW: usize> Logic for Scatter<IW> {
         self.used.valid.next = self.hand_out.val();
         self.used.data.next = self.pieces.output.data.val().used;
         self.fire.next = self.offer.val() & self.request.ready.val();
-        self.pieces.output.ready.next = self.fire.val() | (self.hand_out.val() & self.used.ready.val());
+        self.leaves.next = self.fire.val() | (self.hand_out.val() & self.used.ready.val());
+        self.pieces.output.ready.next = self.leaves.val();
+        // known one cycle after the piece has come to the front
+        self.has_data.d.next = self.pieces.output.valid.val() & !self.leaves.val() & !self.missing.val().get_bit(16);
 
         // space
         self.releases.waddr.next = self.issued.q.val();

@@ -99,8 +99,10 @@ impl Logic for ScatterCutter {
         // the piece at hand: as much as the 512-byte block, the buffer and the data allow
         self.room.next = bit_cast::<10, 9>(!self.address.q.val().get_bits::<9>(0)) + 1;
         self.room_wide.next = bit_cast::<32, 10>(self.room.val());
-        self.buffer_fits.next = self.remaining.q.val() <= self.room_wide.val();
-        self.data_fit.next = self.left.q.val() <= self.room_wide.val();
+        self.buffer_fits.next = !self.remaining.q.val().get_bits::<22>(10).any()
+            & (self.remaining.q.val().get_bits::<10>(0) <= self.room.val());
+        self.data_fit.next =
+            !self.left.q.val().get_bits::<22>(10).any() & (self.left.q.val().get_bits::<10>(0) <= self.room.val());
         self.data_in_buffer.next = self.left.q.val() <= self.remaining.q.val();
         self.last_of_data.next = self.data_fit.val() & self.data_in_buffer.val();
         // all three lengths and ends are made beside the comparisons that select one
@@ -224,9 +226,12 @@ impl Logic for ScatterCutter {
         }
         self.discard_to.next = self.discard_end.val().get_bits::<13>(4);
 
-        // the next buffer comes in while this one goes
-        self.buffers.ready.next = !self.buffer_valid.q.val() | self.drop_buffer.val();
-        if self.buffers.ready.val() {
+        if self.drop_buffer.val() {
+            self.buffer_valid.d.next = false;
+        }
+        // the next buffer comes in when this one has gone: no path from the cut to whoever has the buffers
+        self.buffers.ready.next = !self.buffer_valid.q.val();
+        if !self.buffer_valid.q.val() {
             self.buffer_valid.d.next = self.buffers.valid.val();
             self.address.d.next = self.buffers.data.val().address;
             self.remaining.d.next = self.buffers.data.val().length;

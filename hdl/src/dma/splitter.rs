@@ -60,20 +60,22 @@ pub struct Splitter {
     active: Reg<Bit>,
     first: DFF<Bit>,
     address: DFF<Bits<64>>,
-    remaining: DFF<Bits<13>>,
+    remaining_less_one: DFF<Bits<13>>,
     ram_address: DFF<Bits<16>>,
     client: DFF<Bits<4>>,
     slot: DFF<Bits<6>>,
-    mask: Signal<Local, Bits<12>>,
+    mask: DFF<Bits<12>>,
     below: Signal<Local, Bits<12>>,
     room: Signal<Local, Bits<13>>,
     last: Signal<Local, Bit>,
     byte: Signal<Local, Bits<2>>,
     end: Signal<Local, Bits<2>>,
+    end_offset: Signal<Local, Bits<13>>,
     span: Signal<Local, Bits<13>>,
-    dwords: Signal<Local, Bits<11>>,
     first_mask: Signal<Local, Bits<4>>,
-    last_mask: Signal<Local, Bits<4>>,
+    end_mask: Signal<Local, Bits<4>>,
+    single_end: Signal<Local, Bit>,
+    single_cut: Signal<Local, Bit>,
     part: Signal<Local, Chunk>,
 }
 
@@ -81,56 +83,61 @@ impl Logic for Splitter {
     #[hdl_gen]
     fn update(&mut self) {
         comment!("module dma_splitter: cuts a DMA request at multiples of the maximum TLP size");
-        dff_setup!(self, clock, active, first, address, remaining, ram_address, client, slot);
+        dff_setup!(self, clock, active, first, address, remaining_less_one, ram_address, client, slot, mask);
         self.active.reset.next = self.reset.val();
 
-        self.mask.next = 0xFFF.into();
+        // the limit of the link hardly ever changes
         match self.size.val().index() {
-            0 => self.mask.next = 0x07F.into(),
-            1 => self.mask.next = 0x0FF.into(),
-            2 => self.mask.next = 0x1FF.into(),
-            3 => self.mask.next = 0x3FF.into(),
-            4 => self.mask.next = 0x7FF.into(),
-            _ => self.mask.next = 0xFFF.into(),
+            0 => self.mask.d.next = 0x07F.into(),
+            1 => self.mask.d.next = 0x0FF.into(),
+            2 => self.mask.d.next = 0x1FF.into(),
+            3 => self.mask.d.next = 0x3FF.into(),
+            4 => self.mask.d.next = 0x7FF.into(),
+            _ => self.mask.d.next = 0xFFF.into(),
         }
         // bytes up to the next boundary, less one
-        self.below.next = !self.address.q.val().get_bits::<12>(0) & self.mask.val();
+        self.below.next = !self.address.q.val().get_bits::<12>(0) & self.mask.q.val();
         self.room.next = bit_cast::<13, 12>(self.below.val()) + 1;
-        self.last.next = self.remaining.q.val() <= self.room.val();
+        // the last byte is in the block of the first one
+        self.end_offset.next = bit_cast::<13, 12>(self.address.q.val().get_bits::<12>(0) & self.mask.q.val())
+            + self.remaining_less_one.q.val();
+        self.last.next = !(self.end_offset.val() & !bit_cast::<13, 12>(self.mask.q.val())).any();
 
-        // both double-word counts are made beside the comparison that selects one
+        // all that depends on which chunk it is, for both kinds, beside the sum that decides
         self.byte.next = self.address.q.val().get_bits::<2>(0);
-        self.span.next = self.remaining.q.val() + bit_cast::<13, 2>(self.byte.val()) + 3;
-        self.dwords.next = bit_cast::<11, 10>(self.below.val().get_bits::<10>(2)) + 1;
-        self.last_mask.next = 0xF.into();
-        self.end.next = self.remaining.q.val().get_bits::<2>(0) + self.byte.val();
-        if self.last.val() {
-            self.dwords.next = self.span.val().get_bits::<11>(2);
-            match self.end.val().index() {
-                1 => self.last_mask.next = 0x1.into(),
-                2 => self.last_mask.next = 0x3.into(),
-                3 => self.last_mask.next = 0x7.into(),
-                _ => self.last_mask.next = 0xF.into(),
-            }
+        self.span.next = self.remaining_less_one.q.val() + (bit_cast::<13, 2>(self.byte.val()) | 4);
+        self.end.next = self.remaining_less_one.q.val().get_bits::<2>(0) + self.byte.val();
+        match self.end.val().index() {
+            0 => self.end_mask.next = 0x1.into(),
+            1 => self.end_mask.next = 0x3.into(),
+            2 => self.end_mask.next = 0x7.into(),
+            _ => self.end_mask.next = 0xF.into(),
         }
+        self.single_end.next = self.span.val().get_bits::<11>(2) == 1;
+        self.single_cut.next = !self.below.val().get_bits::<10>(2).any();
         self.first_mask.next = bits::<4>(0xF) << self.byte.val();
 
         self.part.next.address = self.address.q.val();
-        self.part.next.length = self.room.val();
-        if self.last.val() {
-            self.part.next.length = self.remaining.q.val();
-        }
         self.part.next.ram_address = self.ram_address.q.val();
         self.part.next.client = self.client.q.val();
         self.part.next.slot = self.slot.q.val();
         self.part.next.first = self.first.q.val();
         self.part.next.last = self.last.val();
-        self.part.next.dwords = self.dwords.val();
+        self.part.next.length = self.room.val();
+        self.part.next.dwords = bit_cast::<11, 10>(self.below.val().get_bits::<10>(2)) + 1;
         self.part.next.first_be = self.first_mask.val();
-        self.part.next.last_be = self.last_mask.val();
-        if self.dwords.val() == 1 {
-            self.part.next.first_be = self.first_mask.val() & self.last_mask.val();
+        self.part.next.last_be = 0xF.into();
+        if self.single_cut.val() {
             self.part.next.last_be = 0.into();
+        }
+        if self.last.val() {
+            self.part.next.length = self.remaining_less_one.q.val() + 1;
+            self.part.next.dwords = self.span.val().get_bits::<11>(2);
+            self.part.next.last_be = self.end_mask.val();
+            if self.single_end.val() {
+                self.part.next.first_be = self.first_mask.val() & self.end_mask.val();
+                self.part.next.last_be = 0.into();
+            }
         }
         self.chunk.data.next = self.part.val();
         self.chunk.valid.next = self.active.q.val() & !self.stop.val();
@@ -139,8 +146,8 @@ impl Logic for Splitter {
         if self.active.q.val() {
             if self.chunk.ready.val() {
                 // what follows a cut begins at the boundary
-                self.address.d.next = (self.address.q.val() | bit_cast::<64, 12>(self.mask.val())) + 1;
-                self.remaining.d.next = self.remaining.q.val() - self.room.val();
+                self.address.d.next = (self.address.q.val() | bit_cast::<64, 12>(self.mask.q.val())) + 1;
+                self.remaining_less_one.d.next = self.remaining_less_one.q.val() - self.room.val();
                 self.ram_address.d.next = self.ram_address.q.val() + bit_cast::<16, 13>(self.room.val());
                 self.first.d.next = false;
                 if self.last.val() {
@@ -151,7 +158,7 @@ impl Logic for Splitter {
             self.active.d.next = self.transfer.valid.val();
             self.first.d.next = true;
             self.address.d.next = self.transfer.data.val().address;
-            self.remaining.d.next = self.transfer.data.val().length;
+            self.remaining_less_one.d.next = self.transfer.data.val().length - 1;
             self.ram_address.d.next = self.transfer.data.val().ram_address;
             self.client.d.next = self.transfer.data.val().client;
             self.slot.d.next = self.transfer.data.val().slot;

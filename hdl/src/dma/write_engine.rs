@@ -20,6 +20,8 @@ pub struct PayloadBeat {
 pub struct PacketHeader {
     /// Host address, bits 1:0 zero.
     pub address: Bits<64>,
+    /// It does not fit into 32 bits.
+    pub above_4g: bool,
     /// Payload double words.
     pub dwords: Bits<11>,
     pub first_be: Bits<4>,
@@ -218,6 +220,7 @@ impl Logic for WriteEngine {
         }
         self.headers.input.valid.next = self.load.val();
         self.headers.input.data.next.address = self.splitter.chunk.data.val().address & !bits::<64>(3);
+        self.headers.input.data.next.above_4g = self.splitter.chunk.data.val().address.get_bits::<32>(32).any();
         self.headers.input.data.next.dwords = self.splitter.chunk.data.val().dwords;
         self.headers.input.data.next.first_be = self.splitter.chunk.data.val().first_be;
         self.headers.input.data.next.last_be = self.splitter.chunk.data.val().last_be;
@@ -278,6 +281,7 @@ impl Logic for WriteEngine {
         self.beat.next.kind = TransmitKind::MemoryWrite;
         self.beat.next.length = self.header.val().dwords;
         self.beat.next.address = self.header.val().address;
+        self.beat.next.above_4g = self.header.val().above_4g;
         self.beat.next.first_be = self.header.val().first_be;
         self.beat.next.last_be = self.header.val().last_be;
         self.beat.next.tag = 0.into();

@@ -9,21 +9,24 @@ pub struct ChangeDetector<T: Synth> {
     pub clock: Signal<In, Clock>,
     pub reset: Signal<In, Bit>,
     pub value: Signal<In, T>,
-    /// One cycle: the value is not what it was in the cycle before.
+    /// One cycle, the one behind: the value is not what it was in the cycle before.
     pub changed: Signal<Out, Bit>,
     before: Reg<T>,
     known: Reg<Bit>,
+    told: Reg<Bit>,
 }
 
 impl<T: Synth> Logic for ChangeDetector<T> {
     #[hdl_gen]
     fn update(&mut self) {
         comment!("module change_detector: pulses when a value changes");
-        dff_setup!(self, clock, before, known);
+        dff_setup!(self, clock, before, known, told);
+        self.told.reset.next = self.reset.val();
         self.before.reset.next = self.reset.val();
         self.known.reset.next = self.reset.val();
         self.before.d.next = self.value.val();
         self.known.d.next = true;
-        self.changed.next = self.known.q.val() & (self.before.q.val() != self.value.val());
+        self.told.d.next = self.known.q.val() & (self.before.q.val() != self.value.val());
+        self.changed.next = self.told.q.val();
     }
 }

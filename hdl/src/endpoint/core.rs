@@ -139,7 +139,7 @@ pub struct EndpointCore {
 
     clear: Signal<Local, Bit>,
     may_send: Signal<Local, Bit>,
-    discard: Signal<Local, Bit>,
+    discard: Reg<Bit>,
     intx_message: Signal<Local, Bit>,
     intx_busy: Signal<Local, Bit>,
     msix_message: Signal<Local, Bit>,
@@ -256,7 +256,7 @@ impl Logic for EndpointCore {
     #[hdl_gen]
     fn update(&mut self) {
         comment!("module endpoint_core: everything of an endpoint but its link and its device");
-        dff_setup!(self, clock, kick_waiting);
+        dff_setup!(self, clock, kick_waiting, discard);
         clock!(self, clock, arbiter, completer, registers, interrupts, data_path, sequencer, counters);
         self.arbiter.reset.next = self.reset.val();
         self.completer.reset.next = self.reset.val();
@@ -284,7 +284,8 @@ impl Logic for EndpointCore {
         self.may_send.next = self.bus_master.val() & !self.d3hot.val();
         self.arbiter.bus_master.next = self.may_send.val();
         self.arbiter.nonposted_allowed.next = self.nonposted_ready.val();
-        self.discard.next = self.sequencer.stop.val() & !self.may_send.val();
+        self.discard.reset.next = self.reset.val();
+        self.discard.d.next = self.sequencer.stop.val() & !self.may_send.val();
 
         // ------------------------------------------------------------ function
         RegisterMaster::link(&mut self.config_bus, &mut self.completer.config_bus);
@@ -346,9 +347,9 @@ impl Logic for EndpointCore {
             }
             // an interrupt write that may not leave any more must not keep a reset waiting
             self.msix[i].message.ready.next =
-                self.discard.val() | (self.arbiter.interrupt.ready.val() & !self.intx_message.val());
+                self.discard.q.val() | (self.arbiter.interrupt.ready.val() & !self.intx_message.val());
         }
-        self.arbiter.interrupt.valid.next = self.intx_message.val() | (self.msix_message.val() & !self.discard.val());
+        self.arbiter.interrupt.valid.next = self.intx_message.val() | (self.msix_message.val() & !self.discard.q.val());
 
         // ------------------------------------------------------------ virtio registers and interrupts
         self.registers.device_features.next = self.device_features.val();
@@ -379,7 +380,7 @@ impl Logic for EndpointCore {
 
         // ------------------------------------------------------------ queues and DMA
         self.data_path.stop.next = self.sequencer.stop.val();
-        self.data_path.discard.next = self.discard.val();
+        self.data_path.discard.next = self.discard.q.val();
         self.data_path.max_payload.next = self.max_payload.val();
         self.data_path.max_read_request.next = self.max_read_request.val();
         self.data_path.extended_tag.next = self.extended_tag.val();

@@ -48,13 +48,19 @@ pub struct ResetSequencer {
 
     state: Reg<ResetState>,
     settle: Reg<Bits<3>>,
+    quiet_then: Reg<Bit>,
+    drained_then: Reg<Bit>,
 }
 
 impl Logic for ResetSequencer {
     #[hdl_gen]
     fn update(&mut self) {
         comment!("module reset_sequencer: stops, drains and clears the data path");
-        dff_setup!(self, clock, state, settle);
+        dff_setup!(self, clock, state, settle, quiet_then, drained_then);
+        self.quiet_then.reset.next = self.reset.val();
+        self.drained_then.reset.next = self.reset.val();
+        self.quiet_then.d.next = self.quiet.val();
+        self.drained_then.d.next = self.drained.val();
         self.state.reset.next = self.reset.val();
         self.settle.reset.next = self.reset.val();
         // `quiet` and `drained` must hold for eight cycles: packets pass between blocks through registers
@@ -66,7 +72,7 @@ impl Logic for ResetSequencer {
                 }
             }
             ResetState::Quiesce => {
-                if self.quiet.val() {
+                if self.quiet_then.q.val() {
                     self.settle.d.next = self.settle.q.val() + 1;
                     if self.settle.q.val() == 7 {
                         self.state.d.next = ResetState::Drain;
@@ -74,7 +80,7 @@ impl Logic for ResetSequencer {
                 }
             }
             ResetState::Drain => {
-                if self.drained.val() {
+                if self.drained_then.q.val() {
                     self.settle.d.next = self.settle.q.val() + 1;
                     if self.settle.q.val() == 7 {
                         self.state.d.next = ResetState::Clear;

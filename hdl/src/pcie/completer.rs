@@ -12,6 +12,8 @@ use rust_hdl::prelude::*;
 pub enum CompleterState {
     /// Waits for a request, and finds out what it is for.
     Idle,
+    /// Decides what becomes of it.
+    Decide,
     /// Register access of the first double word.
     First,
     /// Register access of the second double word.
@@ -80,6 +82,14 @@ pub struct Completer {
     read_high: DFF<Bits<32>>,
     byte_count: DFF<Bits<12>>,
     lower_address: DFF<Bits<7>>,
+    is_write: DFF<Bit>,
+    memory: DFF<Bit>,
+    first_byte: DFF<Bits<2>>,
+    skipped: DFF<Bits<3>>,
+    no_bytes: DFF<Bit>,
+    too_long: DFF<Bit>,
+    in_one: DFF<Bit>,
+    accesses: DFF<Bit>,
     has_data: DFF<Bit>,
     answers: DFF<Bit>,
     unsupported_pulse: Reg<Bit>,
@@ -92,6 +102,8 @@ pub struct Completer {
     first_be: Signal<Local, Bits<4>>,
     data: Signal<Local, Bits<64>>,
     address: Signal<Local, Bits<64>>,
+    bytes: Signal<Local, Bits<12>>,
+    dword_address: Signal<Local, Bits<7>>,
     second: Signal<Local, Bit>,
     access: Signal<Local, Bit>,
     access_address: Signal<Local, Bits<12>>,
@@ -133,6 +145,14 @@ impl Completer {
             read_high: Default::default(),
             byte_count: Default::default(),
             lower_address: Default::default(),
+            is_write: Default::default(),
+            memory: Default::default(),
+            first_byte: Default::default(),
+            skipped: Default::default(),
+            no_bytes: Default::default(),
+            too_long: Default::default(),
+            in_one: Default::default(),
+            accesses: Default::default(),
             has_data: Default::default(),
             answers: Default::default(),
             unsupported_pulse: Default::default(),
@@ -144,6 +164,8 @@ impl Completer {
             first_be: Default::default(),
             data: Default::default(),
             address: Default::default(),
+            bytes: Default::default(),
+            dword_address: Default::default(),
             second: Default::default(),
             access: Default::default(),
             access_address: Default::default(),
@@ -172,6 +194,14 @@ impl Logic for Completer {
             read_high,
             byte_count,
             lower_address,
+            is_write,
+            memory,
+            first_byte,
+            skipped,
+            no_bytes,
+            too_long,
+            in_one,
+            accesses,
             has_data,
             answers,
             unsupported_pulse,
@@ -198,6 +228,8 @@ impl Logic for Completer {
         self.first_be.next = self.request.data.val().first_be;
         self.data.next = self.request.data.val().data;
         self.address.next = self.request.data.val().address;
+        self.bytes.next = bit_cast::<12, 10>(self.length.val().get_bits::<10>(0)) << 2;
+        self.dword_address.next = bit_cast::<7, 5>(self.address.val().get_bits::<5>(2)) << 2;
 
         comment!("the access: held until done");
         self.second.next = self.state.q.val() == CompleterState::Second;
@@ -229,20 +261,19 @@ impl Logic for Completer {
             _ => {}
         }
         if self.second.val() {
-            self.access_address.next = self.access_address.val() + bits::<12>(4);
             self.access_enable.next = self.request.data.val().last_be;
             self.access_data.next = self.data.val().get_bits::<32>(32);
         }
-        self.config_bus.write.next = self.decode.is_write.val();
+        self.config_bus.write.next = self.is_write.q.val();
         self.config_bus.address.next = self.access_address.val();
         self.config_bus.enable.next = self.access_enable.val();
         self.config_bus.write_data.next = self.access_data.val();
         self.target.next = self.address.val().get_bits::<16>(16);
-        self.bar0_bus.write.next = self.decode.is_write.val();
+        self.bar0_bus.write.next = self.is_write.q.val();
         self.bar0_bus.address.next = self.access_address.val();
         self.bar0_bus.enable.next = self.access_enable.val();
         self.bar0_bus.write_data.next = self.access_data.val();
-        self.bar1_bus.write.next = self.decode.is_write.val();
+        self.bar1_bus.write.next = self.is_write.q.val();
         self.bar1_bus.address.next = self.access_address.val();
         self.bar1_bus.enable.next = self.access_enable.val();
         self.bar1_bus.write_data.next = self.access_data.val();
@@ -251,54 +282,76 @@ impl Logic for Completer {
         self.completion.valid.next = false;
         match self.state.q.val() {
             CompleterState::Idle => {
+                self.bank.d.next = self.decode.target.val();
+                self.offset.d.next = self.decode.offset.val();
+                self.is_write.d.next = self.decode.is_write.val();
+                self.answers.d.next = self.decode.nonposted.val();
+                self.memory.d.next = self.decode.memory.val();
+                self.first_byte.d.next = self.decode.first_byte.val();
+                self.skipped.d.next = self.decode.skipped.val();
+                self.no_bytes.d.next = self.first_be.val() == bits::<4>(0);
+                self.too_long.d.next = self.length.val() > bits::<11>(2);
+                self.in_one.d.next = (self.length.val() != bits::<11>(2)) & self.decode.in_a_row.val();
+                self.accesses.d.next =
+                    (self.first_be.val() != bits::<4>(0)) | (self.decode.target.val() == Target::ConfigSpace);
                 if self.request.valid.val() {
-                    self.bank.d.next = self.decode.target.val();
-                    self.offset.d.next = self.decode.offset.val();
-                    self.answers.d.next = self.decode.nonposted.val();
-                    self.status.d.next = bits::<3>(0);
-                    self.has_data.d.next = !self.decode.is_write.val();
-                    self.read_low.d.next = bits::<32>(0);
-                    self.read_high.d.next = bits::<32>(0);
-                    self.byte_count.d.next = self.decode.byte_count.val();
-                    self.lower_address.d.next = self.decode.lower_address.val();
-                    if self.decode.nonposted.val() {
-                        self.state.d.next = CompleterState::Answer;
-                    } else {
-                        self.request.ready.next = true;
+                    self.state.d.next = CompleterState::Decide;
+                }
+            }
+            CompleterState::Decide => {
+                comment!(
+                    "a memory read without enabled bytes counts as one byte, all other requests as one double word"
+                );
+                self.byte_count.d.next = bits::<12>(4);
+                self.lower_address.d.next = bits::<7>(0);
+                if self.memory.q.val() {
+                    self.byte_count.d.next = self.bytes.val() - bit_cast::<12, 3>(self.skipped.q.val());
+                    self.lower_address.d.next = self.dword_address.val() | bit_cast::<7, 2>(self.first_byte.q.val());
+                    if self.no_bytes.q.val() {
+                        self.byte_count.d.next = bits::<12>(1);
+                        self.lower_address.d.next = self.dword_address.val();
                     }
-                    if self.decode.is_write.val() & self.request.data.val().poisoned {
-                        self.poisoned_pulse.d.next = true;
-                        self.unsupported_pulse.d.next = self.decode.nonposted.val();
-                        self.status.d.next = self.status_unsupported.val();
-                    } else if self.decode.target.val() == Target::Nowhere {
-                        self.unsupported_pulse.d.next = self.decode.nonposted.val();
-                        self.unsupported_posted_pulse.d.next = !self.decode.nonposted.val();
-                        self.status.d.next = self.status_unsupported.val();
-                        self.has_data.d.next = false;
-                    } else if self.length.val() > bits::<11>(2) {
-                        self.aborted_pulse.d.next = !self.decode.is_write.val();
-                        self.dropped_pulse.d.next = self.decode.is_write.val();
-                        self.status.d.next = self.status_aborted.val();
-                        self.has_data.d.next = false;
-                    } else if (self.decode.target.val() == Target::Bar0)
-                        & ((self.length.val() == bits::<11>(2)) | !self.decode.in_a_row.val())
-                    {
-                        self.dropped_pulse.d.next = self.decode.is_write.val();
-                        self.read_low.d.next = bits::<32>(0xFFFF_FFFF_u64);
-                        self.read_high.d.next = bits::<32>(0xFFFF_FFFF_u64);
-                    } else if (self.first_be.val() != bits::<4>(0)) | (self.decode.target.val() == Target::ConfigSpace)
-                    {
-                        self.request.ready.next = false;
-                        self.state.d.next = CompleterState::First;
-                        if (self.decode.target.val() == Target::Bar0) & self.hold.val() {
-                            self.state.d.next = CompleterState::Idle;
-                        }
+                }
+                self.status.d.next = bits::<3>(0);
+                self.has_data.d.next = !self.is_write.q.val();
+                self.read_low.d.next = bits::<32>(0);
+                self.read_high.d.next = bits::<32>(0);
+                if self.answers.q.val() {
+                    self.state.d.next = CompleterState::Answer;
+                } else {
+                    self.request.ready.next = true;
+                    self.state.d.next = CompleterState::Idle;
+                }
+                if self.is_write.q.val() & self.request.data.val().poisoned {
+                    self.poisoned_pulse.d.next = true;
+                    self.unsupported_pulse.d.next = self.answers.q.val();
+                    self.status.d.next = self.status_unsupported.val();
+                } else if self.bank.q.val() == Target::Nowhere {
+                    self.unsupported_pulse.d.next = self.answers.q.val();
+                    self.unsupported_posted_pulse.d.next = !self.answers.q.val();
+                    self.status.d.next = self.status_unsupported.val();
+                    self.has_data.d.next = false;
+                } else if self.too_long.q.val() {
+                    self.aborted_pulse.d.next = !self.is_write.q.val();
+                    self.dropped_pulse.d.next = self.is_write.q.val();
+                    self.status.d.next = self.status_aborted.val();
+                    self.has_data.d.next = false;
+                } else if (self.bank.q.val() == Target::Bar0) & !self.in_one.q.val() {
+                    self.dropped_pulse.d.next = self.is_write.q.val();
+                    self.read_low.d.next = bits::<32>(0xFFFF_FFFF_u64);
+                    self.read_high.d.next = bits::<32>(0xFFFF_FFFF_u64);
+                } else if self.accesses.q.val() {
+                    self.request.ready.next = false;
+                    self.state.d.next = CompleterState::First;
+                    if (self.bank.q.val() == Target::Bar0) & self.hold.val() {
+                        self.state.d.next = CompleterState::Idle;
                     }
                 }
             }
             CompleterState::First => {
                 if self.access_done.val() {
                     self.read_low.d.next = self.access_read.val();
+                    self.offset.d.next = self.offset.q.val() + bits::<12>(4);
                     if self.length.val() == bits::<11>(2) {
                         self.state.d.next = CompleterState::Second;
                     } else if self.answers.q.val() {
@@ -341,6 +394,7 @@ impl Logic for Completer {
         }
         self.completion.data.next.last = true;
         self.completion.data.next.address = bits::<64>(0);
+        self.completion.data.next.above_4g = false;
         self.completion.data.next.first_be = bits::<4>(0);
         self.completion.data.next.last_be = bits::<4>(0);
         self.completion.data.next.tag = self.request.data.val().tag;

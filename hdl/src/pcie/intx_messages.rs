@@ -70,6 +70,7 @@ impl Logic for IntxMessages {
         self.message.data.next.kind = TransmitKind::Message;
         self.message.data.next.length = bits::<11>(0);
         self.message.data.next.address = bits::<64>(0);
+        self.message.data.next.above_4g = false;
         self.message.data.next.first_be = bits::<4>(0);
         self.message.data.next.last_be = bits::<4>(0);
         self.message.data.next.tag = bits::<8>(0);

@@ -319,6 +319,7 @@ impl Logic for MsixTable {
         self.message.data.next.kind = TransmitKind::MemoryWrite;
         self.message.data.next.length = bits::<11>(1);
         self.message.data.next.address = self.message_address.q.val();
+        self.message.data.next.above_4g = self.message_address.q.val().get_bits::<32>(32).any();
         self.message.data.next.first_be = bits::<4>(15);
         self.message.data.next.last_be = bits::<4>(0);
         self.message.data.next.tag = bits::<8>(0);

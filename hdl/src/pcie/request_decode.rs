@@ -34,10 +34,11 @@ pub struct RequestDecode {
     pub nonposted: Signal<Out, Bit>,
     /// The enabled bytes of the first double word have no gap.
     pub in_a_row: Signal<Out, Bit>,
-    /// Byte count of the completion, of a memory read from its byte enables, else 4.
-    pub byte_count: Signal<Out, Bits<12>>,
-    /// Lower address of the completion, of a memory read from its byte enables, else 0.
-    pub lower_address: Signal<Out, Bits<7>>,
+    /// A memory request.
+    pub memory: Signal<Out, Bit>,
+    /// Bytes before the first enabled one, and those with the bytes behind the last.
+    pub first_byte: Signal<Out, Bits<2>>,
+    pub skipped: Signal<Out, Bits<3>>,
 
     address: Signal<Local, Bits<64>>,
     low: Signal<Local, Bits<32>>,
@@ -49,9 +50,6 @@ pub struct RequestDecode {
     writes: Signal<Local, Bit>,
     head: Signal<Local, Bits<2>>,
     tail: Signal<Local, Bits<2>>,
-    bytes: Signal<Local, Bits<12>>,
-    skipped: Signal<Local, Bits<12>>,
-    dword_address: Signal<Local, Bits<7>>,
 
     bar0_offset: Constant<Bits<12>>,
     bar1_offset: Constant<Bits<12>>,
@@ -69,8 +67,8 @@ impl RequestDecode {
             is_write: Default::default(),
             nonposted: Default::default(),
             in_a_row: Default::default(),
-            byte_count: Default::default(),
-            lower_address: Default::default(),
+            memory: Default::default(),
+            first_byte: Default::default(),
             address: Default::default(),
             low: Default::default(),
             length: Default::default(),
@@ -81,9 +79,7 @@ impl RequestDecode {
             writes: Default::default(),
             head: Default::default(),
             tail: Default::default(),
-            bytes: Default::default(),
             skipped: Default::default(),
-            dword_address: Default::default(),
             bar0_offset: offset(bar0_size),
             bar1_offset: offset(bar1_size),
         }
@@ -163,20 +159,8 @@ impl Logic for RequestDecode {
             & (self.first_be.val() != bits::<4>(11))
             & (self.first_be.val() != bits::<4>(13));
 
-        comment!("a memory read without enabled bytes counts as one byte, all other requests as one double word");
-        self.bytes.next = bit_cast::<12, 10>(self.length.val().get_bits::<10>(0)) << 2;
-        self.skipped.next = bit_cast::<12, 2>(self.head.val()) + bit_cast::<12, 2>(self.tail.val());
-        self.dword_address.next = bit_cast::<7, 5>(self.low.val().get_bits::<5>(2)) << 2;
-        self.byte_count.next = bits::<12>(4);
-        self.lower_address.next = bits::<7>(0);
-        if self.is_memory.val() {
-            if self.first_be.val() == bits::<4>(0) {
-                self.byte_count.next = bits::<12>(1);
-                self.lower_address.next = self.dword_address.val();
-            } else {
-                self.byte_count.next = self.bytes.val() - self.skipped.val();
-                self.lower_address.next = self.dword_address.val() | bit_cast::<7, 2>(self.head.val());
-            }
-        }
+        self.skipped.next = bit_cast::<3, 2>(self.head.val()) + bit_cast::<3, 2>(self.tail.val());
+        self.memory.next = self.is_memory.val();
+        self.first_byte.next = self.head.val();
     }
 }

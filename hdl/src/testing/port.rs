@@ -113,6 +113,7 @@ impl_port!(tlp::types::TransmitBeat {
     kind,
     length,
     address,
+    above_4g,
     first_be,
     last_be,
     tag,

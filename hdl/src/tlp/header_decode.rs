@@ -38,6 +38,9 @@ pub struct HeaderDecode {
     pub payload: Signal<Out, Bits<11>>,
     /// Double words of the whole packet: header, payload, digest.
     pub total: Signal<Out, Bits<11>>,
+    /// `total` is at most 4, and it is 3; known before the sum is.
+    pub in_one_beat: Signal<Out, Bit>,
+    pub three_in_all: Signal<Out, Bit>,
 
     dword0: Signal<Local, Bits<32>>,
     dword1: Signal<Local, Bits<32>>,
@@ -88,6 +91,8 @@ impl Default for HeaderDecode {
             four_dwords: Default::default(),
             payload: Default::default(),
             total: Default::default(),
+            in_one_beat: Default::default(),
+            three_in_all: Default::default(),
             dword0: Default::default(),
             dword1: Default::default(),
             dword2: Default::default(),
@@ -245,6 +250,9 @@ impl Logic for HeaderDecode {
             self.base_dwords.next = bits::<11>(4);
         }
         self.total.next = self.base_dwords.val() + self.payload_dwords.val();
+        self.three_in_all.next = !self.four.val() & !self.dword0.val().get_bit(15) & !self.has_data.val();
+        self.in_one_beat.next = (!(self.four.val() & self.dword0.val().get_bit(15)) & !self.has_data.val())
+            | (!self.four.val() & !self.dword0.val().get_bit(15) & self.one_dword.val());
         self.payload.next = self.payload_dwords.val();
         self.four_dwords.next = self.four.val();
 

@@ -97,7 +97,7 @@ impl Logic for HeaderEncode {
         self.enables.next =
             (bit_cast::<32, 4>(self.beat.val().last_be) << 4) | bit_cast::<32, 4>(self.beat.val().first_be);
         self.packet_type.next = self.memory.val();
-        self.is_four.next = self.address_high.val() != bits::<32>(0);
+        self.is_four.next = self.beat.val().above_4g;
         self.with_data.next = false;
         self.traffic.next = bits::<32>(0);
         self.dword1.next = self.identity.val() | self.tag.val() | self.enables.val();

@@ -79,6 +79,9 @@ pub struct ReceiveUnpack {
     left_now: Signal<Local, Bits<11>>,
     ends_here: Signal<Local, Bit>,
     wanted_keep: Signal<Local, Bits<4>>,
+    bad_later: Signal<Local, Bit>,
+    first_keep: Signal<Local, Bits<4>>,
+    bad_first: Signal<Local, Bit>,
     bad_frame: Signal<Local, Bit>,
     emit: Signal<Local, Bit>,
     last_payload: Signal<Local, Bit>,
@@ -135,6 +138,9 @@ impl Default for ReceiveUnpack {
             left_now: Default::default(),
             ends_here: Default::default(),
             wanted_keep: Default::default(),
+            bad_later: Default::default(),
+            first_keep: Default::default(),
+            bad_first: Default::default(),
             bad_frame: Default::default(),
             emit: Default::default(),
             last_payload: Default::default(),
@@ -198,27 +204,38 @@ impl Logic for ReceiveUnpack {
         self.decode.beat.next = self.beat.val();
 
         comment!("does the packet end where its header says?");
+        self.ends_here.next = self.left.q.val() <= bits::<11>(4);
+        self.wanted_keep.next = bits::<4>(15);
+        if self.left.q.val() == bits::<11>(3) {
+            self.wanted_keep.next = bits::<4>(7);
+        } else if self.left.q.val() == bits::<11>(2) {
+            self.wanted_keep.next = bits::<4>(3);
+        } else if self.left.q.val() == bits::<11>(1) {
+            self.wanted_keep.next = bits::<4>(1);
+        }
+        self.bad_later.next = (self.last.val() ^ self.ends_here.val()) | (self.keep.val() != self.wanted_keep.val());
+        comment!(
+            "the first beat: a header of three or four double words, and at most one of payload; no sum decides this"
+        );
+        self.first_keep.next = bits::<4>(15);
+        if self.decode.three_in_all.val() {
+            self.first_keep.next = bits::<4>(7);
+        }
+        self.bad_first.next =
+            (self.last.val() ^ self.decode.in_one_beat.val()) | (self.keep.val() != self.first_keep.val());
         if self.in_packet.q.val() {
             self.packet_now.next = self.packet.q.val();
             self.left_now.next = self.left.q.val();
+            self.bad_frame.next = self.bad_later.val();
         } else {
             self.packet_now.next = self.decode.packet.val();
             self.left_now.next = self.decode.total.val();
+            self.bad_frame.next = self.bad_first.val();
         }
-        self.ends_here.next = self.left_now.val() <= bits::<11>(4);
-        self.wanted_keep.next = bits::<4>(15);
-        if self.left_now.val() == bits::<11>(3) {
-            self.wanted_keep.next = bits::<4>(7);
-        } else if self.left_now.val() == bits::<11>(2) {
-            self.wanted_keep.next = bits::<4>(3);
-        } else if self.left_now.val() == bits::<11>(1) {
-            self.wanted_keep.next = bits::<4>(1);
-        }
-        self.bad_frame.next = (self.last.val() ^ self.ends_here.val()) | (self.keep.val() != self.wanted_keep.val());
 
         comment!("completion beats: the lane kept from the last beat, then this beat's lanes 2 to 0");
         self.low_lanes.next = self.beat.val().get_bits::<96>(0);
-        self.last_payload.next = (self.payload_left.q.val() <= bits::<11>(4)) | self.bad_frame.val();
+        self.last_payload.next = (self.payload_left.q.val() <= bits::<11>(4)) | self.bad_later.val();
         self.emit.next = self.rx.valid.val()
             & self.in_packet.q.val()
             & (self.packet.q.val() == PacketKind::Completion)
@@ -234,7 +251,7 @@ impl Logic for ReceiveUnpack {
                 (bit_cast::<128, 96>(self.low_lanes.val()) << 32) | bit_cast::<128, 32>(self.lane3.q.val());
             self.completion_stage.input.data.next.last = self.last_payload.val();
             self.completion_stage.input.data.next.poisoned =
-                self.completion_header.q.val().poisoned | self.bad_frame.val();
+                self.completion_header.q.val().poisoned | self.bad_later.val();
         }
         self.completion_stage.input.data.next.first = self.is_first.q.val();
         self.completion_stage.input.data.next.tag = self.completion_header.q.val().tag;
@@ -300,9 +317,9 @@ impl Logic for ReceiveUnpack {
                     self.target_abort_pulse.d.next = self.decode.completion.val().status == self.status_aborted.val();
                     self.poisoned_pulse.d.next = self.decode.completion.val().poisoned;
                     comment!("a payload that ends in this beat, or a packet that does, leaves next cycle");
-                    if (self.decode.payload.val() <= bits::<11>(1)) | self.bad_frame.val() {
+                    if (self.decode.payload.val() <= bits::<11>(1)) | self.bad_first.val() {
                         self.flush.d.next = true;
-                        self.flush_bad.d.next = self.bad_frame.val();
+                        self.flush_bad.d.next = self.bad_first.val();
                         self.payload_left.d.next = bits::<11>(0);
                     }
                 }

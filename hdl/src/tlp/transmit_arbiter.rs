@@ -1,6 +1,6 @@
 //! Lets the senders of packets take turns.
 use super::types::{TransmitBeat, TransmitKind};
-use crate::cells::{Reg, Sink, Source, Stage};
+use crate::cells::{Reg, Sink, Source, StreamFifo};
 use crate::comment;
 use rust_hdl::prelude::*;
 
@@ -30,7 +30,8 @@ pub struct TransmitArbiter {
     /// All of them.
     pub transmit: Source<TransmitBeat>,
 
-    stage: Stage<TransmitBeat>,
+    /// Two beats, so that the senders' `ready` comes from registers.
+    chosen_fifo: StreamFifo<TransmitBeat, 1>,
     /// A packet has begun and not ended: its sender keeps the way out.
     in_packet: Reg<Bit>,
     /// The sender of the present packet, or of the last one.
@@ -49,10 +50,10 @@ impl Logic for TransmitArbiter {
     fn update(&mut self) {
         comment!("module tlp_transmit_arbiter: the senders of packets take turns, packet by packet");
         dff_setup!(self, clock, in_packet, owner);
-        clock!(self, clock, stage);
+        clock!(self, clock, chosen_fifo);
         self.in_packet.reset.next = self.reset.val();
         self.owner.reset.next = self.reset.val();
-        self.stage.reset.next = self.reset.val();
+        self.chosen_fifo.reset.next = self.reset.val();
 
         comment!("who may begin");
         self.interrupt_allowed.next = self.bus_master.val() | (self.interrupt.data.val().kind == TransmitKind::Message);
@@ -93,27 +94,27 @@ impl Logic for TransmitArbiter {
         match self.pick.val().index() {
             0 => {
                 self.chosen.next = self.completion.data.val();
-                self.completion.ready.next = self.stage.input.ready.val() & self.found.val();
+                self.completion.ready.next = self.chosen_fifo.input.ready.val() & self.found.val();
             }
             1 => {
                 self.chosen.next = self.posted.data.val();
-                self.posted.ready.next = self.stage.input.ready.val() & self.found.val();
+                self.posted.ready.next = self.chosen_fifo.input.ready.val() & self.found.val();
             }
             2 => {
                 self.chosen.next = self.interrupt.data.val();
-                self.interrupt.ready.next = self.stage.input.ready.val() & self.found.val();
+                self.interrupt.ready.next = self.chosen_fifo.input.ready.val() & self.found.val();
             }
             _ => {
                 self.chosen.next = self.nonposted.data.val();
-                self.nonposted.ready.next = self.stage.input.ready.val() & self.found.val();
+                self.nonposted.ready.next = self.chosen_fifo.input.ready.val() & self.found.val();
             }
         }
-        self.stage.input.data.next = self.chosen.val();
-        self.stage.input.valid.next = self.found.val();
-        if self.found.val() & self.stage.input.ready.val() {
+        self.chosen_fifo.input.data.next = self.chosen.val();
+        self.chosen_fifo.input.valid.next = self.found.val();
+        if self.found.val() & self.chosen_fifo.input.ready.val() {
             self.owner.d.next = self.pick.val();
             self.in_packet.d.next = !self.chosen.val().last;
         }
-        Source::<TransmitBeat>::link(&mut self.transmit, &mut self.stage.output);
+        Source::<TransmitBeat>::link(&mut self.transmit, &mut self.chosen_fifo.output);
     }
 }

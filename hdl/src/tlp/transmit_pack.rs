@@ -1,7 +1,7 @@
 //! Puts packets together for the link.
 use super::header_encode::HeaderEncode;
 use super::types::{TlpBeat, TransmitBeat};
-use crate::cells::{Reg, Sink, Skid, Source};
+use crate::cells::{Reg, Sink, Source, Stage};
 use crate::comment;
 use rust_hdl::prelude::*;
 
@@ -37,14 +37,13 @@ pub struct TransmitPack {
     pub function_id: Signal<In, Bits<16>>,
 
     encode: HeaderEncode,
-    skid: Skid<TlpBeat>,
+    stage: Stage<TlpBeat>,
     state: Reg<PackState>,
     held: DFF<Bits<96>>,
 
     four: Signal<Local, Bit>,
     has_data: Signal<Local, Bit>,
     length: Signal<Local, Bits<11>>,
-    length_less_one: Signal<Local, Bits<11>>,
     last_lane: Signal<Local, Bits<2>>,
     last_keep: Signal<Local, Bits<4>>,
     rest_keep: Signal<Local, Bits<4>>,
@@ -61,9 +60,9 @@ impl Logic for TransmitPack {
     fn update(&mut self) {
         comment!("module tlp_transmit_pack: makes headers and puts the payload behind them");
         dff_setup!(self, clock, state, held);
-        clock!(self, clock, skid);
+        clock!(self, clock, stage);
         self.state.reset.next = self.reset.val();
-        self.skid.reset.next = self.reset.val();
+        self.stage.reset.next = self.reset.val();
 
         self.encode.beat.next = self.transmit.data.val();
         self.encode.function_id.next = self.function_id.val();
@@ -72,8 +71,7 @@ impl Logic for TransmitPack {
         self.length.next = self.transmit.data.val().length;
         self.payload.next = self.transmit.data.val().data;
         comment!("lanes in use of the packet's last beat of payload, and of what is left of it after a shift");
-        self.length_less_one.next = self.length.val() - bits::<11>(1);
-        self.last_lane.next = self.length_less_one.val().get_bits::<2>(0);
+        self.last_lane.next = self.length.val().get_bits::<2>(0) - bits::<2>(1);
         self.last_keep.next = bits::<4>(15);
         self.rest_keep.next = bits::<4>(7);
         if self.last_lane.val() == 0 {
@@ -143,15 +141,15 @@ impl Logic for TransmitPack {
                 self.next_state.next = PackState::Header;
             }
         }
-        self.skid.input.valid.next = self.transmit.valid.val();
-        self.skid.input.data.next.data = self.out_data.val();
-        self.skid.input.data.next.keep = self.out_keep.val();
-        self.skid.input.data.next.last = self.out_last.val();
-        self.transmit.ready.next = self.skid.input.ready.val() & self.consume.val();
-        if self.transmit.valid.val() & self.skid.input.ready.val() {
+        self.stage.input.valid.next = self.transmit.valid.val();
+        self.stage.input.data.next.data = self.out_data.val();
+        self.stage.input.data.next.keep = self.out_keep.val();
+        self.stage.input.data.next.last = self.out_last.val();
+        self.transmit.ready.next = self.stage.input.ready.val() & self.consume.val();
+        if self.transmit.valid.val() & self.stage.input.ready.val() {
             self.state.d.next = self.next_state.val();
             self.held.d.next = self.payload.val().get_bits::<96>(32);
         }
-        Source::<TlpBeat>::link(&mut self.tx, &mut self.skid.output);
+        Source::<TlpBeat>::link(&mut self.tx, &mut self.stage.output);
     }
 }

@@ -133,6 +133,8 @@ pub struct TransmitBeat {
     pub length: Bits<11>,
     /// Memory requests: byte address, bits 1:0 zero.
     pub address: Bits<64>,
+    /// Memory requests: the address does not fit into 32 bits, so the header has four double words.
+    pub above_4g: bool,
     /// First double word's byte enables.
     pub first_be: Bits<4>,
     /// Last double word's byte enables.

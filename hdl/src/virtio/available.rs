@@ -1,6 +1,6 @@
 //! Reads the available ring: index, then slots in batches, while the driver's notifications are off.
 use super::types::*;
-use crate::cells::{BankedRam, Reg, Source, Stage};
+use crate::cells::{BankedRam, Reg, Source, Stage, StreamFifo};
 use crate::comment;
 use crate::dma::types::*;
 use rust_hdl::prelude::*;
@@ -71,7 +71,7 @@ pub struct AvailableReader {
     pub violation: Signal<Out, ViolationReport>,
 
     ram: BankedRam<2>,
-    request_stage: Stage<ReadRequest>,
+    request_fifo: StreamFifo<ReadRequest, 1>,
     head_stage: Stage<Bits<16>>,
     poll: Reg<PollState>,
     kicked: Reg<Bit>,
@@ -122,6 +122,9 @@ pub struct AvailableReader {
     head_bad: Signal<Local, Bit>,
     position_next: Signal<Local, Bits<5>>,
     report: Signal<Local, ViolationReport>,
+    // as it is told, one cycle later
+    told: Reg<Bit>,
+    told_report: Reg<ViolationReport>,
     update: Signal<Local, NotifyUpdate>,
     write_client: Signal<Local, Bits<4>>,
     write_mine: Signal<Local, Bit>,
@@ -151,7 +154,7 @@ impl AvailableReader {
             violation_valid: Default::default(),
             violation: Default::default(),
             ram: Default::default(),
-            request_stage: Default::default(),
+            request_fifo: Default::default(),
             head_stage: Default::default(),
             poll: Default::default(),
             kicked: Default::default(),
@@ -200,6 +203,8 @@ impl AvailableReader {
             head_bad: Default::default(),
             position_next: Default::default(),
             report: Default::default(),
+            told: Default::default(),
+            told_report: Default::default(),
             update: Default::default(),
             write_client: Default::default(),
             write_mine: Default::default(),
@@ -234,9 +239,12 @@ impl Logic for AvailableReader {
             position,
             loaded
         );
-        clock!(self, clock, ram, request_stage, head_stage);
-        self.request_stage.reset.next = self.reset.val();
+        clock!(self, clock, ram, request_fifo, head_stage);
+        self.request_fifo.reset.next = self.reset.val();
         self.head_stage.reset.next = self.reset.val();
+        dff_setup!(self, clock, told, told_report);
+        self.told.reset.next = self.reset.val();
+        self.told_report.reset.next = self.reset.val();
         self.poll.reset.next = self.reset.val();
         self.kicked.reset.next = self.reset.val();
         self.armed.reset.next = self.reset.val();
@@ -280,7 +288,7 @@ impl Logic for AvailableReader {
         self.retired_slot.next = self.retire.val().slot;
         self.retired_error.next = self.retire.val().error;
 
-        self.violation_valid.next = false;
+        self.told.d.next = false;
         self.report.next.rule = Violation::Nothing;
         self.report.next.head = 0.into();
 
@@ -308,7 +316,7 @@ impl Logic for AvailableReader {
             }
             PollState::Request => {
                 self.poll_request.next = self.enable.val();
-                if self.enable.val() & self.request_stage.input.ready.val() {
+                if self.enable.val() & self.request_fifo.input.ready.val() {
                     // this read sees whatever the kick announced
                     self.kicked.d.next = self.kick.val();
                     self.poll.d.next = PollState::Wait;
@@ -319,7 +327,7 @@ impl Logic for AvailableReader {
                     self.poll.d.next = PollState::Load;
                     if self.retired_error.val() {
                         self.poll.d.next = PollState::Asleep;
-                        self.violation_valid.next = true;
+                        self.told.d.next = true;
                         self.report.next.rule = Violation::RingRead;
                     }
                 }
@@ -333,7 +341,7 @@ impl Logic for AvailableReader {
                 if self.ahead.val() > self.queue_size.val() {
                     self.known_index.d.next = self.known_index.q.val();
                     self.poll.d.next = PollState::Asleep;
-                    self.violation_valid.next = true;
+                    self.told.d.next = true;
                     self.report.next.rule = Violation::AvailableIndex;
                 } else if self.ahead.val().any() {
                     self.mute.d.next = self.armed.q.val() & !self.event_idx.val();
@@ -407,12 +415,12 @@ impl Logic for AvailableReader {
             self.slot_request.next.slot = 2.into();
         }
         self.slot_request.next.client = self.client.val();
-        self.request_stage.input.valid.next = self.poll_request.val() | self.offer.q.val();
-        self.request_stage.input.data.next = self.slot_request.val();
+        self.request_fifo.input.valid.next = self.poll_request.val() | self.offer.q.val();
+        self.request_fifo.input.data.next = self.slot_request.val();
         if self.poll_request.val() {
-            self.request_stage.input.data.next = self.index_request.val();
+            self.request_fifo.input.data.next = self.index_request.val();
         }
-        if self.offer.q.val() & !self.poll_request.val() & self.request_stage.input.ready.val() {
+        if self.offer.q.val() & !self.poll_request.val() & self.request_fifo.input.ready.val() {
             self.offer.d.next = false;
             self.fetch_index.d.next = self.fetch_index.q.val() + bit_cast::<16, 5>(self.offer_count.q.val());
             self.fill.d.next = !self.fill.q.val();
@@ -431,7 +439,7 @@ impl Logic for AvailableReader {
             self.ready1.d.next = true;
         }
         if self.retired.val() & self.retired_error.val() & self.retired_slot.val().any() {
-            self.violation_valid.next = true;
+            self.told.d.next = true;
             self.report.next.rule = Violation::RingRead;
         }
 
@@ -456,7 +464,7 @@ impl Logic for AvailableReader {
         self.head_stage.input.valid.next = self.head_valid.val() & !self.head_bad.val();
         self.position_next.next = self.position.q.val() + 1;
         if self.head_valid.val() & self.head_bad.val() {
-            self.violation_valid.next = true;
+            self.told.d.next = true;
             self.report.next.rule = Violation::HeadRange;
             self.report.next.head = self.head.val();
         }
@@ -476,10 +484,12 @@ impl Logic for AvailableReader {
             }
         }
 
-        Source::<ReadRequest>::link(&mut self.request, &mut self.request_stage.output);
+        Source::<ReadRequest>::link(&mut self.request, &mut self.request_fifo.output);
         Source::<Bits<16>>::link(&mut self.heads, &mut self.head_stage.output);
         self.known.next = self.known_index.q.val();
         self.asleep.next = (self.poll.q.val() == PollState::Asleep) & !self.kicked.q.val();
-        self.violation.next = self.report.val();
+        self.told_report.d.next = self.report.val();
+        self.violation_valid.next = self.told.q.val();
+        self.violation.next = self.told_report.q.val();
     }
 }

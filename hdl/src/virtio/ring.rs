@@ -237,6 +237,7 @@ impl Logic for RingEngine {
         self.violation.next = self.report.q.val();
         // chains that the device leaves waiting, as buffers wait for frames, are no work
         self.busy.next = self.used_writer.busy.val()
+            | self.walker.busy.val()
             | self.decision.busy.val()
             | (!self.stopped.q.val() & !self.available.asleep.val());
     }

@@ -1,7 +1,7 @@
 //! Writes the used ring: elements in batches, one index write a batch, and the driver's notification switch.
 use super::layout;
 use super::types::*;
-use crate::cells::{BankedRam, Reg, Sink, Source, Stage, StreamFifo};
+use crate::cells::{BankedRam, Reg, Sink, Source, StreamFifo};
 use crate::comment;
 use crate::dma::types::*;
 use rust_hdl::prelude::*;
@@ -62,7 +62,7 @@ pub struct UsedWriter {
     pub busy: Signal<Out, Bit>,
 
     ram: BankedRam<4>,
-    request_stage: Stage<WriteRequest>,
+    request_fifo: StreamFifo<WriteRequest, 1>,
     under_way: StreamFifo<UsedWrite, 3>,
     state: Reg<UsedState>,
     pushed: Reg<Bits<16>>,
@@ -79,19 +79,19 @@ pub struct UsedWriter {
     listening: Reg<Bit>,
 
     client: Constant<Bits<4>>,
-    queue_size: Constant<Bits<16>>,
+    wrap: Constant<Bits<6>>,
+    wrap_mask: Constant<Bits<6>>,
     queue_mask: Constant<Bits<16>>,
     flags_offset: Constant<Bits<64>>,
     index_offset: Constant<Bits<64>>,
     elements_offset: Constant<Bits<64>>,
     event_offset: Constant<Bits<64>>,
 
-    waiting: Signal<Local, Bits<16>>,
+    waiting: Signal<Local, Bits<6>>,
     held: Signal<Local, Bits<16>>,
-    to_wrap: Signal<Local, Bits<16>>,
-    to_slot_wrap: Signal<Local, Bits<16>>,
+    to_wrap: Signal<Local, Bits<6>>,
     ring_position: Signal<Local, Bits<16>>,
-    batch_limit: Signal<Local, Bits<16>>,
+    batch_limit: Signal<Local, Bits<6>>,
     slot: Signal<Local, Bits<5>>,
     store: Signal<Local, Bit>,
     store_word: Signal<Local, Bit>,
@@ -131,7 +131,7 @@ impl UsedWriter {
             written_index: Default::default(),
             busy: Default::default(),
             ram: Default::default(),
-            request_stage: Default::default(),
+            request_fifo: Default::default(),
             under_way: Default::default(),
             state: Default::default(),
             pushed: Default::default(),
@@ -147,7 +147,8 @@ impl UsedWriter {
             listen: Default::default(),
             listening: Default::default(),
             client: Constant::new(client.into()),
-            queue_size: Constant::new(u64::from(queue_size).into()),
+            wrap: Constant::new(u64::from(queue_size.min(32)).into()),
+            wrap_mask: Constant::new(u64::from(queue_size.min(32) - 1).into()),
             queue_mask: Constant::new(u64::from(queue_size - 1).into()),
             flags_offset: Constant::new((used + layout::RING_FLAGS).into()),
             index_offset: Constant::new((used + layout::RING_INDEX).into()),
@@ -156,7 +157,6 @@ impl UsedWriter {
             waiting: Default::default(),
             held: Default::default(),
             to_wrap: Default::default(),
-            to_slot_wrap: Default::default(),
             ring_position: Default::default(),
             batch_limit: Default::default(),
             slot: Default::default(),
@@ -200,8 +200,8 @@ impl Logic for UsedWriter {
             listen,
             listening
         );
-        clock!(self, clock, ram, request_stage, under_way);
-        self.request_stage.reset.next = self.reset.val();
+        clock!(self, clock, ram, request_fifo, under_way);
+        self.request_fifo.reset.next = self.reset.val();
         self.under_way.reset.next = self.reset.val();
         self.state.reset.next = self.reset.val();
         self.pushed.reset.next = self.reset.val();
@@ -214,16 +214,13 @@ impl Logic for UsedWriter {
         self.listening.reset.next = self.reset.val();
 
         // ------------------------------------------------------------ batches
-        self.waiting.next = self.complete.q.val() - self.published.q.val();
+        // no more than 32 wait, and a batch ends with the RAM's 32 places or the ring, whichever is shorter
+        self.waiting.next = self.complete.q.val().get_bits::<6>(0) - self.published.q.val().get_bits::<6>(0);
         self.ring_position.next = self.published.q.val() & self.queue_mask.val();
-        self.to_wrap.next = self.queue_size.val() - self.ring_position.val();
-        self.to_slot_wrap.next = bits::<16>(32) - bit_cast::<16, 5>(self.published.q.val().get_bits::<5>(0));
+        self.to_wrap.next = self.wrap.val() - (self.published.q.val().get_bits::<6>(0) & self.wrap_mask.val());
         self.batch_limit.next = self.waiting.val();
-        if self.to_wrap.val() < self.batch_limit.val() {
+        if self.to_wrap.val() < self.waiting.val() {
             self.batch_limit.next = self.to_wrap.val();
-        }
-        if self.to_slot_wrap.val() < self.batch_limit.val() {
-            self.batch_limit.next = self.to_slot_wrap.val();
         }
 
         // ------------------------------------------------------------ the writer
@@ -241,8 +238,8 @@ impl Logic for UsedWriter {
         self.accepted.next = false;
         match self.state.q.val() {
             UsedState::Idle => {
-                self.batch.d.next = self.batch_limit.val();
-                self.batch_whole.d.next = self.batch_limit.val() == self.waiting.val();
+                self.batch.d.next = bit_cast::<16, 6>(self.batch_limit.val());
+                self.batch_whole.d.next = self.waiting.val() <= self.to_wrap.val();
                 self.batch_source.d.next = bit_cast::<16, 5>(self.published.q.val().get_bits::<5>(0)) << 3;
                 self.batch_address.d.next = self.ring_base.val()
                     + self.elements_offset.val()
@@ -261,7 +258,7 @@ impl Logic for UsedWriter {
             }
             UsedState::Elements => {
                 self.offer.next = true;
-                if self.request_stage.input.ready.val() & self.under_way.input.ready.val() {
+                if self.request_fifo.input.ready.val() & self.under_way.input.ready.val() {
                     self.accepted.next = true;
                     self.published.d.next = self.published.q.val() + self.batch.q.val();
                     self.state.d.next = UsedState::IndexStore;
@@ -282,7 +279,7 @@ impl Logic for UsedWriter {
                 self.out.next.source = self.word_source.val();
                 self.entry.next.kind = UsedWriteKind::Index;
                 self.entry.next.value = self.published.q.val();
-                if self.request_stage.input.ready.val() & self.under_way.input.ready.val() {
+                if self.request_fifo.input.ready.val() & self.under_way.input.ready.val() {
                     self.accepted.next = true;
                     self.word_slot.d.next = self.word_slot.q.val() + 1;
                     self.state.d.next = UsedState::Idle;
@@ -309,7 +306,7 @@ impl Logic for UsedWriter {
                 if self.listen.q.val() {
                     self.entry.next.kind = UsedWriteKind::Listen;
                 }
-                if self.request_stage.input.ready.val() & self.under_way.input.ready.val() {
+                if self.request_fifo.input.ready.val() & self.under_way.input.ready.val() {
                     self.accepted.next = true;
                     self.word_slot.d.next = self.word_slot.q.val() + 1;
                     self.state.d.next = UsedState::Idle;
@@ -317,11 +314,11 @@ impl Logic for UsedWriter {
             }
             _ => self.state.d.next = UsedState::Idle,
         }
-        self.request_stage.input.data.next = self.out.val();
-        self.request_stage.input.valid.next = self.offer.val() & self.under_way.input.ready.val();
+        self.request_fifo.input.data.next = self.out.val();
+        self.request_fifo.input.valid.next = self.offer.val() & self.under_way.input.ready.val();
         self.under_way.input.data.next = self.entry.val();
         self.under_way.input.valid.next = self.accepted.val();
-        Source::<WriteRequest>::link(&mut self.request, &mut self.request_stage.output);
+        Source::<WriteRequest>::link(&mut self.request, &mut self.request_fifo.output);
 
         // ------------------------------------------------------------ elements into the RAM
         self.held.next = self.pushed.q.val() - self.freed.q.val();

@@ -14,7 +14,9 @@ pub enum WalkState {
     Load,
     /// Takes it into registers.
     Take,
-    /// Checks it and passes the buffer on.
+    /// Checks it.
+    Compare,
+    /// Passes the buffer on.
     Decide,
     /// Marks the end of the chain.
     End,
@@ -30,7 +32,7 @@ pub enum WalkState {
 
 /// Chain walker of one queue.
 ///
-/// Three cycles a descriptor: load, take, decide. The buffers go into two FIFOs, each as deep as the longest chain plus
+/// Four cycles a descriptor: load, take, compare, decide. The buffers go into two FIFOs, each as deep as the longest chain plus
 /// its end mark, so that a chain can always be walked to its end although the device waits for the chain's lengths
 /// before it takes the first byte.
 ///
@@ -60,6 +62,8 @@ pub struct ChainWalker {
     pub writable: Source<BufferDescriptor>,
     /// One entry a chain, once all of its descriptors are known.
     pub chain: Source<Chain>,
+    /// A descriptor is being worked on; low while nothing but the outside can move the walk on.
+    pub busy: Signal<Out, Bit>,
     /// One cycle: a rule was broken.
     pub violation_valid: Signal<Out, Bit>,
     pub violation: Signal<Out, ViolationReport>,
@@ -103,7 +107,13 @@ pub struct ChainWalker {
     first_count: Signal<Local, Bits<16>>,
     table_length_bad: Signal<Local, Bit>,
     length_count: Signal<Local, Bits<28>>,
-    rule: Signal<Local, Violation>,
+    rule: Reg<Violation>,
+    broken_rule: Signal<Local, Violation>,
+    inside: DFF<Bit>,
+    behind: DFF<Bit>,
+    // the violation as it is told, one cycle later
+    told: Reg<Bit>,
+    told_rule: Reg<Violation>,
     bad: Signal<Local, Bit>,
     total: Signal<Local, Bits<32>>,
     sum: Signal<Local, Bits<33>>,
@@ -145,6 +155,7 @@ impl ChainWalker {
             readable: Default::default(),
             writable: Default::default(),
             chain: Default::default(),
+            busy: Default::default(),
             violation_valid: Default::default(),
             violation: Default::default(),
             readable_fifo: Default::default(),
@@ -179,7 +190,12 @@ impl ChainWalker {
             first_count: Default::default(),
             table_length_bad: Default::default(),
             length_count: Default::default(),
-            rule: Default::default(),
+            rule: Reg::new(Violation::Nothing),
+            broken_rule: Default::default(),
+            inside: Default::default(),
+            behind: Default::default(),
+            told: Default::default(),
+            told_rule: Reg::new(Violation::Nothing),
             bad: Default::default(),
             total: Default::default(),
             sum: Default::default(),
@@ -230,7 +246,12 @@ impl Logic for ChainWalker {
             flag_indirect,
             next_index,
             further_address,
-            further_count
+            further_count,
+            rule,
+            inside,
+            behind,
+            told,
+            told_rule
         );
         clock!(self, clock, readable_fifo, writable_fifo, chain_fifo, further_stage);
         self.readable_fifo.reset.next = self.reset.val();
@@ -238,6 +259,9 @@ impl Logic for ChainWalker {
         self.chain_fifo.reset.next = self.reset.val();
         self.further_stage.reset.next = self.reset.val();
         self.state.reset.next = self.reset.val();
+        self.rule.reset.next = self.reset.val();
+        self.told.reset.next = self.reset.val();
+        self.told_rule.reset.next = self.reset.val();
 
         self.flags.next = self.descriptor.val().get_bits::<16>(96);
         // same first window as the window reader's: four descriptors, to the end of the table at most
@@ -258,33 +282,34 @@ impl Logic for ChainWalker {
         self.table_length_bad.next = (self.length.q.val().get_bits::<4>(0) != 0)
             | (self.length_count.val() == 0)
             | (self.length_count.val() > bit_cast::<28, 16>(self.queue_size.val()));
-        self.rule.next = Violation::Nothing;
+        self.broken_rule.next = Violation::Nothing;
         if self.flag_indirect.q.val() {
             if !self.indirect.val() {
-                self.rule.next = Violation::IndirectNotNegotiated;
+                self.broken_rule.next = Violation::IndirectNotNegotiated;
             } else if self.nested.q.val() {
-                self.rule.next = Violation::IndirectNested;
+                self.broken_rule.next = Violation::IndirectNested;
             } else if self.flag_next.q.val() {
-                self.rule.next = Violation::IndirectWithNext;
+                self.broken_rule.next = Violation::IndirectWithNext;
             } else if self.table_length_bad.val() {
-                self.rule.next = Violation::IndirectLength;
+                self.broken_rule.next = Violation::IndirectLength;
             }
         } else if self.length.q.val() == 0 {
-            self.rule.next = Violation::ZeroLength;
+            self.broken_rule.next = Violation::ZeroLength;
         } else if self.writable_seen.q.val() & !self.flag_write.q.val() {
-            self.rule.next = Violation::WritableFirst;
+            self.broken_rule.next = Violation::WritableFirst;
         } else if self.count.q.val() >= self.queue_size.val() {
-            self.rule.next = Violation::ChainTooLong;
+            self.broken_rule.next = Violation::ChainTooLong;
         } else if self.sum.val().get_bit(32) {
-            self.rule.next = Violation::TotalLength;
+            self.broken_rule.next = Violation::TotalLength;
         } else if self.flag_next.q.val() & (self.next_index.q.val() >= self.table_size.q.val()) {
-            self.rule.next = Violation::NextRange;
+            self.broken_rule.next = Violation::NextRange;
         }
-        self.bad.next = self.rule.val() != Violation::Nothing;
+        self.bad.next = self.rule.q.val() != Violation::Nothing;
 
         // ------------------------------------------------------------ the walk
-        self.violation_valid.next = false;
-        self.report.next.rule = self.rule.val();
+        self.told.d.next = false;
+        self.told_rule.d.next = self.rule.q.val();
+        self.report.next.rule = self.told_rule.q.val();
         self.report.next.head = self.head.val();
         self.free.next = false;
         self.push_readable.next = false;
@@ -331,8 +356,8 @@ impl Logic for ChainWalker {
                 if self.window_ready.val() {
                     self.state.d.next = WalkState::Load;
                     if self.window_failed.val() {
-                        self.violation_valid.next = true;
-                        self.report.next.rule = Violation::RingRead;
+                        self.told.d.next = true;
+                        self.told_rule.d.next = Violation::RingRead;
                         self.broken.d.next = true;
                         self.state.d.next = WalkState::End;
                     }
@@ -346,11 +371,18 @@ impl Logic for ChainWalker {
                 self.flag_write.d.next = self.flags.val().get_bit(1);
                 self.flag_indirect.d.next = self.flags.val().get_bit(2);
                 self.next_index.d.next = self.descriptor.val().get_bits::<16>(112);
+                self.state.d.next = WalkState::Compare;
+            }
+            WalkState::Compare => {
+                self.rule.d.next = self.broken_rule.val();
+                self.inside.d.next = (self.next_index.q.val() >= self.window_base.q.val())
+                    & (self.offset.val() < self.window_count.q.val());
+                self.behind.d.next = self.next_index.q.val() == self.window_end.val();
                 self.state.d.next = WalkState::Decide;
             }
             WalkState::Decide => {
                 if self.bad.val() {
-                    self.violation_valid.next = true;
+                    self.told.d.next = true;
                     self.broken.d.next = true;
                     self.state.d.next = WalkState::End;
                 } else if self.flag_indirect.q.val() {
@@ -372,12 +404,10 @@ impl Logic for ChainWalker {
                         self.readable_total.d.next = bit_cast::<32, 33>(self.sum.val());
                     }
                     self.wanted.d.next = self.next_index.q.val();
-                    self.contiguous.d.next = self.next_index.q.val() == self.window_end.val();
+                    self.contiguous.d.next = self.behind.q.val();
                     if !self.flag_next.q.val() {
                         self.state.d.next = WalkState::End;
-                    } else if (self.next_index.q.val() >= self.window_base.q.val())
-                        & (self.offset.val() < self.window_count.q.val())
-                    {
+                    } else if self.inside.q.val() {
                         self.place.d.next = self.offset.val().get_bits::<4>(0);
                         self.state.d.next = WalkState::Load;
                     } else {
@@ -404,8 +434,8 @@ impl Logic for ChainWalker {
                 if self.window_ready.val() & !self.further_stage.output.valid.val() {
                     self.state.d.next = WalkState::Load;
                     if self.window_failed.val() {
-                        self.violation_valid.next = true;
-                        self.report.next.rule = Violation::RingRead;
+                        self.told.d.next = true;
+                        self.told_rule.d.next = Violation::RingRead;
                         self.broken.d.next = true;
                         self.state.d.next = WalkState::End;
                     }
@@ -424,6 +454,11 @@ impl Logic for ChainWalker {
             _ => {}
         }
         self.position.next = self.place.q.val();
+        self.busy.next = (self.state.q.val() == WalkState::Load)
+            | (self.state.q.val() == WalkState::Take)
+            | (self.state.q.val() == WalkState::Compare)
+            | (self.state.q.val() == WalkState::Refetch);
+        self.violation_valid.next = self.told.q.val();
         self.violation.next = self.report.val();
         self.window_request.next.address = self.further_address.q.val();
         self.window_request.next.count = self.further_count.q.val();

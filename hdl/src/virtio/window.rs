@@ -1,6 +1,6 @@
 //! Windows of descriptors: reads the first ones of many chains at once, and indirect tables as soon as they are known.
 use super::types::*;
-use crate::cells::{BankedRam, LutRam, Reg, SdpRam, Sink, Source, Stage};
+use crate::cells::{BankedRam, LutRam, Reg, SdpRam, Sink, Source, StreamFifo};
 use crate::comment;
 use crate::dma::types::*;
 use rust_hdl::prelude::*;
@@ -73,7 +73,7 @@ pub struct WindowReader {
     first_ram: SdpRam<128, 4, 16>,
     head_ram: LutRam<16, 4>,
     table_ram: LutRam<80, 4>,
-    request_stage: Stage<ReadRequest>,
+    request_fifo: StreamFifo<ReadRequest, 1>,
 
     // the contexts, a circle: [walk, decode) decoded, [decode, tail) waiting for the decoder
     tail: Reg<Bits<4>>,
@@ -156,7 +156,7 @@ impl WindowReader {
             first_ram: Default::default(),
             head_ram: Default::default(),
             table_ram: Default::default(),
-            request_stage: Default::default(),
+            request_fifo: Default::default(),
             tail: Default::default(),
             decode: Default::default(),
             walk: Default::default(),
@@ -231,8 +231,8 @@ impl Logic for WindowReader {
             decode_address,
             decode_count
         );
-        clock!(self, clock, window_ram, first_ram, head_ram, table_ram, request_stage);
-        self.request_stage.reset.next = self.reset.val();
+        clock!(self, clock, window_ram, first_ram, head_ram, table_ram, request_fifo);
+        self.request_fifo.reset.next = self.reset.val();
         self.tail.reset.next = self.reset.val();
         self.decode.reset.next = self.reset.val();
         self.walk.reset.next = self.reset.val();
@@ -349,7 +349,7 @@ impl Logic for WindowReader {
             }
             DecodeState::Offer => {
                 self.decode_offers.next = true;
-                if self.request_stage.input.ready.val() & !self.further.valid.val() {
+                if self.request_fifo.input.ready.val() & !self.further.valid.val() {
                     self.decoded.next = true;
                     self.decoder.d.next = DecodeState::Idle;
                 }
@@ -376,23 +376,23 @@ impl Logic for WindowReader {
         self.further_request.next.destination = bit_cast::<16, 4>(self.walk.q.val()) << 8;
         self.further_request.next.client = self.client.val();
         self.further_request.next.slot = bit_cast::<6, 4>(self.walk.q.val()) | 0x10;
-        self.further.ready.next = self.request_stage.input.ready.val();
-        if self.further.valid.val() & self.request_stage.input.ready.val() {
+        self.further.ready.next = self.request_fifo.input.ready.val();
+        if self.further.valid.val() & self.request_fifo.input.ready.val() {
             self.ready_next.next = self.ready_next.val().replace_bit(self.walk.q.val().index(), false);
         }
 
         // the oldest chain goes first: all others wait behind it
-        self.request_stage.input.valid.next =
+        self.request_fifo.input.valid.next =
             self.further.valid.val() | self.decode_offers.val() | self.first_offer.q.val();
-        self.request_stage.input.data.next = self.first_request.val();
+        self.request_fifo.input.data.next = self.first_request.val();
         if self.further.valid.val() {
-            self.request_stage.input.data.next = self.further_request.val();
+            self.request_fifo.input.data.next = self.further_request.val();
         } else if self.decode_offers.val() {
-            self.request_stage.input.data.next = self.decode_request.val();
-        } else if self.request_stage.input.ready.val() {
+            self.request_fifo.input.data.next = self.decode_request.val();
+        } else if self.request_fifo.input.ready.val() {
             self.first_offer.d.next = self.taken.val();
         }
-        Source::<ReadRequest>::link(&mut self.request, &mut self.request_stage.output);
+        Source::<ReadRequest>::link(&mut self.request, &mut self.request_fifo.output);
 
         // ------------------------------------------------------------ the oldest context
         self.walk_index.next =

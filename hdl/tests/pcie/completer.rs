@@ -388,7 +388,7 @@ fn a_read_of_no_bytes_touches_no_register() {
 
 /// From the request to the completion with a register block that answers at once.
 #[test]
-fn a_register_read_is_answered_in_the_fourth_cycle() {
+fn a_register_read_is_answered_in_the_fifth_cycle() {
     let mut harness =
         Harness::new("pcie_completer_latency", Shape { bar0_is_io: true, bar0_size: 64, bar1_size: 4096 });
     harness.waiting.push_back(io(RequestKind::IoRead, 0, 15));
@@ -397,7 +397,7 @@ fn a_register_read_is_answered_in_the_fourth_cycle() {
         harness.cycle();
         cycles += 1;
     }
-    // decided, two of the bus, answered
-    assert_eq!(cycles, 4);
+    // decoded, decided, two of the bus, answered
+    assert_eq!(cycles, 5);
     harness.bench.finish();
 }

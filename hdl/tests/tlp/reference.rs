@@ -213,6 +213,7 @@ pub fn packet_to_send(kind: TransmitKind, length: usize, rng: &mut Rng) -> Vec<T
     if rng.chance(1, 2) {
         beat.address = (beat.address.to_u64() & 0xffff_ffff).into();
     }
+    beat.above_4g = beat.address.to_u64() >> 32 != 0;
     let count = match kind {
         TransmitKind::MemoryWrite | TransmitKind::CompletionData => length.div_ceil(4),
         _ => 1,

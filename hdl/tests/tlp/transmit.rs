@@ -121,7 +121,11 @@ fn rate(name: &str, kind: TransmitKind, address: u64, length: usize, count: usiz
     let mut rng = Rng(5);
     for _ in 0..count {
         let packet = packet_to_send(kind, length, &mut rng);
-        pack.sender.waiting.extend(packet.into_iter().map(|beat| TransmitBeat { address: address.into(), ..beat }));
+        pack.sender.waiting.extend(packet.into_iter().map(|beat| TransmitBeat {
+            address: address.into(),
+            above_4g: address >> 32 != 0,
+            ..beat
+        }));
     }
     while pack.sent.is_empty() {
         pack.cycle(8, 8);
