@@ -7,7 +7,8 @@ use virtio_hdl::host::ring::{Buffer, Descriptor, Shape};
 use virtio_hdl::host::{Platform, Width};
 use virtio_hdl::machine::{Machine, MachineOptions, SLOT};
 use virtio_hdl_rtl::config::EndpointConfig;
-use virtio_hdl_rtl::pcie::registers::DIAGNOSTICS;
+use virtio_hdl_rtl::pcie::layout as pci;
+use virtio_hdl_rtl::pcie::registers::{DIAGNOSTICS, MSIX_PBA_OFFSET};
 use vm_memory::{Bytes, GuestAddress};
 
 /// Sectors of the disk.
@@ -153,5 +154,36 @@ impl Setup {
     /// Offers a chain.
     pub fn offer(&mut self, head: u16) {
         self.blk.queue_mut().offer(self.machine.memory(), head).unwrap();
+    }
+
+    /// A vector that is masked, by itself or with its function, stays pending, and is delivered when it is unmasked.
+    pub fn expect_masked_vectors_pending(&mut self, what: &str) {
+        let function = self.bus.function(SLOT).unwrap();
+        let (table, msix) = (function.bar(1).unwrap(), function.capability(pci::CAPABILITY_MSIX).unwrap());
+        let msix = msix + pci::MSIX_CONTROL;
+        let control = self.machine.config_read(SLOT, msix, Width::Word);
+        for by_function in [false, true] {
+            let set = |s: &mut Setup, masked: bool| {
+                if by_function {
+                    let mask = if masked { u32::from(pci::MSIX_CONTROL_MASK) } else { 0 };
+                    s.machine.config_write(SLOT, msix, Width::Word, control | mask);
+                } else {
+                    for vector in 0..2 {
+                        table.write(&mut s.machine, 16 * vector + 12, Width::Double, u32::from(masked));
+                    }
+                }
+            };
+            set(self, true);
+            self.submit(Operation::In, 0);
+            self.blk.kick(&mut self.machine).unwrap();
+            let deadline = self.machine.now() + LONG;
+            assert_eq!(self.machine.wait_interrupt(deadline), None, "{what}: an interrupt of a masked vector");
+            assert_ne!(table.read(&mut self.machine, MSIX_PBA_OFFSET, Width::Double), 0, "{what}: nothing is pending");
+            set(self, false);
+            let deadline = self.machine.now() + LONG;
+            assert!(self.machine.wait_interrupt(deadline).is_some(), "{what}: not delivered on unmask");
+            assert_eq!(self.blk.poll(&mut self.machine).unwrap().len(), 1);
+            assert_eq!(table.read(&mut self.machine, MSIX_PBA_OFFSET, Width::Double), 0, "{what}: still pending");
+        }
     }
 }

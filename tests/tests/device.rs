@@ -11,7 +11,6 @@ use virtio_hdl::machine::{MachineOptions, SLOT};
 use virtio_hdl::model::Stall;
 use virtio_hdl::scenario::random;
 use virtio_hdl_rtl::pcie::layout as pci;
-use virtio_hdl_rtl::pcie::registers::MSIX_PBA_OFFSET;
 use virtio_hdl_rtl::virtio::layout::{self, used_offset, DESCRIPTOR_INDIRECT, DESCRIPTOR_NEXT, DESCRIPTOR_WRITE};
 use virtio_hdl_rtl::virtio::types::Violation;
 use virtio_hdl_tests::example;
@@ -369,32 +368,7 @@ fn any_cut_of_a_request_into_descriptors_works() {
 fn masked_vector_is_pending_and_delivered_on_unmask() {
     let mut s =
         setup(&MachineOptions::default(), &Options { policies: VectorPolicy::ALL.to_vec(), ..Options::default() });
-    let table = s.bus.function(SLOT).unwrap().bar(1).unwrap();
-    let msix = s.bus.function(SLOT).unwrap().capability(pci::CAPABILITY_MSIX).unwrap() + pci::MSIX_CONTROL;
-    let control = s.machine.config_read(SLOT, msix, Width::Word);
-    for by_function in [false, true] {
-        let set = |s: &mut Setup, masked: bool| {
-            if by_function {
-                let mask = if masked { u32::from(pci::MSIX_CONTROL_MASK) } else { 0 };
-                s.machine.config_write(SLOT, msix, Width::Word, control | mask);
-            } else {
-                for vector in 0..2 {
-                    table.write(&mut s.machine, 16 * vector + 12, Width::Double, u32::from(masked));
-                }
-            }
-        };
-        set(&mut s, true);
-        s.submit(Operation::In, 0);
-        s.blk.kick(&mut s.machine).unwrap();
-        let deadline = s.machine.now() + LONG;
-        assert_eq!(s.machine.wait_interrupt(deadline), None, "an interrupt of a masked vector");
-        assert_ne!(table.read(&mut s.machine, MSIX_PBA_OFFSET, Width::Double), 0, "nothing is pending");
-        set(&mut s, false);
-        let deadline = s.machine.now() + LONG;
-        assert!(s.machine.wait_interrupt(deadline).is_some(), "not delivered on unmask");
-        assert_eq!(s.blk.poll(&mut s.machine).unwrap().len(), 1);
-        assert_eq!(table.read(&mut s.machine, MSIX_PBA_OFFSET, Width::Double), 0, "still pending");
-    }
+    s.expect_masked_vectors_pending("raw packets");
 }
 
 #[test]

@@ -11,7 +11,6 @@ use virtio_hdl::machine::{Machine, MachineOptions, SLOT};
 use virtio_hdl::model::Stall;
 use virtio_hdl_rtl::config::LinkInterface;
 use virtio_hdl_rtl::pcie::layout as pci;
-use virtio_hdl_rtl::pcie::registers::MSIX_PBA_OFFSET;
 use virtio_hdl_rtl::virtio::layout;
 use virtio_hdl_tests::blocks::{behind, BLOCKS};
 use virtio_hdl_tests::rig::*;
@@ -51,34 +50,7 @@ fn masked_vectors_are_pending_and_delivered_on_unmask() {
     for block in BLOCKS {
         let driver = Options { policies: VectorPolicy::ALL.to_vec(), ..Options::default() };
         let mut s = setup_of(&behind(block, "blk"), &options(1), &driver);
-        let function = s.bus.function(SLOT).unwrap();
-        let (table, msix) = (function.bar(1).unwrap(), function.capability(pci::CAPABILITY_MSIX).unwrap());
-        let msix = msix + pci::MSIX_CONTROL;
-        let control = s.machine.config_read(SLOT, msix, Width::Word);
-        for by_function in [false, true] {
-            let set = |s: &mut Setup, masked: bool| match by_function {
-                true => {
-                    let mask = if masked { u32::from(pci::MSIX_CONTROL_MASK) } else { 0 };
-                    s.machine.config_write(SLOT, msix, Width::Word, control | mask);
-                }
-                false => {
-                    for vector in 0..2 {
-                        table.write(&mut s.machine, 16 * vector + 12, Width::Double, u32::from(masked));
-                    }
-                }
-            };
-            set(&mut s, true);
-            s.submit(Operation::In, 0);
-            s.blk.kick(&mut s.machine).unwrap();
-            let deadline = s.machine.now() + LONG;
-            assert_eq!(s.machine.wait_interrupt(deadline), None, "{block:?}: an interrupt of a masked vector");
-            assert_ne!(table.read(&mut s.machine, MSIX_PBA_OFFSET, Width::Double), 0, "{block:?}: nothing is pending");
-            set(&mut s, false);
-            let deadline = s.machine.now() + LONG;
-            assert!(s.machine.wait_interrupt(deadline).is_some(), "{block:?}: not delivered on unmask");
-            assert_eq!(s.blk.poll(&mut s.machine).unwrap().len(), 1);
-            assert_eq!(table.read(&mut s.machine, MSIX_PBA_OFFSET, Width::Double), 0, "{block:?}: still pending");
-        }
+        s.expect_masked_vectors_pending(&format!("{block:?}"));
         sound(&mut s, &format!("{block:?}"));
     }
 }

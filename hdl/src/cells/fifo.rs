@@ -31,7 +31,7 @@ impl<T: Synth, const AW: usize> StreamFifo<T, AW> {
 
 impl<T: Synth, const AW: usize> Default for StreamFifo<T, AW> {
     fn default() -> Self {
-        assert!(AW >= 1, "a FIFO of one entry is a Skid");
+        assert!(AW >= 1, "a FIFO of one entry is a Stage");
         Self {
             clock: Default::default(),
             reset: Default::default(),

@@ -7,7 +7,7 @@ use rust_hdl::prelude::*;
 ///
 /// `input.ready` follows `output.ready` in the same cycle: stages in a row make one chain of it, which a [`super::Skid`]
 /// cuts for twice the registers.
-#[derive(LogicBlock)]
+#[derive(LogicBlock, Default)]
 pub struct Stage<T: Synth> {
     /// Rising edge.
     pub clock: Signal<In, Clock>,
@@ -17,17 +17,6 @@ pub struct Stage<T: Synth> {
     pub input: Sink<T>,
     /// The same beats, at least one cycle later.
     pub output: Source<T>,
-}
-
-impl<T: Synth> Default for Stage<T> {
-    fn default() -> Self {
-        Self {
-            clock: Default::default(),
-            reset: Default::default(),
-            input: Default::default(),
-            output: Default::default(),
-        }
-    }
 }
 
 impl<T: Synth> Logic for Stage<T> {

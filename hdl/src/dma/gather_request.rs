@@ -52,6 +52,7 @@ pub struct GatherRequester<const IW: usize> {
     mark_error: DFF<Bit>,
     read_address: DFF<Bits<64>>,
     read_length: DFF<Bits<10>>,
+    offer: Signal<Local, Bit>,
     issue: Signal<Local, Bit>,
     pass: Signal<Local, Bit>,
     done: Signal<Local, Bit>,
@@ -94,6 +95,7 @@ impl<const IW: usize> GatherRequester<IW> {
             mark_error: Default::default(),
             read_address: Default::default(),
             read_length: Default::default(),
+            offer: Default::default(),
             issue: Default::default(),
             pass: Default::default(),
             done: Default::default(),
@@ -126,16 +128,14 @@ impl<const IW: usize> Logic for GatherRequester<IW> {
 
         // issue: the read and its record leave together
         self.has_space.next = self.free.q.val() >= bit_cast::<17, 10>(self.read_length.q.val());
-        self.request_fifo.input.valid.next = self.read_valid.q.val() & self.has_space.val() & self.record.ready.val();
+        self.offer.next = self.read_valid.q.val() & self.has_space.val() & self.record.ready.val();
+        self.request_fifo.input.valid.next = self.offer.val();
         self.request_fifo.input.data.next.address = self.read_address.q.val();
         self.request_fifo.input.data.next.length = bit_cast::<13, 10>(self.read_length.q.val());
         self.request_fifo.input.data.next.destination = self.place.q.val();
         self.request_fifo.input.data.next.client = self.client.val();
         self.request_fifo.input.data.next.slot = self.slot.q.val();
-        self.issue.next = self.read_valid.q.val()
-            & self.has_space.val()
-            & self.record.ready.val()
-            & self.request_fifo.input.ready.val();
+        self.issue.next = self.offer.val() & self.request_fifo.input.ready.val();
         Source::<ReadRequest>::link(&mut self.request, &mut self.request_fifo.output);
         self.pass.next = self.mark_valid.q.val() & self.record.ready.val();
         self.record.valid.next = self.issue.val() | self.mark_valid.q.val();

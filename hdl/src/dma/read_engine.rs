@@ -22,7 +22,7 @@ use rust_hdl::prelude::*;
 /// in any number of pieces; their data go to the client's RAM as they come. A request is retired when all its
 /// tags and all earlier requests have ended; its data are in the RAM then.
 ///
-/// One chunk leaves in two cycles; completions are taken without a pause.
+/// One chunk leaves in two cycles; completions are taken without a pause, but for packets of one beat and the same tag.
 #[derive(LogicBlock)]
 pub struct ReadEngine<const TW: usize, const TAGS: usize> {
     pub clock: Signal<In, Clock>,

@@ -37,7 +37,7 @@ pub enum CutState {
 /// Cuts the data of each command into pieces over its chain's buffers: at most 512 bytes and at
 /// multiples of 512 of the host address, hence at every payload boundary that the write engine needs.
 ///
-/// One piece, or one buffer skipped or left alone, per cycle. Positions in the data stream are counted in bytes
+/// One piece per cycle inside a buffer, and one cycle between buffers. Positions in the data stream are counted in bytes
 /// modulo 2^17, much farther than the largest RAM reaches; commands begin at multiples of 16 but those behind a
 /// command with `more`. `piece` comes from the registers through two adders: the consumer registers it.
 #[derive(LogicBlock, Default)]

@@ -44,7 +44,7 @@ pub struct EndpointCore {
     pub reset: Signal<In, Bit>,
     /// Requests of the host.
     pub request: Sink<Request>,
-    /// Completions of our reads; always taken.
+    /// Completions of our reads.
     pub completion: Sink<CompletionBeat>,
     /// Completions, memory writes, memory reads, messages, in the order in which they are to leave.
     pub transmit: Source<TransmitBeat>,

@@ -43,29 +43,27 @@ fn link_name(link: &LinkOptions) -> Option<&'static str> {
 /// Generates the endpoint of a configuration: link, core and device, joined.
 pub fn generate(config: &EndpointConfig) -> Result<Generated, PrintError> {
     let function = core::function_config(config);
-    let hard_block = link_name(&config.link);
-    let module = format!("pcie_{}", hard_block.unwrap_or("raw_link"));
-    let link = match hard_block {
-        None => part("link", raw_link::RawLink::new(&function), &module)?,
-        Some("7series_64") => part("link", SevenSeries64::new(function.max_payload), &module)?,
-        Some("7series_128") => part("link", SevenSeries128::new(function.max_payload), &module)?,
-        Some("usp_256") => part("link", UltraScalePlus256::new(function.max_payload), &module)?,
-        Some(_) => part("link", UltraScalePlus128::new(function.max_payload), &module)?,
+    let behind = config.link.interface != LinkInterface::Tlp;
+    let module = format!("pcie_{}", link_name(&config.link).unwrap_or("raw_link"));
+    let link = match (config.link.interface, config.link.data_bits) {
+        (LinkInterface::Tlp, _) => part("link", raw_link::RawLink::new(&function), &module)?,
+        (LinkInterface::SevenSeries, 64) => part("link", SevenSeries64::new(function.max_payload), &module)?,
+        (LinkInterface::SevenSeries, _) => part("link", SevenSeries128::new(function.max_payload), &module)?,
+        (LinkInterface::UltraScalePlus, 256) => part("link", UltraScalePlus256::new(function.max_payload), &module)?,
+        (LinkInterface::UltraScalePlus, _) => part("link", UltraScalePlus128::new(function.max_payload), &module)?,
     };
-    let intx = if hard_block.is_some() { core::Intx::Level } else { core::Intx::Messages };
+    let intx = if behind { core::Intx::Level } else { core::Intx::Messages };
     let core = part("core", core::EndpointCore::new(config, intx), "endpoint_core")?;
     let device = match config.device {
         Device::Blk => part("device", blk::BlkSide::new(config), "virtio_blk")?,
         Device::Net => part("device", net::NetSide::new(config), "virtio_net")?,
     };
-    let title = match hard_block {
-        None => format!("virtio-{} PCIe endpoint, raw TLPs", config.device.name()),
-        Some(_) => format!("virtio-{} PCIe endpoint behind {module}", config.device.name()),
-    };
+    let behind_what = if behind { format!(" behind {module}") } else { ", raw TLPs".into() };
+    let title = format!("virtio-{} PCIe endpoint{behind_what}", config.device.name());
     let unread = unread(config.link.interface, diagnostics::fields(config.device).count());
     let open: Vec<_> = unread.iter().map(String::as_str).collect();
     // config requests end in the hard block
-    let zero: &[_] = if hard_block.is_some() { &["config_bus_done", "config_bus_read_data"] } else { &[] };
+    let zero: &[_] = if behind { &["config_bus_done", "config_bus_read_data"] } else { &[] };
     let loose = Loose { open: &open, zero };
     let (design, ports) = verilog::join(&top_name(config), &title, vec![link, core, device], loose)?;
     Ok(Generated { design, ports })

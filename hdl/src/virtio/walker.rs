@@ -430,7 +430,7 @@ impl Logic for ChainWalker {
                 }
             }
             WalkState::Wait => {
-                // the old window is gone once the request has left the skid buffer
+                // the old window is gone once the request has left its register
                 if self.window_ready.val() & !self.further_stage.output.valid.val() {
                     self.state.d.next = WalkState::Load;
                     if self.window_failed.val() {

@@ -6,28 +6,15 @@ use virtio_hdl::host::{Platform, Width};
 use virtio_hdl::link::hard_ip::{Action, Beat, Family, FromEndpoint, HardIp, Settings, ToEndpoint};
 use virtio_hdl::link::tlp::*;
 use virtio_hdl::link::{HostRequest, Interrupt, RootComplex};
-use virtio_hdl_rtl::pcie::function::{BarSpace, FunctionConfig};
+use virtio_hdl_rtl::config::EndpointConfig;
+use virtio_hdl_rtl::endpoint::core::function_config;
 use virtio_hdl_rtl::pcie::layout::COMMAND_INTX_DISABLE;
 use vm_memory::GuestMemoryMmap;
 
 const SLOT: FunctionId = FunctionId::new(1, 0, 0);
 
 pub fn settings(family: Family) -> Settings {
-    let function = FunctionConfig {
-        vendor_id: 0x1af4,
-        device_id: 0x1001,
-        revision: 0,
-        class: 0x01_0000,
-        subsystem_vendor_id: 0x1af4,
-        subsystem_id: 2,
-        bar0_space: BarSpace::Io,
-        bar0_size: 64,
-        vectors: 2,
-        max_payload: 1,
-        link_speed: 2,
-        link_width: 4,
-        diagnostics: 16,
-    };
+    let function = function_config(&EndpointConfig::blk());
     Settings { family, double_words: 4, function, seed: 1, bytes_per_cycle: None, hesitant: true }
 }
 
