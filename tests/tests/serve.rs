@@ -141,28 +141,25 @@ fn an_idle_guest_costs_the_server_next_to_nothing() {
 }
 
 /// What a guest had flushed is in the image, whoever dies.
-const FLUSHED: &str = r#"mount -t ext4 /dev/vda /mnt
+const FLUSHED: &str = r#"mount -t ext4 -o noinit_itable /dev/vda /mnt
 dd if=/mnt/data of=/mnt/copy bs=64k conv=fsync 2>/dev/null
 sync
 echo flushed
-while true; do cat /proc/uptime >/dev/null; echo alive; sleep 0.2; done"#;
+beat=0
+while true; do beat=$((beat + 1)); echo "beat $beat."; cat /proc/uptime >/dev/null; sleep 0.2; done"#;
 
 #[test]
 fn a_server_that_is_killed_leaves_what_was_flushed_and_a_guest_that_goes_on() {
     let disk = Ext4::new(34);
     let mut serve = Serve::start(&disk.path());
     let mut guest = serve.boot(guest(FLUSHED));
-    guest.wait_for("flushed", TIMEOUT).unwrap_or_else(|error| panic!("{error}"));
+    // By then the disk is quiet: a server that dies while the guest is at it may take QEMU 10.1 with it, which sets an
+    // error twice ("error_setv: Assertion `*errp == NULL' failed").
+    guest.wait_for("beat 4.", TIMEOUT).unwrap_or_else(|error| panic!("{error}"));
     serve.child.kill().unwrap();
     serve.child.wait().unwrap();
-    let alive = |guest: &Running| guest.console().matches("alive").count();
-    let before = alive(&guest);
-    // QEMU waits 5 s (x-msg-timeout) for the answer to an access that was under way.
-    let deadline = Instant::now() + Duration::from_secs(60);
-    while alive(&guest) < before + 4 {
-        assert!(Instant::now() < deadline, "the guest stands still: {}", guest.console());
-        std::thread::sleep(Duration::from_millis(100));
-    }
+    let beats = guest.console().matches("beat").count();
+    guest.wait_for(&format!("beat {}.", beats + 4), TIMEOUT).unwrap_or_else(|error| panic!("{error}"));
     guest.kill().unwrap();
     // 1: there was a journal to replay
     let status = Command::new("e2fsck").arg("-fp").arg(disk.path()).stdout(Stdio::null()).status().unwrap();
