@@ -3,7 +3,7 @@ use crate::cells::{Reg, Sink, Source};
 use crate::comment;
 use rust_hdl::prelude::*;
 
-/// Round-robin arbiter over any number of request streams (at most 16), one request per cycle.
+/// Round-robin arbiter over any number of request streams (at most 16), a request every other cycle.
 ///
 /// The request taken is registered before it goes on, so requests leave in the order in which they were taken:
 /// a client that has seen its request taken knows that whatever is offered later, by anyone, comes later.
@@ -15,10 +15,13 @@ pub struct RequestArbiter<T: Synth> {
     pub request: Source<T>,
     full: Reg<Bit>,
     held: DFF<T>,
-    winner: Reg<Bits<4>>,
+    /// Those behind the last winner.
+    behind: Reg<Bits<16>>,
     take: Signal<Local, Bit>,
     found: Signal<Local, Bit>,
-    pick: Signal<Local, Bits<4>>,
+    valid: Signal<Local, Bits<16>>,
+    candidates: Signal<Local, Bits<16>>,
+    grant: Signal<Local, Bits<16>>,
 }
 
 /// Arbiter in front of the read engine.
@@ -37,10 +40,12 @@ impl<T: Synth> RequestArbiter<T> {
             request: Default::default(),
             full: Default::default(),
             held: Default::default(),
-            winner: Default::default(),
+            behind: Default::default(),
             take: Default::default(),
             found: Default::default(),
-            pick: Default::default(),
+            valid: Default::default(),
+            candidates: Default::default(),
+            grant: Default::default(),
         }
     }
 }
@@ -49,41 +54,53 @@ impl<T: Synth> Logic for RequestArbiter<T> {
     #[hdl_gen]
     fn update(&mut self) {
         comment!("module request_arbiter: round robin over request streams, registered output");
-        dff_setup!(self, clock, full, held, winner);
+        dff_setup!(self, clock, full, held, behind);
         self.full.reset.next = self.reset.val();
-        self.winner.reset.next = self.reset.val();
+        self.behind.reset.next = self.reset.val();
 
         self.request.valid.next = self.full.q.val();
         self.request.data.next = self.held.q.val();
-        self.take.next = !self.full.q.val() | self.request.ready.val();
-
-        // those behind the last winner first, then from the beginning
-        self.found.next = false;
-        self.pick.next = 0.into();
-        for i in 1..self.clients.len() {
-            if self.clients[i].valid.val() & !self.found.val() & (self.winner.q.val() < i.to_bits::<4>()) {
-                self.pick.next = i.to_bits::<4>();
-                self.found.next = true;
-            }
+        // no path from `ready` through here: the engines take a request in two cycles at best
+        self.take.next = !self.full.q.val();
+        if self.request.ready.val() {
+            self.full.d.next = false;
         }
+
+        // those behind the last winner first, then from the beginning; of these the lowest
+        self.valid.next = 0.into();
         for i in 0..self.clients.len() {
-            if self.clients[i].valid.val() & !self.found.val() {
-                self.pick.next = i.to_bits::<4>();
-                self.found.next = true;
-            }
+            self.valid.next = self.valid.val().replace_bit(i, self.clients[i].valid.val());
+        }
+        self.candidates.next = self.valid.val();
+        if (self.valid.val() & self.behind.q.val()).any() {
+            self.candidates.next = self.valid.val() & self.behind.q.val();
+        }
+        self.found.next = self.valid.val().any();
+        self.grant.next = 0.into();
+        for i in 0..self.clients.len() {
+            self.grant.next = self.grant.val().replace_bit(
+                i,
+                self.candidates.val().get_bit(i)
+                    & !(self.candidates.val() & !(bits::<16>(0xFFFF) << i.to_bits::<4>())).any(),
+            );
         }
 
         if self.take.val() {
             self.full.d.next = self.found.val();
-            if self.found.val() {
-                self.winner.d.next = self.pick.val();
+            self.held.d.next = self.clients[0].data.val();
+            for i in 1..self.clients.len() {
+                if self.grant.val().get_bit(i) {
+                    self.held.d.next = self.clients[i].data.val();
+                }
+            }
+            for i in 0..self.clients.len() {
+                if self.grant.val().get_bit(i) {
+                    self.behind.d.next = bits::<16>(0xFFFE) << i.to_bits::<4>();
+                }
             }
         }
         for i in 0..self.clients.len() {
-            self.clients[i].ready.next = self.take.val() & self.found.val() & (self.pick.val() == i.to_bits::<4>());
-            if self.take.val() & (self.pick.val() == i.to_bits::<4>()) {
-                self.held.d.next = self.clients[i].data.val();
-            }
+            self.clients[i].ready.next = self.take.val() & self.grant.val().get_bit(i);
         }
     }
 }

@@ -44,7 +44,11 @@ pub struct GatherRequester<const IW: usize> {
     mask: DFF<Bits<9>>,
     below: Signal<Local, Bits<9>>,
     room: Signal<Local, Bits<10>>,
-    fits: Signal<Local, Bit>,
+    reach: Signal<Local, Bits<11>>,
+    beyond: Signal<Local, Bits<11>>,
+    // whether the rest fits, in a register from the cycle before
+    measured: Reg<Bit>,
+    fits: DFF<Bit>,
     step: Signal<Local, Bit>,
     // the read to issue, or the end mark to pass on
     read_valid: Reg<Bit>,
@@ -61,7 +65,7 @@ pub struct GatherRequester<const IW: usize> {
     place: Reg<Bits<16>>,
     free: Reg<Bits<17>>,
     pad: Signal<Local, Bits<4>>,
-    has_space: Signal<Local, Bit>,
+    has_space: Reg<Bit>,
     taken: Signal<Local, Bits<17>>,
     given: Signal<Local, Bits<17>>,
 }
@@ -88,6 +92,9 @@ impl<const IW: usize> GatherRequester<IW> {
             mask: Default::default(),
             below: Default::default(),
             room: Default::default(),
+            reach: Default::default(),
+            beyond: Default::default(),
+            measured: Default::default(),
             fits: Default::default(),
             step: Default::default(),
             read_valid: Default::default(),
@@ -114,7 +121,9 @@ impl<const IW: usize> Logic for GatherRequester<IW> {
     #[hdl_gen]
     fn update(&mut self) {
         comment!("module dma_gather_requester: cuts the readable buffers of chains into reads");
-        dff_setup!(self, clock, active, mark, broken, address, remaining, mask);
+        dff_setup!(self, clock, active, mark, broken, address, remaining, mask, measured, fits, has_space);
+        self.measured.reset.next = self.reset.val();
+        self.has_space.reset.next = self.reset.val();
         dff_setup!(self, clock, read_valid, mark_valid, mark_error, read_address, read_length, slot, place, free);
         clock!(self, clock, request_fifo);
         self.request_fifo.reset.next = self.reset.val();
@@ -126,9 +135,8 @@ impl<const IW: usize> Logic for GatherRequester<IW> {
         self.place.reset.next = self.reset.val();
         self.free.reset.next = self.reset.val();
 
-        // issue: the read and its record leave together
-        self.has_space.next = self.free.q.val() >= bit_cast::<17, 10>(self.read_length.q.val());
-        self.offer.next = self.read_valid.q.val() & self.has_space.val() & self.record.ready.val();
+        // issue: the read and its record leave together, when the space it takes was there one cycle before
+        self.offer.next = self.has_space.q.val() & self.record.ready.val();
         self.request_fifo.input.valid.next = self.offer.val();
         self.request_fifo.input.data.next.address = self.read_address.q.val();
         self.request_fifo.input.data.next.length = bit_cast::<13, 10>(self.read_length.q.val());
@@ -143,6 +151,9 @@ impl<const IW: usize> Logic for GatherRequester<IW> {
         self.record.data.next.end = self.mark_valid.q.val();
         self.record.data.next.error = self.mark_error.q.val();
         self.done.next = self.issue.val() | self.pass.val();
+        self.has_space.d.next = self.read_valid.q.val()
+            & !self.done.val()
+            & (self.free.q.val() >= bit_cast::<17, 10>(self.read_length.q.val()));
 
         // space: bytes taken by reads, what the end of a chain leaves of a word, words streamed
         self.pad.next = bits::<4>(0) - self.place.q.val().get_bits::<4>(0);
@@ -170,28 +181,36 @@ impl<const IW: usize> Logic for GatherRequester<IW> {
         }
         self.below.next = !self.address.q.val().get_bits::<9>(0) & self.mask.q.val();
         self.room.next = bit_cast::<10, 9>(self.below.val()) + 1;
-        self.fits.next = !self.remaining.q.val().get_bits::<22>(10).any()
-            & (self.remaining.q.val().get_bits::<10>(0) <= self.room.val());
-        self.step.next = (self.active.q.val() | self.mark.q.val())
+        // one sum: seen from the begin of the block, the end is not behind it; the block's size is (mask << 1 | 1) ^ mask
+        self.reach.next = bit_cast::<11, 9>(self.address.q.val().get_bits::<9>(0) & self.mask.q.val())
+            + bit_cast::<11, 10>(self.remaining.q.val().get_bits::<10>(0));
+        self.beyond.next = self.reach.val() & !bit_cast::<11, 9>(self.mask.q.val());
+        self.fits.d.next = !self.remaining.q.val().get_bits::<22>(10).any()
+            & (!self.beyond.val().any()
+                | (self.reach.val()
+                    == (((bit_cast::<11, 9>(self.mask.q.val()) << 1) | 1) ^ bit_cast::<11, 9>(self.mask.q.val()))));
+        self.measured.d.next = self.active.q.val();
+        self.step.next = ((self.active.q.val() & self.measured.q.val()) | self.mark.q.val())
             & ((!self.read_valid.q.val() & !self.mark_valid.q.val()) | self.done.val());
         if self.done.val() {
             self.read_valid.d.next = false;
             self.mark_valid.d.next = false;
         }
         if self.step.val() {
+            self.measured.d.next = false;
             self.read_valid.d.next = self.active.q.val();
             self.mark_valid.d.next = self.mark.q.val();
             self.mark_error.d.next = self.broken.q.val();
             self.read_address.d.next = self.address.q.val();
             self.read_length.d.next = self.room.val();
-            if self.fits.val() {
+            if self.fits.q.val() {
                 self.read_length.d.next = bit_cast::<10, 32>(self.remaining.q.val());
             }
             // what follows a cut begins at the boundary
             self.address.d.next = (self.address.q.val() | bit_cast::<64, 9>(self.mask.q.val())) + 1;
             self.remaining.d.next = self.remaining.q.val() - bit_cast::<32, 10>(self.room.val());
             self.mark.d.next = false;
-            if self.fits.val() {
+            if self.fits.q.val() {
                 self.active.d.next = false;
             }
         }

@@ -53,9 +53,10 @@ pub struct GatherStreamer<const IW: usize> {
     emit: Signal<Local, Bit>,
     finish: Signal<Local, Bit>,
     empty_chain: Signal<Local, Bit>,
-    added: Signal<Local, Bits<17>>,
-    removed: Signal<Local, Bits<17>>,
+    length: Signal<Local, Bits<17>>,
+    kept: Signal<Local, Bits<17>>,
     word: Reg<Bits<12>>,
+    freed: Reg<Bit>,
 
     // first stage: the RAM is given its index; second stage: it answers; third stage: one of its banks
     asked: Reg<Bit>,
@@ -75,7 +76,7 @@ impl<const IW: usize> Logic for GatherStreamer<IW> {
     #[hdl_gen]
     fn update(&mut self) {
         comment!("module dma_gather_streamer: streams the bytes of a chain as they become complete");
-        dff_setup!(self, clock, come, gone, waiting, filled, failed, word, taken);
+        dff_setup!(self, clock, come, gone, waiting, filled, failed, word, freed, taken);
         dff_setup!(self, clock, asked, asked_index, asked_mark, answered, answered_mark, chosen, chosen_beat);
         self.come.reset.next = self.reset.val();
         self.gone.reset.next = self.reset.val();
@@ -83,6 +84,7 @@ impl<const IW: usize> Logic for GatherStreamer<IW> {
         self.filled.reset.next = self.reset.val();
         self.failed.reset.next = self.reset.val();
         self.word.reset.next = self.reset.val();
+        self.freed.reset.next = self.reset.val();
         self.taken.reset.next = self.reset.val();
         self.asked.reset.next = self.reset.val();
         self.answered.reset.next = self.reset.val();
@@ -102,10 +104,8 @@ impl<const IW: usize> Logic for GatherStreamer<IW> {
             self.come.d.next = self.come.q.val() + 1;
         }
         self.take_read.next = self.record.valid.val() & !self.record.data.val().end & self.waiting.q.val().any();
-        self.added.next = 0.into();
         if self.take_read.val() {
             self.gone.d.next = self.gone.q.val() + 1;
-            self.added.next = bit_cast::<17, 10>(self.record.data.val().length);
         }
         if self.take_read.val() != self.arrived.val() {
             self.waiting.d.next = self.waiting.q.val() + 1;
@@ -115,26 +115,22 @@ impl<const IW: usize> Logic for GatherStreamer<IW> {
         }
 
         // words: full ones with more behind them, then the last
-        self.more.next = self.filled.q.val() > 16;
+        self.more.next = self.filled.q.val().get_bits::<12>(5).any()
+            | (self.filled.q.val().get_bit(4) & self.filled.q.val().get_bits::<4>(0).any());
         self.at_end.next = self.record.valid.val() & self.record.data.val().end & !self.more.val();
         self.emit.next = (self.more.val() | self.at_end.val()) & (self.taken.q.val() < 8);
         self.finish.next = self.emit.val() & self.at_end.val();
         self.empty_chain.next = !self.filled.q.val().any();
         self.record.ready.next = self.take_read.val() | self.finish.val();
-        self.removed.next = 0.into();
         self.asked_mark.d.next.count = 16.into();
         self.asked_mark.d.next.odd = self.word.q.val().get_bit(0);
         self.asked_mark.d.next.last = false;
         // no byte of a failed read goes unmarked: who acts on the first beat must know
         self.asked_mark.d.next.error = self.failed.q.val();
-        if self.emit.val() {
-            self.removed.next = 16.into();
-            if !self.empty_chain.val() {
-                self.word.d.next = self.word.q.val() + 1;
-            }
+        if self.emit.val() & !self.empty_chain.val() {
+            self.word.d.next = self.word.q.val() + 1;
         }
         if self.finish.val() {
-            self.removed.next = self.filled.q.val();
             self.asked_mark.d.next.count = bit_cast::<5, 17>(self.filled.q.val());
             self.asked_mark.d.next.last = true;
             self.asked_mark.d.next.error = self.failed.q.val() | self.record.data.val().error;
@@ -142,13 +138,26 @@ impl<const IW: usize> Logic for GatherStreamer<IW> {
         } else if self.take_read.val() & self.errors.rdata.val().any() {
             self.failed.d.next = true;
         }
-        self.filled.d.next = self.filled.q.val() + self.added.val() - self.removed.val();
+        // all sums beside what selects one
+        self.length.next = bit_cast::<17, 10>(self.record.data.val().length);
+        self.kept.next = self.filled.q.val() - 16;
+        if self.finish.val() {
+            self.filled.d.next = 0.into();
+        } else if self.take_read.val() {
+            self.filled.d.next = self.filled.q.val() + self.length.val();
+            if self.more.val() & (self.taken.q.val() < 8) {
+                self.filled.d.next = self.kept.val() + self.length.val();
+            }
+        } else if self.emit.val() {
+            self.filled.d.next = self.kept.val();
+        }
 
         // first stage; the space is not written again before the word has been read: that takes a round trip
         self.asked.d.next = self.emit.val();
         self.asked_index.d.next = bit_cast::<IW, 11>(self.word.q.val().get_bits::<11>(1));
         self.read_index.next = self.asked_index.q.val();
-        self.free_word.next = self.emit.val() & !self.empty_chain.val();
+        self.freed.d.next = self.emit.val() & !self.empty_chain.val();
+        self.free_word.next = self.freed.q.val();
         // second stage
         self.answered.d.next = self.asked.q.val();
         self.answered_mark.d.next = self.asked_mark.q.val();

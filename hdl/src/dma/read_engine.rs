@@ -162,6 +162,7 @@ impl<const TW: usize, const TAGS: usize> Logic for ReadEngine<TW, TAGS> {
         self.tags.advance.next = self.receiver.advance.val();
         self.tags.advance_address.next = self.receiver.advance_address.val();
         self.tags.advance_remaining.next = self.receiver.advance_remaining.val();
+        self.tags.advance_last.next = self.receiver.advance_last.val();
         self.tags.advance_lower_address.next = self.receiver.advance_lower_address.val();
         self.tags.spoil.next = self.receiver.spoil.val();
         self.tags.refuse.next = self.receiver.refuse.val();

@@ -17,7 +17,7 @@ pub struct PlacedBeat {
     pub client: Bits<4>,
 }
 
-/// Completion receiver: takes one beat per cycle, but for packets of one beat and the same tag.
+/// Completion receiver: takes one beat per cycle, with one cycle between packets.
 ///
 /// ```text
 /// completion -> [ header arithmetic ] -> check against the tag table -> [ where this beat goes ] -> lanes -> beat
@@ -47,6 +47,7 @@ pub struct CompletionReceiver {
     pub advance: Signal<Out, Bit>,
     pub advance_address: Signal<Out, Bits<16>>,
     pub advance_remaining: Signal<Out, Bits<13>>,
+    pub advance_last: Signal<Out, Bit>,
     pub advance_lower_address: Signal<Out, Bits<7>>,
     pub spoil: Signal<Out, Bit>,
     pub refuse: Signal<Out, Bit>,
@@ -71,12 +72,15 @@ pub struct CompletionReceiver {
     ends_read: DFF<Bit>,
     plausible: DFF<Bit>,
     window: DFF<Bits<13>>,
+    end_window: DFF<Bits<13>>,
     moved: DFF<Bits<13>>,
     // of the beat that comes in
     waits: Signal<Local, Bit>,
     skip_in: Signal<Local, Bits<2>>,
-    reach_in: Signal<Local, Bits<14>>,
-    needed_in: Signal<Local, Bits<12>>,
+    ends_in: Signal<Local, Bits<4>>,
+    more_in: Signal<Local, Bits<2>>,
+    beyond_in: Signal<Local, Bits<12>>,
+    close_in: Signal<Local, Bit>,
     length_in: Signal<Local, Bits<12>>,
     bytes_in: Signal<Local, Bits<13>>,
 
@@ -114,7 +118,7 @@ impl Logic for CompletionReceiver {
     #[hdl_gen]
     fn update(&mut self) {
         comment!("module dma_read_receiver: checks completions against the tag table, places their beats");
-        dff_setup!(self, clock, held, held_valid, unmatched, ours, ends_read, plausible, window, moved);
+        dff_setup!(self, clock, held, held_valid, unmatched, ours, ends_read, plausible, window, end_window, moved);
         dff_setup!(self, clock, in_packet, placed_valid, placed_data, placed_last, placed_address, placed_window);
         dff_setup!(self, clock, placed_skip, placed_client, placed_tag, placed_ends_read, placed_poisoned, placed_cut);
         self.held_valid.reset.next = self.reset.val();
@@ -122,29 +126,33 @@ impl Logic for CompletionReceiver {
         self.in_packet.reset.next = self.reset.val();
         self.placed_valid.reset.next = self.reset.val();
 
-        // first stage: the tag is looked up, so a header must not come right behind another one of the same tag, which is
-        // accounted for in this cycle
-        self.waits.next = self.held_valid.q.val()
-            & self.held.q.val().first
-            & self.completion.data.val().first
-            & (self.held.q.val().tag == self.completion.data.val().tag);
+        // first stage: the tag is looked up. A header does not come right behind the end of another packet, which may be
+        // of the same tag: that one has been accounted for, and found to end as it should, one cycle later. On a link the
+        // header's own double words leave that cycle free.
+        self.waits.next = self.held_valid.q.val() & self.held.q.val().last & self.completion.data.val().first;
         self.completion.ready.next = !self.waits.val();
         self.held.d.next = self.completion.data.val();
         self.held_valid.d.next = self.completion.valid.val() & !self.waits.val();
         self.ours.d.next = self.completion.data.val().requester_id == self.function_id.val();
         self.skip_in.next = bit_cast::<2, 7>(self.completion.data.val().lower_address);
-        self.reach_in.next =
-            bit_cast::<14, 13>(self.completion.data.val().byte_count) + bit_cast::<14, 2>(self.skip_in.val()) + 3;
-        self.needed_in.next = self.reach_in.val().get_bits::<12>(2);
+        // double words the tag still expects: byte_count / 4, and up to two more for what sticks out at both ends
+        self.ends_in.next = bit_cast::<4, 2>(self.completion.data.val().byte_count.get_bits::<2>(0))
+            + bit_cast::<4, 2>(self.skip_in.val())
+            + 3;
+        self.more_in.next = self.ends_in.val().get_bits::<2>(2);
         self.length_in.next = bit_cast::<12, 11>(self.completion.data.val().length);
         self.bytes_in.next = bit_cast::<13, 11>(self.completion.data.val().length) << 2;
-        self.ends_read.d.next = self.length_in.val() == self.needed_in.val();
-        self.plausible.d.next = self.length_in.val().any() & (self.length_in.val() <= self.needed_in.val());
+        self.beyond_in.next =
+            self.length_in.val() - bit_cast::<12, 11>(self.completion.data.val().byte_count.get_bits::<11>(2));
+        self.close_in.next = !self.beyond_in.val().get_bits::<10>(2).any();
+        self.ends_read.d.next = self.close_in.val() & (self.beyond_in.val().get_bits::<2>(0) == self.more_in.val());
+        self.plausible.d.next = (self.completion.data.val().status == 0)
+            & self.length_in.val().any()
+            & (self.beyond_in.val().get_bit(11)
+                | (self.close_in.val() & (self.beyond_in.val().get_bits::<2>(0) <= self.more_in.val())));
         // bytes from lane 0 of the first beat to the last valid one
         self.window.d.next = self.bytes_in.val();
-        if self.length_in.val() == self.needed_in.val() {
-            self.window.d.next = self.completion.data.val().byte_count + bit_cast::<13, 2>(self.skip_in.val());
-        }
+        self.end_window.d.next = self.completion.data.val().byte_count + bit_cast::<13, 2>(self.skip_in.val());
         self.moved.d.next = self.bytes_in.val() - bit_cast::<13, 2>(self.skip_in.val());
 
         // second stage: look the tag up and account for the packet
@@ -154,7 +162,6 @@ impl Logic for CompletionReceiver {
         self.matched.next = self.header.val() & self.found.val() & self.ours.q.val();
         self.good.next = self.matched.val()
             & self.plausible.q.val()
-            & (self.held.q.val().status == 0)
             & (self.held.q.val().byte_count == self.remaining.val())
             & (self.held.q.val().lower_address == self.lower_address.val());
         self.unmatched.d.next = self.header.val() & !self.matched.val();
@@ -164,6 +171,7 @@ impl Logic for CompletionReceiver {
         self.advance.next = self.good.val();
         self.advance_address.next = self.address.val() + bit_cast::<16, 13>(self.moved.q.val());
         self.advance_remaining.next = self.remaining.val() - self.moved.q.val();
+        self.advance_last.next = self.ends_read.q.val();
         if self.ends_read.q.val() {
             self.advance_remaining.next = 0.into();
         }
@@ -187,6 +195,9 @@ impl Logic for CompletionReceiver {
                 self.placed_valid.d.next = self.good.val();
                 self.placed_address.d.next = self.address.val() - bit_cast::<16, 2>(self.skip.val());
                 self.placed_window.d.next = self.window.q.val();
+                if self.ends_read.q.val() {
+                    self.placed_window.d.next = self.end_window.q.val();
+                }
                 self.placed_skip.d.next = self.skip.val();
                 self.placed_client.d.next = self.client.val();
                 self.placed_tag.d.next = self.held.q.val().tag;

@@ -47,6 +47,8 @@ pub struct TagTable<const TW: usize, const TAGS: usize> {
     pub advance: Signal<In, Bit>,
     pub advance_address: Signal<In, Bits<16>>,
     pub advance_remaining: Signal<In, Bits<13>>,
+    /// That is none.
+    pub advance_last: Signal<In, Bit>,
     pub advance_lower_address: Signal<In, Bits<7>>,
     /// The completion at hand spoils the data of its tag.
     pub spoil: Signal<In, Bit>,
@@ -99,7 +101,8 @@ pub struct TagTable<const TW: usize, const TAGS: usize> {
     issued_lower: LutRam<7, TW>,
     // how far its completions have come
     next_address: LutRam<16, TW>,
-    next_remaining: LutRam<13, TW>,
+    /// Bit 13: some remain, so that nobody has to look at all of them.
+    next_remaining: LutRam<14, TW>,
     next_lower: LutRam<7, TW>,
     is_fresh: Signal<Local, Bit>,
     open_then: DFF<Bit>,
@@ -108,6 +111,7 @@ pub struct TagTable<const TW: usize, const TAGS: usize> {
     lower_then: DFF<Bits<7>>,
     client_then: DFF<Bits<4>>,
     left: Signal<Local, Bits<13>>,
+    some_left: Signal<Local, Bit>,
 
     // set up by the request, read by the retirement
     retire_client: LutRam<4, TW>,
@@ -131,6 +135,10 @@ pub struct TagTable<const TW: usize, const TAGS: usize> {
     ticks: Reg<Bits<6>>,
     age: Signal<Local, Bits<6>>,
     too_old: Reg<Bit>,
+    closed: DFF<Bit>,
+    finished: Reg<Bit>,
+    finished_slot: DFF<Bits<TW>>,
+    finished_error: DFF<Bit>,
     expired: Reg<Bit>,
     expiring: Signal<Local, Bit>,
 }
@@ -157,6 +165,7 @@ impl<const TW: usize, const TAGS: usize> TagTable<TW, TAGS> {
             advance: Default::default(),
             advance_address: Default::default(),
             advance_remaining: Default::default(),
+            advance_last: Default::default(),
             advance_lower_address: Default::default(),
             spoil: Default::default(),
             refuse: Default::default(),
@@ -203,6 +212,7 @@ impl<const TW: usize, const TAGS: usize> TagTable<TW, TAGS> {
             lower_then: Default::default(),
             client_then: Default::default(),
             left: Default::default(),
+            some_left: Default::default(),
             retire_client: Default::default(),
             retire_slot: Default::default(),
             retire_last: Default::default(),
@@ -222,6 +232,10 @@ impl<const TW: usize, const TAGS: usize> TagTable<TW, TAGS> {
             ticks: Default::default(),
             age: Default::default(),
             too_old: Default::default(),
+            closed: Default::default(),
+            finished: Default::default(),
+            finished_slot: Default::default(),
+            finished_error: Default::default(),
             expired: Default::default(),
             expiring: Default::default(),
         }
@@ -244,6 +258,10 @@ impl<const TW: usize, const TAGS: usize> Logic for TagTable<TW, TAGS> {
             prescaler,
             ticks,
             too_old,
+            closed,
+            finished,
+            finished_slot,
+            finished_error,
             expired,
             open_then,
             address_then,
@@ -264,6 +282,7 @@ impl<const TW: usize, const TAGS: usize> Logic for TagTable<TW, TAGS> {
         self.prescaler.reset.next = self.reset.val();
         self.ticks.reset.next = self.reset.val();
         self.too_old.reset.next = self.reset.val();
+        self.finished.reset.next = self.reset.val();
         self.expired.reset.next = self.reset.val();
         clock!(self, clock, issued_tag, issued_client, issued_address, issued_length, issued_lower);
         clock!(self, clock, next_address, next_remaining, next_lower);
@@ -323,7 +342,12 @@ impl<const TW: usize, const TAGS: usize> Logic for TagTable<TW, TAGS> {
         self.age.next = self.ticks.q.val() - self.retire_stamp.rdata.val();
         self.pop.next = self.count.q.val().any() & !self.open.q.val().get_bit(self.oldest_slot.val().index());
         self.too_old.d.next = self.count.q.val().any() & !self.pop.val() & (self.age.val() > 16);
-        self.expiring.next = self.too_old.q.val() & self.open.q.val().get_bit(self.oldest_slot.val().index());
+        // it was open one cycle ago; `closed` says whether it has been closed since
+        self.expiring.next = self.too_old.q.val() & !self.closed.q.val();
+        self.closed.d.next = self.expiring.val()
+            | (self.finish.val() & (self.finish_slot.val() == self.oldest_slot.val()))
+            | (self.finished.q.val() & (self.finished_slot.q.val() == self.oldest_slot.val()))
+            | (self.refuse.val() & (self.lookup_slot.val() == self.oldest_slot.val()));
         self.expired.d.next = self.expiring.val();
         self.expire.next = self.expiring.val();
         self.expire_tag.next = self.oldest.q.val();
@@ -341,36 +365,46 @@ impl<const TW: usize, const TAGS: usize> Logic for TagTable<TW, TAGS> {
         self.next_address.wdata.next = self.advance_address.val();
         self.next_address.wen.next = self.advance.val();
         self.next_remaining.waddr.next = self.lookup_slot.val();
-        self.next_remaining.wdata.next = self.advance_remaining.val();
+        self.next_remaining.wdata.next = bit_cast::<14, 13>(self.advance_remaining.val());
+        if !self.advance_last.val() {
+            self.next_remaining.wdata.next = bit_cast::<14, 13>(self.advance_remaining.val()) | 0x2000;
+        }
         self.next_remaining.wen.next = self.advance.val();
         self.next_lower.waddr.next = self.lookup_slot.val();
         self.next_lower.wdata.next = self.advance_lower_address.val();
         self.next_lower.wen.next = self.advance.val();
         self.is_fresh.next = self.fresh.q.val().get_bit(self.coming_slot.val().index());
         self.address_then.d.next = self.next_address.rdata.val();
-        self.left.next = self.next_remaining.rdata.val();
+        self.left.next = bit_cast::<13, 14>(self.next_remaining.rdata.val());
+        self.some_left.next = self.next_remaining.rdata.val().get_bit(13);
         self.lower_then.d.next = self.next_lower.rdata.val();
         if self.is_fresh.val() {
             self.address_then.d.next = self.issued_address.rdata.val();
             self.left.next = self.issued_length.rdata.val();
+            self.some_left.next = true;
             self.lower_then.d.next = self.issued_lower.rdata.val();
         }
         self.left_then.d.next = self.left.val();
         self.client_then.d.next = self.issued_client.rdata.val();
         self.open_then.d.next = self.open.q.val().get_bit(self.coming_slot.val().index())
             & (self.issued_tag.rdata.val() == self.coming_tag.val())
-            & self.left.val().any()
+            & self.some_left.val()
             & !(self.finish.val() & (self.finish_slot.val() == self.coming_slot.val()))
-            & !(self.expiring.val() & (self.oldest_slot.val() == self.coming_slot.val()));
+            & !(self.finished.q.val() & (self.finished_slot.q.val() == self.coming_slot.val()))
+            & !(self.too_old.q.val() & (self.oldest_slot.val() == self.coming_slot.val()));
         self.address.next = self.address_then.q.val();
         self.remaining.next = self.left_then.q.val();
         self.lower_address.next = self.lower_then.q.val();
         self.client.next = self.client_then.q.val();
 
+        // that the oldest is still open, as `expiring` asks, goes without saying here
         self.found.next =
-            self.open_then.q.val() & !(self.expiring.val() & (self.lookup_slot.val() == self.oldest_slot.val()));
+            self.open_then.q.val() & !(self.too_old.q.val() & (self.lookup_slot.val() == self.oldest_slot.val()));
 
-        // one bit per slot
+        // one bit per slot; the end of a read counts one cycle later
+        self.finished.d.next = self.finish.val();
+        self.finished_slot.d.next = self.finish_slot.val();
+        self.finished_error.d.next = self.finish_error.val();
         self.open_next.next = self.open.q.val();
         self.failed_next.next = self.failed.q.val();
         self.fresh_next.next = self.fresh.q.val();
@@ -383,10 +417,10 @@ impl<const TW: usize, const TAGS: usize> Logic for TagTable<TW, TAGS> {
         if self.refuse.val() | self.spoil.val() {
             self.failed_next.next = self.failed_next.val().replace_bit(self.lookup_slot.val().index(), true);
         }
-        if self.finish.val() {
-            self.open_next.next = self.open_next.val().replace_bit(self.finish_slot.val().index(), false);
-            if self.finish_error.val() {
-                self.failed_next.next = self.failed_next.val().replace_bit(self.finish_slot.val().index(), true);
+        if self.finished.q.val() {
+            self.open_next.next = self.open_next.val().replace_bit(self.finished_slot.q.val().index(), false);
+            if self.finished_error.q.val() {
+                self.failed_next.next = self.failed_next.val().replace_bit(self.finished_slot.q.val().index(), true);
             }
         }
         if self.expiring.val() {

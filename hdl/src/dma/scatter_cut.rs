@@ -37,7 +37,7 @@ pub enum CutState {
 /// Cuts the data of each command into pieces over its chain's buffers: at most 512 bytes and at
 /// multiples of 512 of the host address, hence at every payload boundary that the write engine needs.
 ///
-/// One piece per cycle inside a buffer, and one cycle between buffers. Positions in the data stream are counted in bytes
+/// Two cycles a piece: the lengths are compared in the first, the piece is offered in the second. Positions in the data stream are counted in bytes
 /// modulo 2^17, much farther than the largest RAM reaches; commands begin at multiples of 16 but those behind a
 /// command with `more`. `piece` comes from the registers through two adders: the consumer registers it.
 #[derive(LogicBlock, Default)]
@@ -72,13 +72,21 @@ pub struct ScatterCutter {
 
     room: Signal<Local, Bits<10>>,
     room_wide: Signal<Local, Bits<32>>,
-    buffer_fits: Signal<Local, Bit>,
-    data_fit: Signal<Local, Bit>,
-    data_in_buffer: Signal<Local, Bit>,
-    length: Signal<Local, Bits<10>>,
+    block_offset: Signal<Local, Bits<11>>,
+    buffer_reach: Signal<Local, Bits<11>>,
+    data_reach: Signal<Local, Bits<11>>,
+    // all comparisons, in registers from the cycle before
+    measured: Reg<Bit>,
+    skips: DFF<Bit>,
+    skips_buffer: DFF<Bit>,
+    some_left: DFF<Bit>,
+    buffer_fits: DFF<Bit>,
+    data_fit: DFF<Bit>,
+    data_in_buffer: DFF<Bit>,
     last_of_data: Signal<Local, Bit>,
+    length: Signal<Local, Bits<10>>,
     behind: Signal<Local, Bits<17>>,
-    behind_data: Signal<Local, Bits<17>>,
+    behind_data: DFF<Bits<17>>,
     padding: Signal<Local, Bits<4>>,
     word_mask: Signal<Local, Bits<17>>,
     next_word: Signal<Local, Bits<17>>,
@@ -92,6 +100,19 @@ impl Logic for ScatterCutter {
         comment!("module dma_scatter_cutter: lays the data of a chain over its writable buffers");
         dff_setup!(self, clock, state, skip, left, dropped, used, position);
         dff_setup!(self, clock, buffer_valid, address, remaining, mark, mark_error);
+        dff_setup!(
+            self,
+            clock,
+            measured,
+            skips,
+            skips_buffer,
+            some_left,
+            buffer_fits,
+            data_fit,
+            data_in_buffer,
+            behind_data
+        );
+        self.measured.reset.next = self.reset.val();
         self.state.reset.next = self.reset.val();
         self.position.reset.next = self.reset.val();
         self.buffer_valid.reset.next = self.reset.val();
@@ -99,12 +120,20 @@ impl Logic for ScatterCutter {
         // the piece at hand: as much as the 512-byte block, the buffer and the data allow
         self.room.next = bit_cast::<10, 9>(!self.address.q.val().get_bits::<9>(0)) + 1;
         self.room_wide.next = bit_cast::<32, 10>(self.room.val());
-        self.buffer_fits.next = !self.remaining.q.val().get_bits::<22>(10).any()
-            & (self.remaining.q.val().get_bits::<10>(0) <= self.room.val());
-        self.data_fit.next =
-            !self.left.q.val().get_bits::<22>(10).any() & (self.left.q.val().get_bits::<10>(0) <= self.room.val());
-        self.data_in_buffer.next = self.left.q.val() <= self.remaining.q.val();
-        self.last_of_data.next = self.data_fit.val() & self.data_in_buffer.val();
+        // one sum each: seen from the begin of the block, the end is not behind it
+        self.block_offset.next = bit_cast::<11, 9>(self.address.q.val().get_bits::<9>(0));
+        self.buffer_reach.next = self.block_offset.val() + bit_cast::<11, 10>(self.remaining.q.val().get_bits::<10>(0));
+        self.data_reach.next = self.block_offset.val() + bit_cast::<11, 10>(self.left.q.val().get_bits::<10>(0));
+        self.buffer_fits.d.next =
+            !self.remaining.q.val().get_bits::<22>(10).any() & (self.buffer_reach.val() <= bits::<11>(0x200));
+        self.data_fit.d.next =
+            !self.left.q.val().get_bits::<22>(10).any() & (self.data_reach.val() <= bits::<11>(0x200));
+        self.data_in_buffer.d.next = self.left.q.val() <= self.remaining.q.val();
+        self.last_of_data.next = self.data_fit.q.val() & self.data_in_buffer.q.val();
+        self.skips.d.next = self.skip.q.val().any();
+        self.skips_buffer.d.next = self.skip.q.val() >= self.remaining.q.val();
+        self.some_left.d.next = self.left.q.val().any();
+        self.measured.d.next = false;
         // all three lengths and ends are made beside the comparisons that select one
         self.padding.next = 15.into();
         self.word_mask.next = !bits::<17>(15);
@@ -112,15 +141,15 @@ impl Logic for ScatterCutter {
             self.padding.next = 0.into();
             self.word_mask.next = !bits::<17>(0);
         }
-        self.behind_data.next = self.position.q.val()
+        self.behind_data.d.next = self.position.q.val()
             + bit_cast::<17, 10>(bit_cast::<10, 32>(self.left.q.val()))
             + bit_cast::<17, 4>(self.padding.val());
         self.length.next = self.room.val();
         self.behind.next = self.position.q.val() + bit_cast::<17, 10>(self.room.val());
         if self.last_of_data.val() {
             self.length.next = bit_cast::<10, 32>(self.left.q.val());
-            self.behind.next = self.behind_data.val() & self.word_mask.val();
-        } else if self.buffer_fits.val() {
+            self.behind.next = self.behind_data.q.val() & self.word_mask.val();
+        } else if self.buffer_fits.q.val() {
             self.length.next = bit_cast::<10, 32>(self.remaining.q.val());
             self.behind.next = self.position.q.val() + bit_cast::<17, 10>(bit_cast::<10, 32>(self.remaining.q.val()));
         }
@@ -158,20 +187,22 @@ impl Logic for ScatterCutter {
             }
             CutState::Lay => {
                 if self.buffer_valid.q.val() {
-                    if self.mark.q.val() {
+                    if !self.measured.q.val() {
+                        self.measured.d.next = true;
+                    } else if self.mark.q.val() {
                         self.drop_buffer.next = true;
                         self.dropped.d.next = self.dropped.q.val() | self.mark_error.q.val();
                         self.state.d.next = CutState::Report;
-                        if self.left.q.val().any() {
+                        if self.some_left.q.val() {
                             self.state.d.next = CutState::Discard;
                         } else {
                             // a command without data may end those that belong together
-                            self.position.d.next = self.behind_data.val() & self.word_mask.val();
+                            self.position.d.next = self.behind_data.q.val() & self.word_mask.val();
                         }
-                    } else if self.dropped.q.val() | !self.left.q.val().any() {
+                    } else if self.dropped.q.val() | !self.some_left.q.val() {
                         self.drop_buffer.next = true;
-                    } else if self.skip.q.val().any() {
-                        if self.skip.q.val() >= self.remaining.q.val() {
+                    } else if self.skips.q.val() {
+                        if self.skips_buffer.q.val() {
                             self.skip.d.next = self.skip.q.val() - self.remaining.q.val();
                             self.drop_buffer.next = true;
                         } else {
@@ -181,13 +212,14 @@ impl Logic for ScatterCutter {
                         }
                     } else {
                         self.piece.valid.next = true;
+                        self.measured.d.next = !self.piece.ready.val();
                         if self.piece.ready.val() {
                             self.position.d.next = self.behind.val();
                             // what follows a cut begins at the boundary
                             self.address.d.next = (self.address.q.val() | 0x1FF) + 1;
                             self.remaining.d.next = self.remaining.q.val() - self.room_wide.val();
                             self.left.d.next = self.left.q.val() - self.room_wide.val();
-                            if self.buffer_fits.val() {
+                            if self.buffer_fits.q.val() {
                                 self.left.d.next = self.left.q.val() - self.remaining.q.val();
                                 self.drop_buffer.next = true;
                             }

@@ -58,6 +58,8 @@ pub struct Splitter {
     pub transfer: Sink<Transfer>,
     pub chunk: Source<Chunk>,
     active: Reg<Bit>,
+    /// The present chunk is the request's last; found out while it becomes the present one.
+    last: DFF<Bit>,
     first: DFF<Bit>,
     address: DFF<Bits<64>>,
     remaining_less_one: DFF<Bits<13>>,
@@ -67,10 +69,11 @@ pub struct Splitter {
     mask: DFF<Bits<12>>,
     below: Signal<Local, Bits<12>>,
     room: Signal<Local, Bits<13>>,
-    last: Signal<Local, Bit>,
     byte: Signal<Local, Bits<2>>,
     end: Signal<Local, Bits<2>>,
-    end_offset: Signal<Local, Bits<13>>,
+    coming_offset: Signal<Local, Bits<13>>,
+    coming_beyond: Signal<Local, Bits<13>>,
+    left_less_one: Signal<Local, Bits<13>>,
     span: Signal<Local, Bits<13>>,
     first_mask: Signal<Local, Bits<4>>,
     end_mask: Signal<Local, Bits<4>>,
@@ -83,7 +86,7 @@ impl Logic for Splitter {
     #[hdl_gen]
     fn update(&mut self) {
         comment!("module dma_splitter: cuts a DMA request at multiples of the maximum TLP size");
-        dff_setup!(self, clock, active, first, address, remaining_less_one, ram_address, client, slot, mask);
+        dff_setup!(self, clock, active, last, first, address, remaining_less_one, ram_address, client, slot, mask);
         self.active.reset.next = self.reset.val();
 
         // the limit of the link hardly ever changes
@@ -98,10 +101,13 @@ impl Logic for Splitter {
         // bytes up to the next boundary, less one
         self.below.next = !self.address.q.val().get_bits::<12>(0) & self.mask.q.val();
         self.room.next = bit_cast::<13, 12>(self.below.val()) + 1;
-        // the last byte is in the block of the first one
-        self.end_offset.next = bit_cast::<13, 12>(self.address.q.val().get_bits::<12>(0) & self.mask.q.val())
-            + self.remaining_less_one.q.val();
-        self.last.next = !(self.end_offset.val() & !bit_cast::<13, 12>(self.mask.q.val())).any();
+        // less its own length less one: what follows a cut
+        self.left_less_one.next = self.remaining_less_one.q.val() + !bit_cast::<13, 12>(self.below.val());
+        // of a request that comes in: where it ends, seen from the block it begins in
+        self.coming_offset.next =
+            bit_cast::<13, 12>(self.transfer.data.val().address.get_bits::<12>(0) & self.mask.q.val())
+                + self.transfer.data.val().length;
+        self.coming_beyond.next = self.coming_offset.val() & !bit_cast::<13, 12>(self.mask.q.val());
 
         // all that depends on which chunk it is, for both kinds, beside the sum that decides
         self.byte.next = self.address.q.val().get_bits::<2>(0);
@@ -122,7 +128,7 @@ impl Logic for Splitter {
         self.part.next.client = self.client.q.val();
         self.part.next.slot = self.slot.q.val();
         self.part.next.first = self.first.q.val();
-        self.part.next.last = self.last.val();
+        self.part.next.last = self.last.q.val();
         self.part.next.length = self.room.val();
         self.part.next.dwords = bit_cast::<11, 10>(self.below.val().get_bits::<10>(2)) + 1;
         self.part.next.first_be = self.first_mask.val();
@@ -130,7 +136,7 @@ impl Logic for Splitter {
         if self.single_cut.val() {
             self.part.next.last_be = 0.into();
         }
-        if self.last.val() {
+        if self.last.q.val() {
             self.part.next.length = self.remaining_less_one.q.val() + 1;
             self.part.next.dwords = self.span.val().get_bits::<11>(2);
             self.part.next.last_be = self.end_mask.val();
@@ -147,16 +153,21 @@ impl Logic for Splitter {
             if self.chunk.ready.val() {
                 // what follows a cut begins at the boundary
                 self.address.d.next = (self.address.q.val() | bit_cast::<64, 12>(self.mask.q.val())) + 1;
-                self.remaining_less_one.d.next = self.remaining_less_one.q.val() - self.room.val();
+                self.remaining_less_one.d.next = self.left_less_one.val();
+                self.last.d.next = !(self.left_less_one.val() & !bit_cast::<13, 12>(self.mask.q.val())).any();
                 self.ram_address.d.next = self.ram_address.q.val() + bit_cast::<16, 13>(self.room.val());
                 self.first.d.next = false;
-                if self.last.val() {
+                if self.last.q.val() {
                     self.active.d.next = false;
                 }
             }
         } else {
             self.active.d.next = self.transfer.valid.val();
             self.first.d.next = true;
+            // the size of a block is (mask << 1 | 1) ^ mask
+            self.last.d.next = !self.coming_beyond.val().any()
+                | (self.coming_offset.val()
+                    == (((bit_cast::<13, 12>(self.mask.q.val()) << 1) | 1) ^ bit_cast::<13, 12>(self.mask.q.val())));
             self.address.d.next = self.transfer.data.val().address;
             self.remaining_less_one.d.next = self.transfer.data.val().length - 1;
             self.ram_address.d.next = self.transfer.data.val().ram_address;

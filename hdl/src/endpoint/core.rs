@@ -138,7 +138,7 @@ pub struct EndpointCore {
     kick_waiting: Reg<Bits<4>>,
 
     clear: Signal<Local, Bit>,
-    may_send: Signal<Local, Bit>,
+    may_send: Reg<Bit>,
     discard: Reg<Bit>,
     intx_message: Signal<Local, Bit>,
     intx_busy: Signal<Local, Bit>,
@@ -256,7 +256,8 @@ impl Logic for EndpointCore {
     #[hdl_gen]
     fn update(&mut self) {
         comment!("module endpoint_core: everything of an endpoint but its link and its device");
-        dff_setup!(self, clock, kick_waiting, discard);
+        dff_setup!(self, clock, kick_waiting, discard, may_send);
+        self.may_send.reset.next = self.reset.val();
         clock!(self, clock, arbiter, completer, registers, interrupts, data_path, sequencer, counters);
         self.arbiter.reset.next = self.reset.val();
         self.completer.reset.next = self.reset.val();
@@ -281,11 +282,11 @@ impl Logic for EndpointCore {
         Source::<TransmitBeat>::join(&mut self.completer.completion, &mut self.arbiter.completion);
         Source::<TransmitBeat>::join(&mut self.data_path.posted, &mut self.arbiter.posted);
         Source::<TransmitBeat>::join(&mut self.data_path.nonposted, &mut self.arbiter.nonposted);
-        self.may_send.next = self.bus_master.val() & !self.d3hot.val();
-        self.arbiter.bus_master.next = self.may_send.val();
+        self.may_send.d.next = self.bus_master.val() & !self.d3hot.val();
+        self.arbiter.bus_master.next = self.may_send.q.val();
         self.arbiter.nonposted_allowed.next = self.nonposted_ready.val();
         self.discard.reset.next = self.reset.val();
-        self.discard.d.next = self.sequencer.stop.val() & !self.may_send.val();
+        self.discard.d.next = self.sequencer.stop.val() & !self.may_send.q.val();
 
         // ------------------------------------------------------------ function
         RegisterMaster::link(&mut self.config_bus, &mut self.completer.config_bus);
@@ -387,6 +388,7 @@ impl Logic for EndpointCore {
         self.data_path.function_id.next = self.function_id.val();
         self.data_path.driver_features.next = self.registers.driver_features.val();
         self.data_path.queue_pfn.next = self.registers.queue_pfn.val();
+        self.data_path.queue_active.next = self.registers.queue_active.val();
         // a kick during a reset waits for its end
         self.kick_waiting.reset.next = self.reset.val() | self.registers.device_reset.val();
         self.kick_waiting.d.next = self.registers.notify.val();

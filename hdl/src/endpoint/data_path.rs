@@ -38,8 +38,10 @@ pub struct DataPath {
     pub function_id: Signal<In, Bits<16>>,
     /// Features the driver accepted.
     pub driver_features: Signal<In, Bits<32>>,
-    /// Page frame of each queue, 0 = inactive; queue 0 in the lowest bits.
+    /// Page frame of each queue; queue 0 in the lowest bits.
     pub queue_pfn: Signal<In, Bits<128>>,
+    /// Queues with a page frame.
+    pub queue_active: Signal<In, Bits<4>>,
     /// One cycle: the driver kicked the queue.
     pub kick: Signal<In, Bits<4>>,
     /// Completions of our reads.
@@ -111,6 +113,7 @@ impl DataPath {
             function_id: Default::default(),
             driver_features: Default::default(),
             queue_pfn: Default::default(),
+            queue_active: Default::default(),
             kick: Default::default(),
             completion: Default::default(),
             posted: Default::default(),
@@ -201,7 +204,7 @@ impl Logic for DataPath {
             self.queues[i].clock.next = self.clock.val();
             self.queues[i].reset.next = self.clear.val();
             self.pfn.next = self.queue_pfn.val().get_bits::<32>(i * 32);
-            self.queues[i].enable.next = self.pfn.val().any() & !self.stop.val();
+            self.queues[i].enable.next = self.queue_active.val().get_bit(i) & !self.stop.val();
             self.queues[i].ring_base.next = bit_cast::<64, 32>(self.pfn.val()) << 12;
             self.queues[i].event_idx.next = self.event_idx.val();
             self.queues[i].indirect.next = self.indirect.val();

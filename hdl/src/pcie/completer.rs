@@ -20,6 +20,8 @@ pub enum CompleterState {
     Second,
     /// Sends the completion.
     Answer,
+    /// Takes the request away.
+    Done,
 }
 
 /// Takes one request after the other, carries it out on a register bus and sends the completion. The request
@@ -83,6 +85,7 @@ pub struct Completer {
     byte_count: DFF<Bits<12>>,
     lower_address: DFF<Bits<7>>,
     is_write: DFF<Bit>,
+    poisoned_write: DFF<Bit>,
     memory: DFF<Bit>,
     first_byte: DFF<Bits<2>>,
     skipped: DFF<Bits<3>>,
@@ -146,6 +149,7 @@ impl Completer {
             byte_count: Default::default(),
             lower_address: Default::default(),
             is_write: Default::default(),
+            poisoned_write: Default::default(),
             memory: Default::default(),
             first_byte: Default::default(),
             skipped: Default::default(),
@@ -195,6 +199,7 @@ impl Logic for Completer {
             byte_count,
             lower_address,
             is_write,
+            poisoned_write,
             memory,
             first_byte,
             skipped,
@@ -286,6 +291,7 @@ impl Logic for Completer {
                 self.offset.d.next = self.decode.offset.val();
                 self.is_write.d.next = self.decode.is_write.val();
                 self.answers.d.next = self.decode.nonposted.val();
+                self.poisoned_write.d.next = self.decode.is_write.val() & self.request.data.val().poisoned;
                 self.memory.d.next = self.decode.memory.val();
                 self.first_byte.d.next = self.decode.first_byte.val();
                 self.skipped.d.next = self.decode.skipped.val();
@@ -319,10 +325,9 @@ impl Logic for Completer {
                 if self.answers.q.val() {
                     self.state.d.next = CompleterState::Answer;
                 } else {
-                    self.request.ready.next = true;
-                    self.state.d.next = CompleterState::Idle;
+                    self.state.d.next = CompleterState::Done;
                 }
-                if self.is_write.q.val() & self.request.data.val().poisoned {
+                if self.poisoned_write.q.val() {
                     self.poisoned_pulse.d.next = true;
                     self.unsupported_pulse.d.next = self.answers.q.val();
                     self.status.d.next = self.status_unsupported.val();
@@ -341,7 +346,6 @@ impl Logic for Completer {
                     self.read_low.d.next = bits::<32>(0xFFFF_FFFF_u64);
                     self.read_high.d.next = bits::<32>(0xFFFF_FFFF_u64);
                 } else if self.accesses.q.val() {
-                    self.request.ready.next = false;
                     self.state.d.next = CompleterState::First;
                     if (self.bank.q.val() == Target::Bar0) & self.hold.val() {
                         self.state.d.next = CompleterState::Idle;
@@ -357,8 +361,7 @@ impl Logic for Completer {
                     } else if self.answers.q.val() {
                         self.state.d.next = CompleterState::Answer;
                     } else {
-                        self.request.ready.next = true;
-                        self.state.d.next = CompleterState::Idle;
+                        self.state.d.next = CompleterState::Done;
                     }
                 }
             }
@@ -368,17 +371,19 @@ impl Logic for Completer {
                     if self.answers.q.val() {
                         self.state.d.next = CompleterState::Answer;
                     } else {
-                        self.request.ready.next = true;
-                        self.state.d.next = CompleterState::Idle;
+                        self.state.d.next = CompleterState::Done;
                     }
                 }
             }
             CompleterState::Answer => {
                 self.completion.valid.next = true;
-                self.request.ready.next = self.completion.ready.val();
                 if self.completion.ready.val() {
-                    self.state.d.next = CompleterState::Idle;
+                    self.state.d.next = CompleterState::Done;
                 }
+            }
+            CompleterState::Done => {
+                self.request.ready.next = true;
+                self.state.d.next = CompleterState::Idle;
             }
         }
 

@@ -41,6 +41,9 @@ pub struct HeaderDecode {
     /// `total` is at most 4, and it is 3; known before the sum is.
     pub in_one_beat: Signal<Out, Bit>,
     pub three_in_all: Signal<Out, Bit>,
+    /// `total` is at most 8, and the lanes that its last beat has; both without the sum.
+    pub in_two_beats: Signal<Out, Bit>,
+    pub end_keep: Signal<Out, Bits<4>>,
 
     dword0: Signal<Local, Bits<32>>,
     dword1: Signal<Local, Bits<32>>,
@@ -93,6 +96,8 @@ impl Default for HeaderDecode {
             total: Default::default(),
             in_one_beat: Default::default(),
             three_in_all: Default::default(),
+            in_two_beats: Default::default(),
+            end_keep: Default::default(),
             dword0: Default::default(),
             dword1: Default::default(),
             dword2: Default::default(),
@@ -253,6 +258,18 @@ impl Logic for HeaderDecode {
         self.three_in_all.next = !self.four.val() & !self.dword0.val().get_bit(15) & !self.has_data.val();
         self.in_one_beat.next = (!(self.four.val() & self.dword0.val().get_bit(15)) & !self.has_data.val())
             | (!self.four.val() & !self.dword0.val().get_bit(15) & self.one_dword.val());
+        self.in_two_beats.next = !self.has_data.val();
+        if (self.length_field.val() != bits::<10>(0)) & !self.length_field.val().get_bits::<7>(3).any() {
+            comment!("up to seven double words of payload");
+            self.in_two_beats.next =
+                !self.has_data.val() | (self.base_dwords.val() + (self.length.val() & bits::<11>(7)) <= bits::<11>(8));
+        }
+        match (self.base_dwords.val() + (self.payload_dwords.val() & bits::<11>(3))).get_bits::<2>(0).index() {
+            0 => self.end_keep.next = bits::<4>(15),
+            1 => self.end_keep.next = bits::<4>(1),
+            2 => self.end_keep.next = bits::<4>(3),
+            _ => self.end_keep.next = bits::<4>(7),
+        }
         self.payload.next = self.payload_dwords.val();
         self.four_dwords.next = self.four.val();
 

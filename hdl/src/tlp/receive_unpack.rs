@@ -47,6 +47,8 @@ pub struct ReceiveUnpack {
 
     decode: HeaderDecode,
     request_fifo: StreamFifo<Request, 3>,
+    /// The FIFO's memory is read asynchronously.
+    request_stage: Stage<Request>,
     completion_stage: Stage<CompletionBeat>,
 
     in_packet: Reg<Bit>,
@@ -57,13 +59,18 @@ pub struct ReceiveUnpack {
     request_header: DFF<Request>,
     request_low: DFF<Bits<32>>,
     request_high: DFF<Bits<32>>,
-    request_pending: Reg<Bit>,
+    /// A packet has ended, in the beat before or while its request waits; what it was is decided from here.
+    ended: Reg<Bit>,
+    /// A beat was not as the header said.
+    broken: DFF<Bit>,
     completion_header: DFF<CompletionBeat>,
     payload_left: Reg<Bits<11>>,
     lane3: DFF<Bits<32>>,
     flush: Reg<Bit>,
     flush_bad: DFF<Bit>,
     is_first: DFF<Bit>,
+    /// A completion's header has come in, for the pulses.
+    told: Reg<Bit>,
     malformed_pulse: Reg<Bit>,
     message_pulse: Reg<Bit>,
     master_abort_pulse: Reg<Bit>,
@@ -75,14 +82,20 @@ pub struct ReceiveUnpack {
     last: Signal<Local, Bit>,
     take: Signal<Local, Bit>,
     ready: Signal<Local, Bit>,
-    packet_now: Signal<Local, PacketKind>,
     left_now: Signal<Local, Bits<11>>,
-    ends_here: Signal<Local, Bit>,
+    ends_here: DFF<Bit>,
+    /// Lanes of the last beat.
+    end_keep: DFF<Bits<4>>,
     wanted_keep: Signal<Local, Bits<4>>,
+    ends_next: Signal<Local, Bit>,
     bad_later: Signal<Local, Bit>,
     first_keep: Signal<Local, Bits<4>>,
     bad_first: Signal<Local, Bit>,
     bad_frame: Signal<Local, Bit>,
+    flush_header: Signal<Local, Bit>,
+    flush_now: Signal<Local, Bit>,
+    flush_poisoned: Signal<Local, Bit>,
+    request_pending: Signal<Local, Bit>,
     emit: Signal<Local, Bit>,
     last_payload: Signal<Local, Bit>,
     low_lanes: Signal<Local, Bits<96>>,
@@ -108,6 +121,7 @@ impl Default for ReceiveUnpack {
             busy: Default::default(),
             decode: Default::default(),
             request_fifo: Default::default(),
+            request_stage: Default::default(),
             completion_stage: Default::default(),
             in_packet: Default::default(),
             second_beat: Default::default(),
@@ -117,13 +131,15 @@ impl Default for ReceiveUnpack {
             request_header: Default::default(),
             request_low: Default::default(),
             request_high: Default::default(),
-            request_pending: Default::default(),
+            ended: Default::default(),
+            broken: Default::default(),
             completion_header: Default::default(),
             payload_left: Default::default(),
             lane3: Default::default(),
             flush: Default::default(),
             flush_bad: Default::default(),
             is_first: Default::default(),
+            told: Default::default(),
             malformed_pulse: Default::default(),
             message_pulse: Default::default(),
             master_abort_pulse: Default::default(),
@@ -134,14 +150,19 @@ impl Default for ReceiveUnpack {
             last: Default::default(),
             take: Default::default(),
             ready: Default::default(),
-            packet_now: Default::default(),
             left_now: Default::default(),
             ends_here: Default::default(),
+            end_keep: Default::default(),
             wanted_keep: Default::default(),
+            ends_next: Default::default(),
             bad_later: Default::default(),
             first_keep: Default::default(),
             bad_first: Default::default(),
             bad_frame: Default::default(),
+            flush_header: Default::default(),
+            flush_now: Default::default(),
+            flush_poisoned: Default::default(),
+            request_pending: Default::default(),
             emit: Default::default(),
             last_payload: Default::default(),
             low_lanes: Default::default(),
@@ -163,30 +184,36 @@ impl Logic for ReceiveUnpack {
             packet,
             four_dwords,
             left,
+            ends_here,
+            end_keep,
             request_header,
             request_low,
             request_high,
-            request_pending,
+            ended,
+            broken,
             completion_header,
             payload_left,
             lane3,
             flush,
             flush_bad,
             is_first,
+            told,
             malformed_pulse,
             message_pulse,
             master_abort_pulse,
             target_abort_pulse,
             poisoned_pulse
         );
-        clock!(self, clock, request_fifo, completion_stage);
+        clock!(self, clock, request_fifo, request_stage, completion_stage);
         self.request_fifo.reset.next = self.reset.val();
+        self.request_stage.reset.next = self.reset.val();
         self.completion_stage.reset.next = self.reset.val();
         self.in_packet.reset.next = self.reset.val();
         self.second_beat.reset.next = self.reset.val();
-        self.request_pending.reset.next = self.reset.val();
+        self.ended.reset.next = self.reset.val();
         self.payload_left.reset.next = self.reset.val();
         self.flush.reset.next = self.reset.val();
+        self.told.reset.next = self.reset.val();
         self.malformed_pulse.reset.next = self.reset.val();
         self.message_pulse.reset.next = self.reset.val();
         self.master_abort_pulse.reset.next = self.reset.val();
@@ -194,8 +221,10 @@ impl Logic for ReceiveUnpack {
         self.poisoned_pulse.reset.next = self.reset.val();
 
         comment!("both ways out must have room");
+        self.request_pending.next =
+            self.ended.q.val() & !self.broken.q.val() & (self.packet.q.val() == PacketKind::Request);
         self.ready.next = self.completion_stage.input.ready.val()
-            & (!self.request_pending.q.val() | self.request_fifo.input.ready.val());
+            & (!self.request_pending.val() | self.request_fifo.input.ready.val());
         self.rx.ready.next = self.ready.val();
         self.take.next = self.rx.valid.val() & self.ready.val();
         self.beat.next = self.rx.data.val().data;
@@ -203,17 +232,12 @@ impl Logic for ReceiveUnpack {
         self.last.next = self.rx.data.val().last;
         self.decode.beat.next = self.beat.val();
 
-        comment!("does the packet end where its header says?");
-        self.ends_here.next = self.left.q.val() <= bits::<11>(4);
+        comment!("does the packet end where its header says? found out one beat before");
         self.wanted_keep.next = bits::<4>(15);
-        if self.left.q.val() == bits::<11>(3) {
-            self.wanted_keep.next = bits::<4>(7);
-        } else if self.left.q.val() == bits::<11>(2) {
-            self.wanted_keep.next = bits::<4>(3);
-        } else if self.left.q.val() == bits::<11>(1) {
-            self.wanted_keep.next = bits::<4>(1);
+        if self.ends_here.q.val() {
+            self.wanted_keep.next = self.end_keep.q.val();
         }
-        self.bad_later.next = (self.last.val() ^ self.ends_here.val()) | (self.keep.val() != self.wanted_keep.val());
+        self.bad_later.next = (self.last.val() ^ self.ends_here.q.val()) | (self.keep.val() != self.wanted_keep.val());
         comment!(
             "the first beat: a header of three or four double words, and at most one of payload; no sum decides this"
         );
@@ -224,12 +248,12 @@ impl Logic for ReceiveUnpack {
         self.bad_first.next =
             (self.last.val() ^ self.decode.in_one_beat.val()) | (self.keep.val() != self.first_keep.val());
         if self.in_packet.q.val() {
-            self.packet_now.next = self.packet.q.val();
             self.left_now.next = self.left.q.val();
-            self.bad_frame.next = self.bad_later.val();
+            self.ends_next.next = self.left.q.val() <= bits::<11>(8);
+            self.bad_frame.next = self.broken.q.val() | self.bad_later.val();
         } else {
-            self.packet_now.next = self.decode.packet.val();
             self.left_now.next = self.decode.total.val();
+            self.ends_next.next = self.decode.in_two_beats.val();
             self.bad_frame.next = self.bad_first.val();
         }
 
@@ -240,13 +264,22 @@ impl Logic for ReceiveUnpack {
             & self.in_packet.q.val()
             & (self.packet.q.val() == PacketKind::Completion)
             & (self.payload_left.q.val() != bits::<11>(0))
-            & (!self.request_pending.q.val() | self.request_fifo.input.ready.val());
-        self.completion_stage.input.valid.next = self.flush.q.val() | self.emit.val();
+            & !self.broken.q.val()
+            & (!self.request_pending.val() | self.request_fifo.input.ready.val());
+        comment!(
+            "a payload that ends in the header's beat, or a packet that is broken there, leaves in the next cycle"
+        );
+        self.flush_header.next =
+            self.told.q.val() & ((self.payload_left.q.val() <= bits::<11>(1)) | self.broken.q.val());
+        self.flush_now.next = self.flush.q.val() | self.flush_header.val();
+        self.flush_poisoned.next =
+            (self.flush.q.val() & self.flush_bad.q.val()) | (self.flush_header.val() & self.broken.q.val());
+        self.completion_stage.input.valid.next = self.flush_now.val() | self.emit.val();
         self.completion_stage.input.data.next.data = bit_cast::<128, 32>(self.lane3.q.val());
         self.completion_stage.input.data.next.last = true;
         self.completion_stage.input.data.next.poisoned =
-            self.completion_header.q.val().poisoned | self.flush_bad.q.val();
-        if !self.flush.q.val() {
+            self.completion_header.q.val().poisoned | self.flush_poisoned.val();
+        if !self.flush_now.val() {
             self.completion_stage.input.data.next.data =
                 (bit_cast::<128, 96>(self.low_lanes.val()) << 32) | bit_cast::<128, 32>(self.lane3.q.val());
             self.completion_stage.input.data.next.last = self.last_payload.val();
@@ -260,12 +293,14 @@ impl Logic for ReceiveUnpack {
         self.completion_stage.input.data.next.byte_count = self.completion_header.q.val().byte_count;
         self.completion_stage.input.data.next.lower_address = self.completion_header.q.val().lower_address;
         self.completion_stage.input.data.next.length = self.completion_header.q.val().length;
-        if self.completion_stage.input.ready.val() {
-            self.flush.d.next = false;
+        self.flush.d.next = self.flush_now.val() & !self.completion_stage.input.ready.val();
+        self.flush_bad.d.next = self.flush_poisoned.val();
+        if self.flush_header.val() {
+            self.payload_left.d.next = bits::<11>(0);
         }
 
         comment!("requests: the pending one moves on, the next may take its place in the same cycle");
-        self.request_fifo.input.valid.next = self.request_pending.q.val();
+        self.request_fifo.input.valid.next = self.request_pending.val();
         self.request_fifo.input.data.next.kind = self.request_header.q.val().kind;
         self.request_fifo.input.data.next.length = self.request_header.q.val().length;
         self.request_fifo.input.data.next.first_be = self.request_header.q.val().first_be;
@@ -279,30 +314,31 @@ impl Logic for ReceiveUnpack {
         self.request_fifo.input.data.next.data =
             (bit_cast::<64, 32>(self.request_high.q.val()) << 32) | bit_cast::<64, 32>(self.request_low.q.val());
         self.request_fifo.input.data.next.bar_hit = self.request_header.q.val().bar_hit;
-        if self.request_fifo.input.ready.val() {
-            self.request_pending.d.next = false;
+        if self.request_fifo.input.ready.val() | !self.request_pending.val() {
+            self.ended.d.next = false;
         }
+        self.malformed_pulse.d.next =
+            self.ended.q.val() & (self.broken.q.val() | (self.packet.q.val() == PacketKind::Malformed));
+        self.message_pulse.d.next =
+            self.ended.q.val() & !self.broken.q.val() & (self.packet.q.val() == PacketKind::Message);
 
-        self.malformed_pulse.d.next = false;
-        self.message_pulse.d.next = false;
-        self.master_abort_pulse.d.next = false;
-        self.target_abort_pulse.d.next = false;
-        self.poisoned_pulse.d.next = false;
+        self.told.d.next = false;
+        self.master_abort_pulse.d.next =
+            self.told.q.val() & (self.completion_header.q.val().status == self.status_unsupported.val());
+        self.target_abort_pulse.d.next =
+            self.told.q.val() & (self.completion_header.q.val().status == self.status_aborted.val());
+        self.poisoned_pulse.d.next = self.told.q.val() & self.completion_header.q.val().poisoned;
         if self.take.val() {
             self.in_packet.d.next = !self.last.val();
             self.second_beat.d.next = !self.in_packet.q.val();
             self.left.d.next = self.left_now.val() - bits::<11>(4);
+            self.ends_here.d.next = self.ends_next.val();
             self.lane3.d.next = self.beat.val().get_bits::<32>(96);
-            self.packet.d.next = self.packet_now.val();
-            if self.bad_frame.val() {
-                self.packet.d.next = PacketKind::Malformed;
-            }
-            if self.last.val() {
-                self.malformed_pulse.d.next = self.bad_frame.val() | (self.packet_now.val() == PacketKind::Malformed);
-                self.message_pulse.d.next = !self.bad_frame.val() & (self.packet_now.val() == PacketKind::Message);
-                self.request_pending.d.next = !self.bad_frame.val() & (self.packet_now.val() == PacketKind::Request);
-            }
+            self.broken.d.next = self.bad_frame.val();
+            self.ended.d.next = self.last.val();
             if !self.in_packet.q.val() {
+                self.packet.d.next = self.decode.packet.val();
+                self.end_keep.d.next = self.decode.end_keep.val();
                 self.four_dwords.d.next = self.decode.four_dwords.val();
                 self.request_header.d.next = self.decode.request.val();
                 self.request_header.d.next.bar_hit = self.rx.data.val().bar_hit;
@@ -311,18 +347,7 @@ impl Logic for ReceiveUnpack {
                 self.completion_header.d.next = self.decode.completion.val();
                 self.is_first.d.next = true;
                 self.payload_left.d.next = self.decode.payload.val();
-                if self.decode.packet.val() == PacketKind::Completion {
-                    self.master_abort_pulse.d.next =
-                        self.decode.completion.val().status == self.status_unsupported.val();
-                    self.target_abort_pulse.d.next = self.decode.completion.val().status == self.status_aborted.val();
-                    self.poisoned_pulse.d.next = self.decode.completion.val().poisoned;
-                    comment!("a payload that ends in this beat, or a packet that does, leaves next cycle");
-                    if (self.decode.payload.val() <= bits::<11>(1)) | self.bad_first.val() {
-                        self.flush.d.next = true;
-                        self.flush_bad.d.next = self.bad_first.val();
-                        self.payload_left.d.next = bits::<11>(0);
-                    }
-                }
+                self.told.d.next = self.decode.packet.val() == PacketKind::Completion;
             } else {
                 if self.second_beat.q.val() {
                     if self.four_dwords.q.val() {
@@ -346,7 +371,8 @@ impl Logic for ReceiveUnpack {
             }
         }
 
-        Source::<Request>::link(&mut self.request, &mut self.request_fifo.output);
+        Source::<Request>::join(&mut self.request_fifo.output, &mut self.request_stage.input);
+        Source::<Request>::link(&mut self.request, &mut self.request_stage.output);
         Source::<CompletionBeat>::link(&mut self.completion, &mut self.completion_stage.output);
         self.malformed.next = self.malformed_pulse.q.val();
         self.message.next = self.message_pulse.q.val();
@@ -354,9 +380,10 @@ impl Logic for ReceiveUnpack {
         self.received_target_abort.next = self.target_abort_pulse.q.val();
         self.poisoned_completion.next = self.poisoned_pulse.q.val();
         self.busy.next = self.in_packet.q.val()
-            | self.request_pending.q.val()
-            | self.flush.q.val()
+            | self.request_pending.val()
+            | self.flush_now.val()
             | self.request_fifo.output.valid.val()
+            | self.request_stage.output.valid.val()
             | self.completion_stage.output.valid.val();
     }
 }

@@ -458,17 +458,21 @@ impl Logic for AvailableReader {
         }
         self.slot_shift.next = bit_cast::<8, 3>(self.position.q.val().get_bits::<3>(0)) << 4;
         self.head.next = self.slots.val().get_bits::<16>(self.slot_shift.val().index());
-        self.head_bad.next = self.head.val() >= self.queue_size.val();
         self.head_valid.next = self.loaded.q.val() & self.drain_ready.val() & self.enable.val();
         self.head_stage.input.data.next = self.head.val();
-        self.head_stage.input.valid.next = self.head_valid.val() & !self.head_bad.val();
+        self.head_stage.input.valid.next = self.head_valid.val();
+        // checked behind the register; a bad one stays there, the queue is stopped
+        self.head_bad.next = self.head_stage.output.data.val() >= self.queue_size.val();
+        self.heads.data.next = self.head_stage.output.data.val();
+        self.heads.valid.next = self.head_stage.output.valid.val() & !self.head_bad.val();
+        self.head_stage.output.ready.next = self.heads.ready.val() & !self.head_bad.val();
         self.position_next.next = self.position.q.val() + 1;
-        if self.head_valid.val() & self.head_bad.val() {
+        if self.head_stage.output.valid.val() & self.head_bad.val() {
             self.told.d.next = true;
             self.report.next.rule = Violation::HeadRange;
-            self.report.next.head = self.head.val();
+            self.report.next.head = self.head_stage.output.data.val();
         }
-        if self.head_valid.val() & !self.head_bad.val() & self.head_stage.input.ready.val() {
+        if self.head_valid.val() & self.head_stage.input.ready.val() {
             self.position.d.next = self.position_next.val();
             if self.position_next.val() == self.drain_count.val() {
                 self.position.d.next = 0.into();
@@ -485,7 +489,6 @@ impl Logic for AvailableReader {
         }
 
         Source::<ReadRequest>::link(&mut self.request, &mut self.request_fifo.output);
-        Source::<Bits<16>>::link(&mut self.heads, &mut self.head_stage.output);
         self.known.next = self.known_index.q.val();
         self.asleep.next = (self.poll.q.val() == PollState::Asleep) & !self.kicked.q.val();
         self.told_report.d.next = self.report.val();

@@ -49,6 +49,8 @@ pub struct LegacyRegisters {
     pub driver_features: Signal<Out, Bits<32>>,
     /// Page frame of each queue, 0 = inactive.
     pub queue_pfn: Signal<Out, Bits<128>>,
+    /// The page frame is not 0.
+    pub queue_active: Signal<Out, Bits<4>>,
     /// MSI-X vector of each queue, 0xffff = none.
     pub queue_vector: Signal<Out, Bits<64>>,
     /// MSI-X vector of config changes, 0xffff = none.
@@ -70,17 +72,22 @@ pub struct LegacyRegisters {
     /// A vector, or 0x7f for none.
     config_vector_reg: Reg<Bits<7>>,
     pfn: Vec<Reg<Bits<32>>>,
+    active: Reg<Bits<4>>,
     vector: Vec<Reg<Bits<7>>>,
     notify_reg: Reg<Bits<4>>,
     reset_request: Reg<Bit>,
     bus_master_before: Reg<Bit>,
+    /// MSI-X is enabled: its vectors come before the device config.
+    shifted: Reg<Bit>,
     done: Reg<Bit>,
     read_data: Reg<Bits<32>>,
 
     queue_size: Vec<Constant<Bits<16>>>,
     queue_count: Constant<Bits<16>>,
     vectors: Constant<Bits<16>>,
-    config_length: Constant<Bits<12>>,
+    /// Behind the device config, without and with MSI-X.
+    config_end: Constant<Bits<12>>,
+    shifted_end: Constant<Bits<12>>,
     safe_features: Constant<Bits<32>>,
 
     access: Signal<Local, Bit>,
@@ -89,8 +96,7 @@ pub struct LegacyRegisters {
     clear: Signal<Local, Bit>,
     enable: Signal<Local, Bits<4>>,
     address: Signal<Local, Bits<12>>,
-    config_start: Signal<Local, Bits<12>>,
-    config_address: Signal<Local, Bits<12>>,
+    config_dword: Signal<Local, Bits<3>>,
     in_config: Signal<Local, Bit>,
     low_half: Signal<Local, Bits<16>>,
     high_half: Signal<Local, Bits<16>>,
@@ -132,6 +138,7 @@ impl LegacyRegisters {
             isr_config: Default::default(),
             driver_features: Default::default(),
             queue_pfn: Default::default(),
+            queue_active: Default::default(),
             queue_vector: Default::default(),
             config_vector: Default::default(),
             notify: Default::default(),
@@ -144,16 +151,19 @@ impl LegacyRegisters {
             isr: Default::default(),
             config_vector_reg: Reg::new(0x7f.into()),
             pfn: (0..queues).map(|_| Reg::default()).collect(),
+            active: Default::default(),
             vector: (0..queues).map(|_| Reg::new(0x7f.into())).collect(),
             notify_reg: Default::default(),
             reset_request: Default::default(),
             bus_master_before: Default::default(),
+            shifted: Default::default(),
             done: Default::default(),
             read_data: Default::default(),
             queue_size: config.queue_sizes.iter().map(|size| Constant::new(u64::from(*size).into())).collect(),
             queue_count: Constant::new((queues as u64).into()),
             vectors: Constant::new(u64::from(config.vectors).into()),
-            config_length: Constant::new(u64::from(config.device_config_length).into()),
+            config_end: Constant::new((u64::from(config.device_config_length) + 0x14).into()),
+            shifted_end: Constant::new((u64::from(config.device_config_length) + 0x18).into()),
             safe_features: Constant::new(u64::from(config.safe_features).into()),
             access: Default::default(),
             write: Default::default(),
@@ -161,8 +171,7 @@ impl LegacyRegisters {
             clear: Default::default(),
             enable: Default::default(),
             address: Default::default(),
-            config_start: Default::default(),
-            config_address: Default::default(),
+            config_dword: Default::default(),
             in_config: Default::default(),
             low_half: Default::default(),
             high_half: Default::default(),
@@ -202,11 +211,14 @@ impl Logic for LegacyRegisters {
             notify_reg,
             reset_request,
             bus_master_before,
+            shifted,
+            active,
             done,
             read_data
         );
         self.reset_request.reset.next = self.reset.val();
         self.bus_master_before.reset.next = self.reset.val();
+        self.shifted.reset.next = self.reset.val();
         self.done.reset.next = self.reset.val();
         self.read_data.reset.next = self.reset.val();
         self.notify_reg.reset.next = self.reset.val();
@@ -215,6 +227,7 @@ impl Logic for LegacyRegisters {
         self.features.reset.next = self.clear.val();
         self.select.reset.next = self.clear.val();
         self.status.reset.next = self.clear.val();
+        self.active.reset.next = self.clear.val();
         self.isr.reset.next = self.clear.val();
         self.config_vector_reg.reset.next = self.clear.val();
 
@@ -223,7 +236,8 @@ impl Logic for LegacyRegisters {
         self.write.next = self.access.val() & self.bus.write.val();
         self.read.next = self.access.val() & !self.bus.write.val();
         self.enable.next = self.bus.enable.val();
-        self.address.next = self.bus.address.val();
+        // BAR0 has at most 256 bytes
+        self.address.next = self.bus.address.val() & 0xFF;
         self.low_half.next = self.bus.write_data.val().get_bits::<16>(0);
         self.high_half.next = self.bus.write_data.val().get_bits::<16>(16);
 
@@ -259,14 +273,15 @@ impl Logic for LegacyRegisters {
         }
 
         // device config: at 0x18 while MSI-X is enabled, else at 0x14
-        self.config_start.next = 0x14.into();
-        if self.msix_enable.val() {
-            self.config_start.next = 0x18.into();
+        self.shifted.d.next = self.msix_enable.val();
+        self.config_dword.next = self.address.val().get_bits::<3>(2) - bits::<3>(5);
+        self.in_config.next = (self.address.val() >= bits::<12>(0x14)) & (self.address.val() < self.config_end.val());
+        if self.shifted.q.val() {
+            self.config_dword.next = self.address.val().get_bits::<3>(2) - bits::<3>(6);
+            self.in_config.next =
+                (self.address.val() >= bits::<12>(0x18)) & (self.address.val() < self.shifted_end.val());
         }
-        self.config_address.next = self.address.val() - self.config_start.val();
-        self.in_config.next =
-            (self.address.val() >= self.config_start.val()) & (self.config_address.val() < self.config_length.val());
-        self.config_shift.next = bit_cast::<8, 3>(self.config_address.val().get_bits::<3>(2)) << 5;
+        self.config_shift.next = bit_cast::<8, 3>(self.config_dword.val()) << 5;
 
         // reads
         self.value.next = 0xffff_ffff_u64.into();
@@ -306,10 +321,10 @@ impl Logic for LegacyRegisters {
                     }
                 }
                 0x14 => {
-                    if self.msix_enable.val() & (self.enable.val() == 0x3) {
+                    if self.shifted.q.val() & (self.enable.val() == 0x3) {
                         self.value.next = bit_cast::<32, 16>(self.shown_config_vector.val());
                     }
-                    if self.msix_enable.val() & (self.enable.val() == 0xc) {
+                    if self.shifted.q.val() & (self.enable.val() == 0xc) {
                         self.value.next = bit_cast::<32, 16>(self.shown_vector.val()) << 16;
                     }
                 }
@@ -362,6 +377,7 @@ impl Logic for LegacyRegisters {
                         for i in 0..self.pfn.len() {
                             if self.select.q.val() == i.to_bits::<2>() {
                                 self.pfn[i].d.next = self.wide.val();
+                                self.active.d.next = self.active.q.val().replace_bit(i, self.wide.val().any());
                             }
                         }
                     }
@@ -385,10 +401,10 @@ impl Logic for LegacyRegisters {
                     }
                 }
                 0x14 => {
-                    if self.msix_enable.val() & (self.enable.val() == 0x3) {
+                    if self.shifted.q.val() & (self.enable.val() == 0x3) {
                         self.config_vector_reg.d.next = self.accepted_vector_low.val();
                     }
-                    if self.msix_enable.val() & (self.enable.val() == 0xc) {
+                    if self.shifted.q.val() & (self.enable.val() == 0xc) {
                         for i in 0..self.pfn.len() {
                             if self.select.q.val() == i.to_bits::<2>() {
                                 self.vector[i].d.next = self.accepted_vector_high.val();
@@ -430,6 +446,7 @@ impl Logic for LegacyRegisters {
                 self.all_queue_vector.val() | (bit_cast::<64, 16>(self.one_shown.val()) << (i * 16).to_bits::<6>());
         }
         self.queue_pfn.next = self.all_queue_pfn.val();
+        self.queue_active.next = self.active.q.val();
         self.queue_vector.next = self.all_queue_vector.val();
     }
 }

@@ -244,7 +244,8 @@ impl Logic for UsedWriter {
                 self.batch_address.d.next = self.ring_base.val()
                     + self.elements_offset.val()
                     + (bit_cast::<64, 16>(self.ring_position.val()) << 3);
-                if self.waiting.val().any() {
+                // not by their difference: no carry in the way of `notify`
+                if self.complete.q.val().get_bits::<6>(0) != self.published.q.val().get_bits::<6>(0) {
                     self.state.d.next = UsedState::Elements;
                 } else if self.notify.valid.val() {
                     self.notify.ready.next = true;

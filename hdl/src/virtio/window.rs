@@ -12,6 +12,8 @@ pub enum DecodeState {
     Idle,
     /// Looks at the descriptor.
     Look,
+    /// Decides whose window this context holds.
+    Decide,
     /// Offers the read of the indirect table.
     Offer,
 }
@@ -85,6 +87,8 @@ pub struct WindowReader {
     failed: Reg<Bits<16>>,
     indirect_window: Reg<Bits<16>>,
     odd_position: Reg<Bit>,
+    oldest_ready: Reg<Bit>,
+    oldest_failed: DFF<Bit>,
 
     first_offer: Reg<Bit>,
     first_address: DFF<Bits<64>>,
@@ -93,6 +97,7 @@ pub struct WindowReader {
     decoder: Reg<DecodeState>,
     decode_address: DFF<Bits<64>>,
     decode_count: DFF<Bits<16>>,
+    decode_table: DFF<Bit>,
 
     client: Constant<Bits<4>>,
     queue_size: Constant<Bits<16>>,
@@ -166,6 +171,8 @@ impl WindowReader {
             failed: Default::default(),
             indirect_window: Default::default(),
             odd_position: Default::default(),
+            oldest_ready: Default::default(),
+            oldest_failed: Default::default(),
             first_offer: Default::default(),
             first_address: Default::default(),
             first_length: Default::default(),
@@ -173,6 +180,7 @@ impl WindowReader {
             decoder: Default::default(),
             decode_address: Default::default(),
             decode_count: Default::default(),
+            decode_table: Default::default(),
             client: Constant::new(client.into()),
             queue_size: Constant::new(u64::from(queue_size).into()),
             retired: Default::default(),
@@ -223,13 +231,16 @@ impl Logic for WindowReader {
             failed,
             indirect_window,
             odd_position,
+            oldest_ready,
+            oldest_failed,
             first_offer,
             first_address,
             first_length,
             first_context,
             decoder,
             decode_address,
-            decode_count
+            decode_count,
+            decode_table
         );
         clock!(self, clock, window_ram, first_ram, head_ram, table_ram, request_fifo);
         self.request_fifo.reset.next = self.reset.val();
@@ -242,6 +253,7 @@ impl Logic for WindowReader {
         self.failed.reset.next = self.reset.val();
         self.indirect_window.reset.next = self.reset.val();
         self.odd_position.reset.next = self.reset.val();
+        self.oldest_ready.reset.next = self.reset.val();
         self.first_offer.reset.next = self.reset.val();
         self.decoder.reset.next = self.reset.val();
 
@@ -322,8 +334,8 @@ impl Logic for WindowReader {
             & self.first_table_count.val().any()
             & (self.first_table_count.val() <= bit_cast::<28, 16>(self.queue_size.val()));
         self.table_ram.waddr.next = self.decode.q.val();
-        self.table_ram.wdata.next = (bit_cast::<80, 28>(self.first_table_count.val()) << 64)
-            | bit_cast::<80, 64>(self.first.val().get_bits::<64>(0));
+        self.table_ram.wdata.next =
+            (bit_cast::<80, 16>(self.decode_count.q.val()) << 64) | bit_cast::<80, 64>(self.decode_address.q.val());
         self.table_ram.wen.next = false;
         self.decoded.next = false;
         self.decode_offers.next = false;
@@ -336,7 +348,11 @@ impl Logic for WindowReader {
             DecodeState::Look => {
                 self.decode_address.d.next = self.first.val().get_bits::<64>(0);
                 self.decode_count.d.next = bit_cast::<16, 28>(self.first_table_count.val());
-                if self.first_table_ok.val() & !self.failed.q.val().get_bit(self.decode.q.val().index()) {
+                self.decode_table.d.next = self.first_table_ok.val();
+                self.decoder.d.next = DecodeState::Decide;
+            }
+            DecodeState::Decide => {
+                if self.decode_table.q.val() & !self.failed.q.val().get_bit(self.decode.q.val().index()) {
                     self.table_ram.wen.next = true;
                     self.indirect_next.next = self.indirect_next.val().replace_bit(self.decode.q.val().index(), true);
                     self.decoder.d.next = DecodeState::Offer;
@@ -411,8 +427,13 @@ impl Logic for WindowReader {
         self.table_base.next = self.table_entry.val().get_bits::<64>(0);
         self.table_count.next = self.table_entry.val().get_bits::<16>(64);
         self.in_table.next = self.indirect_window.q.val().get_bit(self.walk.q.val().index());
-        self.window_ready.next = self.ready.q.val().get_bit(self.walk.q.val().index());
-        self.window_failed.next = self.failed.q.val().get_bit(self.walk.q.val().index());
+        // told one cycle later, but a window that is freed or asked for again is gone at once
+        self.oldest_ready.d.next = self.ready.q.val().get_bit(self.walk.q.val().index())
+            & !self.free.val()
+            & !(self.further.valid.val() & self.request_fifo.input.ready.val());
+        self.oldest_failed.d.next = self.failed.q.val().get_bit(self.walk.q.val().index());
+        self.window_ready.next = self.oldest_ready.q.val();
+        self.window_failed.next = self.oldest_failed.q.val();
         if self.free.val() {
             self.walk.d.next = self.walk.q.val() + 1;
             self.ready_next.next = self.ready_next.val().replace_bit(self.walk.q.val().index(), false);

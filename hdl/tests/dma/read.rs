@@ -399,7 +399,7 @@ fn run(b: &mut Bench<Engine>, seed: u64, plan: &Plan) -> u64 {
             root.requests.push(request);
             accepted += 1;
         }
-        // packets of one beat and one tag are taken one at a time, all others without a pause
+        // without a pause but between packets
         pause = if u.completion.ready.val() { 0 } else { pause + 1 };
         assert!(pause <= 1, "completions are always taken");
         if completion_out && u.completion.ready.val() {

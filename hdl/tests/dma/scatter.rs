@@ -275,15 +275,15 @@ fn scatter_lays_one_stream_over_the_chains_that_belong_together() {
 }
 
 #[test]
-fn scatter_takes_a_beat_per_cycle_and_skips_a_buffer_in_two() {
+fn scatter_takes_a_beat_per_cycle_and_skips_a_buffer_in_three() {
     let mut b = Bench::new("dma_scatter_speed", Block::<8>::new(CLIENT), |u| &mut u.clock);
     let long = Chain { buffers: (0..8).map(|i| (0x10_0000 + 4096 * i, 4096)).collect(), ..Default::default() };
     let cycles = run(&mut b, 1, 0, &[Chain { length: 32768, ..long }]);
     assert!(cycles <= 2048 + 100, "2048 beats took {cycles} cycles");
     let skipped = Chain { buffers: (0..256).map(|i| (0x10_0000 + 64 * i, 16)).collect(), ..Default::default() };
     let cycles = run(&mut b, 2, 0, &[Chain { skip: 255 * 16, length: 1, ..skipped.clone() }]);
-    assert!(cycles <= 256 * 2 + 20, "skipping 255 buffers took {cycles} cycles");
+    assert!(cycles <= 256 * 3 + 20, "skipping 255 buffers took {cycles} cycles");
     let cycles = run(&mut b, 3, 0, &[Chain { length: 8 * 256, ..skipped }]);
-    assert!(cycles <= 256 * 2 + 40, "filling 256 small buffers took {cycles} cycles");
+    assert!(cycles <= 256 * 3 + 40, "filling 256 small buffers took {cycles} cycles");
     b.finish();
 }

@@ -13,6 +13,8 @@ pub enum RequestState {
     Idle,
     /// Looks how much of the medium is behind the sector.
     Check,
+    /// Compares them with the length.
+    Compare,
     /// Decides what becomes of the request.
     Decide,
     /// Offers the command.
@@ -69,6 +71,8 @@ pub struct BlkRequest {
     room_large: DFF<Bit>,
     room: DFF<Bits<23>>,
     behind_end: DFF<Bit>,
+    out_of_range: DFF<Bit>,
+    ragged: DFF<Bit>,
     failed: DFF<Bit>,
     dropped: DFF<Bit>,
     drained: DFF<Bit>,
@@ -94,8 +98,6 @@ pub struct BlkRequest {
     begin: Signal<Local, Bits<65>>,
     difference: Signal<Local, Bits<65>>,
     sectors: Signal<Local, Bits<23>>,
-    out_of_range: Signal<Local, Bit>,
-    ragged: Signal<Local, Bit>,
     out_command: Signal<Local, BlkCommand>,
     out_beat: Signal<Local, BlkWriteBeat>,
     out_pending: Signal<Local, BlkPending>,
@@ -132,6 +134,8 @@ impl Default for BlkRequest {
             room_large: Default::default(),
             room: Default::default(),
             behind_end: Default::default(),
+            out_of_range: Default::default(),
+            ragged: Default::default(),
             failed: Default::default(),
             dropped: Default::default(),
             drained: Default::default(),
@@ -155,8 +159,6 @@ impl Default for BlkRequest {
             begin: Default::default(),
             difference: Default::default(),
             sectors: Default::default(),
-            out_of_range: Default::default(),
-            ragged: Default::default(),
             out_command: Default::default(),
             out_beat: Default::default(),
             out_pending: Default::default(),
@@ -185,6 +187,8 @@ impl Logic for BlkRequest {
             room_large,
             room,
             behind_end,
+            out_of_range,
+            ragged,
             failed,
             dropped,
             drained,
@@ -209,13 +213,13 @@ impl Logic for BlkRequest {
 
         self.kind.next = self.readable.data.val().data.get_bits::<32>(0);
         self.behind_header.next = self.chain.data.val().readable_length - self.header_bytes.val();
-        self.before_status.next = self.chain.data.val().writable_length - 1;
+        self.before_status.next = self.writable_length.q.val() - 1;
         self.end.next = bit_cast::<65, 64>(self.capacity.val());
         self.begin.next = bit_cast::<65, 64>(self.sector.q.val());
         self.difference.next = self.end.val() - self.begin.val();
         self.sectors.next = self.bytes.q.val().get_bits::<23>(9);
-        self.ragged.next = self.bytes.q.val().get_bits::<9>(0) != 0;
-        self.out_of_range.next =
+        self.ragged.d.next = self.bytes.q.val().get_bits::<9>(0) != 0;
+        self.out_of_range.d.next =
             self.behind_end.q.val() | (!self.room_large.q.val() & (self.sectors.val() > self.room.q.val()));
 
         self.out_beat.next.data = self.readable.data.val().data;
@@ -225,10 +229,7 @@ impl Logic for BlkRequest {
             RequestState::Idle => {
                 self.head.d.next = self.chain.data.val().head;
                 self.writable_length.d.next = self.chain.data.val().writable_length;
-                self.bytes.d.next = self.before_status.val();
-                if self.kind.val() == self.out_type.val() {
-                    self.bytes.d.next = self.behind_header.val();
-                }
+                self.bytes.d.next = self.behind_header.val();
                 self.is_in.d.next = self.kind.val() == self.in_type.val();
                 self.is_out.d.next = self.kind.val() == self.out_type.val();
                 self.is_flush.d.next = self.kind.val() == self.flush_type.val();
@@ -251,11 +252,15 @@ impl Logic for BlkRequest {
                 }
             }
             RequestState::Check => {
+                if !self.is_out.q.val() {
+                    self.bytes.d.next = self.before_status.val();
+                }
                 self.behind_end.d.next = self.difference.val().get_bit(64);
                 self.room_large.d.next = self.difference.val().get_bits::<41>(23).any();
                 self.room.d.next = self.difference.val().get_bits::<23>(0);
-                self.state.d.next = RequestState::Decide;
+                self.state.d.next = RequestState::Compare;
             }
+            RequestState::Compare => self.state.d.next = RequestState::Decide,
             RequestState::Decide => {
                 self.commanded.d.next = false;
                 self.status.d.next = self.ok.val();
@@ -269,7 +274,7 @@ impl Logic for BlkRequest {
                     if self.is_out.q.val() {
                         self.operation.d.next = BlkOperation::Write;
                     }
-                    if self.ragged.val() | self.out_of_range.val() | (self.is_out.q.val() & self.read_only.val()) {
+                    if self.ragged.q.val() | self.out_of_range.q.val() | (self.is_out.q.val() & self.read_only.val()) {
                         self.status.d.next = self.io_error.val();
                     } else if self.bytes.q.val().any() {
                         self.commanded.d.next = true;

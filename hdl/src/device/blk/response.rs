@@ -53,9 +53,11 @@ pub struct BlkResponse {
     writable_length: DFF<Bits<32>>,
 
     with_data_next: Signal<Local, Bit>,
-    full_beat: Signal<Local, Bit>,
+    /// More than a beat is left. Known two cycles after the length, before any beat: those take longer to come.
+    full_beat: DFF<Bit>,
     /// The byte of a beat that is the status, and whether there is one.
     status_lane: Signal<Local, Bits<4>>,
+    last_lane: DFF<Bits<4>>,
     with_status: Signal<Local, Bit>,
     lane: Signal<Local, Bits<8>>,
     lanes: Signal<Local, Bits<128>>,
@@ -69,7 +71,7 @@ impl Logic for BlkResponse {
     #[hdl_gen]
     fn update(&mut self) {
         comment!("module blk_response: data and status byte of virtio-blk");
-        dff_setup!(self, clock, state, head, drop, value, reads, with_data, writable_length);
+        dff_setup!(self, clock, state, head, drop, value, reads, with_data, writable_length, full_beat, last_lane);
         self.state.reset.next = self.reset.val();
 
         self.pending.ready.next = false;
@@ -80,9 +82,10 @@ impl Logic for BlkResponse {
         self.with_data_next.next = (self.status.data.val() == 0) & self.reads.q.val();
         // data fill a beat while more than they are left; the last beat of data has room for the status byte, or it comes alone
         self.before_status.next = self.writable_length.q.val() - 1;
-        self.full_beat.next = self.writable_length.q.val() > 16;
-        self.status_lane.next = self.before_status.val().get_bits::<4>(0);
-        self.with_status.next = (self.state.q.val() == ResponseState::StatusByte) | !self.full_beat.val();
+        self.full_beat.d.next = self.writable_length.q.val() > 16;
+        self.last_lane.d.next = self.before_status.val().get_bits::<4>(0);
+        self.status_lane.next = self.last_lane.q.val();
+        self.with_status.next = (self.state.q.val() == ResponseState::StatusByte) | !self.full_beat.q.val();
         if self.state.q.val() == ResponseState::StatusByte {
             self.status_lane.next = 0.into();
         }
@@ -138,13 +141,14 @@ impl Logic for BlkResponse {
             ResponseState::Data => {
                 self.writable.valid.next = self.read.valid.val() & !self.stop.val();
                 self.read.ready.next = self.taken.val();
-                if !self.full_beat.val() {
+                if !self.full_beat.q.val() {
                     self.out_beat.next.count = self.writable_length.q.val().get_bits::<5>(0);
                     self.out_beat.next.last = true;
                 }
                 if self.read.valid.val() & self.taken.val() {
                     self.writable_length.d.next = self.writable_length.q.val() - 16;
-                    if !self.full_beat.val() {
+                    self.full_beat.d.next = self.writable_length.q.val() > 32;
+                    if !self.full_beat.q.val() {
                         self.state.d.next = ResponseState::Idle;
                     } else if self.writable_length.q.val() == 17 {
                         self.state.d.next = ResponseState::StatusByte;

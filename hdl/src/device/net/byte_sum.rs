@@ -20,9 +20,9 @@ pub struct ByteSum {
     pub beat_valid: Signal<In, Bit>,
     pub beat: Signal<In, Bits<128>>,
     pub last: Signal<In, Bit>,
-    /// First byte that counts; with every beat.
+    /// First byte that counts; the same with every beat from the one it is in, none that is in an earlier one before.
     pub start: Signal<In, Bits<11>>,
-    /// The byte behind the last one that counts; with every beat.
+    /// The byte behind the last one that counts; likewise.
     pub end: Signal<In, Bits<11>>,
     /// Added to the sum; with the last beat.
     pub extra: Signal<In, Bits<17>>,
@@ -30,8 +30,10 @@ pub struct ByteSum {
     pub result_valid: Signal<Out, Bit>,
     pub sum: Signal<Out, Bits<16>>,
 
-    // of the beat within its frame
+    // of the beat within its frame; whether the stretch has begun, and ended, before it
     number: Reg<Bits<7>>,
+    begun: Reg<Bit>,
+    over: Reg<Bit>,
     // sums of two words
     pairs_valid: Reg<Bit>,
     pairs_last: DFF<Bit>,
@@ -58,8 +60,8 @@ pub struct ByteSum {
     result: DFF<Bits<16>>,
     done: Reg<Bit>,
 
-    start_number: Signal<Local, Bits<7>>,
-    end_number: Signal<Local, Bits<7>>,
+    begins_here: Signal<Local, Bit>,
+    ends_here: Signal<Local, Bit>,
     from_start: Signal<Local, Bits<16>>,
     to_end: Signal<Local, Bits<16>>,
     lanes: Signal<Local, Bits<16>>,
@@ -78,12 +80,14 @@ impl Logic for ByteSum {
     #[hdl_gen]
     fn update(&mut self) {
         comment!("module net_byte_sum: ones' complement sum over a stretch of a frame");
-        dff_setup!(self, clock, number);
+        dff_setup!(self, clock, number, begun, over);
         dff_setup!(self, clock, pairs_valid, pairs_last, pairs_extra, pair_0, pair_1, pair_2, pair_3);
         dff_setup!(self, clock, quads_valid, quads_last, quads_extra, quad_0, quad_1);
         dff_setup!(self, clock, running, total_valid, total_extra, total, folded_valid, folded, again_valid, again);
         dff_setup!(self, clock, result, done);
         self.number.reset.next = self.reset.val();
+        self.begun.reset.next = self.reset.val();
+        self.over.reset.next = self.reset.val();
         self.pairs_valid.reset.next = self.reset.val();
         self.quads_valid.reset.next = self.reset.val();
         self.running.reset.next = self.reset.val();
@@ -92,26 +96,30 @@ impl Logic for ByteSum {
         self.again_valid.reset.next = self.reset.val();
         self.done.reset.next = self.reset.val();
 
+        self.begins_here.next = self.number.q.val() == self.start.val().get_bits::<7>(4);
+        self.ends_here.next = self.number.q.val() == self.end.val().get_bits::<7>(4);
         if self.beat_valid.val() {
             self.number.d.next = self.number.q.val() + 1;
+            self.begun.d.next = self.begun.q.val() | self.begins_here.val();
+            self.over.d.next = self.over.q.val() | self.ends_here.val();
             if self.last.val() {
                 self.number.d.next = 0.into();
+                self.begun.d.next = false;
+                self.over.d.next = false;
             }
         }
 
         // the lanes that count
-        self.start_number.next = self.start.val().get_bits::<7>(4);
-        self.end_number.next = self.end.val().get_bits::<7>(4);
         self.from_start.next = 0.into();
-        if self.number.q.val() > self.start_number.val() {
+        if self.begun.q.val() {
             self.from_start.next = 0xFFFF.into();
-        } else if self.number.q.val() == self.start_number.val() {
+        } else if self.begins_here.val() {
             self.from_start.next = bits::<16>(0xFFFF) << self.start.val().get_bits::<4>(0);
         }
-        self.to_end.next = 0.into();
-        if self.number.q.val() < self.end_number.val() {
-            self.to_end.next = 0xFFFF.into();
-        } else if self.number.q.val() == self.end_number.val() {
+        self.to_end.next = 0xFFFF.into();
+        if self.over.q.val() {
+            self.to_end.next = 0.into();
+        } else if self.ends_here.val() {
             self.to_end.next = !(bits::<16>(0xFFFF) << self.end.val().get_bits::<4>(0));
         }
         self.lanes.next = self.from_start.val() & self.to_end.val();

@@ -5,7 +5,7 @@ use super::receive_header::ReceiveHeader;
 use super::receive_plan::ReceivePlan;
 use super::receive_store::ReceiveStore;
 use super::types::*;
-use crate::cells::{BlockRam, Sink, Source, StreamFifo};
+use crate::cells::{BlockRam, Sink, Source, Stage, StreamFifo};
 use crate::comment;
 use crate::dma::types::*;
 use crate::virtio::types::*;
@@ -48,6 +48,8 @@ pub struct Receive {
     chains: ReceiveChains,
     plan: ReceivePlan,
     parts: StreamFifo<ReceivePart, 2>,
+    /// The FIFO's memory is read asynchronously.
+    part_stage: Stage<ReceivePart>,
     header: ReceiveHeader,
     waiting: Signal<Local, Bit>,
 }
@@ -56,13 +58,14 @@ impl Logic for Receive {
     #[hdl_gen]
     fn update(&mut self) {
         comment!("module net_receive: from frames to the chains of the receive queue");
-        clock!(self, clock, store, check, ram, frames, chains, plan, parts, header);
+        clock!(self, clock, store, check, ram, frames, chains, plan, parts, part_stage, header);
         self.store.reset.next = self.reset.val();
         self.check.reset.next = self.reset.val();
         self.frames.reset.next = self.reset.val();
         self.chains.reset.next = self.reset.val();
         self.plan.reset.next = self.reset.val();
         self.parts.reset.next = self.reset.val();
+        self.part_stage.reset.next = self.reset.val();
         self.header.reset.next = self.reset.val();
 
         // wire to memory
@@ -103,7 +106,8 @@ impl Logic for Receive {
         // memory to chains
         self.header.merge.next = self.merge.val();
         Source::<ReceivePart>::join(&mut self.plan.part, &mut self.parts.input);
-        Source::<ReceivePart>::join(&mut self.parts.output, &mut self.header.part);
+        Source::<ReceivePart>::join(&mut self.parts.output, &mut self.part_stage.input);
+        Source::<ReceivePart>::join(&mut self.part_stage.output, &mut self.header.part);
         self.ram.raddr.next = self.header.address.val();
         self.header.data.next = self.ram.rdata.val();
         Source::<ByteBeat>::link(&mut self.writable, &mut self.header.writable);
@@ -111,6 +115,7 @@ impl Logic for Receive {
         self.waiting.next = self.plan.starved.val() & !self.chains.buffer.valid.val() & !self.chain.valid.val();
         self.idle.next = self.store.idle.val()
             & self.header.idle.val()
+            & !self.parts.output.valid.val()
             & (self.waiting.val() | (self.plan.idle.val() & !self.store.any.val()));
     }
 }

@@ -49,11 +49,8 @@ pub struct ReceiveHeader {
     // places in the FIFO taken, those on their way to it included
     taken: Reg<Bits<4>>,
 
-    short_header: Constant<Bits<11>>,
-    long_header: Constant<Bits<11>>,
     data_valid: Constant<Bits<96>>,
 
-    total: Signal<Local, Bits<11>>,
     last_byte: Signal<Local, Bits<11>>,
     last: Signal<Local, Bit>,
     padded: Signal<Local, Bits<11>>,
@@ -88,10 +85,7 @@ impl Default for ReceiveHeader {
             chosen_beat: Default::default(),
             beats: Default::default(),
             taken: Default::default(),
-            short_header: Constant::new(u64::from(net::HEADER_BYTES).into()),
-            long_header: Constant::new(u64::from(net::MERGE_HEADER_BYTES).into()),
             data_valid: Constant::new(u64::from(net::FLAG_DATA_VALID).into()),
-            total: Default::default(),
             last_byte: Default::default(),
             last: Default::default(),
             padded: Default::default(),
@@ -120,11 +114,7 @@ impl Logic for ReceiveHeader {
         self.beats.reset.next = self.reset.val();
 
         // ------------------------------------------------------------ first stage: the address
-        self.total.next = self.part.data.val().length + self.short_header.val();
-        if self.merge.val() {
-            self.total.next = self.part.data.val().length + self.long_header.val();
-        }
-        self.last_byte.next = self.total.val() - 1;
+        self.last_byte.next = self.part.data.val().last_byte;
         self.last.next = self.last_byte.val().get_bits::<7>(4) == self.number.q.val();
         self.padded.next = self.part.data.val().length + 15;
         self.words.next = self.padded.val().get_bits::<7>(4);

@@ -9,15 +9,23 @@ use rust_hdl::prelude::*;
 /// What the planner does.
 #[derive(Copy, Clone, Debug, PartialEq, LogicState)]
 pub enum PlanState {
-    /// Waits for a frame.
+    /// Waits for a frame, and reads the first chain.
     Idle,
-    /// Counts the chains that the frame takes.
-    Count,
+    /// Reads the next chain, or the one that has been missing.
+    Look,
+    /// Adds its room.
+    Add,
+    /// Compares.
+    Compare,
+    /// Goes on to the next chain, or has the frame's.
+    Decide,
+    /// Reads the first of several chains again.
+    Fetch,
     /// Offers their scatter commands.
     Command,
 }
 
-/// Gives each frame the chains it needs: one, or up to 16 with MRG_RXBUF. Three cycles for a frame in one chain, two more for each
+/// Gives each frame the chains it needs: one, or up to 16 with MRG_RXBUF. Five cycles for a frame in one chain, six more for each
 /// further one.
 ///
 /// A frame that does not fit is dropped; the chains wait for the next one.
@@ -47,6 +55,12 @@ pub struct ReceivePlan {
     walk: DFF<Bits<5>>,
     room: DFF<Bits<13>>,
     need: DFF<Bits<13>>,
+    // the chain that is looked at
+    entry: DFF<Bits<28>>,
+    missing: DFF<Bit>,
+    enough: DFF<Bit>,
+    full: DFF<Bit>,
+    waits: Reg<Bit>,
     no_fit_event: Reg<Bit>,
 
     short_header: Constant<Bits<13>>,
@@ -54,11 +68,9 @@ pub struct ReceivePlan {
 
     held: Signal<Local, Bits<5>>,
     store: Signal<Local, Bit>,
-    entry: Signal<Local, Bits<28>>,
     length: Signal<Local, Bits<13>>,
-    room_next: Signal<Local, Bits<13>>,
-    enough: Signal<Local, Bit>,
     walk_next: Signal<Local, Bits<5>>,
+    at: Signal<Local, Bits<5>>,
     number: Signal<Local, Bits<5>>,
     limit: Signal<Local, Bits<5>>,
     front_next: Signal<Local, Bits<5>>,
@@ -90,16 +102,19 @@ impl Default for ReceivePlan {
             walk: Default::default(),
             room: Default::default(),
             need: Default::default(),
+            entry: Default::default(),
+            missing: Default::default(),
+            enough: Default::default(),
+            full: Default::default(),
+            waits: Default::default(),
             no_fit_event: Default::default(),
             short_header: Constant::new(u64::from(net::HEADER_BYTES).into()),
             long_header: Constant::new(u64::from(net::MERGE_HEADER_BYTES).into()),
             held: Default::default(),
             store: Default::default(),
-            entry: Default::default(),
             length: Default::default(),
-            room_next: Default::default(),
-            enough: Default::default(),
             walk_next: Default::default(),
+            at: Default::default(),
             number: Default::default(),
             limit: Default::default(),
             front_next: Default::default(),
@@ -115,12 +130,28 @@ impl Logic for ReceivePlan {
     #[hdl_gen]
     fn update(&mut self) {
         comment!("module net_receive_plan: finds the chains for each received frame");
-        dff_setup!(self, clock, state, tail, front, walk, room, need, no_fit_event);
+        dff_setup!(
+            self,
+            clock,
+            state,
+            tail,
+            front,
+            walk,
+            room,
+            need,
+            entry,
+            missing,
+            enough,
+            full,
+            waits,
+            no_fit_event
+        );
         clock!(self, clock, buffers);
         self.state.reset.next = self.reset.val();
         self.tail.reset.next = self.reset.val();
         self.front.reset.next = self.reset.val();
         self.no_fit_event.reset.next = self.reset.val();
+        self.waits.reset.next = self.reset.val();
 
         // ------------------------------------------------------------ chains into the ring
         self.held.next = self.tail.q.val() - self.front.q.val();
@@ -135,20 +166,21 @@ impl Logic for ReceivePlan {
         }
 
         // ------------------------------------------------------------ the chain that is looked at
-        self.buffers.raddr.next = self.walk.q.val().get_bits::<4>(0);
-        if self.state.q.val() == PlanState::Command {
-            self.buffers.raddr.next = self.front.q.val().get_bits::<4>(0);
+        self.at.next = self.walk.q.val();
+        if (self.state.q.val() == PlanState::Idle) | (self.state.q.val() == PlanState::Fetch) {
+            self.at.next = self.front.q.val();
         }
-        self.entry.next = self.buffers.rdata.val();
-        self.length.next = bit_cast::<13, 12>(self.entry.val().get_bits::<12>(16));
-        self.room_next.next = self.room.q.val() + self.length.val();
-        self.enough.next = self.room_next.val() >= self.need.q.val();
+        self.buffers.raddr.next = self.at.val().get_bits::<4>(0);
+        self.length.next = bit_cast::<13, 12>(self.entry.q.val().get_bits::<12>(16));
+        self.enough.d.next = self.room.q.val() >= self.need.q.val();
         self.walk_next.next = self.walk.q.val() + 1;
         self.number.next = self.walk_next.val() - self.front.q.val();
         self.limit.next = 1.into();
         if self.merge.val() {
             self.limit.next = 16.into();
         }
+        self.full.d.next = self.number.val() == self.limit.val();
+        self.missing.d.next = self.at.val() == self.tail.q.val();
         self.front_next.next = self.front.q.val() + 1;
         self.last.next = self.front_next.val() == self.walk.q.val();
         self.bytes.next = self.length.val();
@@ -159,44 +191,66 @@ impl Logic for ReceivePlan {
         self.frame.ready.next = false;
         self.part.valid.next = false;
         self.scatter.valid.next = false;
-        self.starved.next = false;
+        self.starved.next = self.waits.q.val();
         self.no_fit_event.d.next = false;
         match self.state.q.val() {
             PlanState::Idle => {
                 self.walk.d.next = self.front.q.val();
+                self.entry.d.next = self.buffers.rdata.val();
                 self.room.d.next = 0.into();
                 self.need.d.next = bit_cast::<13, 11>(self.frame.data.val().length) + self.short_header.val();
                 if self.merge.val() {
                     self.need.d.next = bit_cast::<13, 11>(self.frame.data.val().length) + self.long_header.val();
                 }
                 if self.frame.valid.val() & !self.stop.val() {
-                    self.state.d.next = PlanState::Count;
+                    self.state.d.next = PlanState::Add;
                 }
             }
-            PlanState::Count => {
-                if self.walk.q.val() == self.tail.q.val() {
-                    self.starved.next = true;
-                } else if self.enough.val() | (self.number.val() == self.limit.val()) {
+            PlanState::Look => {
+                self.entry.d.next = self.buffers.rdata.val();
+                self.state.d.next = PlanState::Add;
+            }
+            PlanState::Add => {
+                self.waits.d.next = self.missing.q.val();
+                self.room.d.next = self.room.q.val() + self.length.val();
+                self.state.d.next = PlanState::Compare;
+                if self.missing.q.val() {
+                    self.room.d.next = self.room.q.val();
+                    self.state.d.next = PlanState::Look;
+                }
+            }
+            PlanState::Compare => self.state.d.next = PlanState::Decide,
+            PlanState::Decide => {
+                if self.enough.q.val() | self.full.q.val() {
                     self.part.valid.next = true;
                     if self.part.ready.val() {
                         self.frame.ready.next = true;
                         self.walk.d.next = self.walk_next.val();
-                        self.state.d.next = PlanState::Command;
-                        if !self.enough.val() {
+                        self.state.d.next = PlanState::Fetch;
+                        if self.walk.q.val() == self.front.q.val() {
+                            // its only chain is at hand
+                            self.state.d.next = PlanState::Command;
+                        }
+                        if !self.enough.q.val() {
                             self.no_fit_event.d.next = true;
                             self.state.d.next = PlanState::Idle;
                         }
                     }
                 } else {
-                    self.room.d.next = self.room_next.val();
                     self.walk.d.next = self.walk_next.val();
+                    self.state.d.next = PlanState::Look;
                 }
+            }
+            PlanState::Fetch => {
+                self.entry.d.next = self.buffers.rdata.val();
+                self.state.d.next = PlanState::Command;
             }
             PlanState::Command => {
                 self.scatter.valid.next = !self.stop.val();
                 if self.scatter.ready.val() & !self.stop.val() {
                     self.need.d.next = self.need.q.val() - self.bytes.val();
                     self.front.d.next = self.front_next.val();
+                    self.state.d.next = PlanState::Fetch;
                     if self.last.val() {
                         self.state.d.next = PlanState::Idle;
                     }
@@ -205,13 +259,14 @@ impl Logic for ReceivePlan {
             _ => self.state.d.next = PlanState::Idle,
         }
         self.out_part.next.length = self.frame.data.val().length;
+        self.out_part.next.last_byte = (self.need.q.val() - 1).get_bits::<11>(0);
         self.out_part.next.valid = self.frame.data.val().valid;
         self.out_part.next.buffers = self.number.val();
-        self.out_part.next.drop = !self.enough.val();
+        self.out_part.next.drop = !self.enough.q.val();
         self.part.data.next = self.out_part.val();
         self.out_command.next.skip = 0.into();
         self.out_command.next.length = bit_cast::<32, 13>(self.bytes.val());
-        self.out_command.next.head = self.entry.val().get_bits::<16>(0);
+        self.out_command.next.head = self.entry.q.val().get_bits::<16>(0);
         self.out_command.next.used_length = bit_cast::<32, 13>(self.bytes.val());
         self.out_command.next.drop = false;
         self.out_command.next.more = !self.last.val();

@@ -47,10 +47,13 @@ pub struct ReceiveStore {
     // not reset: the place in the wire's stream of frames
     held: DFF<NetBeat>,
     held_valid: DFF<Bit>,
+    // bytes in it, and whether its lanes are not as they must be
+    held_count: DFF<Bits<5>>,
+    held_ragged: DFF<Bit>,
     inside: DFF<Bit>,
     skipping: DFF<Bit>,
     // the frame at hand
-    before: Reg<Bits<11>>,
+    beats: Reg<Bits<7>>,
     failed: Reg<Bit>,
     long: Reg<Bit>,
     dropped: Reg<Bit>,
@@ -59,6 +62,11 @@ pub struct ReceiveStore {
     begin: Reg<Bits<10>>,
     frames: Reg<Bits<8>>,
     patience: Reg<Bits<9>>,
+    word_room: Reg<Bit>,
+    second_word_room: Reg<Bit>,
+    frame_room: Reg<Bit>,
+    second_frame_room: Reg<Bit>,
+    wrote: Reg<Bit>,
     kept: Reg<Bit>,
     kept_length: DFF<Bits<11>>,
     runt_event: Reg<Bit>,
@@ -66,8 +74,10 @@ pub struct ReceiveStore {
     error_event: Reg<Bit>,
     no_buffer_event: Reg<Bit>,
 
-    frame_min: Constant<Bits<12>>,
-    frame_max: Constant<Bits<12>>,
+    frame_min: Constant<Bits<5>>,
+    // of the longest frame: full beats, and bytes behind them
+    max_beats: Constant<Bits<7>>,
+    max_rest: Constant<Bits<5>>,
 
     occupied: Signal<Local, Bits<10>>,
     room: Signal<Local, Bit>,
@@ -79,9 +89,9 @@ pub struct ReceiveStore {
     inside_next: Signal<Local, Bit>,
     enable: Signal<Local, Bits<16>>,
     enable_next: Signal<Local, Bits<16>>,
-    ragged: Signal<Local, Bit>,
-    count: Signal<Local, Bits<12>>,
-    after: Signal<Local, Bits<12>>,
+    last_in: Signal<Local, Bit>,
+    after: Signal<Local, Bits<11>>,
+    runt_now: Signal<Local, Bit>,
     too_long: Signal<Local, Bit>,
     failing: Signal<Local, Bit>,
     commit: Signal<Local, Bit>,
@@ -114,9 +124,11 @@ impl Default for ReceiveStore {
             any: Default::default(),
             held: Default::default(),
             held_valid: Default::default(),
+            held_count: Default::default(),
+            held_ragged: Default::default(),
             inside: Default::default(),
             skipping: Default::default(),
-            before: Default::default(),
+            beats: Default::default(),
             failed: Default::default(),
             long: Default::default(),
             dropped: Default::default(),
@@ -131,8 +143,14 @@ impl Default for ReceiveStore {
             error_event: Default::default(),
             no_buffer_event: Default::default(),
             frame_min: Constant::new(u64::from(net::FRAME_BYTES_MIN).into()),
-            frame_max: Constant::new(u64::from(net::FRAME_BYTES_MAX).into()),
+            max_beats: Constant::new(u64::from(net::FRAME_BYTES_MAX / 16).into()),
+            max_rest: Constant::new(u64::from(net::FRAME_BYTES_MAX % 16).into()),
             occupied: Default::default(),
+            word_room: Default::default(),
+            second_word_room: Default::default(),
+            frame_room: Default::default(),
+            second_frame_room: Default::default(),
+            wrote: Default::default(),
             room: Default::default(),
             quiet: Default::default(),
             discard: Default::default(),
@@ -142,9 +160,9 @@ impl Default for ReceiveStore {
             inside_next: Default::default(),
             enable: Default::default(),
             enable_next: Default::default(),
-            ragged: Default::default(),
-            count: Default::default(),
+            last_in: Default::default(),
             after: Default::default(),
+            runt_now: Default::default(),
             too_long: Default::default(),
             failing: Default::default(),
             commit: Default::default(),
@@ -157,10 +175,24 @@ impl Logic for ReceiveStore {
     #[hdl_gen]
     fn update(&mut self) {
         comment!("module net_receive_store: takes frames from the wire into the memory");
-        dff_setup!(self, clock, held, held_valid, inside, skipping, before, failed, long, dropped);
+        dff_setup!(
+            self,
+            clock,
+            held,
+            held_valid,
+            held_count,
+            held_ragged,
+            inside,
+            skipping,
+            beats,
+            failed,
+            long,
+            dropped
+        );
         dff_setup!(self, clock, pointer, begin, frames, patience, kept, kept_length);
+        dff_setup!(self, clock, word_room, second_word_room, frame_room, second_frame_room, wrote);
         dff_setup!(self, clock, runt_event, oversize_event, error_event, no_buffer_event);
-        self.before.reset.next = self.reset.val();
+        self.beats.reset.next = self.reset.val();
         self.failed.reset.next = self.reset.val();
         self.long.reset.next = self.reset.val();
         self.dropped.reset.next = self.reset.val();
@@ -168,6 +200,11 @@ impl Logic for ReceiveStore {
         self.begin.reset.next = self.reset.val();
         self.frames.reset.next = self.reset.val();
         self.patience.reset.next = self.reset.val();
+        self.word_room.reset.next = self.reset.val();
+        self.second_word_room.reset.next = self.reset.val();
+        self.frame_room.reset.next = self.reset.val();
+        self.second_frame_room.reset.next = self.reset.val();
+        self.wrote.reset.next = self.reset.val();
         self.kept.reset.next = self.reset.val();
         self.runt_event.reset.next = self.reset.val();
         self.oversize_event.reset.next = self.reset.val();
@@ -176,16 +213,35 @@ impl Logic for ReceiveStore {
 
         // ------------------------------------------------------------ the beat at hand
         self.occupied.next = self.pointer.q.val() - self.read.val();
-        self.room.next = !self.occupied.val().get_bit(9) & !self.frames.q.val().get_bit(7);
+        // seen one cycle ago: room for one more, and for one more after what has been taken in since
+        self.word_room.d.next = !self.occupied.val().get_bit(9);
+        self.second_word_room.d.next = self.occupied.val() < bits::<10>(511);
+        self.frame_room.d.next = !self.frames.q.val().get_bit(7);
+        self.second_frame_room.d.next = self.frames.q.val() < bits::<8>(127);
+        self.room.next = ((self.word_room.q.val() & !self.wrote.q.val()) | self.second_word_room.q.val())
+            & ((self.frame_room.q.val() & !self.kept.q.val()) | self.second_frame_room.q.val());
         self.quiet.next = self.stop.val() | self.reset.val() | self.skipping.q.val();
         self.discard.next = self.quiet.val() | self.dropped.q.val() | self.long.q.val();
         self.give_up.next = !self.room.val() & self.patience.q.val().get_bit(8);
         self.go.next = self.held_valid.q.val() & (self.room.val() | self.discard.val() | self.give_up.val());
         self.ends.next = self.go.val() & self.held.q.val().last;
         self.frame_in.ready.next = !self.held_valid.q.val() | self.go.val();
+        self.last_in.next = self.frame_in.data.val().last;
+        self.enable.next = self.frame_in.data.val().keep;
+        self.enable_next.next = self.enable.val() + 1;
         if !self.held_valid.q.val() | self.go.val() {
             self.held.d.next = self.frame_in.data.val();
             self.held_valid.d.next = self.frame_in.valid.val();
+            self.held_count.d.next = 0.into();
+            for i in 0..16 {
+                if self.enable.val().get_bit(i) {
+                    self.held_count.d.next = (i + 1).to_bits::<5>();
+                }
+            }
+            // lanes with a hole, none at all, or too few before the last beat
+            self.held_ragged.d.next = (self.enable.val() & self.enable_next.val()).any()
+                | !self.enable.val().any()
+                | (!self.last_in.val() & !self.enable.val().all());
         }
         self.inside_next.next = self.inside.q.val();
         if self.go.val() {
@@ -207,21 +263,12 @@ impl Logic for ReceiveStore {
         }
 
         // ------------------------------------------------------------ its bytes
-        self.enable.next = self.held.q.val().keep;
-        self.count.next = 0.into();
-        for i in 0..16 {
-            if self.enable.val().get_bit(i) {
-                self.count.next = (i + 1).to_bits::<12>();
-            }
-        }
-        self.after.next = bit_cast::<12, 11>(self.before.q.val()) + self.count.val();
-        self.too_long.next = self.long.q.val() | (self.after.val() > self.frame_max.val());
-        // lanes with a hole, none at all, or too few before the last beat
-        self.enable_next.next = self.enable.val() + 1;
-        self.ragged.next = (self.enable.val() & self.enable_next.val()).any()
-            | !self.enable.val().any()
-            | (!self.held.q.val().last & !self.enable.val().all());
-        self.failing.next = self.failed.q.val() | self.held.q.val().error | self.ragged.val();
+        self.after.next = (bit_cast::<11, 7>(self.beats.q.val()) << 4) + bit_cast::<11, 5>(self.held_count.q.val());
+        self.runt_now.next = !self.beats.q.val().any() & (self.held_count.q.val() < self.frame_min.val());
+        self.too_long.next = self.long.q.val()
+            | (self.beats.q.val() > self.max_beats.val())
+            | ((self.beats.q.val() == self.max_beats.val()) & (self.held_count.q.val() > self.max_rest.val()));
+        self.failing.next = self.failed.q.val() | self.held.q.val().error | self.held_ragged.q.val();
         self.pointer_next.next = self.pointer.q.val() + 1;
         self.address.next = self.pointer.q.val().get_bits::<9>(0);
         self.data.next = self.held.q.val().data;
@@ -233,10 +280,10 @@ impl Logic for ReceiveStore {
         self.no_buffer_event.d.next = false;
         if self.go.val() & !self.quiet.val() & !self.dropped.q.val() {
             self.failed.d.next = self.failing.val();
-            self.before.d.next = self.after.val().get_bits::<11>(0);
+            self.beats.d.next = self.beats.q.val() + 1;
             if self.too_long.val() {
                 self.long.d.next = true;
-                self.before.d.next = self.before.q.val();
+                self.beats.d.next = self.beats.q.val();
                 self.pointer.d.next = self.begin.q.val();
             } else if !self.room.val() {
                 self.dropped.d.next = true;
@@ -252,7 +299,7 @@ impl Logic for ReceiveStore {
                     self.error_event.d.next = true;
                 } else if self.too_long.val() {
                     self.oversize_event.d.next = true;
-                } else if self.after.val() < self.frame_min.val() {
+                } else if self.runt_now.val() {
                     self.runt_event.d.next = true;
                 } else {
                     self.commit.next = true;
@@ -261,8 +308,9 @@ impl Logic for ReceiveStore {
                 }
             }
         }
+        self.wrote.d.next = self.write.val();
         if self.ends.val() | self.stop.val() {
-            self.before.d.next = 0.into();
+            self.beats.d.next = 0.into();
             self.failed.d.next = false;
             self.long.d.next = false;
             self.dropped.d.next = false;
@@ -281,7 +329,7 @@ impl Logic for ReceiveStore {
         self.beat_valid.next = self.go.val();
         self.last.next = self.held.q.val().last;
         self.kept.d.next = self.commit.val();
-        self.kept_length.d.next = self.after.val().get_bits::<11>(0);
+        self.kept_length.d.next = self.after.val();
         self.keep.next = self.kept.q.val();
         self.length.next = self.kept_length.q.val();
         self.runt.next = self.runt_event.q.val();

@@ -3,7 +3,7 @@ use super::transmit_checksum::TransmitChecksum;
 use super::transmit_header::TransmitHeader;
 use super::transmit_send::TransmitSend;
 use super::types::*;
-use crate::cells::{BlockRam, Reg, Sink, Source, StreamFifo};
+use crate::cells::{BlockRam, Reg, Sink, Source, Stage, StreamFifo};
 use crate::comment;
 use crate::dma::types::*;
 use crate::virtio::types::*;
@@ -39,6 +39,8 @@ pub struct Transmit {
     header: TransmitHeader,
     checksum: TransmitChecksum,
     ram: BlockRam<128, 9>,
+    /// The memory of `ready_frames` is read asynchronously.
+    frame_stage: Stage<TransmitFrame>,
     ready_frames: StreamFifo<TransmitFrame, 4>,
     send: TransmitSend,
     // words written; those of the frame at hand begin at `begin`
@@ -59,13 +61,14 @@ impl Logic for Transmit {
     fn update(&mut self) {
         comment!("module net_transmit: from the chains of the transmit queue to frames");
         dff_setup!(self, clock, pointer, begin, frames);
-        clock!(self, clock, header, checksum, ram, ready_frames, send);
+        clock!(self, clock, header, checksum, ram, ready_frames, frame_stage, send);
         self.pointer.reset.next = self.reset.val();
         self.begin.reset.next = self.reset.val();
         self.frames.reset.next = self.reset.val();
         self.header.reset.next = self.reset.val();
         self.checksum.reset.next = self.reset.val();
         self.ready_frames.reset.next = self.reset.val();
+        self.frame_stage.reset.next = self.reset.val();
         self.send.reset.next = self.reset.val();
 
         self.header.stop.next = self.stop.val();
@@ -107,7 +110,8 @@ impl Logic for Transmit {
         self.checksum.word.next = self.header.word.data.val();
         self.ready_frames.input.valid.next = self.checksum.frame_valid.val();
         self.ready_frames.input.data.next = self.checksum.frame.val();
-        Source::<TransmitFrame>::join(&mut self.ready_frames.output, &mut self.send.frame);
+        Source::<TransmitFrame>::join(&mut self.ready_frames.output, &mut self.frame_stage.input);
+        Source::<TransmitFrame>::join(&mut self.frame_stage.output, &mut self.send.frame);
 
         self.send.stop.next = self.stop.val();
         self.ram.raddr.next = self.send.address.val();

@@ -58,6 +58,11 @@ pub struct TransmitHeader {
     word_valid: Reg<Bit>,
     word_data: DFF<TransmitWord>,
     drop_event: Reg<Bit>,
+    /// The checksum's place lies outside the frame; of the word in `word_data`.
+    outside: DFF<Bit>,
+    // the end of a frame that is not refused, and whether it is known to be dropped
+    ended: Reg<Bit>,
+    ended_bad: DFF<Bit>,
     command: Stage<ScatterCommand>,
 
     short_header: Constant<Bits<32>>,
@@ -65,7 +70,8 @@ pub struct TransmitHeader {
     frame_min: Constant<Bits<32>>,
     frame_max: Constant<Bits<32>>,
 
-    header_bytes: Signal<Local, Bits<32>>,
+    readable_length: Signal<Local, Bits<32>>,
+    bad_length: Signal<Local, Bit>,
     too_short: Signal<Local, Bit>,
     frame_length: Signal<Local, Bits<32>>,
     report: Signal<Local, ViolationReport>,
@@ -75,9 +81,9 @@ pub struct TransmitHeader {
     follow: Signal<Local, Bit>,
     ends: Signal<Local, Bit>,
     failing: Signal<Local, Bit>,
+    shown_word: Signal<Local, TransmitWord>,
     position: Signal<Local, Bits<18>>,
     position_end: Signal<Local, Bits<18>>,
-    outside: Signal<Local, Bit>,
     wide: Signal<Local, Bits<128>>,
     bytes: Signal<Local, Bits<6>>,
     out_word: Signal<Local, TransmitWord>,
@@ -122,12 +128,16 @@ impl Default for TransmitHeader {
             word_valid: Default::default(),
             word_data: Default::default(),
             drop_event: Default::default(),
+            outside: Default::default(),
+            ended: Default::default(),
+            ended_bad: Default::default(),
             command: Default::default(),
             short_header: Constant::new(u64::from(net::HEADER_BYTES).into()),
             long_header: Constant::new(u64::from(net::MERGE_HEADER_BYTES).into()),
             frame_min: Constant::new(u64::from(net::FRAME_BYTES_MIN).into()),
             frame_max: Constant::new(u64::from(net::FRAME_BYTES_MAX).into()),
-            header_bytes: Default::default(),
+            readable_length: Default::default(),
+            bad_length: Default::default(),
             too_short: Default::default(),
             frame_length: Default::default(),
             report: Default::default(),
@@ -137,9 +147,9 @@ impl Default for TransmitHeader {
             follow: Default::default(),
             ends: Default::default(),
             failing: Default::default(),
+            shown_word: Default::default(),
             position: Default::default(),
             position_end: Default::default(),
-            outside: Default::default(),
             wide: Default::default(),
             bytes: Default::default(),
             out_word: Default::default(),
@@ -155,6 +165,7 @@ impl Logic for TransmitHeader {
         dff_setup!(self, clock, halted, ahead, ahead_head, ahead_refused, ahead_bad, ahead_length);
         dff_setup!(self, clock, inside, head, refused, bad, length, wants_sum, start, offset, failed);
         dff_setup!(self, clock, carry, left_over, left_over_drop, word_valid, word_data, drop_event);
+        dff_setup!(self, clock, outside, ended, ended_bad);
         clock!(self, clock, command);
         self.halted.reset.next = self.reset.val();
         self.ahead.reset.next = self.reset.val();
@@ -162,15 +173,22 @@ impl Logic for TransmitHeader {
         self.left_over.reset.next = self.reset.val();
         self.word_valid.reset.next = self.reset.val();
         self.drop_event.reset.next = self.reset.val();
+        self.ended.reset.next = self.reset.val();
         self.command.reset.next = self.reset.val();
 
         // ------------------------------------------------------------ the chain ahead
-        self.header_bytes.next = self.short_header.val();
+        // every comparison is with a constant, the kind of header selects
+        self.readable_length.next = self.chain.data.val().readable_length;
+        self.too_short.next = self.readable_length.val() < self.short_header.val();
+        self.bad_length.next = (self.readable_length.val() < self.short_header.val() + self.frame_min.val())
+            | (self.readable_length.val() > self.short_header.val() + self.frame_max.val());
+        self.frame_length.next = self.readable_length.val() - self.short_header.val();
         if self.merge.val() {
-            self.header_bytes.next = self.long_header.val();
+            self.too_short.next = self.readable_length.val() < self.long_header.val();
+            self.bad_length.next = (self.readable_length.val() < self.long_header.val() + self.frame_min.val())
+                | (self.readable_length.val() > self.long_header.val() + self.frame_max.val());
+            self.frame_length.next = self.readable_length.val() - self.long_header.val();
         }
-        self.too_short.next = self.chain.data.val().readable_length < self.header_bytes.val();
-        self.frame_length.next = self.chain.data.val().readable_length - self.header_bytes.val();
         self.report.next.rule = Violation::RequestTooShort;
         self.report.next.head = self.chain.data.val().head;
         self.violation.next = self.report.val();
@@ -180,8 +198,7 @@ impl Logic for TransmitHeader {
             self.ahead.d.next = true;
             self.ahead_head.d.next = self.chain.data.val().head;
             self.ahead_length.d.next = self.frame_length.val().get_bits::<11>(0);
-            self.ahead_bad.d.next =
-                (self.frame_length.val() < self.frame_min.val()) | (self.frame_length.val() > self.frame_max.val());
+            self.ahead_bad.d.next = self.bad_length.val();
             self.ahead_refused.d.next = self.chain.data.val().error | self.halted.q.val() | self.too_short.val();
             if self.too_short.val() & !self.chain.data.val().error & !self.halted.q.val() {
                 self.halted.d.next = true;
@@ -223,8 +240,11 @@ impl Logic for TransmitHeader {
         // where the checksum goes; the registers hold it from the second beat on
         self.position.next = bit_cast::<18, 16>(self.start.q.val()) + bit_cast::<18, 16>(self.offset.q.val());
         self.position_end.next = self.position.val() + 2;
-        self.outside.next =
-            self.wants_sum.q.val() & (self.position_end.val() > bit_cast::<18, 11>(self.length.q.val()));
+        // told one cycle later, together with the word
+        if self.may_emit.val() {
+            self.outside.d.next =
+                self.wants_sum.q.val() & (self.position_end.val() > bit_cast::<18, 11>(self.length.q.val()));
+        }
 
         // ------------------------------------------------------------ words
         if self.word.ready.val() {
@@ -237,7 +257,7 @@ impl Logic for TransmitHeader {
             self.out_word.next.data = bit_cast::<128, 48>(self.carry.q.val()) | (self.wide.val() << 32);
         }
         self.out_word.next.last = self.readable.data.val().last & (self.bytes.val() <= 16);
-        self.out_word.next.drop = self.failing.val() | self.outside.val();
+        self.out_word.next.drop = self.failing.val();
         self.out_word.next.length = self.length.q.val();
         self.out_word.next.sum = self.wants_sum.q.val();
         self.out_word.next.start = self.start.q.val().get_bits::<11>(0);
@@ -257,10 +277,12 @@ impl Logic for TransmitHeader {
         if self.follow.val() & !self.bad.q.val() & !self.refused.q.val() {
             self.word_valid.d.next = true;
             self.left_over.d.next = self.readable.data.val().last & (self.bytes.val() > 16);
-            self.left_over_drop.d.next = self.failing.val() | self.outside.val();
+            self.left_over_drop.d.next = self.failing.val();
         }
         self.word.valid.next = self.word_valid.q.val();
-        self.word.data.next = self.word_data.q.val();
+        self.shown_word.next = self.word_data.q.val();
+        self.shown_word.next.drop = self.word_data.q.val().drop | self.outside.q.val();
+        self.word.data.next = self.shown_word.val();
 
         // ------------------------------------------------------------ the chain is used
         self.out_command.next.skip = 0.into();
@@ -269,14 +291,16 @@ impl Logic for TransmitHeader {
         self.out_command.next.more = false;
         self.out_command.next.head = self.head.q.val();
         self.out_command.next.drop = self.refused.q.val();
-        self.drop_event.d.next =
-            self.ends.val() & !self.refused.q.val() & (self.bad.q.val() | self.failing.val() | self.outside.val());
+        self.ended.d.next = self.ends.val() & !self.refused.q.val();
+        self.ended_bad.d.next = self.bad.q.val() | self.failing.val();
         if self.begin.val() {
             // a frame that ends with its first beat is too short
             self.out_command.next.head = self.ahead_head.q.val();
             self.out_command.next.drop = self.ahead_refused.q.val();
-            self.drop_event.d.next = self.ends.val() & !self.ahead_refused.q.val();
+            self.ended.d.next = self.ends.val() & !self.ahead_refused.q.val();
+            self.ended_bad.d.next = true;
         }
+        self.drop_event.d.next = self.ended.q.val() & (self.ended_bad.q.val() | self.outside.q.val());
         self.command.input.data.next = self.out_command.val();
         self.command.input.valid.next = self.ends.val();
         Source::<ScatterCommand>::link(&mut self.scatter, &mut self.command.output);

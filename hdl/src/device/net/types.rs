@@ -95,6 +95,8 @@ pub struct ReceiveBuffer {
 pub struct ReceivePart {
     /// Bytes of the frame.
     pub length: Bits<11>,
+    /// Its last byte, counted from the begin of its header.
+    pub last_byte: Bits<11>,
     /// As in [`ReceiveFrame`].
     pub valid: bool,
     /// Chains it takes, for its header.
