@@ -1,5 +1,6 @@
 //! The virtio side: legacy register file and ring engine.
 pub mod available;
+pub mod buffer_store;
 pub mod interrupt_decision;
 pub mod interrupts;
 pub mod layout;

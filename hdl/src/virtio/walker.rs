@@ -1,4 +1,5 @@
 //! Follows the chains: checks every descriptor against the rules of the ring and passes the buffers on, in order.
+use super::buffer_store::BufferStore;
 use super::types::*;
 use crate::cells::{Reg, Source, Stage, StreamFifo};
 use crate::comment;
@@ -32,8 +33,8 @@ pub enum WalkState {
 
 /// Chain walker of one queue.
 ///
-/// Four cycles a descriptor: load, take, compare, decide. The buffers go into two FIFOs, each as deep as the longest chain plus
-/// its end mark, so that a chain can always be walked to its end although the device waits for the chain's lengths
+/// Four cycles a descriptor: load, take, compare, decide. The buffers go into a store with room for the longest chain in each
+/// direction, so that a chain can always be walked to its end although the device waits for the chain's lengths
 /// before it takes the first byte.
 ///
 /// A chain that breaks a rule gets end marks with `error`, and the walker halts until it is reset.
@@ -56,20 +57,19 @@ pub struct ChainWalker {
     pub descriptor: Signal<In, Bits<128>>,
     pub further: Source<WindowRequest>,
     pub free: Signal<Out, Bit>,
-    /// Buffers the device may read, with an end mark behind each chain.
+    /// Buffers the device may read, with an end mark behind each chain; `valid` comes and goes, see [`BufferStore`].
     pub readable: Source<BufferDescriptor>,
-    /// Buffers the device may write, with an end mark behind each chain.
+    /// Buffers the device may write, with an end mark behind each chain; `valid` comes and goes, see [`BufferStore`].
     pub writable: Source<BufferDescriptor>,
     /// One entry a chain, once all of its descriptors are known.
     pub chain: Source<Chain>,
-    /// A descriptor is being worked on; low while nothing but the outside can move the walk on.
+    /// A descriptor is being worked on, or a buffer handed out; low while nothing but the outside can move the walk on.
     pub busy: Signal<Out, Bit>,
     /// One cycle: a rule was broken.
     pub violation_valid: Signal<Out, Bit>,
     pub violation: Signal<Out, ViolationReport>,
 
-    readable_fifo: StreamFifo<BufferDescriptor, 9>,
-    writable_fifo: StreamFifo<BufferDescriptor, 9>,
+    store: BufferStore,
     chain_fifo: StreamFifo<Chain, 5>,
     further_stage: Stage<WindowRequest>,
 
@@ -123,12 +123,10 @@ pub struct ChainWalker {
     to_table_end: Signal<Local, Bits<16>>,
     window_limit: Signal<Local, Bits<16>>,
     further_window: Signal<Local, Bits<16>>,
-    fifo_ready: Signal<Local, Bit>,
-    push_readable: Signal<Local, Bit>,
-    push_writable: Signal<Local, Bit>,
+    has_room: Signal<Local, Bit>,
+    push: Signal<Local, Bit>,
     mark: Signal<Local, Bit>,
     can_mark: Signal<Local, Bit>,
-    buffer: Signal<Local, BufferDescriptor>,
     chain_entry: Signal<Local, Chain>,
     window_request: Signal<Local, WindowRequest>,
     report: Signal<Local, ViolationReport>,
@@ -158,8 +156,7 @@ impl ChainWalker {
             busy: Default::default(),
             violation_valid: Default::default(),
             violation: Default::default(),
-            readable_fifo: Default::default(),
-            writable_fifo: Default::default(),
+            store: Default::default(),
             chain_fifo: Default::default(),
             further_stage: Default::default(),
             state: Default::default(),
@@ -205,12 +202,10 @@ impl ChainWalker {
             to_table_end: Default::default(),
             window_limit: Default::default(),
             further_window: Default::default(),
-            fifo_ready: Default::default(),
-            push_readable: Default::default(),
-            push_writable: Default::default(),
+            has_room: Default::default(),
+            push: Default::default(),
             mark: Default::default(),
             can_mark: Default::default(),
-            buffer: Default::default(),
             chain_entry: Default::default(),
             window_request: Default::default(),
             report: Default::default(),
@@ -253,9 +248,8 @@ impl Logic for ChainWalker {
             told,
             told_rule
         );
-        clock!(self, clock, readable_fifo, writable_fifo, chain_fifo, further_stage);
-        self.readable_fifo.reset.next = self.reset.val();
-        self.writable_fifo.reset.next = self.reset.val();
+        clock!(self, clock, store, chain_fifo, further_stage);
+        self.store.reset.next = self.reset.val();
         self.chain_fifo.reset.next = self.reset.val();
         self.further_stage.reset.next = self.reset.val();
         self.state.reset.next = self.reset.val();
@@ -312,15 +306,12 @@ impl Logic for ChainWalker {
         self.report.next.rule = self.told_rule.q.val();
         self.report.next.head = self.head.val();
         self.free.next = false;
-        self.push_readable.next = false;
-        self.push_writable.next = false;
+        self.push.next = false;
         self.mark.next = false;
-        self.can_mark.next = self.readable_fifo.input.ready.val()
-            & self.writable_fifo.input.ready.val()
-            & self.chain_fifo.input.ready.val();
-        self.fifo_ready.next = self.readable_fifo.input.ready.val();
+        self.can_mark.next = self.store.end_room.val() & self.chain_fifo.input.ready.val();
+        self.has_room.next = self.store.readable_room.val();
         if self.flag_write.q.val() {
-            self.fifo_ready.next = self.writable_fifo.input.ready.val();
+            self.has_room.next = self.store.writable_room.val();
         }
         self.offset.next = self.next_index.q.val() - self.window_base.q.val();
         self.window_end.next = self.window_base.q.val() + self.window_count.q.val();
@@ -393,9 +384,8 @@ impl Logic for ChainWalker {
                     self.wanted.d.next = 0.into();
                     self.contiguous.d.next = true;
                     self.state.d.next = WalkState::Refetch;
-                } else if self.fifo_ready.val() {
-                    self.push_readable.next = !self.flag_write.q.val();
-                    self.push_writable.next = self.flag_write.q.val();
+                } else if self.has_room.val() {
+                    self.push.next = true;
                     self.count.d.next = self.count_next.val();
                     if self.flag_write.q.val() {
                         self.writable_seen.d.next = true;
@@ -457,7 +447,8 @@ impl Logic for ChainWalker {
         self.busy.next = (self.state.q.val() == WalkState::Load)
             | (self.state.q.val() == WalkState::Take)
             | (self.state.q.val() == WalkState::Compare)
-            | (self.state.q.val() == WalkState::Refetch);
+            | (self.state.q.val() == WalkState::Refetch)
+            | self.store.busy.val();
         self.violation_valid.next = self.told.q.val();
         self.violation.next = self.report.val();
         self.window_request.next.address = self.further_address.q.val();
@@ -465,22 +456,19 @@ impl Logic for ChainWalker {
         self.further_stage.input.data.next = self.window_request.val();
         Source::<WindowRequest>::link(&mut self.further, &mut self.further_stage.output);
 
-        self.buffer.next.address = self.address.q.val();
-        self.buffer.next.length = self.length.q.val();
-        self.buffer.next.end = self.mark.val();
-        self.buffer.next.error = self.mark.val() & self.broken.q.val();
-        self.readable_fifo.input.data.next = self.buffer.val();
-        self.readable_fifo.input.valid.next = self.push_readable.val() | self.mark.val();
-        self.writable_fifo.input.data.next = self.buffer.val();
-        self.writable_fifo.input.valid.next = self.push_writable.val() | self.mark.val();
+        self.store.address.next = self.address.q.val();
+        self.store.length.next = self.length.q.val();
+        self.store.push.next = self.push.val();
+        self.store.mark.next = self.mark.val();
+        self.store.broken.next = self.broken.q.val();
         self.chain_entry.next.head = self.head.val();
         self.chain_entry.next.readable_length = self.readable_total.q.val();
         self.chain_entry.next.writable_length = self.writable_total.q.val();
         self.chain_entry.next.error = self.broken.q.val();
         self.chain_fifo.input.data.next = self.chain_entry.val();
         self.chain_fifo.input.valid.next = self.mark.val();
-        Source::<BufferDescriptor>::link(&mut self.readable, &mut self.readable_fifo.output);
-        Source::<BufferDescriptor>::link(&mut self.writable, &mut self.writable_fifo.output);
+        Source::<BufferDescriptor>::link(&mut self.readable, &mut self.store.readable);
+        Source::<BufferDescriptor>::link(&mut self.writable, &mut self.store.writable);
         Source::<Chain>::link(&mut self.chain, &mut self.chain_fifo.output);
     }
 }

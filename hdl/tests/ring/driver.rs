@@ -79,6 +79,8 @@ pub struct Driver {
     pub memory: Memory,
     pub base: u64,
     pub interrupts: usize,
+    /// The device takes no buffer before it has this many chains.
+    pub chains_first: usize,
     queue_size: u16,
     features: Features,
     available: u16,
@@ -106,6 +108,7 @@ impl Driver {
             memory: Memory(vec![0; 0x100000]),
             base: 0x10000,
             interrupts: 0,
+            chains_first: 0,
             queue_size,
             features,
             available: 0,
@@ -186,6 +189,11 @@ impl Driver {
         }
         self.record(indexes, buffers);
     }
+    /// A chain in an indirect table, in order.
+    pub fn offer_table(&mut self, head: u16, buffers: &[Descriptor], table: u64) {
+        let order: Vec<u16> = (0..buffers.len() as u16).collect();
+        self.offer_indirect(&[head], buffers, table, &order);
+    }
     /// The first `direct` buffers in the queue's table, the others in an indirect table in random order.
     fn offer_indirect(&mut self, indexes: &[u16], buffers: &[Descriptor], table: u64, order: &[u16]) {
         let direct = indexes.len() - 1;
@@ -229,6 +237,7 @@ impl Driver {
         let (dma, memory) = (&mut self.dma, &mut self.memory);
         let (kick, reset, to_use) = (std::mem::take(&mut self.kicked), self.in_reset, self.to_use.front().copied());
         let using = self.using;
+        let patient = self.chains < self.chains_first;
         let mut seen = Seen::default();
         let mut rng = Rng(cycle.wrapping_mul(0x9e37_79b9) + 1);
         // both closures need the memory: the first reads it, the second writes it
@@ -240,8 +249,8 @@ impl Driver {
                 uut.kick.next = kick;
                 dma.borrow_mut().drive(uut, rng, cycle, &memory.borrow());
                 uut.chain.ready.next = rng.chance(2, 3);
-                uut.readable.ready.next = rng.chance(2, 3);
-                uut.writable.ready.next = rng.chance(2, 3);
+                uut.readable.ready.next = !patient && rng.chance(2, 3);
+                uut.writable.ready.next = !patient && rng.chance(2, 3);
                 // once offered, an element stays
                 uut.used.valid.next = to_use.is_some() && (using || rng.chance(1, 4));
                 let (head, length) = to_use.unwrap_or_default();
@@ -292,6 +301,17 @@ impl Driver {
             self.cycle();
         }
         panic!("{} of {count} chains used", self.used_count());
+    }
+
+    /// Runs until the device has all buffers of `chains` chains.
+    pub fn run_until_taken(&mut self, chains: usize) {
+        for _ in 0..5_000 {
+            if (self.readable.0, self.writable.0) == (chains, chains) {
+                return;
+            }
+            self.cycle();
+        }
+        panic!("{:?} and {:?} of {chains} chains taken", self.readable, self.writable);
     }
 
     /// Runs until the engine sleeps.

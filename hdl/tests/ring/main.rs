@@ -1,4 +1,5 @@
 //! The ring engine against a Rust driver: chains of every shape, interrupts, notifications, bad rings.
+mod buffer_store;
 mod driver;
 mod memory;
 mod used;
@@ -23,6 +24,34 @@ fn virtqueue_chains_across_the_table_in_any_order() {
 #[test]
 fn virtqueue_indirect_tables_of_any_length() {
     random_chains("ring_indirect", 32, Features { indirect: true, ..PLAIN }, 150).finish();
+}
+
+#[test]
+fn virtqueue_chains_as_long_as_the_queue_are_walked_before_a_buffer_is_taken() {
+    for chains in [1, 2, 16] {
+        let mut driver = Driver::new(&format!("ring_long_{chains}"), 256, Features { indirect: true, ..PLAIN });
+        driver.chains_first = chains;
+        if chains == 16 {
+            // all descriptors of the table: 16 for each chain
+            for chain in 0..16 {
+                let buffer = |i: u64| Descriptor::writable(0x40000 + 64 * i, 1 + i as u32);
+                let buffers: Vec<_> = (0..16).map(buffer).collect();
+                driver.offer_chain(16 * chain + 15, &buffers);
+            }
+        } else {
+            for chain in 0..chains as u16 {
+                let buffer =
+                    |i: u64| Descriptor { address: 0x40000 + 64 * i, length: 1 + i as u32, writable: chain == 1 };
+                let buffers: Vec<_> = (0..256).map(buffer).collect();
+                driver.offer_table(chain, &buffers, 0x50000 + 0x1000 * u64::from(chain));
+            }
+        }
+        driver.kick();
+        driver.run_until_used(chains as u16);
+        driver.run_until_taken(chains);
+        driver.settle();
+        driver.finish();
+    }
 }
 
 #[test]
