@@ -43,7 +43,7 @@ pub struct GatherRequester<const IW: usize> {
     remaining: DFF<Bits<32>>,
     mask: DFF<Bits<9>>,
     below: Signal<Local, Bits<9>>,
-    room: Signal<Local, Bits<10>>,
+    room: DFF<Bits<10>>,
     reach: Signal<Local, Bits<11>>,
     beyond: Signal<Local, Bits<11>>,
     // whether the rest fits, in a register from the cycle before
@@ -121,7 +121,7 @@ impl<const IW: usize> Logic for GatherRequester<IW> {
     #[hdl_gen]
     fn update(&mut self) {
         comment!("module dma_gather_requester: cuts the readable buffers of chains into reads");
-        dff_setup!(self, clock, active, mark, broken, address, remaining, mask, measured, fits, has_space);
+        dff_setup!(self, clock, active, mark, broken, address, remaining, mask, measured, room, fits, has_space);
         self.measured.reset.next = self.reset.val();
         self.has_space.reset.next = self.reset.val();
         dff_setup!(self, clock, read_valid, mark_valid, mark_error, read_address, read_length, slot, place, free);
@@ -180,7 +180,7 @@ impl<const IW: usize> Logic for GatherRequester<IW> {
             _ => self.mask.d.next = 0x1FF.into(),
         }
         self.below.next = !self.address.q.val().get_bits::<9>(0) & self.mask.q.val();
-        self.room.next = bit_cast::<10, 9>(self.below.val()) + 1;
+        self.room.d.next = bit_cast::<10, 9>(self.below.val()) + 1;
         // one sum: seen from the begin of the block, the end is not behind it; the block's size is (mask << 1 | 1) ^ mask
         self.reach.next = bit_cast::<11, 9>(self.address.q.val().get_bits::<9>(0) & self.mask.q.val())
             + bit_cast::<11, 10>(self.remaining.q.val().get_bits::<10>(0));
@@ -202,13 +202,13 @@ impl<const IW: usize> Logic for GatherRequester<IW> {
             self.mark_valid.d.next = self.mark.q.val();
             self.mark_error.d.next = self.broken.q.val();
             self.read_address.d.next = self.address.q.val();
-            self.read_length.d.next = self.room.val();
+            self.read_length.d.next = self.room.q.val();
             if self.fits.q.val() {
                 self.read_length.d.next = bit_cast::<10, 32>(self.remaining.q.val());
             }
             // what follows a cut begins at the boundary
             self.address.d.next = (self.address.q.val() | bit_cast::<64, 9>(self.mask.q.val())) + 1;
-            self.remaining.d.next = self.remaining.q.val() - bit_cast::<32, 10>(self.room.val());
+            self.remaining.d.next = self.remaining.q.val() - bit_cast::<32, 10>(self.room.q.val());
             self.mark.d.next = false;
             if self.fits.q.val() {
                 self.active.d.next = false;

@@ -47,6 +47,7 @@ pub struct GatherStreamer<const IW: usize> {
 
     filled: Reg<Bits<17>>,
     failed: Reg<Bit>,
+    ending: Reg<Bit>,
     more: Signal<Local, Bit>,
     take_read: Signal<Local, Bit>,
     at_end: Signal<Local, Bit>,
@@ -76,13 +77,14 @@ impl<const IW: usize> Logic for GatherStreamer<IW> {
     #[hdl_gen]
     fn update(&mut self) {
         comment!("module dma_gather_streamer: streams the bytes of a chain as they become complete");
-        dff_setup!(self, clock, come, gone, waiting, filled, failed, word, freed, taken);
+        dff_setup!(self, clock, come, gone, waiting, filled, failed, ending, word, freed, taken);
         dff_setup!(self, clock, asked, asked_index, asked_mark, answered, answered_mark, chosen, chosen_beat);
         self.come.reset.next = self.reset.val();
         self.gone.reset.next = self.reset.val();
         self.waiting.reset.next = self.reset.val();
         self.filled.reset.next = self.reset.val();
         self.failed.reset.next = self.reset.val();
+        self.ending.reset.next = self.reset.val();
         self.word.reset.next = self.reset.val();
         self.freed.reset.next = self.reset.val();
         self.taken.reset.next = self.reset.val();
@@ -117,11 +119,14 @@ impl<const IW: usize> Logic for GatherStreamer<IW> {
         // words: full ones with more behind them, then the last
         self.more.next = self.filled.q.val().get_bits::<12>(5).any()
             | (self.filled.q.val().get_bit(4) & self.filled.q.val().get_bits::<4>(0).any());
-        self.at_end.next = self.record.valid.val() & self.record.data.val().end & !self.more.val();
+        // an end mark is taken away one cycle after it has been used
+        self.at_end.next =
+            self.record.valid.val() & self.record.data.val().end & !self.ending.q.val() & !self.more.val();
         self.emit.next = (self.more.val() | self.at_end.val()) & (self.taken.q.val() < 8);
         self.finish.next = self.emit.val() & self.at_end.val();
+        self.ending.d.next = self.finish.val();
         self.empty_chain.next = !self.filled.q.val().any();
-        self.record.ready.next = self.take_read.val() | self.finish.val();
+        self.record.ready.next = self.take_read.val() | self.ending.q.val();
         self.asked_mark.d.next.count = 16.into();
         self.asked_mark.d.next.odd = self.word.q.val().get_bit(0);
         self.asked_mark.d.next.last = false;

@@ -106,6 +106,8 @@ pub struct TagTable<const TW: usize, const TAGS: usize> {
     next_lower: LutRam<7, TW>,
     is_fresh: Signal<Local, Bit>,
     open_then: DFF<Bit>,
+    known_then: DFF<Bit>,
+    closing_then: DFF<Bit>,
     address_then: DFF<Bits<16>>,
     left_then: DFF<Bits<13>>,
     lower_then: DFF<Bits<7>>,
@@ -136,6 +138,7 @@ pub struct TagTable<const TW: usize, const TAGS: usize> {
     age: Signal<Local, Bits<6>>,
     too_old: Reg<Bit>,
     closed: DFF<Bit>,
+    bad_event: Reg<Bit>,
     finished: Reg<Bit>,
     finished_slot: DFF<Bits<TW>>,
     finished_error: DFF<Bit>,
@@ -207,6 +210,8 @@ impl<const TW: usize, const TAGS: usize> TagTable<TW, TAGS> {
             next_lower: Default::default(),
             is_fresh: Default::default(),
             open_then: Default::default(),
+            known_then: Default::default(),
+            closing_then: Default::default(),
             address_then: Default::default(),
             left_then: Default::default(),
             lower_then: Default::default(),
@@ -233,6 +238,7 @@ impl<const TW: usize, const TAGS: usize> TagTable<TW, TAGS> {
             age: Default::default(),
             too_old: Default::default(),
             closed: Default::default(),
+            bad_event: Default::default(),
             finished: Default::default(),
             finished_slot: Default::default(),
             finished_error: Default::default(),
@@ -259,11 +265,14 @@ impl<const TW: usize, const TAGS: usize> Logic for TagTable<TW, TAGS> {
             ticks,
             too_old,
             closed,
+            bad_event,
             finished,
             finished_slot,
             finished_error,
             expired,
             open_then,
+            known_then,
+            closing_then,
             address_then,
             left_then,
             lower_then,
@@ -283,6 +292,7 @@ impl<const TW: usize, const TAGS: usize> Logic for TagTable<TW, TAGS> {
         self.ticks.reset.next = self.reset.val();
         self.too_old.reset.next = self.reset.val();
         self.finished.reset.next = self.reset.val();
+        self.bad_event.reset.next = self.reset.val();
         self.expired.reset.next = self.reset.val();
         clock!(self, clock, issued_tag, issued_client, issued_address, issued_length, issued_lower);
         clock!(self, clock, next_address, next_remaining, next_lower);
@@ -386,20 +396,22 @@ impl<const TW: usize, const TAGS: usize> Logic for TagTable<TW, TAGS> {
         }
         self.left_then.d.next = self.left.val();
         self.client_then.d.next = self.issued_client.rdata.val();
-        self.open_then.d.next = self.open.q.val().get_bit(self.coming_slot.val().index())
-            & (self.issued_tag.rdata.val() == self.coming_tag.val())
-            & self.some_left.val()
-            & !(self.finish.val() & (self.finish_slot.val() == self.coming_slot.val()))
-            & !(self.finished.q.val() & (self.finished_slot.q.val() == self.coming_slot.val()))
-            & !(self.too_old.q.val() & (self.oldest_slot.val() == self.coming_slot.val()));
+        // three registers, each with a path of its own
+        self.open_then.d.next = self.open.q.val().get_bit(self.coming_slot.val().index());
+        self.known_then.d.next = self.some_left.val() & (self.issued_tag.rdata.val() == self.coming_tag.val());
+        self.closing_then.d.next = (self.finish.val() & (self.finish_slot.val() == self.coming_slot.val()))
+            | (self.finished.q.val() & (self.finished_slot.q.val() == self.coming_slot.val()))
+            | (self.too_old.q.val() & (self.oldest_slot.val() == self.coming_slot.val()));
         self.address.next = self.address_then.q.val();
         self.remaining.next = self.left_then.q.val();
         self.lower_address.next = self.lower_then.q.val();
         self.client.next = self.client_then.q.val();
 
         // that the oldest is still open, as `expiring` asks, goes without saying here
-        self.found.next =
-            self.open_then.q.val() & !(self.too_old.q.val() & (self.lookup_slot.val() == self.oldest_slot.val()));
+        self.found.next = self.open_then.q.val()
+            & self.known_then.q.val()
+            & !self.closing_then.q.val()
+            & !(self.too_old.q.val() & (self.lookup_slot.val() == self.oldest_slot.val()));
 
         // one bit per slot; the end of a read counts one cycle later
         self.finished.d.next = self.finish.val();
@@ -475,7 +487,7 @@ impl<const TW: usize, const TAGS: usize> Logic for TagTable<TW, TAGS> {
         self.pop_error.next = self.failed.q.val().get_bit(self.oldest_slot.val().index())
             | (self.earlier_error.q.val() & !self.pop_first.val());
         // a tag that was given up is popped in the next cycle
-        self.bad.next =
+        self.bad_event.d.next =
             self.pop.val() & self.failed.q.val().get_bit(self.oldest_slot.val().index()) & !self.expired.q.val();
         if self.pop.val() {
             self.earlier_error.d.next = self.pop_error.val();
@@ -488,6 +500,7 @@ impl<const TW: usize, const TAGS: usize> Logic for TagTable<TW, TAGS> {
         self.told.d.next = self.ended.q.val();
         self.retire.next = self.told.q.val();
         self.retire_valid.next = self.told_valid.q.val();
+        self.bad.next = self.bad_event.q.val();
         self.empty.next = !self.count.q.val().any() & !self.ended_valid.q.val() & !self.told_valid.q.val();
     }
 }

@@ -70,7 +70,7 @@ pub struct ScatterCutter {
     mark_error: DFF<Bit>,
     drop_buffer: Signal<Local, Bit>,
 
-    room: Signal<Local, Bits<10>>,
+    room: DFF<Bits<10>>,
     room_wide: Signal<Local, Bits<32>>,
     block_offset: Signal<Local, Bits<11>>,
     buffer_reach: Signal<Local, Bits<11>>,
@@ -104,6 +104,7 @@ impl Logic for ScatterCutter {
             self,
             clock,
             measured,
+            room,
             skips,
             skips_buffer,
             some_left,
@@ -118,8 +119,8 @@ impl Logic for ScatterCutter {
         self.buffer_valid.reset.next = self.reset.val();
 
         // the piece at hand: as much as the 512-byte block, the buffer and the data allow
-        self.room.next = bit_cast::<10, 9>(!self.address.q.val().get_bits::<9>(0)) + 1;
-        self.room_wide.next = bit_cast::<32, 10>(self.room.val());
+        self.room.d.next = bit_cast::<10, 9>(!self.address.q.val().get_bits::<9>(0)) + 1;
+        self.room_wide.next = bit_cast::<32, 10>(self.room.q.val());
         // one sum each: seen from the begin of the block, the end is not behind it
         self.block_offset.next = bit_cast::<11, 9>(self.address.q.val().get_bits::<9>(0));
         self.buffer_reach.next = self.block_offset.val() + bit_cast::<11, 10>(self.remaining.q.val().get_bits::<10>(0));
@@ -144,8 +145,8 @@ impl Logic for ScatterCutter {
         self.behind_data.d.next = self.position.q.val()
             + bit_cast::<17, 10>(bit_cast::<10, 32>(self.left.q.val()))
             + bit_cast::<17, 4>(self.padding.val());
-        self.length.next = self.room.val();
-        self.behind.next = self.position.q.val() + bit_cast::<17, 10>(self.room.val());
+        self.length.next = self.room.q.val();
+        self.behind.next = self.position.q.val() + bit_cast::<17, 10>(self.room.q.val());
         if self.last_of_data.val() {
             self.length.next = bit_cast::<10, 32>(self.left.q.val());
             self.behind.next = self.behind_data.q.val() & self.word_mask.val();

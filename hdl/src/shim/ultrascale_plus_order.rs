@@ -11,7 +11,9 @@ use rust_hdl::prelude::*;
 /// a write leaves -> [ outstanding ] -> its sequence number comes back
 /// a completion is taken: earlier = outstanding; with each number that comes back, one less; 0: it may go
 /// ```
-/// Writes have sequence number 1, reads 0: writes keep their order, so that counting is enough.
+/// Writes have sequence number 1, reads 0: writes keep their order, so that counting is enough. Reads are not counted: a
+/// completion must be able to pass them (PCI Express Base Specification, 2.4.1), or two devices could wait for each other. After a reset a
+/// read of the old configuration may thus leave behind the answer to a read of STATUS.
 #[derive(LogicBlock, Default)]
 pub struct UltraScalePlusOrder {
     /// Rising edge.

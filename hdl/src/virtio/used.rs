@@ -88,7 +88,7 @@ pub struct UsedWriter {
     event_offset: Constant<Bits<64>>,
 
     waiting: Signal<Local, Bits<6>>,
-    held: Signal<Local, Bits<16>>,
+    full: Signal<Local, Bit>,
     to_wrap: Signal<Local, Bits<6>>,
     ring_position: Signal<Local, Bits<16>>,
     batch_limit: Signal<Local, Bits<6>>,
@@ -155,7 +155,7 @@ impl UsedWriter {
             elements_offset: Constant::new((used + layout::RING_ENTRIES).into()),
             event_offset: Constant::new(layout::avail_event_offset(queue_size).into()),
             waiting: Default::default(),
-            held: Default::default(),
+            full: Default::default(),
             to_wrap: Default::default(),
             ring_position: Default::default(),
             batch_limit: Default::default(),
@@ -322,9 +322,11 @@ impl Logic for UsedWriter {
         Source::<WriteRequest>::link(&mut self.request, &mut self.request_fifo.output);
 
         // ------------------------------------------------------------ elements into the RAM
-        self.held.next = self.pushed.q.val() - self.freed.q.val();
-        self.used.ready.next = (self.held.val() < 32) & !self.store_word.val();
-        self.store.next = self.used.valid.val() & (self.held.val() < 32) & !self.store_word.val();
+        // full: 32 apart, told without a difference
+        self.full.next = (self.pushed.q.val().get_bits::<5>(0) == self.freed.q.val().get_bits::<5>(0))
+            & (self.pushed.q.val().get_bit(5) != self.freed.q.val().get_bit(5));
+        self.used.ready.next = !self.full.val() & !self.store_word.val();
+        self.store.next = self.used.valid.val() & !self.full.val() & !self.store_word.val();
         if self.store.val() {
             self.pushed.d.next = self.pushed.q.val() + 1;
             if !self.used.data.val().more {

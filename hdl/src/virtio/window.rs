@@ -348,11 +348,12 @@ impl Logic for WindowReader {
             DecodeState::Look => {
                 self.decode_address.d.next = self.first.val().get_bits::<64>(0);
                 self.decode_count.d.next = bit_cast::<16, 28>(self.first_table_count.val());
-                self.decode_table.d.next = self.first_table_ok.val();
+                self.decode_table.d.next =
+                    self.first_table_ok.val() & !self.failed.q.val().get_bit(self.decode.q.val().index());
                 self.decoder.d.next = DecodeState::Decide;
             }
             DecodeState::Decide => {
-                if self.decode_table.q.val() & !self.failed.q.val().get_bit(self.decode.q.val().index()) {
+                if self.decode_table.q.val() {
                     self.table_ram.wen.next = true;
                     self.indirect_next.next = self.indirect_next.val().replace_bit(self.decode.q.val().index(), true);
                     self.decoder.d.next = DecodeState::Offer;

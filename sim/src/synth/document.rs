@@ -120,7 +120,7 @@ fn note(flow: Flow) -> Option<&'static str> {
 
 fn title(flow: Flow) -> &'static str {
     match flow {
-        Flow::Ecp5 => "ECP5 (LFE5UM-85F, speed grade 8), placed and routed",
+        Flow::Ecp5 => "ECP5 (LFE5U-45F, speed grade 8), placed and routed",
         Flow::SevenSeries => "Xilinx 7 series",
         Flow::UltraScalePlus => "Xilinx UltraScale+",
         Flow::Modules => "Where it goes",

@@ -22,7 +22,7 @@ const SEEDS: [u32; 3] = [1, 2, 3];
 /// Share of the goal below which no other seed reaches it.
 const HOPELESS: f64 = 0.9;
 const NEXTPNR: &[&str] =
-    &["--um-85k", "--package", "CABGA756", "--speed", "8", "--freq", "125", "--timing-allow-fail", "--quiet"];
+    &["--45k", "--package", "CABGA554", "--speed", "8", "--freq", "125", "--timing-allow-fail", "--quiet"];
 
 /// What is made of a design.
 #[derive(Copy, Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
