@@ -61,7 +61,7 @@ macro_rules! stream_cell {
                 );
             }
             bench.finish();
-            assert!(queue.moved > 900, "only {} beats moved", queue.moved);
+            assert!(queue.moved > 600, "only {} beats moved", queue.moved);
         }
     };
 }
@@ -70,9 +70,30 @@ stream_cell!(skid_wide, Skid<Bits<145>>, Bits<145>, 2);
 stream_cell!(skid_bit, Skid<Bit>, Bit, 2);
 stream_cell!(stage_wide, Stage<Bits<145>>, Bits<145>, 1);
 stream_cell!(stage_bit, Stage<Bit>, Bit, 1);
+stream_cell!(half_stage_wide, HalfStage<Bits<103>>, Bits<103>, 1);
 stream_cell!(fifo_small, StreamFifo<Bits<133>, 2>, Bits<133>, 4);
 stream_cell!(fifo_two, StreamFifo<Bits<8>, 1>, Bits<8>, 2);
 stream_cell!(fifo_block_ram, StreamFifo<Bits<70>, 5>, Bits<70>, 33);
+
+/// Filled and emptied by turns.
+#[test]
+fn half_stage_moves_a_beat_in_two_cycles() {
+    let mut bench = Bench::new("half_stage_rate", HalfStage::<Bits<16>>::default(), |u| &mut u.clock);
+    let mut out = vec![];
+    for cycle in 0..100u64 {
+        bench.cycle(
+            |u, _| {
+                u.input.data.next = cycle.into();
+                u.input.valid.next = true;
+                u.output.ready.next = true;
+            },
+            |u| out.extend(u.output.valid.val().then(|| (cycle, u.output.data.val().to_u64()))),
+        );
+    }
+    bench.finish();
+    let want: Vec<_> = (0..50).map(|beat| (2 * beat + 1, 2 * beat)).collect();
+    assert_eq!(out, want);
+}
 
 /// One beat in and one out per cycle once running, and the latency the documentation says.
 #[test]
@@ -130,10 +151,11 @@ fn register() {
 }
 
 #[test]
-fn sdp_ram() {
+fn lane_ram() {
     let mut model = [[0u8; 8]; 16];
+    // nothing is promised of a word that was written while it was read
     let mut read: Option<u64> = None;
-    let mut bench = Bench::new("sdp_ram", SdpRam::<64, 4, 8>::default(), |u| &mut u.clock);
+    let mut bench = Bench::new("lane_ram", LaneRam::<64, 4, 8>::default(), |u| &mut u.clock);
     for _ in 0..3000 {
         bench.cycle(
             |u, rng| {
@@ -144,28 +166,12 @@ fn sdp_ram() {
             },
             |u| {
                 assert!(read.is_none_or(|read| u.rdata.val().to_u64() == read));
-                read = Some(u64::from_le_bytes(model[u.raddr.val().index()]));
+                let collision = u.wen.val().any() && u.waddr.val() == u.raddr.val();
+                read = (!collision).then(|| u64::from_le_bytes(model[u.raddr.val().index()]));
                 for lane in (0..8).filter(|lane| u.wen.val().get_bit(*lane)) {
                     model[u.waddr.val().index()][lane] = u.wdata.val().to_u64().to_le_bytes()[lane];
                 }
             },
-        );
-    }
-    bench.finish();
-}
-
-#[test]
-fn sdp_ram_one_lane() {
-    let mut bench = Bench::new("sdp_ram_one_lane", SdpRam::<9, 3, 1>::default(), |u| &mut u.clock);
-    for _ in 0..1000 {
-        bench.cycle(
-            |u, rng| {
-                u.raddr.next = Port::random(rng);
-                u.waddr.next = Port::random(rng);
-                u.wdata.next = Port::random(rng);
-                u.wen.next = Port::random(rng);
-            },
-            |_| (),
         );
     }
     bench.finish();
@@ -214,44 +220,6 @@ fn lut_ram() {
                 assert_eq!(u.rdata.val().to_u64(), model[u.raddr.val().index()]);
                 if u.wen.val() {
                     model[u.waddr.val().index()] = u.wdata.val().to_u64();
-                }
-            },
-        );
-    }
-    bench.finish();
-}
-
-/// As two banks of bytes.
-#[test]
-fn banked_ram() {
-    let mut model = [0u8; 256];
-    let mut read: Option<[u128; 2]> = None;
-    let mut bench = Bench::new("banked_ram", BankedRam::<3>::default(), |u| &mut u.clock);
-    for _ in 0..3000 {
-        bench.cycle(
-            |u, rng| {
-                u.write_even_index.next = Port::random(rng);
-                u.write_odd_index.next = Port::random(rng);
-                u.write_even_enable.next = Port::random(rng);
-                u.write_odd_enable.next = Port::random(rng);
-                u.write_data.next = Port::random(rng);
-                // reading the word just being written is not defined
-                u.read_even_index.next = u.write_even_index.next + 1 + rng.below(7);
-                u.read_odd_index.next = u.write_odd_index.next + 1 + rng.below(7);
-            },
-            |u| {
-                let word = |number: usize| u128::from_le_bytes(model[number * 16..][..16].try_into().unwrap());
-                let now = [u.read_even_data.val().to_u128(), u.read_odd_data.val().to_u128()];
-                assert!(read.is_none_or(|read| now == read));
-                read = Some([word(u.read_even_index.val().index() * 2), word(u.read_odd_index.val().index() * 2 + 1)]);
-                let data = u.write_data.val().to_u128().to_le_bytes();
-                for lane in 0..16 {
-                    if u.write_even_enable.val().get_bit(lane) {
-                        model[u.write_even_index.val().index() * 32 + lane] = data[lane];
-                    }
-                    if u.write_odd_enable.val().get_bit(lane) {
-                        model[u.write_odd_index.val().index() * 32 + 16 + lane] = data[lane];
-                    }
                 }
             },
         );

@@ -49,8 +49,8 @@ blocks! {
     read_engine: dma::ReadEngine::<5, 32>::new(1000);
     write_engine: dma::WriteEngine::default();
     write_arbiter: dma::WriteArbiter::new(5);
-    gather: dma::Gather::<9>::new(3);
-    scatter: dma::Scatter::<8>::new(4);
+    gather: dma::Gather::<8>::new(3);
+    scatter: dma::Scatter::<6>::new(4);
     available_reader: virtio::available::AvailableReader::new(1, 256);
     window_reader: virtio::window::WindowReader::new(1, 256);
     chain_walker: virtio::walker::ChainWalker::new(256);

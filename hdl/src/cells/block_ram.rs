@@ -6,8 +6,7 @@ pub const LARGEST_INITIAL: usize = 8192;
 
 /// One write port, one read port; read data come one cycle after the address. W bits wide, 2^AW words.
 ///
-/// A read of the word that is written in the same cycle gives anything: that saves what [`super::SdpRam`] spends on
-/// giving the old contents.
+/// A read of the word that is written in the same cycle gives anything: giving the old contents costs logic.
 /// In Verilog, a memory of more than [`LARGEST_INITIAL`] words has no initial values: block RAM is zero at power-up without them,
 /// and tools unroll the loop.
 #[derive(LogicBlock)]

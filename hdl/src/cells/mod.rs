@@ -2,22 +2,22 @@
 //!
 //! In their text `// module: NAME` names the module, and `interface.field` is called `interface_field`.
 pub mod bank;
-pub mod banked_ram;
 pub mod block_ram;
 pub mod fifo;
+pub mod half_stage;
+pub mod lane_ram;
 pub mod lut_ram;
-pub mod ram;
 pub mod register;
 pub mod skid;
 pub mod stage;
 pub mod stream;
 
 pub use bank::Bank;
-pub use banked_ram::BankedRam;
 pub use block_ram::BlockRam;
 pub use fifo::StreamFifo;
+pub use half_stage::HalfStage;
+pub use lane_ram::LaneRam;
 pub use lut_ram::LutRam;
-pub use ram::SdpRam;
 pub use register::Reg;
 pub use skid::Skid;
 pub use stage::Stage;

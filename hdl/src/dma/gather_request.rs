@@ -1,6 +1,6 @@
 //! Cuts the readable buffers of chains into reads.
 use super::types::{BufferDescriptor, ReadRequest};
-use crate::cells::{Reg, Sink, Source, StreamFifo};
+use crate::cells::{HalfStage, Reg, Sink, Source};
 use crate::comment;
 use rust_hdl::prelude::*;
 
@@ -21,7 +21,7 @@ pub struct GatherRecord {
 /// on before a long buffer is complete, large enough that headers do not matter. The bytes of a chain
 /// lie behind each other in the RAM, each chain begins with a new 16-byte word.
 #[derive(LogicBlock)]
-pub struct GatherRequester<const IW: usize> {
+pub struct GatherRequester<const AW: usize> {
     pub clock: Signal<In, Clock>,
     pub reset: Signal<In, Bit>,
     pub max_read_request: Signal<In, Bits<3>>,
@@ -33,8 +33,7 @@ pub struct GatherRequester<const IW: usize> {
     pub free_word: Signal<In, Bit>,
 
     client: Constant<Bits<4>>,
-    /// Two requests, so that `ready` comes from registers.
-    request_fifo: StreamFifo<ReadRequest, 1>,
+    request_stage: HalfStage<ReadRequest>,
     // the buffer being cut
     active: Reg<Bit>,
     mark: Reg<Bit>,
@@ -62,18 +61,18 @@ pub struct GatherRequester<const IW: usize> {
     done: Signal<Local, Bit>,
     slot: Reg<Bits<6>>,
     // RAM space
-    place: Reg<Bits<16>>,
-    free: Reg<Bits<17>>,
+    place: Reg<Bits<12>>,
+    free: Reg<Bits<13>>,
     pad: Signal<Local, Bits<4>>,
     has_space: Reg<Bit>,
-    taken: Signal<Local, Bits<17>>,
-    given: Signal<Local, Bits<17>>,
+    taken: Signal<Local, Bits<13>>,
+    given: Signal<Local, Bits<13>>,
 }
 
-impl<const IW: usize> GatherRequester<IW> {
-    /// For the client number `client`, with a RAM of 2^(IW+5) bytes.
+impl<const AW: usize> GatherRequester<AW> {
+    /// For the client number `client`, with a RAM of 2^AW words of 16 bytes.
     pub fn new(client: u64) -> Self {
-        assert!((5..=11).contains(&IW), "the RAM must hold 1 to 64 KiB");
+        assert!((6..=8).contains(&AW), "the RAM must hold 1 to 4 KiB");
         Self {
             clock: Default::default(),
             reset: Default::default(),
@@ -83,7 +82,7 @@ impl<const IW: usize> GatherRequester<IW> {
             record: Default::default(),
             free_word: Default::default(),
             client: Constant::new(client.into()),
-            request_fifo: Default::default(),
+            request_stage: Default::default(),
             active: Default::default(),
             mark: Default::default(),
             broken: Default::default(),
@@ -108,7 +107,7 @@ impl<const IW: usize> GatherRequester<IW> {
             done: Default::default(),
             slot: Default::default(),
             place: Default::default(),
-            free: Reg::new((1u64 << (IW + 5)).into()),
+            free: Reg::new((16u64 << AW).into()),
             pad: Default::default(),
             has_space: Default::default(),
             taken: Default::default(),
@@ -117,7 +116,7 @@ impl<const IW: usize> GatherRequester<IW> {
     }
 }
 
-impl<const IW: usize> Logic for GatherRequester<IW> {
+impl<const AW: usize> Logic for GatherRequester<AW> {
     #[hdl_gen]
     fn update(&mut self) {
         comment!("module dma_gather_requester: cuts the readable buffers of chains into reads");
@@ -125,8 +124,8 @@ impl<const IW: usize> Logic for GatherRequester<IW> {
         self.measured.reset.next = self.reset.val();
         self.has_space.reset.next = self.reset.val();
         dff_setup!(self, clock, read_valid, mark_valid, mark_error, read_address, read_length, slot, place, free);
-        clock!(self, clock, request_fifo);
-        self.request_fifo.reset.next = self.reset.val();
+        clock!(self, clock, request_stage);
+        self.request_stage.reset.next = self.reset.val();
         self.active.reset.next = self.reset.val();
         self.mark.reset.next = self.reset.val();
         self.read_valid.reset.next = self.reset.val();
@@ -137,14 +136,14 @@ impl<const IW: usize> Logic for GatherRequester<IW> {
 
         // issue: the read and its record leave together, when the space it takes was there one cycle before
         self.offer.next = self.has_space.q.val() & self.record.ready.val();
-        self.request_fifo.input.valid.next = self.offer.val();
-        self.request_fifo.input.data.next.address = self.read_address.q.val();
-        self.request_fifo.input.data.next.length = bit_cast::<13, 10>(self.read_length.q.val());
-        self.request_fifo.input.data.next.destination = self.place.q.val();
-        self.request_fifo.input.data.next.client = self.client.val();
-        self.request_fifo.input.data.next.slot = self.slot.q.val();
-        self.issue.next = self.offer.val() & self.request_fifo.input.ready.val();
-        Source::<ReadRequest>::link(&mut self.request, &mut self.request_fifo.output);
+        self.request_stage.input.valid.next = self.offer.val();
+        self.request_stage.input.data.next.address = self.read_address.q.val();
+        self.request_stage.input.data.next.length = bit_cast::<13, 10>(self.read_length.q.val());
+        self.request_stage.input.data.next.destination = bit_cast::<16, 12>(self.place.q.val());
+        self.request_stage.input.data.next.client = self.client.val();
+        self.request_stage.input.data.next.slot = self.slot.q.val();
+        self.issue.next = self.offer.val() & self.request_stage.input.ready.val();
+        Source::<ReadRequest>::link(&mut self.request, &mut self.request_stage.output);
         self.pass.next = self.mark_valid.q.val() & self.record.ready.val();
         self.record.valid.next = self.issue.val() | self.mark_valid.q.val();
         self.record.data.next.length = self.read_length.q.val();
@@ -153,18 +152,18 @@ impl<const IW: usize> Logic for GatherRequester<IW> {
         self.done.next = self.issue.val() | self.pass.val();
         self.has_space.d.next = self.read_valid.q.val()
             & !self.done.val()
-            & (self.free.q.val() >= bit_cast::<17, 10>(self.read_length.q.val()));
+            & (self.free.q.val() >= bit_cast::<13, 10>(self.read_length.q.val()));
 
         // space: bytes taken by reads, what the end of a chain leaves of a word, words streamed
         self.pad.next = bits::<4>(0) - self.place.q.val().get_bits::<4>(0);
         self.taken.next = 0.into();
         if self.issue.val() {
-            self.taken.next = bit_cast::<17, 10>(self.read_length.q.val());
-            self.place.d.next = self.place.q.val() + bit_cast::<16, 10>(self.read_length.q.val());
+            self.taken.next = bit_cast::<13, 10>(self.read_length.q.val());
+            self.place.d.next = self.place.q.val() + bit_cast::<12, 10>(self.read_length.q.val());
             self.slot.d.next = self.slot.q.val() + 1;
         } else if self.pass.val() {
-            self.taken.next = bit_cast::<17, 4>(self.pad.val());
-            self.place.d.next = self.place.q.val() + bit_cast::<16, 4>(self.pad.val());
+            self.taken.next = bit_cast::<13, 4>(self.pad.val());
+            self.place.d.next = self.place.q.val() + bit_cast::<12, 4>(self.pad.val());
         }
         self.given.next = 0.into();
         if self.free_word.val() {

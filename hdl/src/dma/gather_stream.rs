@@ -10,12 +10,19 @@ use rust_hdl::prelude::*;
 pub struct BeatMark {
     /// Valid bytes.
     pub count: Bits<5>,
-    /// The word is in the odd bank.
-    pub odd: bool,
     /// Last beat of the chain.
     pub last: bool,
     /// With `last`: the data are not to be used.
     pub error: bool,
+}
+
+/// A read of the RAM, and what goes along with it.
+#[derive(Copy, Clone, Debug, PartialEq, Default, LogicStruct)]
+pub struct WordRead {
+    /// Which word.
+    pub word: Bits<8>,
+    /// For its beat.
+    pub mark: BeatMark,
 }
 
 /// Streams the words of a chain one per cycle, as soon as they are complete.
@@ -23,7 +30,7 @@ pub struct BeatMark {
 /// `filled` counts the bytes of the chain that have come and not gone. A full word goes when more bytes follow it;
 /// the last one waits for the end mark, which says that it is the last.
 #[derive(LogicBlock, Default)]
-pub struct GatherStreamer<const IW: usize> {
+pub struct GatherStreamer<const AW: usize> {
     pub clock: Signal<In, Clock>,
     pub reset: Signal<In, Bit>,
     pub record: Sink<GatherRecord>,
@@ -31,10 +38,11 @@ pub struct GatherStreamer<const IW: usize> {
     pub arrived: Signal<In, Bit>,
     /// It has failed.
     pub arrived_error: Signal<In, Bit>,
-    /// Index in both banks of the RAM; the data come one cycle later.
-    pub read_index: Signal<Out, Bits<IW>>,
-    pub read_even_data: Signal<In, Bits<128>>,
-    pub read_odd_data: Signal<In, Bits<128>>,
+    /// A read of the RAM, and whether it is done in this cycle; the data come one cycle later.
+    pub read_valid: Signal<Out, Bit>,
+    pub read_granted: Signal<In, Bit>,
+    pub read_word: Signal<Out, Bits<AW>>,
+    pub read_data: Signal<In, Bits<128>>,
     pub data: Source<ByteBeat>,
     /// A word has been read for the last time.
     pub free_word: Signal<Out, Bit>,
@@ -45,7 +53,7 @@ pub struct GatherStreamer<const IW: usize> {
     gone: Reg<Bits<6>>,
     waiting: Reg<Bits<7>>,
 
-    filled: Reg<Bits<17>>,
+    filled: Reg<Bits<13>>,
     failed: Reg<Bit>,
     ending: Reg<Bit>,
     more: Signal<Local, Bit>,
@@ -54,31 +62,30 @@ pub struct GatherStreamer<const IW: usize> {
     emit: Signal<Local, Bit>,
     finish: Signal<Local, Bit>,
     empty_chain: Signal<Local, Bit>,
-    length: Signal<Local, Bits<17>>,
-    kept: Signal<Local, Bits<17>>,
-    word: Reg<Bits<12>>,
+    length: Signal<Local, Bits<13>>,
+    kept: Signal<Local, Bits<13>>,
+    word: Reg<Bits<AW>>,
     freed: Reg<Bit>,
 
-    // first stage: the RAM is given its index; second stage: it answers; third stage: one of its banks
-    asked: Reg<Bit>,
-    asked_index: DFF<Bits<IW>>,
-    asked_mark: DFF<BeatMark>,
+    /// First stage: the RAM is asked, until it grants. Two reads, so that no path leads from the grant to the choice.
+    reads: StreamFifo<WordRead, 1>,
+    mark: Signal<Local, BeatMark>,
+    // second stage: the RAM answers
     answered: Reg<Bit>,
     answered_mark: DFF<BeatMark>,
-    chosen: Reg<Bit>,
-    chosen_beat: DFF<ByteBeat>,
+    room: Signal<Local, Bit>,
     beats: StreamFifo<ByteBeat, 3>,
     // places in the FIFO taken, those on their way to it included
     taken: Reg<Bits<4>>,
     fire: Signal<Local, Bit>,
 }
 
-impl<const IW: usize> Logic for GatherStreamer<IW> {
+impl<const AW: usize> Logic for GatherStreamer<AW> {
     #[hdl_gen]
     fn update(&mut self) {
         comment!("module dma_gather_streamer: streams the bytes of a chain as they become complete");
         dff_setup!(self, clock, come, gone, waiting, filled, failed, ending, word, freed, taken);
-        dff_setup!(self, clock, asked, asked_index, asked_mark, answered, answered_mark, chosen, chosen_beat);
+        dff_setup!(self, clock, answered, answered_mark);
         self.come.reset.next = self.reset.val();
         self.gone.reset.next = self.reset.val();
         self.waiting.reset.next = self.reset.val();
@@ -88,11 +95,10 @@ impl<const IW: usize> Logic for GatherStreamer<IW> {
         self.word.reset.next = self.reset.val();
         self.freed.reset.next = self.reset.val();
         self.taken.reset.next = self.reset.val();
-        self.asked.reset.next = self.reset.val();
+        self.reads.reset.next = self.reset.val();
         self.answered.reset.next = self.reset.val();
-        self.chosen.reset.next = self.reset.val();
         self.beats.reset.next = self.reset.val();
-        clock!(self, clock, errors, beats);
+        clock!(self, clock, errors, reads, beats);
 
         // reads come back in the order in which they were issued
         self.errors.waddr.next = self.come.q.val();
@@ -117,40 +123,40 @@ impl<const IW: usize> Logic for GatherStreamer<IW> {
         }
 
         // words: full ones with more behind them, then the last
-        self.more.next = self.filled.q.val().get_bits::<12>(5).any()
+        self.more.next = self.filled.q.val().get_bits::<8>(5).any()
             | (self.filled.q.val().get_bit(4) & self.filled.q.val().get_bits::<4>(0).any());
         // an end mark is taken away one cycle after it has been used
         self.at_end.next =
             self.record.valid.val() & self.record.data.val().end & !self.ending.q.val() & !self.more.val();
-        self.emit.next = (self.more.val() | self.at_end.val()) & (self.taken.q.val() < 8);
+        self.room.next = (self.taken.q.val() < 8) & self.reads.input.ready.val();
+        self.emit.next = (self.more.val() | self.at_end.val()) & self.room.val();
         self.finish.next = self.emit.val() & self.at_end.val();
         self.ending.d.next = self.finish.val();
         self.empty_chain.next = !self.filled.q.val().any();
         self.record.ready.next = self.take_read.val() | self.ending.q.val();
-        self.asked_mark.d.next.count = 16.into();
-        self.asked_mark.d.next.odd = self.word.q.val().get_bit(0);
-        self.asked_mark.d.next.last = false;
+        self.mark.next.count = 16.into();
+        self.mark.next.last = false;
         // no byte of a failed read goes unmarked: who acts on the first beat must know
-        self.asked_mark.d.next.error = self.failed.q.val();
+        self.mark.next.error = self.failed.q.val();
         if self.emit.val() & !self.empty_chain.val() {
             self.word.d.next = self.word.q.val() + 1;
         }
         if self.finish.val() {
-            self.asked_mark.d.next.count = bit_cast::<5, 17>(self.filled.q.val());
-            self.asked_mark.d.next.last = true;
-            self.asked_mark.d.next.error = self.failed.q.val() | self.record.data.val().error;
+            self.mark.next.count = bit_cast::<5, 13>(self.filled.q.val());
+            self.mark.next.last = true;
+            self.mark.next.error = self.failed.q.val() | self.record.data.val().error;
             self.failed.d.next = false;
         } else if self.take_read.val() & self.errors.rdata.val().any() {
             self.failed.d.next = true;
         }
         // all sums beside what selects one
-        self.length.next = bit_cast::<17, 10>(self.record.data.val().length);
+        self.length.next = bit_cast::<13, 10>(self.record.data.val().length);
         self.kept.next = self.filled.q.val() - 16;
         if self.finish.val() {
             self.filled.d.next = 0.into();
         } else if self.take_read.val() {
             self.filled.d.next = self.filled.q.val() + self.length.val();
-            if self.more.val() & (self.taken.q.val() < 8) {
+            if self.more.val() & self.room.val() {
                 self.filled.d.next = self.kept.val() + self.length.val();
             }
         } else if self.emit.val() {
@@ -158,25 +164,22 @@ impl<const IW: usize> Logic for GatherStreamer<IW> {
         }
 
         // first stage; the space is not written again before the word has been read: that takes a round trip
-        self.asked.d.next = self.emit.val();
-        self.asked_index.d.next = bit_cast::<IW, 11>(self.word.q.val().get_bits::<11>(1));
-        self.read_index.next = self.asked_index.q.val();
+        self.reads.input.valid.next = self.emit.val();
+        self.reads.input.data.next.word = bit_cast::<8, AW>(self.word.q.val());
+        self.reads.input.data.next.mark = self.mark.val();
+        self.read_valid.next = self.reads.output.valid.val();
+        self.read_word.next = bit_cast::<AW, 8>(self.reads.output.data.val().word);
+        self.reads.output.ready.next = self.read_granted.val();
         self.freed.d.next = self.emit.val() & !self.empty_chain.val();
         self.free_word.next = self.freed.q.val();
         // second stage
-        self.answered.d.next = self.asked.q.val();
-        self.answered_mark.d.next = self.asked_mark.q.val();
-        // third stage: one level of logic behind the RAM
-        self.chosen.d.next = self.answered.q.val();
-        self.chosen_beat.d.next.data = self.read_even_data.val();
-        if self.answered_mark.q.val().odd {
-            self.chosen_beat.d.next.data = self.read_odd_data.val();
-        }
-        self.chosen_beat.d.next.count = self.answered_mark.q.val().count;
-        self.chosen_beat.d.next.last = self.answered_mark.q.val().last;
-        self.chosen_beat.d.next.error = self.answered_mark.q.val().error;
-        self.beats.input.valid.next = self.chosen.q.val();
-        self.beats.input.data.next = self.chosen_beat.q.val();
+        self.answered.d.next = self.reads.output.valid.val() & self.read_granted.val();
+        self.answered_mark.d.next = self.reads.output.data.val().mark;
+        self.beats.input.valid.next = self.answered.q.val();
+        self.beats.input.data.next.data = self.read_data.val();
+        self.beats.input.data.next.count = self.answered_mark.q.val().count;
+        self.beats.input.data.next.last = self.answered_mark.q.val().last;
+        self.beats.input.data.next.error = self.answered_mark.q.val().error;
 
         self.data.valid.next = self.beats.output.valid.val();
         self.data.data.next = self.beats.output.data.val();

@@ -16,7 +16,7 @@ use rust_hdl::prelude::*;
 ///                              | set up
 ///                          tag table -> retire, in the order of issue
 ///                              | check, account
-/// completion -> receiver ------+-> placer -> write (one write of both banks per beat)
+/// completion -> receiver ------+-> placer -> write (a word per beat)
 /// ```
 /// Requests are cut at multiples of the maximum read request size. Completions come in any order between tags and
 /// in any number of pieces; their data go to the client's RAM as they come. A request is retired when all its

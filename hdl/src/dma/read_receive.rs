@@ -15,6 +15,10 @@ pub struct PlacedBeat {
     pub lanes: Bits<16>,
     /// Whose RAM.
     pub client: Bits<4>,
+    /// First beat of its packet.
+    pub first: bool,
+    /// Last beat of its packet.
+    pub last: bool,
 }
 
 /// Completion receiver: takes one beat per cycle, with one cycle between packets.
@@ -95,6 +99,7 @@ pub struct CompletionReceiver {
     in_packet: Reg<Bit>,
     placed_valid: Reg<Bit>,
     placed_data: DFF<Bits<128>>,
+    placed_first: DFF<Bit>,
     placed_last: DFF<Bit>,
     placed_address: DFF<Bits<16>>,
     placed_window: DFF<Bits<13>>,
@@ -104,8 +109,9 @@ pub struct CompletionReceiver {
     placed_ends_read: DFF<Bit>,
     placed_poisoned: DFF<Bit>,
     placed_cut: DFF<Bit>,
+    // no more than this beat is left of the window
+    complete: DFF<Bit>,
     alive: Signal<Local, Bit>,
-    complete: Signal<Local, Bit>,
     broken: Signal<Local, Bit>,
     lanes: Signal<Local, Bits<16>>,
     edge_lanes: Signal<Local, Bits<16>>,
@@ -119,8 +125,28 @@ impl Logic for CompletionReceiver {
     fn update(&mut self) {
         comment!("module dma_read_receiver: checks completions against the tag table, places their beats");
         dff_setup!(self, clock, held, held_valid, unmatched, ours, ends_read, plausible, window, end_window, moved);
-        dff_setup!(self, clock, in_packet, placed_valid, placed_data, placed_last, placed_address, placed_window);
-        dff_setup!(self, clock, placed_skip, placed_client, placed_tag, placed_ends_read, placed_poisoned, placed_cut);
+        dff_setup!(
+            self,
+            clock,
+            in_packet,
+            placed_valid,
+            placed_data,
+            placed_first,
+            placed_last,
+            placed_address,
+            placed_window
+        );
+        dff_setup!(
+            self,
+            clock,
+            placed_skip,
+            placed_client,
+            placed_tag,
+            placed_ends_read,
+            placed_poisoned,
+            placed_cut,
+            complete
+        );
         self.held_valid.reset.next = self.reset.val();
         self.unmatched.reset.next = self.reset.val();
         self.in_packet.reset.next = self.reset.val();
@@ -182,21 +208,23 @@ impl Logic for CompletionReceiver {
         self.skip.next = bit_cast::<2, 7>(self.held.q.val().lower_address);
         self.alive.next = !(self.expire.val() & (self.expire_tag.val() == self.placed_tag.q.val()));
         // a packet must end where its length says; one that was cut inside its last beat has only that poisoned
-        self.complete.next = self.placed_window.q.val() <= 16;
         self.broken.next = self.placed_valid.q.val()
-            & ((self.complete.val() != self.placed_last.q.val())
+            & ((self.complete.q.val() != self.placed_last.q.val())
                 | (self.placed_cut.q.val() & !self.placed_poisoned.q.val()));
         self.placed_valid.d.next = false;
         if self.held_valid.q.val() {
             self.placed_data.d.next = self.held.q.val().data;
+            self.placed_first.d.next = self.held.q.val().first;
             self.placed_last.d.next = self.held.q.val().last;
             self.placed_cut.d.next = self.held.q.val().poisoned;
             if self.held.q.val().first {
                 self.placed_valid.d.next = self.good.val();
                 self.placed_address.d.next = self.address.val() - bit_cast::<16, 2>(self.skip.val());
                 self.placed_window.d.next = self.window.q.val();
+                self.complete.d.next = self.window.q.val() <= 16;
                 if self.ends_read.q.val() {
                     self.placed_window.d.next = self.end_window.q.val();
+                    self.complete.d.next = self.end_window.q.val() <= 16;
                 }
                 self.placed_skip.d.next = self.skip.val();
                 self.placed_client.d.next = self.client.val();
@@ -207,6 +235,7 @@ impl Logic for CompletionReceiver {
                 self.placed_valid.d.next = self.in_packet.q.val() & self.alive.val() & !self.broken.val();
                 self.placed_address.d.next = self.placed_address.q.val() + 16;
                 self.placed_window.d.next = self.placed_window.q.val() - 16;
+                self.complete.d.next = self.placed_window.q.val() <= 32;
                 self.placed_skip.d.next = 0.into();
             }
         }
@@ -239,6 +268,8 @@ impl Logic for CompletionReceiver {
         self.placed.next.address = self.placed_address.q.val();
         self.placed.next.lanes = self.edge_lanes.val();
         self.placed.next.client = self.placed_client.q.val();
+        self.placed.next.first = self.placed_first.q.val();
+        self.placed.next.last = self.placed_last.q.val();
         self.beat.next = self.placed.val();
         self.beat_valid.next = self.placed_valid.q.val() & self.alive.val();
         self.empty.next = !self.held_valid.q.val() & !self.placed_valid.q.val() & !self.unmatched.q.val();

@@ -1,7 +1,7 @@
 //! From a stream of bytes to the writable buffers of chains.
 use super::scatter_cut::{ScatterCutter, ScatterPiece};
 use super::types::{BufferDescriptor, ByteBeat, ScatterCommand, UsedElement, WriteRequest};
-use crate::cells::{BankedRam, LutRam, Reg, Sink, Source, StreamFifo};
+use crate::cells::{BlockRam, HalfStage, Reg, Sink, Source};
 use crate::comment;
 use rust_hdl::prelude::*;
 
@@ -9,7 +9,7 @@ use rust_hdl::prelude::*;
 ///
 /// ```text
 /// command, buffers -> cutter -> piece -> request (as soon as its data are in the RAM), used
-/// data -> RAM of 2^(IW+5) bytes -> write engine           done -> space
+/// data -> RAM of 2^AW words -> write engine           word read -> space
 /// ```
 /// A command of `length` bytes takes `length / 16`, rounded up, beats of `data`, whatever comes of them; a command
 /// without length takes none. Commands joined by `more` share one stream, which takes the beats of their sum. What does not fit into the chain's buffers is thrown away, and everything of
@@ -21,52 +21,48 @@ use rust_hdl::prelude::*;
 ///
 /// Reset it only when the write engine has nothing of this client.
 #[derive(LogicBlock)]
-pub struct Scatter<const IW: usize> {
+pub struct Scatter<const AW: usize> {
     pub clock: Signal<In, Clock>,
     pub reset: Signal<In, Bit>,
     pub buffers: Sink<BufferDescriptor>,
     pub command: Sink<ScatterCommand>,
     pub data: Sink<ByteBeat>,
     pub request: Source<WriteRequest>,
-    /// Index from the write engine; the data come one cycle later.
-    pub read_even_index: Signal<In, Bits<11>>,
-    pub read_odd_index: Signal<In, Bits<11>>,
-    pub read_even_data: Signal<Out, Bits<128>>,
-    pub read_odd_data: Signal<Out, Bits<128>>,
+    /// The write engine is past all words of the RAM before `read_word`: they are free.
+    pub read_past: Signal<In, Bit>,
+    /// The word that it reads; its data come one cycle later.
+    pub read_word: Signal<In, Bits<12>>,
+    pub read_data: Signal<Out, Bits<128>>,
     /// The oldest request of this client has been written.
     pub done: Signal<In, Bit>,
     pub used: Source<UsedElement>,
 
     client: Constant<Bits<4>>,
-    words: Constant<Bits<13>>,
+    words: Constant<Bits<8>>,
     cutter: ScatterCutter,
-    /// Two pieces, so that the cutter's `ready` comes from registers.
-    pieces: StreamFifo<ScatterPiece, 1>,
-    ram: BankedRam<IW>,
+    pieces: HalfStage<ScatterPiece>,
+    ram: BlockRam<128, AW>,
     // word numbers: filled up to here, free up to here
-    filled: Reg<Bits<13>>,
-    freed: Reg<Bits<13>>,
-    occupied: Signal<Local, Bits<13>>,
+    filled: Reg<Bits<8>>,
+    freed: Reg<Bits<8>>,
+    occupied: Signal<Local, Bits<8>>,
     store: Signal<Local, Bit>,
     // the piece at hand
     piece: Signal<Local, ScatterPiece>,
-    missing: Signal<Local, Bits<17>>,
+    missing: Signal<Local, Bits<12>>,
     has_data: Reg<Bit>,
     offer: Signal<Local, Bit>,
     fire: Signal<Local, Bit>,
     hand_out: Signal<Local, Bit>,
     leaves: Signal<Local, Bit>,
-    // requests being written: how far each one's end frees the RAM
-    releases: LutRam<13, 5>,
-    issued: Reg<Bits<5>>,
-    written: Reg<Bits<5>>,
+    // requests being written
     under_way: Reg<Bits<6>>,
 }
 
-impl<const IW: usize> Scatter<IW> {
+impl<const AW: usize> Scatter<AW> {
     /// For the client number `client`.
     pub fn new(client: u64) -> Self {
-        assert!((5..=10).contains(&IW), "the RAM must hold 1 to 32 KiB");
+        assert!((5..=6).contains(&AW), "the RAM must hold 512 or 1024 bytes");
         Self {
             clock: Default::default(),
             reset: Default::default(),
@@ -74,14 +70,13 @@ impl<const IW: usize> Scatter<IW> {
             command: Default::default(),
             data: Default::default(),
             request: Default::default(),
-            read_even_index: Default::default(),
-            read_odd_index: Default::default(),
-            read_even_data: Default::default(),
-            read_odd_data: Default::default(),
+            read_past: Default::default(),
+            read_word: Default::default(),
+            read_data: Default::default(),
             done: Default::default(),
             used: Default::default(),
             client: Constant::new(client.into()),
-            words: Constant::new((2u64 << IW).into()),
+            words: Constant::new((1u64 << AW).into()),
             cutter: Default::default(),
             pieces: Default::default(),
             ram: Default::default(),
@@ -96,26 +91,21 @@ impl<const IW: usize> Scatter<IW> {
             fire: Default::default(),
             hand_out: Default::default(),
             leaves: Default::default(),
-            releases: Default::default(),
-            issued: Default::default(),
-            written: Default::default(),
             under_way: Default::default(),
         }
     }
 }
 
-impl<const IW: usize> Logic for Scatter<IW> {
+impl<const AW: usize> Logic for Scatter<AW> {
     #[hdl_gen]
     fn update(&mut self) {
         comment!("module dma_scatter: scatters a stream of bytes into the writable buffers of chains");
-        dff_setup!(self, clock, has_data, filled, freed, issued, written, under_way);
+        dff_setup!(self, clock, has_data, filled, freed, under_way);
         self.has_data.reset.next = self.reset.val();
         self.filled.reset.next = self.reset.val();
         self.freed.reset.next = self.reset.val();
-        self.issued.reset.next = self.reset.val();
-        self.written.reset.next = self.reset.val();
         self.under_way.reset.next = self.reset.val();
-        clock!(self, clock, cutter, pieces, ram, releases);
+        clock!(self, clock, cutter, pieces, ram);
         self.cutter.reset.next = self.reset.val();
         self.pieces.reset.next = self.reset.val();
         Sink::<BufferDescriptor>::link(&mut self.buffers, &mut self.cutter.buffers);
@@ -125,29 +115,20 @@ impl<const IW: usize> Logic for Scatter<IW> {
         self.occupied.next = self.filled.q.val() - self.freed.q.val();
         self.data.ready.next = self.occupied.val() < self.words.val();
         self.store.next = self.data.valid.val() & (self.occupied.val() < self.words.val());
-        self.ram.write_even_index.next = bit_cast::<IW, 12>(self.filled.q.val().get_bits::<12>(1));
-        self.ram.write_odd_index.next = bit_cast::<IW, 12>(self.filled.q.val().get_bits::<12>(1));
-        self.ram.write_even_enable.next = 0.into();
-        self.ram.write_odd_enable.next = 0.into();
-        self.ram.write_data.next = self.data.data.val().data;
+        self.ram.waddr.next = bit_cast::<AW, 8>(self.filled.q.val());
+        self.ram.wdata.next = self.data.data.val().data;
+        self.ram.wen.next = self.store.val();
         if self.store.val() {
             self.filled.d.next = self.filled.q.val() + 1;
-            if self.filled.q.val().get_bit(0) {
-                self.ram.write_odd_enable.next = 0xFFFF.into();
-            } else {
-                self.ram.write_even_enable.next = 0xFFFF.into();
-            }
         }
-        self.ram.read_even_index.next = bit_cast::<IW, 11>(self.read_even_index.val());
-        self.ram.read_odd_index.next = bit_cast::<IW, 11>(self.read_odd_index.val());
-        self.read_even_data.next = self.ram.read_even_data.val();
-        self.read_odd_data.next = self.ram.read_odd_data.val();
+        self.ram.raddr.next = bit_cast::<AW, 12>(self.read_word.val());
+        self.read_data.next = self.ram.rdata.val();
 
         Source::<ScatterPiece>::join(&mut self.cutter.piece, &mut self.pieces.input);
 
         // pieces out when their data are there, used elements behind them
         self.piece.next = self.pieces.output.data.val();
-        self.missing.next = (bit_cast::<17, 13>(self.filled.q.val()) << 4) - self.piece.val().end;
+        self.missing.next = (bit_cast::<12, 8>(self.filled.q.val()) << 4) - self.piece.val().end;
         self.offer.next = self.pieces.output.valid.val()
             & !self.piece.val().is_used
             & self.has_data.q.val()
@@ -156,7 +137,7 @@ impl<const IW: usize> Logic for Scatter<IW> {
         self.request.valid.next = self.offer.val();
         self.request.data.next.address = self.piece.val().address;
         self.request.data.next.length = bit_cast::<13, 10>(self.piece.val().length);
-        self.request.data.next.source = bit_cast::<16, 17>(self.piece.val().source);
+        self.request.data.next.source = bit_cast::<16, 12>(self.piece.val().source);
         self.request.data.next.client = self.client.val();
         self.used.valid.next = self.hand_out.val();
         self.used.data.next = self.pieces.output.data.val().used;
@@ -164,19 +145,11 @@ impl<const IW: usize> Logic for Scatter<IW> {
         self.leaves.next = self.fire.val() | (self.hand_out.val() & self.used.ready.val());
         self.pieces.output.ready.next = self.leaves.val();
         // known one cycle after the piece has come to the front
-        self.has_data.d.next = self.pieces.output.valid.val() & !self.leaves.val() & !self.missing.val().get_bit(16);
+        self.has_data.d.next = self.pieces.output.valid.val() & !self.leaves.val() & !self.missing.val().get_bit(11);
 
-        // space
-        self.releases.waddr.next = self.issued.q.val();
-        self.releases.wdata.next = self.piece.val().end.get_bits::<13>(4);
-        self.releases.wen.next = self.fire.val();
-        self.releases.raddr.next = self.written.q.val();
-        if self.fire.val() {
-            self.issued.d.next = self.issued.q.val() + 1;
-        }
-        if self.done.val() {
-            self.written.d.next = self.written.q.val() + 1;
-            self.freed.d.next = self.releases.rdata.val();
+        // space: all words before the one that is read; that one may be the first of the next packet too
+        if self.read_past.val() {
+            self.freed.d.next = bit_cast::<8, 12>(self.read_word.val());
         }
         if self.fire.val() != self.done.val() {
             self.under_way.d.next = self.under_way.q.val() + 1;

@@ -13,11 +13,11 @@ pub struct ScatterPiece {
     pub address: Bits<64>,
     /// Bytes, at most 512.
     pub length: Bits<10>,
-    /// Position in the data stream: byte address in the RAM, modulo 2^17.
-    pub source: Bits<17>,
+    /// Position in the data stream: byte address in the RAM, modulo 2^12.
+    pub source: Bits<12>,
     /// Position behind the piece, up to the next word behind a command's last one unless more belong to it. Data must
     /// have come up to there, and the words below are free when the piece has been written.
-    pub end: Bits<17>,
+    pub end: Bits<12>,
     /// Used element.
     pub used: UsedElement,
 }
@@ -38,7 +38,7 @@ pub enum CutState {
 /// multiples of 512 of the host address, hence at every payload boundary that the write engine needs.
 ///
 /// Two cycles a piece: the lengths are compared in the first, the piece is offered in the second. Positions in the data stream are counted in bytes
-/// modulo 2^17, much farther than the largest RAM reaches; commands begin at multiples of 16 but those behind a
+/// modulo 2^12, four times as far as the largest RAM reaches; commands begin at multiples of 16 but those behind a
 /// command with `more`. `piece` comes from the registers through two adders: the consumer registers it.
 #[derive(LogicBlock, Default)]
 pub struct ScatterCutter {
@@ -48,12 +48,12 @@ pub struct ScatterCutter {
     pub command: Sink<ScatterCommand>,
     pub piece: Source<ScatterPiece>,
     /// Position up to which data have come, in words.
-    pub filled: Signal<In, Bits<13>>,
+    pub filled: Signal<In, Bits<8>>,
     /// No piece is waiting or being written.
     pub settled: Signal<In, Bit>,
     /// Throw a word away: those below `discard_to` are free.
     pub discard: Signal<Out, Bit>,
-    pub discard_to: Signal<Out, Bits<13>>,
+    pub discard_to: Signal<Out, Bits<8>>,
 
     state: Reg<CutState>,
     skip: DFF<Bits<32>>,
@@ -61,7 +61,7 @@ pub struct ScatterCutter {
     dropped: DFF<Bit>,
     used: DFF<UsedElement>,
     // position of the next byte of data
-    position: Reg<Bits<17>>,
+    position: Reg<Bits<12>>,
     // the buffer at hand
     buffer_valid: Reg<Bit>,
     address: DFF<Bits<64>>,
@@ -85,13 +85,21 @@ pub struct ScatterCutter {
     data_in_buffer: DFF<Bit>,
     last_of_data: Signal<Local, Bit>,
     length: Signal<Local, Bits<10>>,
-    behind: Signal<Local, Bits<17>>,
-    behind_data: DFF<Bits<17>>,
+    behind: Signal<Local, Bits<12>>,
+    behind_data: DFF<Bits<12>>,
     padding: Signal<Local, Bits<4>>,
-    word_mask: Signal<Local, Bits<17>>,
-    next_word: Signal<Local, Bits<17>>,
+    word_mask: Signal<Local, Bits<12>>,
+    next_word: Signal<Local, Bits<12>>,
     in_word: Signal<Local, Bits<5>>,
-    discard_end: Signal<Local, Bits<17>>,
+    ends_in_word: DFF<Bit>,
+    discard_end: Signal<Local, Bits<12>>,
+    from: Signal<Local, Bits<64>>,
+    forward: Signal<Local, Bits<32>>,
+    forward_address: Signal<Local, Bits<64>>,
+    gone: Signal<Local, Bits<32>>,
+    less_remaining: Signal<Local, Bits<32>>,
+    done: Signal<Local, Bits<32>>,
+    less_left: Signal<Local, Bits<32>>,
 }
 
 impl Logic for ScatterCutter {
@@ -111,7 +119,8 @@ impl Logic for ScatterCutter {
             buffer_fits,
             data_fit,
             data_in_buffer,
-            behind_data
+            behind_data,
+            ends_in_word
         );
         self.measured.reset.next = self.reset.val();
         self.state.reset.next = self.reset.val();
@@ -137,30 +146,51 @@ impl Logic for ScatterCutter {
         self.measured.d.next = false;
         // all three lengths and ends are made beside the comparisons that select one
         self.padding.next = 15.into();
-        self.word_mask.next = !bits::<17>(15);
+        self.word_mask.next = !bits::<12>(15);
         if self.used.q.val().more {
             self.padding.next = 0.into();
-            self.word_mask.next = !bits::<17>(0);
+            self.word_mask.next = !bits::<12>(0);
         }
         self.behind_data.d.next = self.position.q.val()
-            + bit_cast::<17, 10>(bit_cast::<10, 32>(self.left.q.val()))
-            + bit_cast::<17, 4>(self.padding.val());
+            + bit_cast::<12, 10>(bit_cast::<10, 32>(self.left.q.val()))
+            + bit_cast::<12, 4>(self.padding.val());
         self.length.next = self.room.q.val();
-        self.behind.next = self.position.q.val() + bit_cast::<17, 10>(self.room.q.val());
+        if self.buffer_fits.q.val() {
+            self.length.next = bit_cast::<10, 32>(self.remaining.q.val());
+        }
+        self.behind.next = self.position.q.val() + bit_cast::<12, 10>(self.length.val());
         if self.last_of_data.val() {
             self.length.next = bit_cast::<10, 32>(self.left.q.val());
             self.behind.next = self.behind_data.q.val() & self.word_mask.val();
-        } else if self.buffer_fits.q.val() {
-            self.length.next = bit_cast::<10, 32>(self.remaining.q.val());
-            self.behind.next = self.position.q.val() + bit_cast::<17, 10>(bit_cast::<10, 32>(self.remaining.q.val()));
         }
         self.next_word.next = (self.position.q.val() | 15) + 1;
         self.in_word.next = bits::<5>(16) - bit_cast::<5, 4>(self.position.q.val().get_bits::<4>(0));
+        self.ends_in_word.d.next =
+            !self.left.q.val().get_bits::<27>(5).any() & (self.left.q.val().get_bits::<5>(0) <= self.in_word.val());
         self.discard_end.next = self.next_word.val();
-        if self.used.q.val().more & (self.left.q.val() < bit_cast::<32, 5>(self.in_word.val())) {
+        if self.used.q.val().more & self.ends_in_word.q.val() {
             // the rest of the word belongs to the next command
-            self.discard_end.next = self.position.q.val() + bit_cast::<17, 4>(bit_cast::<4, 32>(self.left.q.val()));
+            self.discard_end.next = self.position.q.val() + bit_cast::<12, 4>(bit_cast::<4, 32>(self.left.q.val()));
         }
+
+        // one sum each, whatever is skipped, cut off or thrown away
+        self.from.next = self.address.q.val() | 0x1FF;
+        self.forward.next = 1.into();
+        self.gone.next = self.room_wide.val();
+        if self.skips.q.val() {
+            self.from.next = self.address.q.val();
+            self.forward.next = self.skip.q.val();
+            self.gone.next = self.skip.q.val();
+        }
+        self.forward_address.next = self.from.val() + bit_cast::<64, 32>(self.forward.val());
+        self.less_remaining.next = self.remaining.q.val() - self.gone.val();
+        self.done.next = self.room_wide.val();
+        if self.state.q.val() == CutState::Discard {
+            self.done.next = bit_cast::<32, 5>(self.in_word.val());
+        } else if self.buffer_fits.q.val() {
+            self.done.next = self.remaining.q.val();
+        }
+        self.less_left.next = self.left.q.val() - self.done.val();
 
         self.piece.valid.next = false;
         self.piece.data.next.is_used = false;
@@ -208,8 +238,8 @@ impl Logic for ScatterCutter {
                             self.drop_buffer.next = true;
                         } else {
                             self.skip.d.next = 0.into();
-                            self.address.d.next = self.address.q.val() + bit_cast::<64, 32>(self.skip.q.val());
-                            self.remaining.d.next = self.remaining.q.val() - self.skip.q.val();
+                            self.address.d.next = self.forward_address.val();
+                            self.remaining.d.next = self.less_remaining.val();
                         }
                     } else {
                         self.piece.valid.next = true;
@@ -217,11 +247,10 @@ impl Logic for ScatterCutter {
                         if self.piece.ready.val() {
                             self.position.d.next = self.behind.val();
                             // what follows a cut begins at the boundary
-                            self.address.d.next = (self.address.q.val() | 0x1FF) + 1;
-                            self.remaining.d.next = self.remaining.q.val() - self.room_wide.val();
-                            self.left.d.next = self.left.q.val() - self.room_wide.val();
+                            self.address.d.next = self.forward_address.val();
+                            self.remaining.d.next = self.less_remaining.val();
+                            self.left.d.next = self.less_left.val();
                             if self.buffer_fits.q.val() {
-                                self.left.d.next = self.left.q.val() - self.remaining.q.val();
                                 self.drop_buffer.next = true;
                             }
                             if self.last_of_data.val() {
@@ -235,11 +264,13 @@ impl Logic for ScatterCutter {
             }
             CutState::Discard => {
                 // word by word as the data come, when everything before them has been written
-                if self.settled.val() & (self.filled.val() != self.position.q.val().get_bits::<13>(4)) {
+                if !self.measured.q.val() {
+                    self.measured.d.next = true;
+                } else if self.settled.val() & (self.filled.val() != self.position.q.val().get_bits::<8>(4)) {
                     self.discard.next = true;
                     self.position.d.next = self.discard_end.val();
-                    self.left.d.next = self.left.q.val() - bit_cast::<32, 5>(self.in_word.val());
-                    if self.left.q.val() <= bit_cast::<32, 5>(self.in_word.val()) {
+                    self.left.d.next = self.less_left.val();
+                    if self.ends_in_word.q.val() {
                         self.state.d.next = CutState::Report;
                     }
                 }
@@ -257,7 +288,7 @@ impl Logic for ScatterCutter {
             }
             _ => self.state.d.next = CutState::Idle,
         }
-        self.discard_to.next = self.discard_end.val().get_bits::<13>(4);
+        self.discard_to.next = self.discard_end.val().get_bits::<8>(4);
 
         if self.drop_buffer.val() {
             self.buffer_valid.d.next = false;

@@ -16,22 +16,16 @@ pub struct ReadRequest {
     pub slot: Bits<6>,
 }
 
-/// One write into a client's RAM of two banks: 16-byte words with even numbers in one, odd numbers in the
-/// other, so that 16 bytes at any byte address are one access. Byte address A is lane A\[3:0\] of word A\[15:4\];
-/// word W is in bank W\[0\] at index W\[15:1\].
+/// One write into a client's RAM of 16-byte words: byte address A is lane A\[3:0\] of word A\[15:4\].
 #[derive(Copy, Clone, Debug, PartialEq, Default, LogicStruct)]
 pub struct RamWrite {
     /// Which client's RAM.
     pub client: Bits<4>,
-    /// Index in the even bank.
-    pub even_index: Bits<11>,
-    /// Byte lanes to write in the even bank.
-    pub even_enable: Bits<16>,
-    /// Index in the odd bank.
-    pub odd_index: Bits<11>,
-    /// Byte lanes to write in the odd bank.
-    pub odd_enable: Bits<16>,
-    /// Data for both banks, already rotated to its lanes.
+    /// Which word.
+    pub word: Bits<12>,
+    /// Byte lanes to write.
+    pub enable: Bits<16>,
+    /// Data, already in their lanes.
     pub data: Bits<128>,
 }
 

@@ -35,13 +35,14 @@ pub struct PacketHeader {
 /// DMA write engine.
 ///
 /// ```text
-/// request -> splitter -> packet -> RAM index -> (RAM) -> choose bank per lane -> rotate -> FIFO -> transmit
-///                          +--------------------- header FIFO ------------------------------+
+/// request -> splitter -> packet -> RAM word -> (RAM) -> two words to one -> rotate -> FIFO -> transmit
+///                          +------------------- header FIFO ----------------------------+
 /// ```
 /// Requests are cut at multiples of the maximum payload size. Beat `j` of a packet is the 16 bytes at RAM byte address
-/// `source - address[1:0] + 16 j`: one read of both banks and a rotation, whatever the alignment. As many beats
-/// are read ahead as the FIFO can take, so the link may stall at any time. Packets follow each
-/// other without a pause as long as the splitter keeps up (it takes one cycle more per request).
+/// `source - address[1:0] + 16 j`: one word of the RAM, or the end of one and the begin of the next, which takes one read
+/// more per packet; on the link the header takes that cycle. As many beats are read ahead as the FIFO can take,
+/// so the link may stall at any time. Packets follow each other without a pause as long as the splitter keeps up (it takes
+/// one cycle more per request).
 #[derive(LogicBlock)]
 pub struct WriteEngine {
     pub clock: Signal<In, Clock>,
@@ -55,12 +56,13 @@ pub struct WriteEngine {
     pub request: Sink<WriteRequest>,
     /// MWr.
     pub transmit: Source<TransmitBeat>,
-    /// Whose RAM is read, with the indices; the data are expected one cycle later.
+    /// Whose RAM is read, and the word; the data are expected one cycle later.
     pub read_client: Signal<Out, Bits<4>>,
-    pub read_even_index: Signal<Out, Bits<11>>,
-    pub read_odd_index: Signal<Out, Bits<11>>,
-    pub read_even_data: Signal<In, Bits<128>>,
-    pub read_odd_data: Signal<In, Bits<128>>,
+    pub read_word: Signal<Out, Bits<12>>,
+    pub read_data: Signal<In, Bits<128>>,
+    /// The words before `read_word` are not read again: a request is read in order. Low with a word that may lie behind
+    /// the end of the packet, and be the next but one that the next packet needs.
+    pub read_past: Signal<Out, Bit>,
     /// Pulse: `transmit` has taken the last beat of a request of `done_client`.
     pub done_valid: Signal<Out, Bit>,
     pub done_client: Signal<Out, Bits<4>>,
@@ -75,6 +77,11 @@ pub struct WriteEngine {
     ram_address: DFF<Bits<16>>,
     dwords_left: DFF<Bits<11>>,
     client: DFF<Bits<4>>,
+    // this read makes no beat yet: it is the first of a packet whose beats take the ends of two words
+    lead: DFF<Bit>,
+    // no more than one beat is left
+    short: DFF<Bit>,
+    first_address: Signal<Local, Bits<16>>,
     load: Signal<Local, Bit>,
     issue: Signal<Local, Bit>,
     last_beat: Signal<Local, Bit>,
@@ -82,22 +89,18 @@ pub struct WriteEngine {
     // free places in the payload FIFO, those on their way to it taken off
     credits: Reg<Bits<4>>,
 
-    // first stage: the RAM is given its indices
-    asked: Reg<Bit>,
-    asked_last: DFF<Bit>,
-    asked_client: DFF<Bits<4>>,
-    asked_offset: DFF<Bits<4>>,
-    asked_odd_word: DFF<Bit>,
-    asked_even_index: DFF<Bits<11>>,
-    asked_odd_index: DFF<Bits<11>>,
-    // second stage: the RAM answers
+    // the RAM answers
     answered: Reg<Bit>,
+    answered_beat: DFF<Bit>,
     answered_last: DFF<Bit>,
     answered_offset: DFF<Bits<4>>,
-    answered_odd_lanes: DFF<Bits<16>>,
-    odd_lanes: Signal<Local, Bits<16>>,
-    odd_bits: Signal<Local, Bits<128>>,
-    // third stage: one word, still in RAM lanes
+    // lanes that the word before has
+    answered_before: DFF<Bits<16>>,
+    offset: Signal<Local, Bits<4>>,
+    before: Signal<Local, Bits<16>>,
+    before_bits: Signal<Local, Bits<128>>,
+    word_before: DFF<Bits<128>>,
+    // a stage behind it: one word, still in RAM lanes
     merged: DFF<Bits<128>>,
     merged_valid: Reg<Bit>,
     merged_last: DFF<Bit>,
@@ -121,10 +124,9 @@ impl Default for WriteEngine {
             request: Default::default(),
             transmit: Default::default(),
             read_client: Default::default(),
-            read_even_index: Default::default(),
-            read_odd_index: Default::default(),
-            read_even_data: Default::default(),
-            read_odd_data: Default::default(),
+            read_word: Default::default(),
+            read_data: Default::default(),
+            read_past: Default::default(),
             done_valid: Default::default(),
             done_client: Default::default(),
             splitter: Default::default(),
@@ -135,24 +137,23 @@ impl Default for WriteEngine {
             ram_address: Default::default(),
             dwords_left: Default::default(),
             client: Default::default(),
+            lead: Default::default(),
+            short: Default::default(),
+            first_address: Default::default(),
             load: Default::default(),
             issue: Default::default(),
             last_beat: Default::default(),
             skip: Default::default(),
             credits: Reg::new(8.into()),
-            asked: Default::default(),
-            asked_last: Default::default(),
-            asked_client: Default::default(),
-            asked_offset: Default::default(),
-            asked_odd_word: Default::default(),
-            asked_even_index: Default::default(),
-            asked_odd_index: Default::default(),
             answered: Default::default(),
+            answered_beat: Default::default(),
             answered_last: Default::default(),
             answered_offset: Default::default(),
-            answered_odd_lanes: Default::default(),
-            odd_lanes: Default::default(),
-            odd_bits: Default::default(),
+            answered_before: Default::default(),
+            offset: Default::default(),
+            before: Default::default(),
+            before_bits: Default::default(),
+            word_before: Default::default(),
             merged: Default::default(),
             merged_valid: Default::default(),
             merged_last: Default::default(),
@@ -170,14 +171,11 @@ impl Logic for WriteEngine {
     #[hdl_gen]
     fn update(&mut self) {
         comment!("module dma_write_engine: writes host memory from client RAMs, back to back");
-        dff_setup!(self, clock, busy, ram_address, dwords_left, client, credits);
-        dff_setup!(self, clock, asked, asked_last, asked_client, asked_offset, asked_odd_word);
-        dff_setup!(self, clock, asked_even_index, asked_odd_index);
-        dff_setup!(self, clock, answered, answered_last, answered_offset, answered_odd_lanes);
+        dff_setup!(self, clock, busy, ram_address, dwords_left, client, lead, short, credits);
+        dff_setup!(self, clock, answered, answered_beat, answered_last, answered_offset, answered_before, word_before);
         dff_setup!(self, clock, merged, merged_valid, merged_last, merged_back, told, told_client);
         self.busy.reset.next = self.reset.val();
         self.credits.reset.next = self.reset.val();
-        self.asked.reset.next = self.reset.val();
         self.answered.reset.next = self.reset.val();
         self.merged_valid.reset.next = self.reset.val();
         self.told.reset.next = self.reset.val();
@@ -197,24 +195,32 @@ impl Logic for WriteEngine {
         self.splitter.transfer.data.next.client = self.request.data.val().client;
         self.splitter.transfer.data.next.slot = 0.into();
 
-        // packets to RAM reads, one beat per cycle while there is a place for it
+        // packets to RAM reads, one per cycle while there is a place for a beat
         self.issue.next = self.busy.q.val() & self.credits.q.val().any();
-        self.last_beat.next = self.dwords_left.q.val() <= 4;
+        self.offset.next = bit_cast::<4, 16>(self.ram_address.q.val());
+        self.last_beat.next = self.short.q.val() & !self.lead.q.val();
         self.load.next = self.splitter.chunk.valid.val()
             & self.headers.input.ready.val()
             & (!self.busy.q.val() | (self.issue.val() & self.last_beat.val()));
         self.splitter.chunk.ready.next = self.load.val();
         if self.issue.val() {
             self.ram_address.d.next = self.ram_address.q.val() + 16;
-            self.dwords_left.d.next = self.dwords_left.q.val() - 4;
+            self.lead.d.next = false;
+            if !self.lead.q.val() {
+                self.dwords_left.d.next = self.dwords_left.q.val() - 4;
+                self.short.d.next = self.dwords_left.q.val() <= 8;
+            }
             if self.last_beat.val() {
                 self.busy.d.next = false;
             }
         }
         self.skip.next = bit_cast::<2, 64>(self.splitter.chunk.data.val().address);
+        self.first_address.next = self.splitter.chunk.data.val().ram_address - bit_cast::<16, 2>(self.skip.val());
         if self.load.val() {
             self.busy.d.next = true;
-            self.ram_address.d.next = self.splitter.chunk.data.val().ram_address - bit_cast::<16, 2>(self.skip.val());
+            self.ram_address.d.next = self.first_address.val();
+            self.lead.d.next = self.first_address.val().get_bits::<4>(0).any();
+            self.short.d.next = self.splitter.chunk.data.val().dwords <= 4;
             self.dwords_left.d.next = self.splitter.chunk.data.val().dwords;
             self.client.d.next = self.splitter.chunk.data.val().client;
         }
@@ -227,43 +233,36 @@ impl Logic for WriteEngine {
         self.headers.input.data.next.client = self.splitter.chunk.data.val().client;
         self.headers.input.data.next.done = self.splitter.chunk.data.val().last;
 
-        // first stage
-        self.asked.d.next = self.issue.val();
-        self.asked_last.d.next = self.last_beat.val();
-        self.asked_client.d.next = self.client.q.val();
-        self.asked_offset.d.next = self.ram_address.q.val().get_bits::<4>(0);
-        self.asked_odd_word.d.next = self.ram_address.q.val().get_bit(4);
-        self.asked_odd_index.d.next = self.ram_address.q.val().get_bits::<11>(5);
-        self.asked_even_index.d.next = self.ram_address.q.val().get_bits::<11>(5);
-        if self.ram_address.q.val().get_bit(4) {
-            self.asked_even_index.d.next = self.ram_address.q.val().get_bits::<11>(5) + 1;
-        }
-        self.read_client.next = self.asked_client.q.val();
-        self.read_even_index.next = self.asked_even_index.q.val();
-        self.read_odd_index.next = self.asked_odd_index.q.val();
+        self.read_past.next = self.issue.val() & !(self.last_beat.val() & self.offset.val().any());
+        self.read_client.next = self.client.q.val();
+        self.read_word.next = self.ram_address.q.val().get_bits::<12>(4);
 
-        // second stage: lanes below the offset belong to the next word
-        self.answered.d.next = self.asked.q.val();
-        self.answered_last.d.next = self.asked_last.q.val();
-        self.answered_offset.d.next = self.asked_offset.q.val();
-        self.odd_lanes.next = 0.into();
-        for i in 0..16 {
-            if (self.asked_offset.q.val() > i.to_bits::<4>()) != self.asked_odd_word.q.val() {
-                self.odd_lanes.next = self.odd_lanes.val().replace_bit(i, true);
+        // the RAM answers: lanes from the offset up belong to the word before, if there is an offset
+        self.answered.d.next = self.issue.val();
+        self.answered_beat.d.next = !self.lead.q.val();
+        self.answered_last.d.next = self.last_beat.val();
+        self.answered_offset.d.next = self.offset.val();
+        self.before.next = 0.into();
+        for i in 1..16 {
+            if (self.offset.val() <= i.to_bits::<4>()) & self.offset.val().any() {
+                self.before.next = self.before.val().replace_bit(i, true);
             }
         }
-        self.answered_odd_lanes.d.next = self.odd_lanes.val();
+        self.answered_before.d.next = self.before.val();
+        if self.answered.q.val() {
+            self.word_before.d.next = self.read_data.val();
+        }
 
-        // third stage: one level of logic behind the RAM
-        self.odd_bits.next = 0.into();
+        // one level of logic behind the RAM
+        self.before_bits.next = 0.into();
         for i in 0..16 {
-            if self.answered_odd_lanes.q.val().get_bit(i) {
-                self.odd_bits.next = self.odd_bits.val() | (bits::<128>(0xFF) << (i * 8).to_bits::<7>());
+            if self.answered_before.q.val().get_bit(i) {
+                self.before_bits.next = self.before_bits.val() | (bits::<128>(0xFF) << (i * 8).to_bits::<7>());
             }
         }
         self.merged.d.next =
-            (self.read_even_data.val() & !self.odd_bits.val()) | (self.read_odd_data.val() & self.odd_bits.val());
-        self.merged_valid.d.next = self.answered.q.val();
+            (self.read_data.val() & !self.before_bits.val()) | (self.word_before.q.val() & self.before_bits.val());
+        self.merged_valid.d.next = self.answered.q.val() & self.answered_beat.q.val();
         self.merged_last.d.next = self.answered_last.q.val();
         self.merged_back.d.next = bits::<4>(0) - self.answered_offset.q.val();
 
@@ -302,7 +301,7 @@ impl Logic for WriteEngine {
         self.done_valid.next = self.told.q.val();
         self.done_client.next = self.told_client.q.val();
 
-        if self.issue.val() {
+        if self.issue.val() & !self.lead.q.val() {
             if !self.fire.val() {
                 self.credits.d.next = self.credits.q.val() - 1;
             }

@@ -226,9 +226,9 @@ impl Logic for DataPath {
             self.queues[i].retire_valid.next = self.read_engine.retire_valid.val();
             self.queues[i].write.next = self.read_engine.write.val();
             self.queues[i].write_valid.next = self.read_engine.write_valid.val();
+            self.queues[i].ram_past.next = self.write_engine.read_past.val();
             self.queues[i].ram_client.next = self.write_engine.read_client.val();
-            self.queues[i].ram_even_index.next = self.write_engine.read_even_index.val();
-            self.queues[i].ram_odd_index.next = self.write_engine.read_odd_index.val();
+            self.queues[i].ram_word.next = self.write_engine.read_word.val();
             self.queues[i].done_valid.next = self.write_engine.done_valid.val();
             self.queues[i].done_client.next = self.write_engine.done_client.val();
         }
@@ -260,15 +260,13 @@ impl Logic for DataPath {
         }
 
         // data of the queue that was asked in the cycle before; a queue has two clients
-        self.write_engine.read_even_data.next = self.queues[0].ram_even_data.val();
-        self.write_engine.read_odd_data.next = self.queues[0].ram_odd_data.val();
+        self.write_engine.read_data.next = self.queues[0].ram_data.val();
         for a in 0..self.answering.len() {
             self.answering[a].clock.next = self.clock.val();
             self.answering[a].d.next = self.write_engine.read_client.val().get_bits::<3>(1);
             for i in 1..self.queues.len() {
                 if self.answering[a].q.val() == i.to_bits::<3>() {
-                    self.write_engine.read_even_data.next = self.queues[i].ram_even_data.val();
-                    self.write_engine.read_odd_data.next = self.queues[i].ram_odd_data.val();
+                    self.write_engine.read_data.next = self.queues[i].ram_data.val();
                 }
             }
         }

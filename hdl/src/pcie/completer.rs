@@ -79,6 +79,8 @@ pub struct Completer {
     state: Reg<CompleterState>,
     bank: DFF<Target>,
     offset: DFF<Bits<12>>,
+    access_enable: DFF<Bits<4>>,
+    access_data: DFF<Bits<32>>,
     status: DFF<Bits<3>>,
     read_low: DFF<Bits<32>>,
     read_high: DFF<Bits<32>>,
@@ -107,11 +109,8 @@ pub struct Completer {
     address: Signal<Local, Bits<64>>,
     bytes: Signal<Local, Bits<12>>,
     dword_address: Signal<Local, Bits<7>>,
-    second: Signal<Local, Bit>,
     access: Signal<Local, Bit>,
     access_address: Signal<Local, Bits<12>>,
-    access_enable: Signal<Local, Bits<4>>,
-    access_data: Signal<Local, Bits<32>>,
     access_done: Signal<Local, Bit>,
     access_read: Signal<Local, Bits<32>>,
 
@@ -143,6 +142,8 @@ impl Completer {
             state: Reg::new(CompleterState::Idle),
             bank: Default::default(),
             offset: Default::default(),
+            access_enable: Default::default(),
+            access_data: Default::default(),
             status: Default::default(),
             read_low: Default::default(),
             read_high: Default::default(),
@@ -170,11 +171,8 @@ impl Completer {
             address: Default::default(),
             bytes: Default::default(),
             dword_address: Default::default(),
-            second: Default::default(),
             access: Default::default(),
             access_address: Default::default(),
-            access_enable: Default::default(),
-            access_data: Default::default(),
             access_done: Default::default(),
             access_read: Default::default(),
             status_unsupported: Constant::new(u64::from(format::STATUS_UNSUPPORTED_REQUEST).into()),
@@ -193,6 +191,8 @@ impl Logic for Completer {
             state,
             bank,
             offset,
+            access_enable,
+            access_data,
             status,
             read_low,
             read_high,
@@ -237,11 +237,9 @@ impl Logic for Completer {
         self.dword_address.next = bit_cast::<7, 5>(self.address.val().get_bits::<5>(2)) << 2;
 
         comment!("the access: held until done");
-        self.second.next = self.state.q.val() == CompleterState::Second;
-        self.access.next = self.second.val() | (self.state.q.val() == CompleterState::First);
+        self.access.next =
+            (self.state.q.val() == CompleterState::First) | (self.state.q.val() == CompleterState::Second);
         self.access_address.next = self.offset.q.val();
-        self.access_enable.next = self.first_be.val();
-        self.access_data.next = self.data.val().get_bits::<32>(0);
         self.config_bus.valid.next = false;
         self.bar0_bus.valid.next = false;
         self.bar1_bus.valid.next = false;
@@ -265,23 +263,19 @@ impl Logic for Completer {
             }
             _ => {}
         }
-        if self.second.val() {
-            self.access_enable.next = self.request.data.val().last_be;
-            self.access_data.next = self.data.val().get_bits::<32>(32);
-        }
         self.config_bus.write.next = self.is_write.q.val();
         self.config_bus.address.next = self.access_address.val();
-        self.config_bus.enable.next = self.access_enable.val();
-        self.config_bus.write_data.next = self.access_data.val();
+        self.config_bus.enable.next = self.access_enable.q.val();
+        self.config_bus.write_data.next = self.access_data.q.val();
         self.target.next = self.address.val().get_bits::<16>(16);
         self.bar0_bus.write.next = self.is_write.q.val();
         self.bar0_bus.address.next = self.access_address.val();
-        self.bar0_bus.enable.next = self.access_enable.val();
-        self.bar0_bus.write_data.next = self.access_data.val();
+        self.bar0_bus.enable.next = self.access_enable.q.val();
+        self.bar0_bus.write_data.next = self.access_data.q.val();
         self.bar1_bus.write.next = self.is_write.q.val();
         self.bar1_bus.address.next = self.access_address.val();
-        self.bar1_bus.enable.next = self.access_enable.val();
-        self.bar1_bus.write_data.next = self.access_data.val();
+        self.bar1_bus.enable.next = self.access_enable.q.val();
+        self.bar1_bus.write_data.next = self.access_data.q.val();
 
         self.request.ready.next = false;
         self.completion.valid.next = false;
@@ -320,6 +314,8 @@ impl Logic for Completer {
                 }
                 self.status.d.next = bits::<3>(0);
                 self.has_data.d.next = !self.is_write.q.val();
+                self.access_enable.d.next = self.first_be.val();
+                self.access_data.d.next = self.data.val().get_bits::<32>(0);
                 self.read_low.d.next = bits::<32>(0);
                 self.read_high.d.next = bits::<32>(0);
                 if self.answers.q.val() {
@@ -356,6 +352,8 @@ impl Logic for Completer {
                 if self.access_done.val() {
                     self.read_low.d.next = self.access_read.val();
                     self.offset.d.next = self.offset.q.val() + bits::<12>(4);
+                    self.access_enable.d.next = self.request.data.val().last_be;
+                    self.access_data.d.next = self.data.val().get_bits::<32>(32);
                     if self.length.val() == bits::<11>(2) {
                         self.state.d.next = CompleterState::Second;
                     } else if self.answers.q.val() {

@@ -83,6 +83,8 @@ pub struct ConfigSpace {
     /// One cycle: a completion came in that nobody waits for.
     pub unexpected_completion: Signal<In, Bit>,
 
+    looked_up: Reg<Bit>,
+    diagnostic: DFF<Bits<32>>,
     done: Reg<Bit>,
     read_data: DFF<Bits<32>>,
     function: Reg<Bits<16>>,
@@ -189,6 +191,8 @@ impl ConfigSpace {
             malformed_received: Default::default(),
             completion_timeout: Default::default(),
             unexpected_completion: Default::default(),
+            looked_up: Default::default(),
+            diagnostic: Default::default(),
             done: Default::default(),
             read_data: Default::default(),
             function: Default::default(),
@@ -265,6 +269,8 @@ impl Logic for ConfigSpace {
         dff_setup!(
             self,
             clock,
+            looked_up,
+            diagnostic,
             done,
             read_data,
             function,
@@ -287,6 +293,7 @@ impl Logic for ConfigSpace {
         comment!("a function-level reset spares the function's number, the payload size and the link");
         self.clear.next = self.reset.val() | self.resetting.q.val();
         self.done.reset.next = self.reset.val();
+        self.looked_up.reset.next = self.reset.val();
         self.function.reset.next = self.reset.val();
         self.payload_size.reset.next = self.reset.val();
         self.link_control.reset.next = self.reset.val();
@@ -304,8 +311,11 @@ impl Logic for ConfigSpace {
         self.device_control.reset.next = self.clear.val();
         self.device_status.reset.next = self.clear.val();
 
-        comment!("the access: one cycle, answered in the next");
-        self.access.next = self.bus.valid.val() & !self.done.q.val();
+        comment!(
+            "the access: diagnostics are looked up in one cycle, the register in the next, the answer comes behind it"
+        );
+        self.access.next = self.bus.valid.val() & self.looked_up.q.val() & !self.done.q.val();
+        self.looked_up.d.next = self.bus.valid.val() & !self.looked_up.q.val() & !self.done.q.val();
         self.write.next = self.access.val() & self.bus.write.val();
         self.done.d.next = self.access.val();
         self.register.next = self.bus.address.val().get_bits::<8>(0);
@@ -359,6 +369,13 @@ impl Logic for ConfigSpace {
             (self.power_state.q.val() & self.keep_low.val().get_bits::<2>(0)) | self.set_low.val().get_bits::<2>(0);
         self.new_payload_size.next =
             (self.payload_size.q.val() & self.keep_low.val().get_bits::<3>(5)) | self.set_low.val().get_bits::<3>(5);
+
+        self.diagnostic.d.next = bits::<32>(0);
+        for i in 0..self.diagnostics.len() {
+            if self.diagnostics_dword.val().index() == i {
+                self.diagnostic.d.next = self.diagnostics[i].val();
+            }
+        }
 
         comment!("registers");
         self.resetting.d.next = false;
@@ -460,13 +477,7 @@ impl Logic for ConfigSpace {
                     }
                 }
                 0xA0 => self.value.next = self.vendor_capability.val(),
-                _ => {
-                    for i in 0..self.diagnostics.len() {
-                        if self.diagnostics_dword.val().index() == i {
-                            self.value.next = self.diagnostics[i].val();
-                        }
-                    }
-                }
+                _ => self.value.next = self.diagnostic.q.val(),
             }
         }
         if self.write.val() {

@@ -298,7 +298,7 @@ impl Logic for MsixTable {
             } else if self.chosen_masked.val() {
                 self.chosen_valid.d.next = false;
                 self.next_pending.next = self.next_pending.val().replace_bit(self.chosen.q.val().index(), true);
-            } else if !self.access.val() & (!self.message_valid.q.val() | self.message.ready.val()) {
+            } else if !self.access.val() & !self.message_valid.q.val() {
                 self.chosen_valid.d.next = false;
                 self.next_pending.next = self.next_pending.val().replace_bit(self.chosen.q.val().index(), false);
                 self.message_valid.d.next = true;

@@ -126,7 +126,7 @@ impl_port!(tlp::types::TransmitBeat {
     message_code
 });
 impl_port!(dma::types::ReadRequest { address, length, destination, client, slot });
-impl_port!(dma::types::RamWrite { client, even_index, even_enable, odd_index, odd_enable, data });
+impl_port!(dma::types::RamWrite { client, word, enable, data });
 impl_port!(dma::types::ReadRetire { client, slot, error });
 impl_port!(dma::types::WriteRequest { address, length, source, client });
 impl_port!(dma::types::BufferDescriptor { address, length, end, error });

@@ -1,8 +1,16 @@
 //! Lets the senders of packets take turns.
 use super::types::{TransmitBeat, TransmitKind};
-use crate::cells::{Reg, Sink, Source, StreamFifo};
+use crate::cells::{Reg, Sink, Skid, Source, StreamFifo};
 use crate::comment;
 use rust_hdl::prelude::*;
+
+/// What decides how a beat is packed.
+#[derive(Copy, Clone, Debug, PartialEq, Default, LogicStruct)]
+pub struct TransmitControl {
+    pub kind: TransmitKind,
+    pub above_4g: bool,
+    pub last: bool,
+}
 
 /// Merges the four senders into one stream, packet by packet, round robin.
 ///
@@ -13,7 +21,7 @@ use rust_hdl::prelude::*;
 /// The turn is a register: it moves on while the last beat of a packet is taken, or when its owner has nothing to
 /// begin, so no sender's `ready` depends on what another one offers. It costs no cycle between packets that wait, and
 /// one when a packet comes while another sender has the turn.
-#[derive(LogicBlock, Default)]
+#[derive(LogicBlock)]
 pub struct TransmitArbiter {
     /// Rising edge.
     pub clock: Signal<In, Clock>,
@@ -36,33 +44,76 @@ pub struct TransmitArbiter {
 
     /// Two beats, so that the senders' `ready` comes from registers.
     chosen_fifo: StreamFifo<TransmitBeat, 1>,
+    /// In step with it, from registers: the packer's `ready` does not wait for a RAM.
+    chosen_control: Skid<TransmitControl>,
     /// A packet has begun and not ended: its sender keeps the way out.
     in_packet: Reg<Bit>,
     /// The sender of the present packet, or the one that may begin the next.
     owner: Reg<Bits<2>>,
+    /// The same, a bit for each sender.
+    turn: Reg<Bits<4>>,
 
     interrupt_allowed: Signal<Local, Bit>,
     allowed: Signal<Local, Bits<4>>,
     valid: Signal<Local, Bits<4>>,
     want: Signal<Local, Bits<4>>,
     next_owner: Signal<Local, Bits<2>>,
+    next_turn: Signal<Local, Bits<4>>,
     found: Signal<Local, Bit>,
     /// The owner may go on, or begin.
-    goes: Signal<Local, Bit>,
+    may_go: Signal<Local, Bits<4>>,
     offered: Signal<Local, Bit>,
-    take: Signal<Local, Bit>,
+    space: Signal<Local, Bit>,
     chosen: Signal<Local, TransmitBeat>,
+    rest: Signal<Local, TransmitBeat>,
+    control: Signal<Local, TransmitControl>,
+}
+
+impl Default for TransmitArbiter {
+    fn default() -> Self {
+        Self {
+            clock: Default::default(),
+            reset: Default::default(),
+            completion: Default::default(),
+            posted: Default::default(),
+            interrupt: Default::default(),
+            nonposted: Default::default(),
+            bus_master: Default::default(),
+            nonposted_allowed: Default::default(),
+            transmit: Default::default(),
+            chosen_fifo: Default::default(),
+            chosen_control: Default::default(),
+            in_packet: Default::default(),
+            owner: Default::default(),
+            turn: Reg::new(1.into()),
+            interrupt_allowed: Default::default(),
+            allowed: Default::default(),
+            valid: Default::default(),
+            want: Default::default(),
+            next_owner: Default::default(),
+            next_turn: Default::default(),
+            found: Default::default(),
+            may_go: Default::default(),
+            offered: Default::default(),
+            space: Default::default(),
+            chosen: Default::default(),
+            rest: Default::default(),
+            control: Default::default(),
+        }
+    }
 }
 
 impl Logic for TransmitArbiter {
     #[hdl_gen]
     fn update(&mut self) {
         comment!("module tlp_transmit_arbiter: the senders of packets take turns, packet by packet");
-        dff_setup!(self, clock, in_packet, owner);
-        clock!(self, clock, chosen_fifo);
+        dff_setup!(self, clock, in_packet, owner, turn);
+        clock!(self, clock, chosen_fifo, chosen_control);
         self.in_packet.reset.next = self.reset.val();
         self.owner.reset.next = self.reset.val();
+        self.turn.reset.next = self.reset.val();
         self.chosen_fifo.reset.next = self.reset.val();
+        self.chosen_control.reset.next = self.reset.val();
 
         comment!("who may begin");
         self.interrupt_allowed.next = self.bus_master.val() | (self.interrupt.data.val().kind == TransmitKind::Message);
@@ -79,58 +130,78 @@ impl Logic for TransmitArbiter {
 
         comment!("whose turn is next: the first of the others behind the owner, or the owner's again");
         self.next_owner.next = self.owner.q.val();
+        self.next_turn.next = self.turn.q.val();
         self.found.next = false;
         for i in 1..4 {
             if self.want.val().get_bit(i) & !self.found.val() & (self.owner.q.val() < i.to_bits::<2>()) {
                 self.next_owner.next = i.to_bits();
+                self.next_turn.next = bits::<4>(1) << i.to_bits::<2>();
                 self.found.next = true;
             }
         }
         for i in 0..3 {
             if self.want.val().get_bit(i) & !self.found.val() & (self.owner.q.val() > i.to_bits::<2>()) {
                 self.next_owner.next = i.to_bits();
+                self.next_turn.next = bits::<4>(1) << i.to_bits::<2>();
                 self.found.next = true;
             }
         }
 
-        comment!("the owner's beat");
-        self.completion.ready.next = false;
-        self.posted.ready.next = false;
-        self.interrupt.ready.next = false;
-        self.nonposted.ready.next = false;
-        self.goes.next = self.in_packet.q.val() | self.allowed.val().get_bit(self.owner.q.val().index());
-        self.take.next = self.goes.val() & self.chosen_fifo.input.ready.val();
-        match self.owner.q.val().index() {
-            0 => {
-                self.chosen.next = self.completion.data.val();
-                self.completion.ready.next = self.take.val();
-            }
-            1 => {
-                self.chosen.next = self.posted.data.val();
-                self.posted.ready.next = self.take.val();
-            }
-            2 => {
-                self.chosen.next = self.interrupt.data.val();
-                self.interrupt.ready.next = self.take.val();
-            }
-            _ => {
-                self.chosen.next = self.nonposted.data.val();
-                self.nonposted.ready.next = self.take.val();
-            }
+        comment!("the owner's beat: it goes on, or begins");
+        self.may_go.next = self.turn.q.val();
+        if !self.in_packet.q.val() {
+            self.may_go.next = self.turn.q.val() & self.allowed.val();
         }
-        self.offered.next = self.goes.val() & self.valid.val().get_bit(self.owner.q.val().index());
+        self.space.next = self.chosen_control.input.ready.val();
+        self.completion.ready.next = self.space.val() & self.may_go.val().get_bit(0);
+        self.posted.ready.next = self.space.val() & self.may_go.val().get_bit(1);
+        self.interrupt.ready.next = self.space.val() & self.may_go.val().get_bit(2);
+        self.nonposted.ready.next = self.space.val() & self.may_go.val().get_bit(3);
+        match self.owner.q.val().index() {
+            0 => self.chosen.next = self.completion.data.val(),
+            1 => self.chosen.next = self.posted.data.val(),
+            2 => self.chosen.next = self.interrupt.data.val(),
+            _ => self.chosen.next = self.nonposted.data.val(),
+        }
+        self.offered.next = (self.may_go.val() & self.valid.val()).any();
         self.chosen_fifo.input.data.next = self.chosen.val();
         self.chosen_fifo.input.valid.next = self.offered.val();
+        self.chosen_control.input.data.next.kind = self.chosen.val().kind;
+        self.chosen_control.input.data.next.above_4g = self.chosen.val().above_4g;
+        self.chosen_control.input.data.next.last = self.chosen.val().last;
+        self.chosen_control.input.valid.next = self.offered.val();
         if self.offered.val() {
-            if self.chosen_fifo.input.ready.val() {
+            if self.chosen_control.input.ready.val() {
                 self.in_packet.d.next = !self.chosen.val().last;
                 if self.chosen.val().last {
                     self.owner.d.next = self.next_owner.val();
+                    self.turn.d.next = self.next_turn.val();
                 }
             }
         } else if !self.in_packet.q.val() {
             self.owner.d.next = self.next_owner.val();
+            self.turn.d.next = self.next_turn.val();
         }
-        Source::<TransmitBeat>::link(&mut self.transmit, &mut self.chosen_fifo.output);
+        self.rest.next = self.chosen_fifo.output.data.val();
+        self.control.next = self.chosen_control.output.data.val();
+        self.transmit.data.next.data = self.rest.val().data;
+        self.transmit.data.next.last = self.control.val().last;
+        self.transmit.data.next.kind = self.control.val().kind;
+        self.transmit.data.next.length = self.rest.val().length;
+        self.transmit.data.next.address = self.rest.val().address;
+        self.transmit.data.next.above_4g = self.control.val().above_4g;
+        self.transmit.data.next.first_be = self.rest.val().first_be;
+        self.transmit.data.next.last_be = self.rest.val().last_be;
+        self.transmit.data.next.tag = self.rest.val().tag;
+        self.transmit.data.next.requester_id = self.rest.val().requester_id;
+        self.transmit.data.next.status = self.rest.val().status;
+        self.transmit.data.next.byte_count = self.rest.val().byte_count;
+        self.transmit.data.next.lower_address = self.rest.val().lower_address;
+        self.transmit.data.next.attributes = self.rest.val().attributes;
+        self.transmit.data.next.traffic_class = self.rest.val().traffic_class;
+        self.transmit.data.next.message_code = self.rest.val().message_code;
+        self.transmit.valid.next = self.chosen_control.output.valid.val();
+        self.chosen_control.output.ready.next = self.transmit.ready.val();
+        self.chosen_fifo.output.ready.next = self.transmit.ready.val();
     }
 }

@@ -1,6 +1,6 @@
 //! Reads the available ring: index, then slots in batches, while the driver's notifications are off.
 use super::types::*;
-use crate::cells::{BankedRam, Reg, Source, Stage, StreamFifo};
+use crate::cells::{HalfStage, LutRam, Reg, Source, Stage};
 use crate::comment;
 use crate::dma::types::*;
 use rust_hdl::prelude::*;
@@ -70,8 +70,12 @@ pub struct AvailableReader {
     pub violation_valid: Signal<Out, Bit>,
     pub violation: Signal<Out, ViolationReport>,
 
-    ram: BankedRam<2>,
-    request_fifo: StreamFifo<ReadRequest, 1>,
+    /// 8 words of 16 bytes, a memory for each 2 of them.
+    ram: Vec<LutRam<16, 3>>,
+    half: Signal<Local, Bits<16>>,
+    read_word: Signal<Local, Bits<3>>,
+    line: Signal<Local, Bits<128>>,
+    request_stage: HalfStage<ReadRequest>,
     head_stage: Stage<Bits<16>>,
     poll: Reg<PollState>,
     kicked: Reg<Bit>,
@@ -81,7 +85,11 @@ pub struct AvailableReader {
     fetch_index: Reg<Bits<16>>,
     offer: Reg<Bit>,
     offer_count: Reg<Bits<5>>,
-    offer_address: Reg<Bits<64>>,
+    offer_place: DFF<Bits<16>>,
+    // how far the fetched entries are behind the index and before the end of the ring, one cycle ago
+    missing: DFF<Bits<9>>,
+    to_wrap: DFF<Bits<9>>,
+    measured: Reg<Bit>,
     fill: Reg<Bit>,
     drain: Reg<Bit>,
     busy0: Reg<Bit>,
@@ -91,31 +99,30 @@ pub struct AvailableReader {
     count0: Reg<Bits<5>>,
     count1: Reg<Bits<5>>,
     position: Reg<Bits<5>>,
-    loaded: Reg<Bit>,
+    index: DFF<Bits<16>>,
 
     client: Constant<Bits<4>>,
     queue_size: Constant<Bits<16>>,
     queue_mask: Constant<Bits<16>>,
-    available_offset: Constant<Bits<64>>,
-    slots_offset: Constant<Bits<64>>,
+    available_offset: Constant<Bits<16>>,
+    slots_offset: Constant<Bits<16>>,
 
     retired: Signal<Local, Bit>,
     retired_slot: Signal<Local, Bits<6>>,
     retired_error: Signal<Local, Bit>,
-    index: Signal<Local, Bits<16>>,
     ahead: Signal<Local, Bits<16>>,
-    missing: Signal<Local, Bits<16>>,
-    to_wrap: Signal<Local, Bits<16>>,
     ring_position: Signal<Local, Bits<16>>,
-    batch: Signal<Local, Bits<16>>,
+    batch: Signal<Local, Bits<9>>,
     poll_request: Signal<Local, Bit>,
+    // from the begin of the ring to what is read next
+    place: Signal<Local, Bits<16>>,
+    address: Signal<Local, Bits<64>>,
     index_request: Signal<Local, ReadRequest>,
     slot_request: Signal<Local, ReadRequest>,
     slot_bytes: Signal<Local, Bits<13>>,
     fill_busy: Signal<Local, Bit>,
     drain_ready: Signal<Local, Bit>,
     drain_count: Signal<Local, Bits<5>>,
-    slots: Signal<Local, Bits<128>>,
     slot_shift: Signal<Local, Bits<8>>,
     head: Signal<Local, Bits<16>>,
     head_valid: Signal<Local, Bit>,
@@ -153,8 +160,11 @@ impl AvailableReader {
             asleep: Default::default(),
             violation_valid: Default::default(),
             violation: Default::default(),
-            ram: Default::default(),
-            request_fifo: Default::default(),
+            ram: (0..8).map(|_| LutRam::default()).collect(),
+            half: Default::default(),
+            read_word: Default::default(),
+            line: Default::default(),
+            request_stage: Default::default(),
             head_stage: Default::default(),
             poll: Default::default(),
             kicked: Default::default(),
@@ -164,7 +174,10 @@ impl AvailableReader {
             fetch_index: Default::default(),
             offer: Default::default(),
             offer_count: Default::default(),
-            offer_address: Default::default(),
+            offer_place: Default::default(),
+            missing: Default::default(),
+            to_wrap: Default::default(),
+            measured: Default::default(),
             fill: Default::default(),
             drain: Default::default(),
             busy0: Default::default(),
@@ -174,7 +187,7 @@ impl AvailableReader {
             count0: Default::default(),
             count1: Default::default(),
             position: Default::default(),
-            loaded: Default::default(),
+            index: Default::default(),
             client: Constant::new(client.into()),
             queue_size: Constant::new(u64::from(queue_size).into()),
             queue_mask: Constant::new(u64::from(queue_size - 1).into()),
@@ -183,20 +196,18 @@ impl AvailableReader {
             retired: Default::default(),
             retired_slot: Default::default(),
             retired_error: Default::default(),
-            index: Default::default(),
             ahead: Default::default(),
-            missing: Default::default(),
-            to_wrap: Default::default(),
             ring_position: Default::default(),
             batch: Default::default(),
             poll_request: Default::default(),
+            place: Default::default(),
+            address: Default::default(),
             index_request: Default::default(),
             slot_request: Default::default(),
             slot_bytes: Default::default(),
             fill_busy: Default::default(),
             drain_ready: Default::default(),
             drain_count: Default::default(),
-            slots: Default::default(),
             slot_shift: Default::default(),
             head: Default::default(),
             head_valid: Default::default(),
@@ -227,7 +238,10 @@ impl Logic for AvailableReader {
             fetch_index,
             offer,
             offer_count,
-            offer_address,
+            offer_place,
+            missing,
+            to_wrap,
+            measured,
             fill,
             drain,
             busy0,
@@ -237,10 +251,10 @@ impl Logic for AvailableReader {
             count0,
             count1,
             position,
-            loaded
+            index
         );
-        clock!(self, clock, ram, request_fifo, head_stage);
-        self.request_fifo.reset.next = self.reset.val();
+        clock!(self, clock, request_stage, head_stage);
+        self.request_stage.reset.next = self.reset.val();
         self.head_stage.reset.next = self.reset.val();
         dff_setup!(self, clock, told, told_report);
         self.told.reset.next = self.reset.val();
@@ -253,7 +267,7 @@ impl Logic for AvailableReader {
         self.fetch_index.reset.next = self.reset.val();
         self.offer.reset.next = self.reset.val();
         self.offer_count.reset.next = self.reset.val();
-        self.offer_address.reset.next = self.reset.val();
+        self.measured.reset.next = self.reset.val();
         self.fill.reset.next = self.reset.val();
         self.drain.reset.next = self.reset.val();
         self.busy0.reset.next = self.reset.val();
@@ -263,25 +277,30 @@ impl Logic for AvailableReader {
         self.count0.reset.next = self.reset.val();
         self.count1.reset.next = self.reset.val();
         self.position.reset.next = self.reset.val();
-        self.loaded.reset.next = self.reset.val();
 
         // RAM: the index at byte 0, slot buffers at bytes 32 and 64
         self.write_client.next = self.write.val().client;
         self.write_mine.next = self.write_valid.val() & (self.write_client.val() == self.client.val());
-        self.ram.write_even_index.next = bit_cast::<2, 11>(self.write.val().even_index);
-        self.ram.write_odd_index.next = bit_cast::<2, 11>(self.write.val().odd_index);
-        self.ram.write_data.next = self.write.val().data;
-        self.ram.write_even_enable.next = 0.into();
-        self.ram.write_odd_enable.next = 0.into();
-        if self.write_mine.val() {
-            self.ram.write_even_enable.next = self.write.val().even_enable;
-            self.ram.write_odd_enable.next = self.write.val().odd_enable;
-        }
-        self.ram.read_even_index.next = 1.into();
-        self.ram.read_odd_index.next = 1.into();
+        self.read_word.next = 2.into();
         if self.drain.q.val() {
-            self.ram.read_even_index.next = 2.into();
-            self.ram.read_odd_index.next = 2.into();
+            self.read_word.next = 4.into();
+        }
+        if self.position.q.val().get_bit(3) {
+            self.read_word.next = self.read_word.val() | 1;
+        }
+        if self.poll.q.val() == PollState::Load {
+            self.read_word.next = 0.into();
+        }
+        self.line.next = 0.into();
+        for i in 0..8 {
+            self.ram[i].clock.next = self.clock.val();
+            self.ram[i].waddr.next = bit_cast::<3, 12>(self.write.val().word);
+            self.ram[i].wdata.next = self.write.val().data.get_bits::<16>(i * 16);
+            // all that is read here is of 2 bytes and lies at even addresses
+            self.ram[i].wen.next = self.write_mine.val() & self.write.val().enable.get_bit(i * 2);
+            self.ram[i].raddr.next = self.read_word.val();
+            self.half.next = self.ram[i].rdata.val();
+            self.line.next = self.line.val() | (bit_cast::<128, 16>(self.half.val()) << (i * 16).to_bits::<7>());
         }
 
         self.retired.next = self.retire_valid.val() & (self.retire.val().client == self.client.val());
@@ -303,8 +322,8 @@ impl Logic for AvailableReader {
         if self.notify.ready.val() {
             self.mute.d.next = false;
         }
-        self.index.next = self.ram.read_even_data.val().get_bits::<16>(16);
-        self.ahead.next = self.index.val() - self.fetch_index.q.val();
+        self.index.d.next = self.line.val().get_bits::<16>(16);
+        self.ahead.next = self.index.q.val() - self.fetch_index.q.val();
         match self.poll.q.val() {
             PollState::Asleep => {
                 self.armed.d.next = false;
@@ -316,7 +335,7 @@ impl Logic for AvailableReader {
             }
             PollState::Request => {
                 self.poll_request.next = self.enable.val();
-                if self.enable.val() & self.request_fifo.input.ready.val() {
+                if self.enable.val() & self.request_stage.input.ready.val() {
                     // this read sees whatever the kick announced
                     self.kicked.d.next = self.kick.val();
                     self.poll.d.next = PollState::Wait;
@@ -333,11 +352,10 @@ impl Logic for AvailableReader {
                 }
             }
             PollState::Load => {
-                self.ram.read_even_index.next = 0.into();
                 self.poll.d.next = PollState::Look;
             }
             PollState::Look => {
-                self.known_index.d.next = self.index.val();
+                self.known_index.d.next = self.index.q.val();
                 if self.ahead.val() > self.queue_size.val() {
                     self.known_index.d.next = self.known_index.q.val();
                     self.poll.d.next = PollState::Asleep;
@@ -377,7 +395,13 @@ impl Logic for AvailableReader {
             _ => self.poll.d.next = PollState::Asleep,
         }
         self.notify.data.next = self.update.val();
-        self.index_request.next.address = self.ring_base.val() + self.available_offset.val();
+        // the index goes first
+        self.place.next = self.offer_place.q.val();
+        if self.poll_request.val() {
+            self.place.next = self.available_offset.val();
+        }
+        self.address.next = self.ring_base.val() + bit_cast::<64, 16>(self.place.val());
+        self.index_request.next.address = self.address.val();
         self.index_request.next.length = 4.into();
         self.index_request.next.destination = 0.into();
         self.index_request.next.client = self.client.val();
@@ -385,28 +409,33 @@ impl Logic for AvailableReader {
 
         // ------------------------------------------------------------ the slots
         // batch: up to 16 slots, to the end of the ring at most
-        self.missing.next = self.known_index.q.val() - self.fetch_index.q.val();
+        self.missing.d.next = self.known_index.q.val().get_bits::<9>(0) - self.fetch_index.q.val().get_bits::<9>(0);
         self.ring_position.next = self.fetch_index.q.val() & self.queue_mask.val();
-        self.to_wrap.next = self.queue_size.val() - self.ring_position.val();
+        self.to_wrap.d.next = bit_cast::<9, 16>(self.queue_size.val()) - bit_cast::<9, 16>(self.ring_position.val());
         self.batch.next = 16.into();
-        if self.missing.val() < self.batch.val() {
-            self.batch.next = self.missing.val();
+        if self.missing.q.val() < self.batch.val() {
+            self.batch.next = self.missing.q.val();
         }
-        if self.to_wrap.val() < self.batch.val() {
-            self.batch.next = self.to_wrap.val();
+        if self.to_wrap.q.val() < self.batch.val() {
+            self.batch.next = self.to_wrap.q.val();
         }
         self.fill_busy.next = self.busy0.q.val();
         if self.fill.q.val() {
             self.fill_busy.next = self.busy1.q.val();
         }
-        if !self.offer.q.val() & self.enable.val() & self.missing.val().any() & !self.fill_busy.val() {
+        self.measured.d.next = !self.offer.q.val();
+        if self.measured.q.val()
+            & !self.offer.q.val()
+            & self.enable.val()
+            & self.missing.q.val().any()
+            & !self.fill_busy.val()
+        {
             self.offer.d.next = true;
             self.offer_count.d.next = self.batch.val().get_bits::<5>(0);
-            self.offer_address.d.next =
-                self.ring_base.val() + self.slots_offset.val() + (bit_cast::<64, 16>(self.ring_position.val()) << 1);
+            self.offer_place.d.next = self.slots_offset.val() + (self.ring_position.val() << 1);
         }
         self.slot_bytes.next = bit_cast::<13, 5>(self.offer_count.q.val()) << 1;
-        self.slot_request.next.address = self.offer_address.q.val();
+        self.slot_request.next.address = self.address.val();
         self.slot_request.next.length = self.slot_bytes.val();
         self.slot_request.next.destination = 32.into();
         self.slot_request.next.slot = 1.into();
@@ -415,12 +444,12 @@ impl Logic for AvailableReader {
             self.slot_request.next.slot = 2.into();
         }
         self.slot_request.next.client = self.client.val();
-        self.request_fifo.input.valid.next = self.poll_request.val() | self.offer.q.val();
-        self.request_fifo.input.data.next = self.slot_request.val();
+        self.request_stage.input.valid.next = self.poll_request.val() | self.offer.q.val();
+        self.request_stage.input.data.next = self.slot_request.val();
         if self.poll_request.val() {
-            self.request_fifo.input.data.next = self.index_request.val();
+            self.request_stage.input.data.next = self.index_request.val();
         }
-        if self.offer.q.val() & !self.poll_request.val() & self.request_fifo.input.ready.val() {
+        if self.offer.q.val() & !self.poll_request.val() & self.request_stage.input.ready.val() {
             self.offer.d.next = false;
             self.fetch_index.d.next = self.fetch_index.q.val() + bit_cast::<16, 5>(self.offer_count.q.val());
             self.fill.d.next = !self.fill.q.val();
@@ -450,15 +479,10 @@ impl Logic for AvailableReader {
             self.drain_ready.next = self.ready1.q.val();
             self.drain_count.next = self.count1.q.val();
         }
-        // the RAM port shows the buffer one cycle after the address, unless the index was being read
-        self.loaded.d.next = self.drain_ready.val() & (self.poll.q.val() != PollState::Load);
-        self.slots.next = self.ram.read_even_data.val();
-        if self.position.q.val().get_bit(3) {
-            self.slots.next = self.ram.read_odd_data.val();
-        }
         self.slot_shift.next = bit_cast::<8, 3>(self.position.q.val().get_bits::<3>(0)) << 4;
-        self.head.next = self.slots.val().get_bits::<16>(self.slot_shift.val().index());
-        self.head_valid.next = self.loaded.q.val() & self.drain_ready.val() & self.enable.val();
+        self.head.next = self.line.val().get_bits::<16>(self.slot_shift.val().index());
+        // the index is read through the same port
+        self.head_valid.next = self.drain_ready.val() & self.enable.val() & (self.poll.q.val() != PollState::Load);
         self.head_stage.input.data.next = self.head.val();
         self.head_stage.input.valid.next = self.head_valid.val();
         // checked behind the register; a bad one stays there, the queue is stopped
@@ -476,7 +500,6 @@ impl Logic for AvailableReader {
             self.position.d.next = self.position_next.val();
             if self.position_next.val() == self.drain_count.val() {
                 self.position.d.next = 0.into();
-                self.loaded.d.next = false;
                 self.drain.d.next = !self.drain.q.val();
                 if self.drain.q.val() {
                     self.busy1.d.next = false;
@@ -488,7 +511,7 @@ impl Logic for AvailableReader {
             }
         }
 
-        Source::<ReadRequest>::link(&mut self.request, &mut self.request_fifo.output);
+        Source::<ReadRequest>::link(&mut self.request, &mut self.request_stage.output);
         self.known.next = self.known_index.q.val();
         self.asleep.next = (self.poll.q.val() == PollState::Asleep) & !self.kicked.q.val();
         self.told_report.d.next = self.report.val();

@@ -138,7 +138,7 @@ impl Logic for InterruptDecision {
 
         // the wish lies at the start of this client's RAM, which is this one register
         self.mine.next = self.write_valid.val() & (self.write.val().client == self.client.val());
-        self.lanes.next = self.write.val().even_enable;
+        self.lanes.next = self.write.val().enable;
         self.fresh.next = bit_cast::<32, 128>(self.write.val().data);
         self.wish.next = 0.into();
         for i in 0..4 {

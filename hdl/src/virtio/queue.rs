@@ -1,7 +1,7 @@
 //! A virtqueue with its data movers: what a device sees of a queue.
 use super::ring::{client, RingEngine};
 use super::types::*;
-use crate::cells::{Sink, Source};
+use crate::cells::{LaneRam, Sink, Source};
 use crate::comment;
 use crate::dma::arbiter::{ReadArbiter, WriteArbiter};
 use crate::dma::gather::Gather;
@@ -38,11 +38,10 @@ pub struct Virtqueue {
     pub write_valid: Signal<In, Bit>,
     /// Writes of host memory, and the write engine's port to their data.
     pub write_request: Source<WriteRequest>,
+    pub ram_past: Signal<In, Bit>,
     pub ram_client: Signal<In, Bits<4>>,
-    pub ram_even_index: Signal<In, Bits<11>>,
-    pub ram_odd_index: Signal<In, Bits<11>>,
-    pub ram_even_data: Signal<Out, Bits<128>>,
-    pub ram_odd_data: Signal<Out, Bits<128>>,
+    pub ram_word: Signal<In, Bits<12>>,
+    pub ram_data: Signal<Out, Bits<128>>,
     pub done_valid: Signal<In, Bit>,
     pub done_client: Signal<In, Bits<4>>,
     /// The chain interface.
@@ -61,11 +60,17 @@ pub struct Virtqueue {
     pub busy: Signal<Out, Bit>,
 
     ring: RingEngine,
-    gather: Gather<9>,
-    scatter: Scatter<8>,
+    gather: Gather<8>,
+    scatter: Scatter<6>,
+    /// What is read: buffers in the lower half, descriptors in the upper one.
+    read_ram: LaneRam<128, 9, 16>,
+    write_client: Signal<Local, Bits<4>>,
+    write_descriptor: Signal<Local, Bit>,
     read_arbiter: ReadArbiter,
     write_arbiter: WriteArbiter,
     used_selected: DFF<Bit>,
+    gather_client: Constant<Bits<4>>,
+    window_client: Constant<Bits<4>>,
     scatter_client: Constant<Bits<4>>,
     used_client: Constant<Bits<4>>,
 }
@@ -91,11 +96,10 @@ impl Virtqueue {
             write: Default::default(),
             write_valid: Default::default(),
             write_request: Default::default(),
+            ram_past: Default::default(),
             ram_client: Default::default(),
-            ram_even_index: Default::default(),
-            ram_odd_index: Default::default(),
-            ram_even_data: Default::default(),
-            ram_odd_data: Default::default(),
+            ram_word: Default::default(),
+            ram_data: Default::default(),
             done_valid: Default::default(),
             done_client: Default::default(),
             chain: Default::default(),
@@ -110,9 +114,14 @@ impl Virtqueue {
             ring: RingEngine::new(reads, writes, queue_size),
             gather: Gather::new(reads + client::GATHER),
             scatter: Scatter::new(writes + client::SCATTER),
+            read_ram: Default::default(),
+            write_client: Default::default(),
+            write_descriptor: Default::default(),
             read_arbiter: ReadArbiter::new(4),
             write_arbiter: WriteArbiter::new(2),
             used_selected: Default::default(),
+            gather_client: Constant::new((reads + client::GATHER).into()),
+            window_client: Constant::new((reads + client::WINDOW).into()),
             scatter_client: Constant::new((writes + client::SCATTER).into()),
             used_client: Constant::new((writes + client::USED).into()),
         }
@@ -124,7 +133,7 @@ impl Logic for Virtqueue {
     fn update(&mut self) {
         comment!("module virtqueue: one queue with its data movers");
         dff_setup!(self, clock, used_selected);
-        clock!(self, clock, ring, gather, scatter, read_arbiter, write_arbiter);
+        clock!(self, clock, ring, gather, scatter, read_ram, read_arbiter, write_arbiter);
         self.ring.reset.next = self.reset.val();
         self.gather.reset.next = self.reset.val();
         self.scatter.reset.next = self.reset.val();
@@ -151,8 +160,6 @@ impl Logic for Virtqueue {
         self.ring.write_valid.next = self.write_valid.val();
         self.gather.retire.next = self.retire.val();
         self.gather.retire_valid.next = self.retire_valid.val();
-        self.gather.write.next = self.write.val();
-        self.gather.write_valid.next = self.write_valid.val();
         self.gather.max_read_request.next = self.max_read_request.val();
         Source::<BufferDescriptor>::join(&mut self.ring.readable, &mut self.gather.buffers);
         Source::<ByteBeat>::link(&mut self.bytes, &mut self.gather.data);
@@ -161,6 +168,28 @@ impl Logic for Virtqueue {
         Source::<ReadRequest>::join(&mut self.ring.decision_request, &mut self.read_arbiter.clients[2]);
         Source::<ReadRequest>::join(&mut self.gather.request, &mut self.read_arbiter.clients[3]);
         Source::<ReadRequest>::link(&mut self.read_request, &mut self.read_arbiter.request);
+
+        // their data: the walker reads one in four cycles, so it goes first
+        self.write_client.next = self.write.val().client;
+        self.write_descriptor.next = self.write_client.val() == self.window_client.val();
+        self.read_ram.waddr.next = bit_cast::<9, 8>(self.write.val().word.get_bits::<8>(0));
+        self.read_ram.wdata.next = self.write.val().data;
+        self.read_ram.wen.next = 0.into();
+        if self.write_valid.val()
+            & (self.write_descriptor.val() | (self.write_client.val() == self.gather_client.val()))
+        {
+            self.read_ram.wen.next = self.write.val().enable;
+        }
+        if self.write_descriptor.val() {
+            self.read_ram.waddr.next = bit_cast::<9, 8>(self.write.val().word.get_bits::<8>(0)) | 0x100;
+        }
+        self.read_ram.raddr.next = bit_cast::<9, 8>(self.gather.read_word.val());
+        if self.ring.window_read_valid.val() {
+            self.read_ram.raddr.next = bit_cast::<9, 8>(self.ring.window_read_word.val()) | 0x100;
+        }
+        self.gather.read_granted.next = !self.ring.window_read_valid.val();
+        self.ring.window_read_data.next = self.read_ram.rdata.val();
+        self.gather.read_data.next = self.read_ram.rdata.val();
 
         // writes: one order for data and used ring
         self.scatter.done.next = self.done_valid.val() & (self.done_client.val() == self.scatter_client.val());
@@ -172,16 +201,13 @@ impl Logic for Virtqueue {
         Source::<WriteRequest>::join(&mut self.scatter.request, &mut self.write_arbiter.clients[0]);
         Source::<WriteRequest>::join(&mut self.ring.used_request, &mut self.write_arbiter.clients[1]);
         Source::<WriteRequest>::link(&mut self.write_request, &mut self.write_arbiter.request);
-        self.ring.read_even_index.next = self.ram_even_index.val();
-        self.ring.read_odd_index.next = self.ram_odd_index.val();
-        self.scatter.read_even_index.next = self.ram_even_index.val();
-        self.scatter.read_odd_index.next = self.ram_odd_index.val();
+        self.ring.used_read_word.next = self.ram_word.val();
+        self.scatter.read_past.next = self.ram_past.val() & (self.ram_client.val() == self.scatter_client.val());
+        self.scatter.read_word.next = self.ram_word.val();
         self.used_selected.d.next = self.ram_client.val() == self.used_client.val();
-        self.ram_even_data.next = self.scatter.read_even_data.val();
-        self.ram_odd_data.next = self.scatter.read_odd_data.val();
+        self.ram_data.next = self.scatter.read_data.val();
         if self.used_selected.q.val() {
-            self.ram_even_data.next = self.ring.read_even_data.val();
-            self.ram_odd_data.next = self.ring.read_odd_data.val();
+            self.ram_data.next = self.ring.used_read_data.val();
         }
     }
 }

@@ -63,12 +63,14 @@ pub struct RingEngine {
     /// RAM writes of all DMA clients.
     pub write: Signal<In, RamWrite>,
     pub write_valid: Signal<In, Bit>,
+    /// Read port of the RAM of the windows' descriptors; see [`WindowReader`].
+    pub window_read_valid: Signal<Out, Bit>,
+    pub window_read_word: Signal<Out, Bits<8>>,
+    pub window_read_data: Signal<In, Bits<128>>,
     /// Writes of the used ring, and the write engine's port to their data.
     pub used_request: Source<WriteRequest>,
-    pub read_even_index: Signal<In, Bits<11>>,
-    pub read_odd_index: Signal<In, Bits<11>>,
-    pub read_even_data: Signal<Out, Bits<128>>,
-    pub read_odd_data: Signal<Out, Bits<128>>,
+    pub used_read_word: Signal<In, Bits<12>>,
+    pub used_read_data: Signal<Out, Bits<128>>,
     pub used_done: Signal<In, Bit>,
     /// Chains, and their buffers with an end mark behind each chain.
     pub chain: Source<Chain>,
@@ -116,11 +118,12 @@ impl RingEngine {
             retire_valid: Default::default(),
             write: Default::default(),
             write_valid: Default::default(),
+            window_read_valid: Default::default(),
+            window_read_word: Default::default(),
+            window_read_data: Default::default(),
             used_request: Default::default(),
-            read_even_index: Default::default(),
-            read_odd_index: Default::default(),
-            read_even_data: Default::default(),
-            read_odd_data: Default::default(),
+            used_read_word: Default::default(),
+            used_read_data: Default::default(),
             used_done: Default::default(),
             chain: Default::default(),
             readable: Default::default(),
@@ -175,8 +178,9 @@ impl Logic for RingEngine {
         self.window.indirect.next = self.indirect.val();
         self.window.retire.next = self.retire.val();
         self.window.retire_valid.next = self.retire_valid.val();
-        self.window.write.next = self.write.val();
-        self.window.write_valid.next = self.write_valid.val();
+        self.window_read_valid.next = self.window.read_valid.val();
+        self.window_read_word.next = self.window.read_word.val();
+        self.window.read_data.next = self.window_read_data.val();
         Source::<ReadRequest>::link(&mut self.window_request, &mut self.window.request);
 
         self.walker.ring_base.next = self.ring_base.val();
@@ -188,6 +192,7 @@ impl Logic for RingEngine {
         self.walker.table_base.next = self.window.table_base.val();
         self.walker.table_count.next = self.window.table_count.val();
         self.walker.descriptor.next = self.window.descriptor.val();
+        self.window.load.next = self.walker.load.val();
         self.window.position.next = self.walker.position.val();
         self.window.free.next = self.walker.free.val();
         Source::<WindowRequest>::join(&mut self.walker.further, &mut self.window.further);
@@ -198,10 +203,8 @@ impl Logic for RingEngine {
         self.used_writer.ring_base.next = self.ring_base.val();
         self.used_writer.event_idx.next = self.event_idx.val();
         self.used_writer.done.next = self.used_done.val();
-        self.used_writer.read_even_index.next = self.read_even_index.val();
-        self.used_writer.read_odd_index.next = self.read_odd_index.val();
-        self.read_even_data.next = self.used_writer.read_even_data.val();
-        self.read_odd_data.next = self.used_writer.read_odd_data.val();
+        self.used_writer.read_word.next = self.used_read_word.val();
+        self.used_read_data.next = self.used_writer.read_data.val();
         Sink::<UsedElement>::link(&mut self.used, &mut self.used_writer.used);
         Source::<WriteRequest>::link(&mut self.used_request, &mut self.used_writer.request);
 

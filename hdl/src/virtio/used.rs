@@ -1,7 +1,7 @@
 //! Writes the used ring: elements in batches, one index write a batch, and the driver's notification switch.
 use super::layout;
 use super::types::*;
-use crate::cells::{BankedRam, Reg, Sink, Source, StreamFifo};
+use crate::cells::{HalfStage, LaneRam, Reg, Sink, Source, StreamFifo};
 use crate::comment;
 use crate::dma::types::*;
 use rust_hdl::prelude::*;
@@ -50,10 +50,8 @@ pub struct UsedWriter {
     /// Writes of the used ring.
     pub request: Source<WriteRequest>,
     /// The write engine's read port of this client's RAM.
-    pub read_even_index: Signal<In, Bits<11>>,
-    pub read_odd_index: Signal<In, Bits<11>>,
-    pub read_even_data: Signal<Out, Bits<128>>,
-    pub read_odd_data: Signal<Out, Bits<128>>,
+    pub read_word: Signal<In, Bits<12>>,
+    pub read_data: Signal<Out, Bits<128>>,
     /// One cycle: the oldest write request of this client has left.
     pub done: Signal<In, Bit>,
     /// Used index as the driver can see it.
@@ -61,8 +59,8 @@ pub struct UsedWriter {
     /// Something is on its way.
     pub busy: Signal<Out, Bit>,
 
-    ram: BankedRam<4>,
-    request_fifo: StreamFifo<WriteRequest, 1>,
+    ram: LaneRam<128, 5, 2>,
+    request_stage: HalfStage<WriteRequest>,
     under_way: StreamFifo<UsedWrite, 3>,
     state: Reg<UsedState>,
     pushed: Reg<Bits<16>>,
@@ -77,30 +75,34 @@ pub struct UsedWriter {
     batch_source: DFF<Bits<16>>,
     listen: Reg<Bit>,
     listening: Reg<Bit>,
+    // elements waited one cycle ago
+    elements_wait: Reg<Bit>,
 
     client: Constant<Bits<4>>,
     wrap: Constant<Bits<6>>,
     wrap_mask: Constant<Bits<6>>,
     queue_mask: Constant<Bits<16>>,
-    flags_offset: Constant<Bits<64>>,
-    index_offset: Constant<Bits<64>>,
-    elements_offset: Constant<Bits<64>>,
-    event_offset: Constant<Bits<64>>,
+    flags_offset: Constant<Bits<16>>,
+    index_offset: Constant<Bits<16>>,
+    elements_offset: Constant<Bits<16>>,
+    event_offset: Constant<Bits<16>>,
 
     waiting: Signal<Local, Bits<6>>,
     full: Signal<Local, Bit>,
+    some_wait: Signal<Local, Bit>,
     to_wrap: Signal<Local, Bits<6>>,
     ring_position: Signal<Local, Bits<16>>,
     batch_limit: Signal<Local, Bits<6>>,
+    // from the begin of the ring to what is written next
+    offset: Signal<Local, Bits<16>>,
+    aim: Signal<Local, Bit>,
     slot: Signal<Local, Bits<5>>,
     store: Signal<Local, Bit>,
     store_word: Signal<Local, Bit>,
     word: Signal<Local, Bits<64>>,
     element: Signal<Local, Bits<64>>,
     store_data: Signal<Local, Bits<64>>,
-    store_index: Signal<Local, Bits<4>>,
-    store_lane: Signal<Local, Bits<16>>,
-    store_odd: Signal<Local, Bit>,
+    store_place: Signal<Local, Bits<6>>,
     word_source: Signal<Local, Bits<16>>,
     offer: Signal<Local, Bit>,
     accepted: Signal<Local, Bit>,
@@ -123,15 +125,13 @@ impl UsedWriter {
             notify: Default::default(),
             notify_done: Default::default(),
             request: Default::default(),
-            read_even_index: Default::default(),
-            read_odd_index: Default::default(),
-            read_even_data: Default::default(),
-            read_odd_data: Default::default(),
+            read_word: Default::default(),
+            read_data: Default::default(),
             done: Default::default(),
             written_index: Default::default(),
             busy: Default::default(),
             ram: Default::default(),
-            request_fifo: Default::default(),
+            request_stage: Default::default(),
             under_way: Default::default(),
             state: Default::default(),
             pushed: Default::default(),
@@ -146,6 +146,7 @@ impl UsedWriter {
             batch_source: Default::default(),
             listen: Default::default(),
             listening: Default::default(),
+            elements_wait: Default::default(),
             client: Constant::new(client.into()),
             wrap: Constant::new(u64::from(queue_size.min(32)).into()),
             wrap_mask: Constant::new(u64::from(queue_size.min(32) - 1).into()),
@@ -156,18 +157,19 @@ impl UsedWriter {
             event_offset: Constant::new(layout::avail_event_offset(queue_size).into()),
             waiting: Default::default(),
             full: Default::default(),
+            some_wait: Default::default(),
             to_wrap: Default::default(),
             ring_position: Default::default(),
             batch_limit: Default::default(),
+            offset: Default::default(),
+            aim: Default::default(),
             slot: Default::default(),
             store: Default::default(),
             store_word: Default::default(),
             word: Default::default(),
             element: Default::default(),
             store_data: Default::default(),
-            store_index: Default::default(),
-            store_lane: Default::default(),
-            store_odd: Default::default(),
+            store_place: Default::default(),
             word_source: Default::default(),
             offer: Default::default(),
             accepted: Default::default(),
@@ -198,10 +200,11 @@ impl Logic for UsedWriter {
             batch_address,
             batch_source,
             listen,
-            listening
+            listening,
+            elements_wait
         );
-        clock!(self, clock, ram, request_fifo, under_way);
-        self.request_fifo.reset.next = self.reset.val();
+        clock!(self, clock, ram, request_stage, under_way);
+        self.request_stage.reset.next = self.reset.val();
         self.under_way.reset.next = self.reset.val();
         self.state.reset.next = self.reset.val();
         self.pushed.reset.next = self.reset.val();
@@ -212,6 +215,7 @@ impl Logic for UsedWriter {
         self.word_slot.reset.next = self.reset.val();
         self.listen.reset.next = self.reset.val();
         self.listening.reset.next = self.reset.val();
+        self.elements_wait.reset.next = self.reset.val();
 
         // ------------------------------------------------------------ batches
         // no more than 32 wait, and a batch ends with the RAM's 32 places or the ring, whichever is shorter
@@ -219,6 +223,8 @@ impl Logic for UsedWriter {
         self.ring_position.next = self.published.q.val() & self.queue_mask.val();
         self.to_wrap.next = self.wrap.val() - (self.published.q.val().get_bits::<6>(0) & self.wrap_mask.val());
         self.batch_limit.next = self.waiting.val();
+        self.some_wait.next = self.complete.q.val().get_bits::<6>(0) != self.published.q.val().get_bits::<6>(0);
+        self.elements_wait.d.next = self.some_wait.val();
         if self.to_wrap.val() < self.waiting.val() {
             self.batch_limit.next = self.to_wrap.val();
         }
@@ -236,19 +242,22 @@ impl Logic for UsedWriter {
         self.entry.next.value = self.batch.q.val();
         self.word_source.next = (bit_cast::<16, 4>(self.word_slot.q.val()) << 3) | 0x100;
         self.accepted.next = false;
+        // an element's place does not carry into the ring's offset, which is that of a page
+        self.offset.next = self.elements_offset.val() | (self.ring_position.val() << 3);
+        self.aim.next = false;
         match self.state.q.val() {
             UsedState::Idle => {
                 self.batch.d.next = bit_cast::<16, 6>(self.batch_limit.val());
                 self.batch_whole.d.next = self.waiting.val() <= self.to_wrap.val();
                 self.batch_source.d.next = bit_cast::<16, 5>(self.published.q.val().get_bits::<5>(0)) << 3;
-                self.batch_address.d.next = self.ring_base.val()
-                    + self.elements_offset.val()
-                    + (bit_cast::<64, 16>(self.ring_position.val()) << 3);
-                // not by their difference: no carry in the way of `notify`
-                if self.complete.q.val().get_bits::<6>(0) != self.published.q.val().get_bits::<6>(0) {
-                    self.state.d.next = UsedState::Elements;
-                } else if self.notify.valid.val() {
-                    self.notify.ready.next = true;
+                self.aim.next = true;
+                // `notify` is answered from a register
+                self.notify.ready.next = !self.elements_wait.q.val();
+                if self.elements_wait.q.val() | !self.notify.valid.val() {
+                    if self.some_wait.val() {
+                        self.state.d.next = UsedState::Elements;
+                    }
+                } else {
                     self.listen.d.next = self.notify.data.val().enable;
                     self.batch.d.next = self.notify.data.val().index;
                     // with EVENT_IDX a stale avail_event mutes the driver by itself
@@ -259,7 +268,7 @@ impl Logic for UsedWriter {
             }
             UsedState::Elements => {
                 self.offer.next = true;
-                if self.request_fifo.input.ready.val() & self.under_way.input.ready.val() {
+                if self.request_stage.input.ready.val() & self.under_way.input.ready.val() {
                     self.accepted.next = true;
                     self.published.d.next = self.published.q.val() + self.batch.q.val();
                     self.state.d.next = UsedState::IndexStore;
@@ -271,7 +280,8 @@ impl Logic for UsedWriter {
             }
             UsedState::IndexStore => {
                 self.store_word.next = true;
-                self.batch_address.d.next = self.ring_base.val() + self.index_offset.val();
+                self.offset.next = self.index_offset.val();
+                self.aim.next = true;
                 self.state.d.next = UsedState::Index;
             }
             UsedState::Index => {
@@ -280,7 +290,7 @@ impl Logic for UsedWriter {
                 self.out.next.source = self.word_source.val();
                 self.entry.next.kind = UsedWriteKind::Index;
                 self.entry.next.value = self.published.q.val();
-                if self.request_fifo.input.ready.val() & self.under_way.input.ready.val() {
+                if self.request_stage.input.ready.val() & self.under_way.input.ready.val() {
                     self.accepted.next = true;
                     self.word_slot.d.next = self.word_slot.q.val() + 1;
                     self.state.d.next = UsedState::Idle;
@@ -288,14 +298,15 @@ impl Logic for UsedWriter {
             }
             UsedState::NotifyStore => {
                 self.store_word.next = true;
-                self.batch_address.d.next = self.ring_base.val() + self.flags_offset.val();
+                self.offset.next = self.flags_offset.val();
+                self.aim.next = true;
                 self.word.next = 1.into();
                 if self.listen.q.val() {
                     self.word.next = 0.into();
                 }
                 if self.event_idx.val() {
                     self.word.next = bit_cast::<64, 16>(self.batch.q.val());
-                    self.batch_address.d.next = self.ring_base.val() + self.event_offset.val();
+                    self.offset.next = self.event_offset.val();
                 }
                 self.state.d.next = UsedState::Notify;
             }
@@ -307,7 +318,7 @@ impl Logic for UsedWriter {
                 if self.listen.q.val() {
                     self.entry.next.kind = UsedWriteKind::Listen;
                 }
-                if self.request_fifo.input.ready.val() & self.under_way.input.ready.val() {
+                if self.request_stage.input.ready.val() & self.under_way.input.ready.val() {
                     self.accepted.next = true;
                     self.word_slot.d.next = self.word_slot.q.val() + 1;
                     self.state.d.next = UsedState::Idle;
@@ -315,11 +326,14 @@ impl Logic for UsedWriter {
             }
             _ => self.state.d.next = UsedState::Idle,
         }
-        self.request_fifo.input.data.next = self.out.val();
-        self.request_fifo.input.valid.next = self.offer.val() & self.under_way.input.ready.val();
+        if self.aim.val() {
+            self.batch_address.d.next = self.ring_base.val() + bit_cast::<64, 16>(self.offset.val());
+        }
+        self.request_stage.input.data.next = self.out.val();
+        self.request_stage.input.valid.next = self.offer.val() & self.under_way.input.ready.val();
         self.under_way.input.data.next = self.entry.val();
         self.under_way.input.valid.next = self.accepted.val();
-        Source::<WriteRequest>::link(&mut self.request, &mut self.request_fifo.output);
+        Source::<WriteRequest>::link(&mut self.request, &mut self.request_stage.output);
 
         // ------------------------------------------------------------ elements into the RAM
         // full: 32 apart, told without a difference
@@ -336,40 +350,25 @@ impl Logic for UsedWriter {
         self.slot.next = self.pushed.q.val().get_bits::<5>(0);
         self.element.next =
             (bit_cast::<64, 32>(self.used.data.val().length) << 32) | bit_cast::<64, 16>(self.used.data.val().head);
-        // slot S of 8 bytes: half S[0] of word S[4:1]
+        // place P of 8 bytes: half P[0] of word P[5:1]
         self.store_data.next = self.element.val();
-        self.store_odd.next = self.slot.val().get_bit(1);
-        self.store_index.next = bit_cast::<4, 3>(self.slot.val().get_bits::<3>(2));
-        self.store_lane.next = 0x00ff.into();
-        if self.slot.val().get_bit(0) {
-            self.store_lane.next = 0xff00.into();
-        }
+        self.store_place.next = bit_cast::<6, 5>(self.slot.val());
         if self.store_word.val() {
             self.store_data.next = self.word.val();
-            self.store_odd.next = self.word_slot.q.val().get_bit(1);
-            self.store_index.next = bit_cast::<4, 2>(self.word_slot.q.val().get_bits::<2>(2)) | 8;
-            self.store_lane.next = 0x00ff.into();
-            if self.word_slot.q.val().get_bit(0) {
-                self.store_lane.next = 0xff00.into();
-            }
+            self.store_place.next = bit_cast::<6, 4>(self.word_slot.q.val()) | 0x20;
         }
-        self.ram.write_even_index.next = self.store_index.val();
-        self.ram.write_odd_index.next = self.store_index.val();
-        self.ram.write_data.next =
+        self.ram.waddr.next = self.store_place.val().get_bits::<5>(1);
+        self.ram.wdata.next =
             (bit_cast::<128, 64>(self.store_data.val()) << 64) | bit_cast::<128, 64>(self.store_data.val());
-        self.ram.write_even_enable.next = 0.into();
-        self.ram.write_odd_enable.next = 0.into();
+        self.ram.wen.next = 0.into();
         if self.store.val() | self.store_word.val() {
-            if self.store_odd.val() {
-                self.ram.write_odd_enable.next = self.store_lane.val();
-            } else {
-                self.ram.write_even_enable.next = self.store_lane.val();
+            self.ram.wen.next = 1.into();
+            if self.store_place.val().get_bit(0) {
+                self.ram.wen.next = 2.into();
             }
         }
-        self.ram.read_even_index.next = bit_cast::<4, 11>(self.read_even_index.val());
-        self.ram.read_odd_index.next = bit_cast::<4, 11>(self.read_odd_index.val());
-        self.read_even_data.next = self.ram.read_even_data.val();
-        self.read_odd_data.next = self.ram.read_odd_data.val();
+        self.ram.raddr.next = bit_cast::<5, 12>(self.read_word.val());
+        self.read_data.next = self.ram.rdata.val();
 
         // ------------------------------------------------------------ what has left
         self.finished.next = self.under_way.output.data.val().kind;

@@ -53,6 +53,7 @@ pub struct ChainWalker {
     pub in_table: Signal<In, Bit>,
     pub table_base: Signal<In, Bits<64>>,
     pub table_count: Signal<In, Bits<16>>,
+    pub load: Signal<Out, Bit>,
     pub position: Signal<Out, Bits<4>>,
     pub descriptor: Signal<In, Bits<128>>,
     pub further: Source<WindowRequest>,
@@ -70,7 +71,7 @@ pub struct ChainWalker {
     pub violation: Signal<Out, ViolationReport>,
 
     store: BufferStore,
-    chain_fifo: StreamFifo<Chain, 5>,
+    chain_fifo: StreamFifo<Chain, 4>,
     further_stage: Stage<WindowRequest>,
 
     state: Reg<WalkState>,
@@ -146,6 +147,7 @@ impl ChainWalker {
             in_table: Default::default(),
             table_base: Default::default(),
             table_count: Default::default(),
+            load: Default::default(),
             position: Default::default(),
             descriptor: Default::default(),
             further: Default::default(),
@@ -443,6 +445,7 @@ impl Logic for ChainWalker {
             }
             _ => {}
         }
+        self.load.next = self.state.q.val() == WalkState::Load;
         self.position.next = self.place.q.val();
         self.busy.next = (self.state.q.val() == WalkState::Load)
             | (self.state.q.val() == WalkState::Take)

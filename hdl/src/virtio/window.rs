@@ -1,6 +1,6 @@
 //! Windows of descriptors: reads the first ones of many chains at once, and indirect tables as soon as they are known.
 use super::types::*;
-use crate::cells::{BankedRam, LutRam, Reg, SdpRam, Sink, Source, StreamFifo};
+use crate::cells::{HalfStage, LutRam, Reg, Sink, Source};
 use crate::comment;
 use crate::dma::types::*;
 use rust_hdl::prelude::*;
@@ -10,7 +10,9 @@ use rust_hdl::prelude::*;
 pub enum DecodeState {
     /// Waits for a first window; its first descriptor is being read from the RAM.
     Idle,
-    /// Looks at the descriptor.
+    /// Takes the descriptor from the RAM.
+    Take,
+    /// Looks at it.
     Look,
     /// Decides whose window this context holds.
     Decide,
@@ -20,7 +22,7 @@ pub enum DecodeState {
 
 /// Window reader of one queue.
 ///
-/// Each head gets one of 16 contexts with a window of up to 16 descriptors in the RAM. First windows (4 descriptors, 64
+/// Each head gets one of 16 contexts with a window of up to 16 descriptors in the RAM, which is outside. First windows (4 descriptors, 64
 /// bytes) are read as fast as heads come. The decoder looks at each first descriptor as it arrives and reads an indirect
 /// table at once. The walker sees the oldest context only: it reads descriptors from its window, asks for further windows
 /// of the same chain, and frees it.
@@ -34,7 +36,7 @@ pub enum DecodeState {
 pub struct WindowReader {
     pub clock: Signal<In, Clock>,
     pub reset: Signal<In, Bit>,
-    /// Address of the descriptor table.
+    /// Address of the descriptor table, a multiple of 4096.
     pub ring_base: Signal<In, Bits<64>>,
     /// RING_INDIRECT_DESC has been negotiated.
     pub indirect: Signal<In, Bit>,
@@ -45,9 +47,10 @@ pub struct WindowReader {
     /// Retirements of all DMA clients.
     pub retire: Signal<In, ReadRetire>,
     pub retire_valid: Signal<In, Bit>,
-    /// RAM writes of all DMA clients.
-    pub write: Signal<In, RamWrite>,
-    pub write_valid: Signal<In, Bit>,
+    /// A read of the RAM of 256 words of 16 bytes into which the descriptors come; its data are expected one cycle later.
+    pub read_valid: Signal<Out, Bit>,
+    pub read_word: Signal<Out, Bits<8>>,
+    pub read_data: Signal<In, Bits<128>>,
     /// The oldest context's window is there.
     pub window_ready: Signal<Out, Bit>,
     /// A read of the oldest context failed.
@@ -60,9 +63,10 @@ pub struct WindowReader {
     pub table_base: Signal<Out, Bits<64>>,
     /// Descriptors of that table.
     pub table_count: Signal<Out, Bits<16>>,
-    /// Position in the oldest window of the descriptor to read.
+    /// Read the descriptor at `position` of the oldest window.
+    pub load: Signal<In, Bit>,
     pub position: Signal<In, Bits<4>>,
-    /// The descriptor at `position`, one cycle later.
+    /// That descriptor, one cycle later.
     pub descriptor: Signal<Out, Bits<128>>,
     /// The next window of the oldest chain; `window_ready` falls until it is there.
     pub further: Sink<WindowRequest>,
@@ -71,11 +75,9 @@ pub struct WindowReader {
     /// Some context is in use.
     pub busy: Signal<Out, Bit>,
 
-    window_ram: BankedRam<7>,
-    first_ram: SdpRam<128, 4, 16>,
     head_ram: LutRam<16, 4>,
     table_ram: LutRam<80, 4>,
-    request_fifo: StreamFifo<ReadRequest, 1>,
+    request_stage: HalfStage<ReadRequest>,
 
     // the contexts, a circle: [walk, decode) decoded, [decode, tail) waiting for the decoder
     tail: Reg<Bits<4>>,
@@ -86,16 +88,17 @@ pub struct WindowReader {
     ready: Reg<Bits<16>>,
     failed: Reg<Bits<16>>,
     indirect_window: Reg<Bits<16>>,
-    odd_position: Reg<Bit>,
     oldest_ready: Reg<Bit>,
     oldest_failed: DFF<Bit>,
 
     first_offer: Reg<Bit>,
-    first_address: DFF<Bits<64>>,
+    first_head: DFF<Bits<8>>,
     first_length: DFF<Bits<13>>,
     first_context: DFF<Bits<4>>,
     decoder: Reg<DecodeState>,
     decode_address: DFF<Bits<64>>,
+    decode_length: DFF<Bits<32>>,
+    decode_flags: DFF<Bits<16>>,
     decode_count: DFF<Bits<16>>,
     decode_table: DFF<Bit>,
 
@@ -106,10 +109,7 @@ pub struct WindowReader {
     retired_slot: Signal<Local, Bits<6>>,
     retired_context: Signal<Local, Bits<4>>,
     retired_first: Signal<Local, Bit>,
-    write_client: Signal<Local, Bits<4>>,
-    write_mine: Signal<Local, Bit>,
-    write_even_index: Signal<Local, Bits<11>>,
-    write_even_enable: Signal<Local, Bits<16>>,
+    look: Signal<Local, Bit>,
     ready_next: Signal<Local, Bits<16>>,
     failed_next: Signal<Local, Bits<16>>,
     indirect_next: Signal<Local, Bits<16>>,
@@ -124,7 +124,6 @@ pub struct WindowReader {
     first_table_ok: Signal<Local, Bit>,
     decode_window: Signal<Local, Bits<16>>,
     table_entry: Signal<Local, Bits<80>>,
-    walk_index: Signal<Local, Bits<7>>,
     further_bytes: Signal<Local, Bits<13>>,
     first_request: Signal<Local, ReadRequest>,
     decode_request: Signal<Local, ReadRequest>,
@@ -144,24 +143,24 @@ impl WindowReader {
             request: Default::default(),
             retire: Default::default(),
             retire_valid: Default::default(),
-            write: Default::default(),
-            write_valid: Default::default(),
+            read_valid: Default::default(),
+            read_word: Default::default(),
+            read_data: Default::default(),
             window_ready: Default::default(),
             window_failed: Default::default(),
             head: Default::default(),
             in_table: Default::default(),
             table_base: Default::default(),
             table_count: Default::default(),
+            load: Default::default(),
             position: Default::default(),
             descriptor: Default::default(),
             further: Default::default(),
             free: Default::default(),
             busy: Default::default(),
-            window_ram: Default::default(),
-            first_ram: Default::default(),
             head_ram: Default::default(),
             table_ram: Default::default(),
-            request_fifo: Default::default(),
+            request_stage: Default::default(),
             tail: Default::default(),
             decode: Default::default(),
             walk: Default::default(),
@@ -170,15 +169,16 @@ impl WindowReader {
             ready: Default::default(),
             failed: Default::default(),
             indirect_window: Default::default(),
-            odd_position: Default::default(),
             oldest_ready: Default::default(),
             oldest_failed: Default::default(),
             first_offer: Default::default(),
-            first_address: Default::default(),
+            first_head: Default::default(),
             first_length: Default::default(),
             first_context: Default::default(),
             decoder: Default::default(),
             decode_address: Default::default(),
+            decode_length: Default::default(),
+            decode_flags: Default::default(),
             decode_count: Default::default(),
             decode_table: Default::default(),
             client: Constant::new(client.into()),
@@ -187,10 +187,7 @@ impl WindowReader {
             retired_slot: Default::default(),
             retired_context: Default::default(),
             retired_first: Default::default(),
-            write_client: Default::default(),
-            write_mine: Default::default(),
-            write_even_index: Default::default(),
-            write_even_enable: Default::default(),
+            look: Default::default(),
             ready_next: Default::default(),
             failed_next: Default::default(),
             indirect_next: Default::default(),
@@ -205,7 +202,6 @@ impl WindowReader {
             first_table_ok: Default::default(),
             decode_window: Default::default(),
             table_entry: Default::default(),
-            walk_index: Default::default(),
             further_bytes: Default::default(),
             first_request: Default::default(),
             decode_request: Default::default(),
@@ -230,20 +226,21 @@ impl Logic for WindowReader {
             ready,
             failed,
             indirect_window,
-            odd_position,
             oldest_ready,
             oldest_failed,
             first_offer,
-            first_address,
+            first_head,
             first_length,
             first_context,
             decoder,
             decode_address,
+            decode_length,
+            decode_flags,
             decode_count,
             decode_table
         );
-        clock!(self, clock, window_ram, first_ram, head_ram, table_ram, request_fifo);
-        self.request_fifo.reset.next = self.reset.val();
+        clock!(self, clock, head_ram, table_ram, request_stage);
+        self.request_stage.reset.next = self.reset.val();
         self.tail.reset.next = self.reset.val();
         self.decode.reset.next = self.reset.val();
         self.walk.reset.next = self.reset.val();
@@ -252,33 +249,21 @@ impl Logic for WindowReader {
         self.ready.reset.next = self.reset.val();
         self.failed.reset.next = self.reset.val();
         self.indirect_window.reset.next = self.reset.val();
-        self.odd_position.reset.next = self.reset.val();
         self.oldest_ready.reset.next = self.reset.val();
         self.first_offer.reset.next = self.reset.val();
         self.decoder.reset.next = self.reset.val();
 
-        // ------------------------------------------------------------ descriptors arrive
-        // context C's window is at bytes C*256 and up; its first descriptor also goes to the decoder's own RAM
-        self.write_client.next = self.write.val().client;
-        self.write_mine.next = self.write_valid.val() & (self.write_client.val() == self.client.val());
-        self.write_even_index.next = self.write.val().even_index;
-        self.write_even_enable.next = self.write.val().even_enable;
-        self.window_ram.write_even_index.next = bit_cast::<7, 11>(self.write_even_index.val());
-        self.window_ram.write_odd_index.next = bit_cast::<7, 11>(self.write.val().odd_index);
-        self.window_ram.write_data.next = self.write.val().data;
-        self.window_ram.write_even_enable.next = 0.into();
-        self.window_ram.write_odd_enable.next = 0.into();
-        self.first_ram.waddr.next = self.write_even_index.val().get_bits::<4>(3);
-        self.first_ram.wdata.next = self.write.val().data;
-        self.first_ram.wen.next = 0.into();
-        if self.write_mine.val() {
-            self.window_ram.write_even_enable.next = self.write_even_enable.val();
-            self.window_ram.write_odd_enable.next = self.write.val().odd_enable;
-            if self.write_even_index.val().get_bits::<3>(0) == 0 {
-                self.first_ram.wen.next = self.write_even_enable.val();
-            }
+        // ------------------------------------------------------------ the RAM
+        // context C's window is at words C*16 and up; the decoder waits for the walker
+        self.look.next = (self.decoder.q.val() == DecodeState::Idle) & self.undecoded.q.val().any() & !self.load.val();
+        self.read_valid.next = self.load.val() | self.look.val();
+        self.read_word.next = bit_cast::<8, 4>(self.decode.q.val()) << 4;
+        if self.load.val() {
+            self.read_word.next = (bit_cast::<8, 4>(self.walk.q.val()) << 4) | bit_cast::<8, 4>(self.position.val());
         }
+        self.descriptor.next = self.read_data.val();
 
+        // ------------------------------------------------------------ windows arrive
         self.ready_next.next = self.ready.q.val();
         self.failed_next.next = self.failed.q.val();
         self.indirect_next.next = self.indirect_window.q.val();
@@ -309,22 +294,22 @@ impl Logic for WindowReader {
         self.head_ram.wen.next = self.taken.val();
         if self.taken.val() {
             self.first_offer.d.next = true;
-            self.first_address.d.next = self.ring_base.val() + (bit_cast::<64, 16>(self.heads.data.val()) << 4);
+            self.first_head.d.next = self.heads.data.val().get_bits::<8>(0);
             self.first_length.d.next = bit_cast::<13, 16>(self.first_window.val()) << 4;
             self.first_context.d.next = self.tail.q.val();
             self.tail.d.next = self.tail.q.val() + 1;
         }
-        self.first_request.next.address = self.first_address.q.val();
+        // the table begins a page and is no larger
+        self.first_request.next.address = self.ring_base.val() | (bit_cast::<64, 8>(self.first_head.q.val()) << 4);
         self.first_request.next.length = self.first_length.q.val();
         self.first_request.next.destination = bit_cast::<16, 4>(self.first_context.q.val()) << 8;
         self.first_request.next.client = self.client.val();
         self.first_request.next.slot = bit_cast::<6, 4>(self.first_context.q.val());
 
         // ------------------------------------------------------------ decoder of first descriptors
-        self.first_ram.raddr.next = self.decode.q.val();
-        self.first.next = self.first_ram.rdata.val();
-        self.first_flags.next = self.first.val().get_bits::<16>(96);
-        self.first_table_length.next = self.first.val().get_bits::<32>(64);
+        self.first.next = self.read_data.val();
+        self.first_flags.next = self.decode_flags.q.val();
+        self.first_table_length.next = self.decode_length.q.val();
         self.first_table_count.next = self.first_table_length.val().get_bits::<28>(4);
         // what breaks a rule is left to the walker, which reports in order
         self.first_table_ok.next = self.indirect.val()
@@ -341,12 +326,17 @@ impl Logic for WindowReader {
         self.decode_offers.next = false;
         match self.decoder.q.val() {
             DecodeState::Idle => {
-                if self.undecoded.q.val().any() {
-                    self.decoder.d.next = DecodeState::Look;
+                if self.look.val() {
+                    self.decoder.d.next = DecodeState::Take;
                 }
             }
-            DecodeState::Look => {
+            DecodeState::Take => {
                 self.decode_address.d.next = self.first.val().get_bits::<64>(0);
+                self.decode_length.d.next = self.first.val().get_bits::<32>(64);
+                self.decode_flags.d.next = self.first.val().get_bits::<16>(96);
+                self.decoder.d.next = DecodeState::Look;
+            }
+            DecodeState::Look => {
                 self.decode_count.d.next = bit_cast::<16, 28>(self.first_table_count.val());
                 self.decode_table.d.next =
                     self.first_table_ok.val() & !self.failed.q.val().get_bit(self.decode.q.val().index());
@@ -366,7 +356,7 @@ impl Logic for WindowReader {
             }
             DecodeState::Offer => {
                 self.decode_offers.next = true;
-                if self.request_fifo.input.ready.val() & !self.further.valid.val() {
+                if self.request_stage.input.ready.val() & !self.further.valid.val() {
                     self.decoded.next = true;
                     self.decoder.d.next = DecodeState::Idle;
                 }
@@ -393,34 +383,25 @@ impl Logic for WindowReader {
         self.further_request.next.destination = bit_cast::<16, 4>(self.walk.q.val()) << 8;
         self.further_request.next.client = self.client.val();
         self.further_request.next.slot = bit_cast::<6, 4>(self.walk.q.val()) | 0x10;
-        self.further.ready.next = self.request_fifo.input.ready.val();
-        if self.further.valid.val() & self.request_fifo.input.ready.val() {
+        self.further.ready.next = self.request_stage.input.ready.val();
+        if self.further.valid.val() & self.request_stage.input.ready.val() {
             self.ready_next.next = self.ready_next.val().replace_bit(self.walk.q.val().index(), false);
         }
 
         // the oldest chain goes first: all others wait behind it
-        self.request_fifo.input.valid.next =
+        self.request_stage.input.valid.next =
             self.further.valid.val() | self.decode_offers.val() | self.first_offer.q.val();
-        self.request_fifo.input.data.next = self.first_request.val();
+        self.request_stage.input.data.next = self.first_request.val();
         if self.further.valid.val() {
-            self.request_fifo.input.data.next = self.further_request.val();
+            self.request_stage.input.data.next = self.further_request.val();
         } else if self.decode_offers.val() {
-            self.request_fifo.input.data.next = self.decode_request.val();
-        } else if self.request_fifo.input.ready.val() {
+            self.request_stage.input.data.next = self.decode_request.val();
+        } else if self.request_stage.input.ready.val() {
             self.first_offer.d.next = self.taken.val();
         }
-        Source::<ReadRequest>::link(&mut self.request, &mut self.request_fifo.output);
+        Source::<ReadRequest>::link(&mut self.request, &mut self.request_stage.output);
 
         // ------------------------------------------------------------ the oldest context
-        self.walk_index.next =
-            (bit_cast::<7, 4>(self.walk.q.val()) << 3) | bit_cast::<7, 3>(self.position.val().get_bits::<3>(1));
-        self.window_ram.read_even_index.next = self.walk_index.val();
-        self.window_ram.read_odd_index.next = self.walk_index.val();
-        self.odd_position.d.next = self.position.val().get_bit(0);
-        self.descriptor.next = self.window_ram.read_even_data.val();
-        if self.odd_position.q.val() {
-            self.descriptor.next = self.window_ram.read_odd_data.val();
-        }
         self.head_ram.raddr.next = self.walk.q.val();
         self.head.next = self.head_ram.rdata.val();
         self.table_ram.raddr.next = self.walk.q.val();
@@ -431,7 +412,7 @@ impl Logic for WindowReader {
         // told one cycle later, but a window that is freed or asked for again is gone at once
         self.oldest_ready.d.next = self.ready.q.val().get_bit(self.walk.q.val().index())
             & !self.free.val()
-            & !(self.further.valid.val() & self.request_fifo.input.ready.val());
+            & !(self.further.valid.val() & self.request_stage.input.ready.val());
         self.oldest_failed.d.next = self.failed.q.val().get_bit(self.walk.q.val().index());
         self.window_ready.next = self.oldest_ready.q.val();
         self.window_failed.next = self.oldest_failed.q.val();

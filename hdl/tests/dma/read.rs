@@ -353,15 +353,13 @@ fn run(b: &mut Bench<Engine>, seed: u64, plan: &Plan) -> u64 {
             let w = u.write.val();
             let data = bytes(w.data);
             for (lane, byte) in data.iter().enumerate() {
-                for (bank, enable, index) in [(0, w.even_enable, w.even_index), (1, w.odd_enable, w.odd_index)] {
-                    if enable.get_bit(lane) {
-                        let at = index.to_u64() as usize * 32 + bank * 16 + lane;
-                        let client = w.client.to_u64() as usize;
-                        let (request, expected) = owner[client][at].expect("write outside of every live request");
-                        assert!(root.requests[request].must_fail || *byte == expected, "wrong byte at {at:#x}");
-                        ram[client][at] = *byte;
-                        written[client][at] = true;
-                    }
+                if w.enable.get_bit(lane) {
+                    let at = w.word.index() * 16 + lane;
+                    let client = w.client.to_u64() as usize;
+                    let (request, expected) = owner[client][at].expect("write outside of every live request");
+                    assert!(root.requests[request].must_fail || *byte == expected, "wrong byte at {at:#x}");
+                    ram[client][at] = *byte;
+                    written[client][at] = true;
                 }
             }
         }

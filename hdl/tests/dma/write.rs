@@ -16,8 +16,8 @@ fn ram_byte(client: u64, address: u64) -> u8 {
     host_byte((address % 65536) + (client << 20) + 1)
 }
 
-fn ram_word(client: u64, index: u64, bank: u64) -> Bits<128> {
-    let lanes: Vec<u8> = (0..16).map(|lane| ram_byte(client, index * 32 + bank * 16 + lane)).collect();
+fn ram_word(client: u64, word: u64) -> Bits<128> {
+    let lanes: Vec<u8> = (0..16).map(|lane| ram_byte(client, word * 16 + lane)).collect();
     beat(&lanes)
 }
 
@@ -141,8 +141,16 @@ fn run(
         let u = &b.uut;
         // the RAM's registered output: what was asked for in this cycle is there in the next
         let client = u.read_client.val().to_u64();
-        let even = ram_word(client, u.read_even_index.val().to_u64(), 0);
-        let odd = ram_word(client, u.read_odd_index.val().to_u64(), 1);
+        let word = ram_word(client, u.read_word.val().to_u64());
+        if u.read_past.val() {
+            // whoever fills the RAM may use the words before this one again
+            let past = u.read_word.val().to_u64();
+            let ends_behind = |r: &Request| {
+                let (first, last) = ((r.source + 65536 - 3) / 16, (r.source + 65536 + r.length - 1) / 16);
+                r.client == client && (first..=last).any(|word| word % 4096 == past)
+            };
+            assert!(host.requests.iter().any(ends_behind), "word {past:#x} is of no request");
+        }
         if u.done_valid.val() {
             let (client, cycle) = host.due.pop_front().expect("done too early");
             assert_eq!(u.done_client.val().to_u64(), client);
@@ -165,8 +173,7 @@ fn run(
         }
         let idle_now = u.idle.val();
         b.edge();
-        b.uut.read_even_data.next = even;
-        b.uut.read_odd_data.next = odd;
+        b.uut.read_data.next = word;
         assert!(b.cycles - started < 200_000, "hangs with {done} of {} done", requests.len());
         if accepted == requests.len() && idle_now {
             break;
@@ -233,13 +240,13 @@ fn write_engine_stops_behind_the_packet_at_hand_and_goes_idle() {
 #[test]
 fn write_engine_sends_packets_of_256_bytes_back_to_back() {
     let mut b = bench("dma_write_speed");
-    // an odd RAM alignment costs nothing
+    // an odd RAM alignment costs one read a packet, in the cycle that its header takes on the link
     let long: Vec<_> = (0..16)
         .map(|i| Request { address: 0x10_0000 + 4096 * i, length: 4096, source: 4096 * (i % 16) + 5, client: 1 })
         .collect();
     let cycles = run(&mut b, 5, 1, 0, &long, None);
     let packets = 16 * 16;
-    assert!(cycles <= packets * 16 + 16, "{packets} packets of 16 beats took {cycles} cycles");
+    assert!(cycles <= packets * (16 + 1) + 16, "{packets} packets of 16 beats took {cycles} cycles");
     // 512-byte requests as the scatter block makes them
     let short: Vec<_> =
         (0..64).map(|i| Request { address: 0x10_0000 + 512 * i, length: 512, source: 512 * i, client: 1 }).collect();

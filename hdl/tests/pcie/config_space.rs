@@ -23,7 +23,7 @@ impl Config {
 
     fn access(&mut self, write: bool, address: u16, enable: u32, data: u32, target: u32) -> u32 {
         let mut read = None;
-        for cycle in 0..2 {
+        for cycle in 0..3 {
             self.bench.cycle(
                 |uut, _| {
                     uut.bus.valid.next = true;
@@ -34,7 +34,7 @@ impl Config {
                     uut.target.next = u64::from(target).into();
                 },
                 |uut| {
-                    assert_eq!(uut.bus.done.val(), cycle == 1);
+                    assert_eq!(uut.bus.done.val(), cycle == 2);
                     read = Some(uut.bus.read_data.val().to_u64() as u32);
                 },
             );
@@ -463,7 +463,7 @@ fn every_register_reads_and_writes_as_specified() {
 #[test]
 fn an_event_wins_over_the_write_that_clears_it() {
     let mut config = Config::new("config_race", &blk());
-    for cycle in 0..2 {
+    for cycle in 0..3 {
         config.bench.cycle(
             |uut, _| {
                 uut.bus.valid.next = true;
@@ -471,7 +471,7 @@ fn an_event_wins_over_the_write_that_clears_it() {
                 uut.bus.address.next = 4.into();
                 uut.bus.enable.next = 12.into();
                 uut.bus.write_data.next = 0xffff_0000_u64.into();
-                uut.received_master_abort.next = cycle == 0;
+                uut.received_master_abort.next = cycle == 1;
             },
             |_| (),
         );

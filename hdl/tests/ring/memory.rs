@@ -2,8 +2,8 @@
 use rust_hdl::prelude::*;
 use std::collections::VecDeque;
 use virtio_hdl_rtl::dma::types::*;
-use virtio_hdl_rtl::testing::{Bench, Rng};
-use virtio_hdl_rtl::virtio::ring::RingEngine;
+use virtio_hdl_rtl::testing::{Bench, Port, Rng};
+use virtio_hdl_rtl::virtio::ring::{client, RingEngine};
 
 /// Guest memory from address 0.
 pub struct Memory(pub Vec<u8>);
@@ -26,28 +26,35 @@ impl Memory {
     }
 }
 
-/// One beat for a client's RAM.
-fn ram_write(request: &ReadRequest, offset: u64, bytes: &[u8]) -> RamWrite {
+/// A word of a RAM.
+fn word(bytes: &[u8]) -> Bits<128> {
+    num_bigint::BigUint::from_bytes_le(bytes).into()
+}
+
+fn line_bytes(value: Bits<128>) -> Vec<u8> {
+    let mut all = num_bigint::BigUint::from(value).to_bytes_le();
+    all.resize(16, 0);
+    all
+}
+
+/// The writes of 16 bytes, or fewer, into a client's RAM: of one word or of two.
+fn ram_writes(request: &ReadRequest, offset: u64, bytes: &[u8]) -> Vec<RamWrite> {
     let at = request.destination.to_u64() + offset;
-    let (word, lane) = (at >> 4, (at & 15) as usize);
-    let mut data = [0u8; 16];
+    let (first, lane) = (at >> 4, (at & 15) as usize);
+    let mut lanes = [[0u8; 16]; 2];
     let mut enable = [0u64; 2];
     for (i, byte) in bytes.iter().enumerate() {
-        data[(lane + i) % 16] = *byte;
-        let second = (lane + i) / 16;
-        enable[(word as usize + second) % 2] |= 1 << ((lane + i) % 16);
+        let (next, lane) = ((lane + i) / 16, (lane + i) % 16);
+        lanes[next][lane] = *byte;
+        enable[next] |= 1 << lane;
     }
-    let index = |bank: u64| (word + u64::from(word % 2 != bank)) >> 1;
-    let mut value = num_bigint::BigUint::from_bytes_le(&data);
-    value &= (num_bigint::BigUint::from(1u32) << 128) - 1u32;
-    RamWrite {
+    let write = |next: usize| RamWrite {
         client: request.client,
-        even_index: (index(0) & 0x7ff).into(),
-        even_enable: enable[0].into(),
-        odd_index: (index(1) & 0x7ff).into(),
-        odd_enable: enable[1].into(),
-        data: value.into(),
-    }
+        word: ((first + next as u64) & 0xfff).into(),
+        enable: enable[next].into(),
+        data: word(&lanes[next]),
+    };
+    (0..2).filter(|next| enable[*next] != 0).map(write).collect()
 }
 
 enum Step {
@@ -74,6 +81,10 @@ pub struct Dma {
     pub read_log: Vec<(u64, u64)>,
     /// Longest time a read takes.
     pub latency: u64,
+    /// The descriptors that have been read.
+    window_ram: Vec<[u8; 16]>,
+    /// The word of it that was read in the cycle before.
+    window_word: Option<usize>,
 }
 
 impl Dma {
@@ -86,6 +97,8 @@ impl Dma {
             poisoned: None,
             read_log: vec![],
             latency,
+            window_ram: vec![[0; 16]; 256],
+            window_word: None,
         }
     }
 
@@ -98,7 +111,7 @@ impl Dma {
             let error = self.poisoned == Some(address) || address + length > memory.0.len() as u64;
             if !error {
                 for (i, chunk) in memory.read(address, length).chunks(16).enumerate() {
-                    self.steps.push_back(Step::Beat(ram_write(&request, 16 * i as u64, chunk)));
+                    self.steps.extend(ram_writes(&request, 16 * i as u64, chunk).into_iter().map(Step::Beat));
                 }
             }
             self.steps.push_back(Step::Retire(ReadRetire { client: request.client, slot: request.slot, error }));
@@ -109,6 +122,11 @@ impl Dma {
             Some(Step::Beat(beat)) => {
                 uut.write_valid.next = true;
                 uut.write.next = beat;
+                if beat.client == client::WINDOW {
+                    let line = &mut self.window_ram[beat.word.index() % 256];
+                    let data = line_bytes(beat.data);
+                    (0..16).filter(|lane| beat.enable.get_bit(*lane)).for_each(|lane| line[lane] = data[lane]);
+                }
             }
             Some(Step::Retire(retire)) => {
                 uut.retire_valid.next = true;
@@ -116,6 +134,11 @@ impl Dma {
             }
             None => {}
         }
+        // nothing is promised of a word that was not asked for
+        uut.window_read_data.next = match self.window_word.take() {
+            Some(index) => word(&self.window_ram[index]),
+            None => Port::random(rng),
+        };
         uut.available_request.ready.next = rng.chance(3, 4);
         uut.window_request.ready.next = rng.chance(3, 4);
         uut.decision_request.ready.next = rng.chance(3, 4);
@@ -126,9 +149,7 @@ impl Dma {
             self.write = Write::Idle;
         } else if matches!(self.write, Write::Idle) && rng.chance(1, 3) {
             if let Some(request) = self.write_requests.pop_front() {
-                let word = request.source.to_u64() >> 4;
-                uut.read_even_index.next = ((word + 1) >> 1).into();
-                uut.read_odd_index.next = (word >> 1).into();
+                uut.used_read_word.next = (request.source.to_u64() >> 4).into();
                 self.write = Write::Address(request);
             }
         }
@@ -136,6 +157,7 @@ impl Dma {
 
     /// Takes the engine's outputs of one cycle.
     pub fn observe(&mut self, uut: &RingEngine, rng: &mut Rng, cycle: u64, memory: &mut Memory) {
+        self.window_word = uut.window_read_valid.val().then(|| uut.window_read_word.val().index());
         for source in [&uut.available_request, &uut.window_request, &uut.decision_request] {
             if source.valid.val() && source.ready.val() {
                 let due = cycle + 8 + rng.below(self.latency);
@@ -150,14 +172,7 @@ impl Dma {
             Write::Data(mut request) => {
                 // 16 bytes a visit: from the word that holds the source
                 let (source, length) = (request.source.to_u64(), request.length.to_u64());
-                let bytes = |value: Bits<128>| {
-                    let mut all = num_bigint::BigUint::from(value).to_bytes_le();
-                    all.resize(16, 0);
-                    all
-                };
-                let word = source >> 4;
-                let (even, odd) = (bytes(uut.read_even_data.val()), bytes(uut.read_odd_data.val()));
-                let line = if word % 2 == 0 { even } else { odd };
+                let line = line_bytes(uut.used_read_data.val());
                 let lane = (source & 15) as usize;
                 let count = length.min(16 - lane as u64);
                 memory.write(request.address.to_u64(), &line[lane..lane + count as usize]);

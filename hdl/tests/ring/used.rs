@@ -81,17 +81,16 @@ impl World {
                 uut.request.ready.next = rng.chance(patient, 4);
                 uut.done.next = done;
                 if let Some(word) = ask {
-                    uut.read_even_index.next = ((word + 1) >> 1).into();
-                    uut.read_odd_index.next = (word >> 1).into();
+                    uut.read_word.next = word.into();
                 }
             },
             |uut| {
                 used.borrow_mut().take(&uut.used);
                 request = moved(&uut.request);
                 answer = answer.map(|next| {
-                    let odd = (next >> 4) % 2 == 1;
-                    let data = if odd { uut.read_odd_data.val() } else { uut.read_even_data.val() };
-                    u64::from_le_bytes(narrow(data, 16)[(next & 8) as usize..][..8].try_into().expect("8 bytes"))
+                    u64::from_le_bytes(
+                        narrow(uut.read_data.val(), 16)[(next & 8) as usize..][..8].try_into().expect("8 bytes"),
+                    )
                 });
             },
         );

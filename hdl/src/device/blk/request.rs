@@ -90,7 +90,7 @@ pub struct BlkRequest {
     io_error: Constant<Bits<2>>,
     unsupported: Constant<Bits<2>>,
 
-    too_short: Signal<Local, Bit>,
+    too_short: DFF<Bit>,
     kind: Signal<Local, Bits<32>>,
     behind_header: Signal<Local, Bits<32>>,
     before_status: Signal<Local, Bits<32>>,
@@ -195,7 +195,8 @@ impl Logic for BlkRequest {
             operation,
             reads,
             status,
-            commanded
+            commanded,
+            too_short
         );
         self.state.reset.next = self.reset.val();
         self.halted.reset.next = self.reset.val();
@@ -207,8 +208,8 @@ impl Logic for BlkRequest {
         self.pending.valid.next = false;
         self.violation_valid.next = false;
         self.report.next.rule = Violation::RequestTooShort;
-        self.report.next.head = self.chain.data.val().head;
-        self.too_short.next = (self.chain.data.val().readable_length < self.header_bytes.val())
+        self.report.next.head = self.head.q.val();
+        self.too_short.d.next = (self.chain.data.val().readable_length < self.header_bytes.val())
             | (self.chain.data.val().writable_length == 0);
 
         self.kind.next = self.readable.data.val().data.get_bits::<32>(0);
@@ -237,21 +238,19 @@ impl Logic for BlkRequest {
                 self.sector.d.next = self.readable.data.val().data.get_bits::<64>(64);
                 self.failed.d.next = self.readable.data.val().error;
                 self.drained.d.next = self.readable.data.val().last;
-                self.dropped.d.next = false;
+                self.dropped.d.next = self.chain.data.val().error | self.halted.q.val();
                 if self.chain.valid.val() & self.readable.valid.val() & !self.stop.val() {
                     self.chain.ready.next = true;
                     self.readable.ready.next = true;
                     self.state.d.next = RequestState::Check;
-                    if self.chain.data.val().error | self.halted.q.val() {
-                        self.dropped.d.next = true;
-                    } else if self.too_short.val() {
-                        self.dropped.d.next = true;
-                        self.halted.d.next = true;
-                        self.violation_valid.next = true;
-                    }
                 }
             }
             RequestState::Check => {
+                if self.too_short.q.val() & !self.dropped.q.val() {
+                    self.dropped.d.next = true;
+                    self.halted.d.next = true;
+                    self.violation_valid.next = true;
+                }
                 if !self.is_out.q.val() {
                     self.bytes.d.next = self.before_status.val();
                 }

@@ -1,12 +1,12 @@
-//! Simple dual-port RAM with registered read.
+//! Simple dual-port RAM with write lanes.
 use rust_hdl::prelude::*;
 
 /// One write port with a write enable per lane, one read port; read data come one cycle after the address.
-/// A read of the word that is written in the same cycle gives the old contents.
+/// A read of the word that is written in the same cycle gives anything.
 ///
 /// W bits wide, 2^AW words, LANES equal lanes.
 #[derive(LogicBlock)]
-pub struct SdpRam<const W: usize, const AW: usize, const LANES: usize> {
+pub struct LaneRam<const W: usize, const AW: usize, const LANES: usize> {
     /// Rising edge.
     pub clock: Signal<In, Clock>,
     /// Word to read.
@@ -23,7 +23,7 @@ pub struct SdpRam<const W: usize, const AW: usize, const LANES: usize> {
     _lanes: LaneMasks<W>,
 }
 
-impl<const W: usize, const AW: usize, const LANES: usize> Default for SdpRam<W, AW, LANES> {
+impl<const W: usize, const AW: usize, const LANES: usize> Default for LaneRam<W, AW, LANES> {
     fn default() -> Self {
         Self {
             clock: Default::default(),
@@ -38,7 +38,7 @@ impl<const W: usize, const AW: usize, const LANES: usize> Default for SdpRam<W, 
     }
 }
 
-impl<const W: usize, const AW: usize, const LANES: usize> Logic for SdpRam<W, AW, LANES> {
+impl<const W: usize, const AW: usize, const LANES: usize> Logic for LaneRam<W, AW, LANES> {
     fn update(&mut self) {
         if self.clock.pos_edge() {
             self.rdata.next = self._memory[self.raddr.val().index()];
@@ -53,11 +53,11 @@ impl<const W: usize, const AW: usize, const LANES: usize> Logic for SdpRam<W, AW
         let depth = 1usize << AW;
         let lane_writes = lane_writes("memory", "wen", "waddr", "wdata", W, LANES);
         let range = super::range(W);
-        let lanes = if LANES == 1 { String::new() } else { format!("_{LANES}_lanes") };
         Verilog::Custom(format!(
             "\
-// module: block_ram_{W}x{depth}{lanes}
-// Simple dual-port RAM, registered read; a read of the word just being written gives the old one.
+// module: lane_ram_{W}x{depth}_{LANES}
+// Simple dual-port RAM with {LANES} write lanes, registered read; a read of the word just being written gives anything.
+(* no_rw_check *)
 reg {range}memory [0:{last}];
 integer i;
 initial begin
@@ -74,11 +74,11 @@ always @(posedge clock) begin
 }
 
 /// The bits of each lane of a word, for writes with lane enables.
-pub(super) struct LaneMasks<const W: usize>(Vec<Bits<W>>);
+struct LaneMasks<const W: usize>(Vec<Bits<W>>);
 
 impl<const W: usize> LaneMasks<W> {
     /// `lanes` equal lanes of a W-bit word.
-    pub(super) fn new(lanes: usize) -> Self {
+    fn new(lanes: usize) -> Self {
         assert!(lanes > 0 && W % lanes == 0, "{W} bits do not divide into {lanes} lanes");
         let width = W / lanes;
         let mask = |lane: usize| {
@@ -88,7 +88,7 @@ impl<const W: usize> LaneMasks<W> {
     }
 
     /// Writes the enabled lanes of `data` to `word`.
-    pub(super) fn write<const LANES: usize>(&self, word: &mut Bits<W>, data: Bits<W>, enable: Bits<LANES>) {
+    fn write<const LANES: usize>(&self, word: &mut Bits<W>, data: Bits<W>, enable: Bits<LANES>) {
         // the usual cases first: this is the hot path of the simulation
         if enable.all() {
             *word = data;
@@ -101,10 +101,7 @@ impl<const W: usize> LaneMasks<W> {
 }
 
 /// The write statements of a RAM with lane enables.
-pub(super) fn lane_writes(memory: &str, enable: &str, address: &str, data: &str, width: usize, lanes: usize) -> String {
-    if lanes == 1 {
-        return format!("    if ({enable}) {memory}[{address}] <= {data};\n");
-    }
+fn lane_writes(memory: &str, enable: &str, address: &str, data: &str, width: usize, lanes: usize) -> String {
     let lane = width / lanes;
     let line = |l: usize| {
         let bits = if lane == 1 { format!("{l}") } else { format!("{}:{}", (l + 1) * lane - 1, l * lane) };

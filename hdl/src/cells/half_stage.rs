@@ -1,0 +1,82 @@
+//! One register in a stream, at half the rate.
+use super::register::literal_digits;
+use super::{Sink, Source};
+use rust_hdl::prelude::*;
+
+/// A stream register that is filled and emptied by turns: one beat in two cycles, one cycle of latency.
+///
+/// `data`, `valid` and `input.ready` come from registers: no path leads through it. For requests, which nobody takes in every
+/// cycle, it does what a FIFO of two entries does, without a RAM.
+#[derive(LogicBlock)]
+pub struct HalfStage<T: Synth> {
+    /// Rising edge.
+    pub clock: Signal<In, Clock>,
+    /// Synchronous, active high: empties the stage.
+    pub reset: Signal<In, Bit>,
+    /// Beats in; `ready` while the register is empty.
+    pub input: Sink<T>,
+    /// The same beats, at least one cycle later.
+    pub output: Source<T>,
+}
+
+impl<T: Synth> Default for HalfStage<T> {
+    fn default() -> Self {
+        Self {
+            clock: Default::default(),
+            reset: Default::default(),
+            input: Sink {
+                data: Default::default(),
+                valid: Default::default(),
+                ready: Signal::<Out, Bit>::new_with_default(true),
+            },
+            output: Default::default(),
+        }
+    }
+}
+
+impl<T: Synth> Logic for HalfStage<T> {
+    fn update(&mut self) {
+        if self.clock.pos_edge() {
+            if self.output.valid.val() {
+                self.output.valid.next = !self.output.ready.val();
+            } else {
+                self.output.data.next = self.input.data.val();
+                self.output.valid.next = self.input.valid.val();
+            }
+            if self.reset.val() {
+                self.output.valid.next = false;
+            }
+        }
+        self.input.ready.next = !self.output.valid.val();
+    }
+    fn connect(&mut self) {
+        self.input.ready.connect();
+        self.output.data.connect();
+        self.output.valid.connect();
+    }
+    fn hdl(&self) -> Verilog {
+        let width = T::BITS;
+        let init = format!("{width}'h{}", literal_digits(T::default().verilog()));
+        Verilog::Custom(format!(
+            "\
+// module: stream_half_stage_{width}
+// One register in a stream, filled and emptied by turns: no path leads through it.
+assign input_ready = !output_valid;
+initial begin
+    output_valid = 1'b0;
+    output_data = {init};
+end
+always @(posedge clock) begin
+    if (!output_valid)
+        output_data <= input_data;
+    if (reset)
+        output_valid <= 1'b0;
+    else if (output_valid)
+        output_valid <= !output_ready;
+    else
+        output_valid <= input_valid;
+end
+"
+        ))
+    }
+}
