@@ -186,7 +186,9 @@ fn line(job: &Job, done: &Done, time: Duration) -> String {
         Outcome::Placed { placed, .. } => {
             format!("{} LUT4, {} FF, {} DP16KD, {:.1} MHz", placed.lut4, placed.ff, placed.dp16kd, placed.fmax)
         }
-        Outcome::Mapped(area) => format!("{} LUT, {} FF, {} RAMB36", area.lut, area.ff, area.bram36),
+        Outcome::Mapped(area) => {
+            format!("{} LUT, {} FF, {} RAMB36", area.packed(), area.ff, area.bram36)
+        }
         Outcome::Modules(modules) => format!("{} modules", modules.len()),
     };
     let time = if done.cached { "known".into() } else { format!("{:.0} s", time.as_secs_f64()) };

@@ -22,6 +22,11 @@ pub struct Area {
 }
 
 impl Area {
+    /// Look-up tables of a device that it takes, small ones paired.
+    pub fn packed(&self) -> u64 {
+        self.estimated_lc + self.lut_memory
+    }
+
     /// Adds another area several times.
     pub fn add(&mut self, other: &Area, times: u64) {
         self.lut += times * other.lut;

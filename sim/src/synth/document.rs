@@ -45,8 +45,8 @@ const PLACED: &[Column] = &[
 
 const MAPPED: &[Column] = &[
     column("LUT", Better::Less, false),
-    column("of it memory", Better::Neither, false),
-    column("estimated LCs", Better::Neither, false),
+    column("LUT cells", Better::Less, false),
+    column("of them memory", Better::Neither, false),
     column("FF", Better::Less, false),
     column("RAMB36", Better::Less, true),
     column("DSP", Better::Less, true),
@@ -66,7 +66,7 @@ pub struct Row {
 impl Row {
     /// Of a placed design with so many flip-flops in its harness.
     pub fn placed(name: &str, placed: &Placed, harness: u64, seed: u32) -> Self {
-        let fmax = (placed.fmax * 10.0).round() / 10.0;
+        let fmax = (placed.fmax * 10.0).floor() / 10.0;
         let values = [placed.lut4, placed.ff, placed.dp16kd, harness, u64::from(seed)].map(|value| value as f64);
         Row { name: name.into(), values: [&values[..], &[fmax]].concat(), note: placed.route() }
     }
@@ -82,8 +82,8 @@ impl Row {
 
     /// Of a design on a Xilinx device.
     pub fn mapped(name: &str, area: &Area) -> Self {
-        let Area { lut, lut_memory, ff, bram36, dsp, estimated_lc } = *area;
-        let values = vec![lut as f64, lut_memory as f64, estimated_lc as f64, ff as f64, bram36, dsp as f64];
+        let Area { lut, lut_memory, ff, bram36, dsp, .. } = *area;
+        let values = vec![area.packed() as f64, lut as f64, lut_memory as f64, ff as f64, bram36, dsp as f64];
         Row { name: name.into(), values, note: String::new() }
     }
 }
@@ -202,11 +202,11 @@ written by hand. The same RTL gives the same figures on every machine.
 
 - **ECP5**: synthesis, place and route of the endpoint in a harness that puts it on three pins (a shift register in front of the inputs, a
   flip-flop and a parity tree behind the outputs), with one seed, and two more if that comes near {CLOCK_MHZ} MHz but not there:
-  the user clock of a gen2 x4 block at 128 bits. Carry chains and memories count as LUT4. ECP5 has no PCIe block: it is the open stand-in that shows how fast
+  the user clock of a gen2 x4 block at 128 bits. Carry chains and memories count as LUT4; megahertz are rounded down. ECP5 has no PCIe block: it is the open stand-in that shows how fast
   the logic is.
-- **Xilinx**: synthesis by yosys, flattened. LUT counts every LUT1 to LUT6 and the look-up tables of memories and shift registers; two small
-  ones that share a LUT6 count twice, which Vivado's packing does not. \"Estimated LCs\" is yosys' estimate with such pairs joined, without
-  memories. Half a RAMB36 is a RAMB18.
+- **Xilinx**: synthesis by yosys, flattened. \"LUT\" is what a device needs: yosys' estimate with two small look-up tables in one LUT6, as
+  Vivado packs them, and those of memories and shift registers. \"LUT cells\" counts every LUT1 to LUT6 for itself. Half a RAMB36 is a
+  RAMB18. The goal for a gen2 x4 endpoint behind a 128-bit 7-series block: 6,800 LUT, 6,300 FF, 4 RAMB36.
 
 ",
             versions().join(", ")
@@ -215,7 +215,7 @@ written by hand. The same RTL gives the same figures on every machine.
         if !self.trees.is_empty() {
             let _ = write!(
                 text,
-                "## {}\n\n7 series, modules kept apart, so that more is counted than above: nothing is optimised across their borders.\n\n",
+                "## {}\n\n7 series, LUT cells, modules kept apart, so that more is counted than above: nothing is optimised across their borders.\n\n",
                 title(Flow::Modules)
             );
         }
@@ -298,8 +298,8 @@ mod tests {
     fn what_is_written_is_read_back() {
         let document = example();
         let text = document.markdown();
-        assert!(text.contains("| net | 20342 | 9787 | 30 | 800 | 3 | 131.3 | config_space > tags.stamp |\n"), "{text}");
-        assert!(text.contains("| blk | 9428 | 1300 | 7757 | 8999 | 14.5 | 0 |\n"), "{text}");
+        assert!(text.contains("| net | 20342 | 9787 | 30 | 800 | 3 | 131.2 | config_space > tags.stamp |\n"), "{text}");
+        assert!(text.contains("| blk | 9057 | 9428 | 1300 | 8999 | 14.5 | 0 |\n"), "{text}");
         assert_eq!(Document::parse(&text), document);
         assert_eq!(Document::parse(&text).markdown(), text);
     }
@@ -317,6 +317,6 @@ mod tests {
         assert_eq!(names, ["net", "blk"]);
         assert_eq!(document.row(Flow::Ecp5, "blk").unwrap().values, [1.0, 2.0, 3.0, 5.0, 2.0, 4.0]);
         assert_eq!(document.row(Flow::Ecp5, "blk").unwrap().speed(), Some((4.0, 2)));
-        assert_eq!(document.row(Flow::SevenSeries, "blk").unwrap().values[0], 9428.0);
+        assert_eq!(document.row(Flow::SevenSeries, "blk").unwrap().values[0], 9057.0);
     }
 }

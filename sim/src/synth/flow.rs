@@ -176,12 +176,15 @@ impl Run<'_> {
             ("harness.v", harness.text),
             ("script.ys", self.flow.script(&self.design.top)),
         ];
+        // Synthesised for the first seed, kept for the others.
+        let texts: Vec<&str> = files.iter().map(|(_, text)| text.as_str()).collect();
+        let netlist = folder()?.join(format!("{}.netlist", cache::hash(&texts)));
         let mut best: Option<(f64, Done)> = None;
         let others = SEEDS.into_iter().filter(|seed| *seed != effort.seed);
         for seed in std::iter::once(effort.seed).chain(others) {
             let number = seed.to_string();
             let options = [NEXTPNR, &["--seed", &number]].concat();
-            let (folder, cached) = self.cached(&files, &options, |work| self.place(work, seed, &options))?;
+            let (folder, cached) = self.cached(&files, &options, |work| self.place(work, seed, &options, &netlist))?;
             let placed = timing::placed(&folder.join(REPORT))?;
             let fmax = placed.fmax;
             if best.as_ref().is_none_or(|(best, _)| fmax > *best) {
@@ -192,6 +195,7 @@ impl Run<'_> {
                 break;
             }
         }
+        let _ = fs::remove_file(&netlist);
         best.map(|(_, done)| done).ok_or(SynthError::NoCache)
     }
 
@@ -200,8 +204,12 @@ impl Run<'_> {
         self.tools.run(&self.design.name, "yosys", &["-q", "-s", "script.ys"], work)
     }
 
-    fn place(&self, work: &Path, seed: u32, options: &[&str]) -> Result<(), SynthError> {
-        self.synthesise(work)?;
+    fn place(&self, work: &Path, seed: u32, options: &[&str], netlist: &Path) -> Result<(), SynthError> {
+        let ours = work.join("netlist.json");
+        if fs::hard_link(netlist, &ours).is_err() {
+            self.synthesise(work)?;
+            fs::hard_link(&ours, netlist).map_err(SynthError::file(netlist))?;
+        }
         (self.say)(&format!("place and route, seed {seed}"));
         let files =
             ["--json", "netlist.json", "--textcfg", "harness.config", "--report", REPORT, "--log", "nextpnr.txt"];
@@ -223,12 +231,10 @@ impl Run<'_> {
         options: &[&str],
         make: impl FnOnce(&Path) -> Result<(), SynthError>,
     ) -> Result<(PathBuf, bool), SynthError> {
-        let cache = cache::folder().ok_or(SynthError::NoCache)?.join("synth");
-        fs::create_dir_all(&cache).map_err(SynthError::file(&cache))?;
         let mut key = vec![REQUIREMENTS];
         key.extend(files.iter().map(|(_, text)| text.as_str()));
         key.extend(options);
-        let folder = cache.join(cache::hash(&key));
+        let folder = folder()?.join(cache::hash(&key));
         if folder.exists() {
             return Ok((folder, true));
         }
@@ -249,6 +255,13 @@ impl Run<'_> {
         fs::rename(&work, &folder).map_err(SynthError::file(&folder))?;
         Ok((folder, false))
     }
+}
+
+/// Where all results are kept.
+fn folder() -> Result<PathBuf, SynthError> {
+    let folder = cache::folder().ok_or(SynthError::NoCache)?.join("synth");
+    fs::create_dir_all(&folder).map_err(SynthError::file(&folder))?;
+    Ok(folder)
 }
 
 fn write(folder: &Path, name: &str, text: &str) -> Result<(), SynthError> {
