@@ -12,6 +12,8 @@ use virtio_hdl_rtl::virtio::layout::net::FRAME_BYTES_MAX;
 
 /// Cycles after which a frame has been lost.
 const PATIENCE: u64 = 4_000_000;
+/// Cycles from one look at the wire to the next, when nothing else is to come.
+const WIRE_PATIENCE: u64 = 16;
 /// Frames that a driver hands over at a time; the limit counts with it.
 const BATCH: u64 = 32;
 /// Chains that the device has at most: half of a queue of 256, so that there is always a batch under way.
@@ -98,7 +100,9 @@ fn transmit(
             }
             net.kick(platform)?;
         }
-        let deadline = platform.now() + PATIENCE;
+        // no interrupt says that a frame whose buffers have been given back has left for the wire
+        let patience = if net.transmitting() == 0 { WIRE_PATIENCE } else { PATIENCE };
+        let deadline = platform.now() + patience;
         net.wait(platform, deadline)?;
         while wire.take().is_some() {
             seen += 1;
