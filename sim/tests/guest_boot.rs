@@ -217,11 +217,12 @@ fn the_shell_has_job_control() -> Result {
     let qemu = qemu()?;
     let mut guest = Guest::new(&qemu).kernel(&kernel, initramfs).start(|_| {})?;
     guest.wait_for("/ # ", LONG)?;
-    guest.send("echo sleeping $((6 * 7)); sleep 1000\n")?;
+    // The job itself says that it runs. If the shell did, the signal could come while it forks, and be lost.
+    guest.send("sh -c 'echo sleeping $((6 * 7)); exec sleep 1000'\n")?;
     guest.wait_for("sleeping 42\n", LONG)?;
     // Without a controlling terminal this would interrupt nothing.
     guest.send("\x03")?;
-    guest.wait_for("^C", LONG)?;
+    guest.wait_for("^C\n/ # ", LONG)?;
     guest.send("echo awake $((6 * 7)); exit\n")?;
     guest.wait_for("awake 42\n", LONG)?;
     assert!(guest.wait(LONG)?.status.success());

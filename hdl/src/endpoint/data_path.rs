@@ -84,6 +84,8 @@ pub struct DataPath {
     read_arbiter: Vec<ReadArbiter>,
     write_arbiter: Vec<WriteArbiter>,
     answering: Vec<DFF<Bits<3>>>,
+    // one cycle later than the stop, in which a queue may still ask the engines, which have stopped, for something
+    queue_enable: Reg<Bits<4>>,
     violation_known: Reg<Bit>,
     violation_first: Reg<Bits<2>>,
 
@@ -143,6 +145,7 @@ impl DataPath {
             read_arbiter: (0..arbiters).map(|_| ReadArbiter::new(queues)).collect(),
             write_arbiter: (0..arbiters).map(|_| WriteArbiter::new(queues)).collect(),
             answering: (0..arbiters).map(|_| Default::default()).collect(),
+            queue_enable: Default::default(),
             violation_known: Default::default(),
             violation_first: Default::default(),
             pfn: Default::default(),
@@ -161,7 +164,8 @@ impl Logic for DataPath {
     #[hdl_gen]
     fn update(&mut self) {
         comment!("module data_path: virtqueues and DMA engines");
-        dff_setup!(self, clock, violation_known, violation_first);
+        dff_setup!(self, clock, queue_enable, violation_known, violation_first);
+        self.queue_enable.reset.next = self.clear.val();
         clock!(self, clock, read_engine, write_engine, read_gate, write_gate);
         self.violation_known.reset.next = self.clear.val();
         self.violation_first.reset.next = self.clear.val();
@@ -198,13 +202,17 @@ impl Logic for DataPath {
         self.event_idx.next = self.driver_features.val().get_bit(29);
         self.indirect.next = self.driver_features.val().get_bit(28);
         self.notify_on_empty.next = self.driver_features.val().get_bit(24);
+        self.queue_enable.d.next = self.queue_active.val();
+        if self.stop.val() {
+            self.queue_enable.d.next = 0.into();
+        }
         self.interrupts.next = 0.into();
         self.any_busy.next = false;
         for i in 0..self.queues.len() {
             self.queues[i].clock.next = self.clock.val();
             self.queues[i].reset.next = self.clear.val();
             self.pfn.next = self.queue_pfn.val().get_bits::<32>(i * 32);
-            self.queues[i].enable.next = self.queue_active.val().get_bit(i) & !self.stop.val();
+            self.queues[i].enable.next = self.queue_enable.q.val().get_bit(i);
             self.queues[i].ring_base.next = bit_cast::<64, 32>(self.pfn.val()) << 12;
             self.queues[i].event_idx.next = self.event_idx.val();
             self.queues[i].indirect.next = self.indirect.val();

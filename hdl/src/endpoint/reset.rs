@@ -47,6 +47,9 @@ pub struct ResetSequencer {
     pub busy: Signal<Out, Bit>,
 
     state: Reg<ResetState>,
+    state_next: Signal<Local, ResetState>,
+    // drives much, so it is a register of its own
+    stopping: Reg<Bit>,
     settle: Reg<Bits<3>>,
     quiet_then: Reg<Bit>,
     drained_then: Reg<Bit>,
@@ -56,7 +59,8 @@ impl Logic for ResetSequencer {
     #[hdl_gen]
     fn update(&mut self) {
         comment!("module reset_sequencer: stops, drains and clears the data path");
-        dff_setup!(self, clock, state, settle, quiet_then, drained_then);
+        dff_setup!(self, clock, state, stopping, settle, quiet_then, drained_then);
+        self.stopping.reset.next = self.reset.val();
         self.quiet_then.reset.next = self.reset.val();
         self.drained_then.reset.next = self.reset.val();
         self.quiet_then.d.next = self.quiet.val();
@@ -65,17 +69,18 @@ impl Logic for ResetSequencer {
         self.settle.reset.next = self.reset.val();
         // `quiet` and `drained` must hold for eight cycles: packets pass between blocks through registers
         self.settle.d.next = 0.into();
+        self.state_next.next = self.state.q.val();
         match self.state.q.val() {
             ResetState::Run => {
                 if self.request.val() {
-                    self.state.d.next = ResetState::Quiesce;
+                    self.state_next.next = ResetState::Quiesce;
                 }
             }
             ResetState::Quiesce => {
                 if self.quiet_then.q.val() {
                     self.settle.d.next = self.settle.q.val() + 1;
                     if self.settle.q.val() == 7 {
-                        self.state.d.next = ResetState::Drain;
+                        self.state_next.next = ResetState::Drain;
                     }
                 }
             }
@@ -83,17 +88,19 @@ impl Logic for ResetSequencer {
                 if self.drained_then.q.val() {
                     self.settle.d.next = self.settle.q.val() + 1;
                     if self.settle.q.val() == 7 {
-                        self.state.d.next = ResetState::Clear;
+                        self.state_next.next = ResetState::Clear;
                     }
                 }
             }
-            ResetState::Clear => self.state.d.next = ResetState::Run,
-            _ => self.state.d.next = ResetState::Run,
+            ResetState::Clear => self.state_next.next = ResetState::Run,
+            _ => self.state_next.next = ResetState::Run,
         }
-        self.stop.next = self.state.q.val() != ResetState::Run;
+        self.state.d.next = self.state_next.val();
+        self.stopping.d.next = self.state_next.val() != ResetState::Run;
+        self.stop.next = self.stopping.q.val();
         self.hold.next = ((self.state.q.val() == ResetState::Run) & self.request.val())
             | (self.state.q.val() == ResetState::Quiesce);
         self.clear.next = self.state.q.val() == ResetState::Clear;
-        self.busy.next = self.state.q.val() != ResetState::Run;
+        self.busy.next = self.stopping.q.val();
     }
 }

@@ -14,8 +14,8 @@ pub enum PollState {
     Request,
     /// Waits for it.
     Wait,
-    /// The index is in the RAM, which needs a cycle to be read.
-    Load,
+    /// The index is there: how far it is ahead is found out.
+    Compare,
     /// Takes the index.
     Look,
     /// Waits until the slots of all known entries have been asked for.
@@ -100,6 +100,9 @@ pub struct AvailableReader {
     count1: Reg<Bits<5>>,
     position: Reg<Bits<5>>,
     index: DFF<Bits<16>>,
+    // of the index against what has been fetched, one cycle ago
+    too_far: DFF<Bit>,
+    news: DFF<Bit>,
 
     client: Constant<Bits<4>>,
     queue_size: Constant<Bits<16>>,
@@ -188,6 +191,8 @@ impl AvailableReader {
             count1: Default::default(),
             position: Default::default(),
             index: Default::default(),
+            too_far: Default::default(),
+            news: Default::default(),
             client: Constant::new(client.into()),
             queue_size: Constant::new(u64::from(queue_size).into()),
             queue_mask: Constant::new(u64::from(queue_size - 1).into()),
@@ -251,7 +256,9 @@ impl Logic for AvailableReader {
             count0,
             count1,
             position,
-            index
+            index,
+            too_far,
+            news
         );
         clock!(self, clock, request_stage, head_stage);
         self.request_stage.reset.next = self.reset.val();
@@ -278,7 +285,7 @@ impl Logic for AvailableReader {
         self.count1.reset.next = self.reset.val();
         self.position.reset.next = self.reset.val();
 
-        // RAM: the index at byte 0, slot buffers at bytes 32 and 64
+        // RAM: slot buffers at bytes 32 and 64; the index comes at byte 0, and goes into a register as well
         self.write_client.next = self.write.val().client;
         self.write_mine.next = self.write_valid.val() & (self.write_client.val() == self.client.val());
         self.read_word.next = 2.into();
@@ -288,8 +295,8 @@ impl Logic for AvailableReader {
         if self.position.q.val().get_bit(3) {
             self.read_word.next = self.read_word.val() | 1;
         }
-        if self.poll.q.val() == PollState::Load {
-            self.read_word.next = 0.into();
+        if self.write_mine.val() & !self.write.val().word.get_bits::<3>(0).any() & self.write.val().enable.get_bit(2) {
+            self.index.d.next = self.write.val().data.get_bits::<16>(16);
         }
         self.line.next = 0.into();
         for i in 0..8 {
@@ -322,8 +329,9 @@ impl Logic for AvailableReader {
         if self.notify.ready.val() {
             self.mute.d.next = false;
         }
-        self.index.d.next = self.line.val().get_bits::<16>(16);
         self.ahead.next = self.index.q.val() - self.fetch_index.q.val();
+        self.too_far.d.next = self.ahead.val() > self.queue_size.val();
+        self.news.d.next = self.ahead.val().any();
         match self.poll.q.val() {
             PollState::Asleep => {
                 self.armed.d.next = false;
@@ -343,7 +351,7 @@ impl Logic for AvailableReader {
             }
             PollState::Wait => {
                 if self.retired.val() & (self.retired_slot.val() == 0) {
-                    self.poll.d.next = PollState::Load;
+                    self.poll.d.next = PollState::Compare;
                     if self.retired_error.val() {
                         self.poll.d.next = PollState::Asleep;
                         self.told.d.next = true;
@@ -351,17 +359,17 @@ impl Logic for AvailableReader {
                     }
                 }
             }
-            PollState::Load => {
+            PollState::Compare => {
                 self.poll.d.next = PollState::Look;
             }
             PollState::Look => {
                 self.known_index.d.next = self.index.q.val();
-                if self.ahead.val() > self.queue_size.val() {
+                if self.too_far.q.val() {
                     self.known_index.d.next = self.known_index.q.val();
                     self.poll.d.next = PollState::Asleep;
                     self.told.d.next = true;
                     self.report.next.rule = Violation::AvailableIndex;
-                } else if self.ahead.val().any() {
+                } else if self.news.q.val() {
                     self.mute.d.next = self.armed.q.val() & !self.event_idx.val();
                     self.armed.d.next = false;
                     self.poll.d.next = PollState::Follow;
@@ -481,8 +489,7 @@ impl Logic for AvailableReader {
         }
         self.slot_shift.next = bit_cast::<8, 3>(self.position.q.val().get_bits::<3>(0)) << 4;
         self.head.next = self.line.val().get_bits::<16>(self.slot_shift.val().index());
-        // the index is read through the same port
-        self.head_valid.next = self.drain_ready.val() & self.enable.val() & (self.poll.q.val() != PollState::Load);
+        self.head_valid.next = self.drain_ready.val() & self.enable.val();
         self.head_stage.input.data.next = self.head.val();
         self.head_stage.input.valid.next = self.head_valid.val();
         // checked behind the register; a bad one stays there, the queue is stopped

@@ -95,6 +95,7 @@ pub struct ReceiveStore {
     too_long: Signal<Local, Bit>,
     failing: Signal<Local, Bit>,
     commit: Signal<Local, Bit>,
+    advance: Signal<Local, Bit>,
     pointer_next: Signal<Local, Bits<10>>,
 }
 
@@ -166,6 +167,7 @@ impl Default for ReceiveStore {
             too_long: Default::default(),
             failing: Default::default(),
             commit: Default::default(),
+            advance: Default::default(),
             pointer_next: Default::default(),
         }
     }
@@ -272,7 +274,9 @@ impl Logic for ReceiveStore {
         self.pointer_next.next = self.pointer.q.val() + 1;
         self.address.next = self.pointer.q.val().get_bits::<9>(0);
         self.data.next = self.held.q.val().data;
-        self.write.next = false;
+        // where there is room the beat may be written whatever comes of it: only the pointer keeps it
+        self.write.next = self.held_valid.q.val() & self.room.val();
+        self.advance.next = false;
         self.commit.next = false;
         self.runt_event.d.next = false;
         self.oversize_event.d.next = false;
@@ -290,7 +294,7 @@ impl Logic for ReceiveStore {
                 self.no_buffer_event.d.next = true;
                 self.pointer.d.next = self.begin.q.val();
             } else {
-                self.write.next = true;
+                self.advance.next = true;
                 self.pointer.d.next = self.pointer_next.val();
             }
             if self.held.q.val().last & (self.too_long.val() | self.room.val()) {
@@ -308,7 +312,7 @@ impl Logic for ReceiveStore {
                 }
             }
         }
-        self.wrote.d.next = self.write.val();
+        self.wrote.d.next = self.advance.val();
         if self.ends.val() | self.stop.val() {
             self.beats.d.next = 0.into();
             self.failed.d.next = false;
