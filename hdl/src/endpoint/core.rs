@@ -136,6 +136,7 @@ pub struct EndpointCore {
     sequencer: ResetSequencer,
     counters: Diagnostics,
     kick_waiting: Reg<Bits<4>>,
+    at_work: Reg<Bit>,
 
     clear: Signal<Local, Bit>,
     may_send: Reg<Bit>,
@@ -241,6 +242,7 @@ impl EndpointCore {
             sequencer: Default::default(),
             counters: Diagnostics::new(fields),
             kick_waiting: Default::default(),
+            at_work: Default::default(),
             clear: Default::default(),
             may_send: Default::default(),
             discard: Default::default(),
@@ -256,7 +258,7 @@ impl Logic for EndpointCore {
     #[hdl_gen]
     fn update(&mut self) {
         comment!("module endpoint_core: everything of an endpoint but its link and its device");
-        dff_setup!(self, clock, kick_waiting, discard, may_send);
+        dff_setup!(self, clock, at_work, kick_waiting, discard, may_send);
         self.may_send.reset.next = self.reset.val();
         clock!(self, clock, arbiter, completer, registers, interrupts, data_path, sequencer, counters);
         self.arbiter.reset.next = self.reset.val();
@@ -431,7 +433,9 @@ impl Logic for EndpointCore {
         for i in 0..self.diagnostics.len() {
             self.diagnostics[i].next = self.counters.fields[i].val();
         }
-        self.busy.next = self.link_busy.val()
+        self.busy.next = self.at_work.q.val();
+        self.at_work.reset.next = self.reset.val();
+        self.at_work.d.next = self.link_busy.val()
             | self.completer.busy.val()
             | self.registers.notify.val().any()
             | self.registers.device_reset.val()

@@ -84,7 +84,7 @@ pub struct DataPath {
     read_arbiter: Vec<ReadArbiter>,
     write_arbiter: Vec<WriteArbiter>,
     answering: Vec<DFF<Bits<3>>>,
-    // one cycle later than the stop, in which a queue may still ask the engines, which have stopped, for something
+    // one cycle behind `stop`: what a queue asks for in that cycle the engines, which have stopped, swallow
     queue_enable: Reg<Bits<4>>,
     violation_known: Reg<Bit>,
     violation_first: Reg<Bits<2>>,

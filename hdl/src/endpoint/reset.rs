@@ -43,13 +43,14 @@ pub struct ResetSequencer {
     pub hold: Signal<Out, Bit>,
     /// Reset of the data path.
     pub clear: Signal<Out, Bit>,
-    /// A reset is under way.
+    /// A reset is under way: one cycle longer than `stop`, until queues that are set up are enabled again.
     pub busy: Signal<Out, Bit>,
 
     state: Reg<ResetState>,
     state_next: Signal<Local, ResetState>,
     // drives much, so it is a register of its own
     stopping: Reg<Bit>,
+    stopped: Reg<Bit>,
     settle: Reg<Bits<3>>,
     quiet_then: Reg<Bit>,
     drained_then: Reg<Bit>,
@@ -59,8 +60,9 @@ impl Logic for ResetSequencer {
     #[hdl_gen]
     fn update(&mut self) {
         comment!("module reset_sequencer: stops, drains and clears the data path");
-        dff_setup!(self, clock, state, stopping, settle, quiet_then, drained_then);
+        dff_setup!(self, clock, state, stopping, stopped, settle, quiet_then, drained_then);
         self.stopping.reset.next = self.reset.val();
+        self.stopped.reset.next = self.reset.val();
         self.quiet_then.reset.next = self.reset.val();
         self.drained_then.reset.next = self.reset.val();
         self.quiet_then.d.next = self.quiet.val();
@@ -97,10 +99,11 @@ impl Logic for ResetSequencer {
         }
         self.state.d.next = self.state_next.val();
         self.stopping.d.next = self.state_next.val() != ResetState::Run;
+        self.stopped.d.next = self.stopping.q.val();
         self.stop.next = self.stopping.q.val();
         self.hold.next = ((self.state.q.val() == ResetState::Run) & self.request.val())
             | (self.state.q.val() == ResetState::Quiesce);
         self.clear.next = self.state.q.val() == ResetState::Clear;
-        self.busy.next = self.stopping.q.val();
+        self.busy.next = self.stopping.q.val() | self.stopped.q.val();
     }
 }

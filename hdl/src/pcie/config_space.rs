@@ -364,7 +364,7 @@ impl Logic for ConfigSpace {
             .val()
             .replace_bit(30, self.vectors_masked.q.val())
             .replace_bit(31, self.vectors_enabled.q.val());
-        self.diagnostics_dword.next = self.register.val().get_bits::<6>(2) - bits::<6>(41);
+        self.diagnostics_dword.next = self.register.val().get_bits::<6>(2);
         self.new_power_state.next =
             (self.power_state.q.val() & self.keep_low.val().get_bits::<2>(0)) | self.set_low.val().get_bits::<2>(0);
         self.new_payload_size.next =
@@ -372,7 +372,8 @@ impl Logic for ConfigSpace {
 
         self.diagnostic.d.next = bits::<32>(0);
         for i in 0..self.diagnostics.len() {
-            if self.diagnostics_dword.val().index() == i {
+            // they begin at 0xa4
+            if self.diagnostics_dword.val() == (i + 41).to_bits::<6>() {
                 self.diagnostic.d.next = self.diagnostics[i].val();
             }
         }

@@ -493,7 +493,7 @@ impl Logic for AvailableReader {
         self.head_stage.input.data.next = self.head.val();
         self.head_stage.input.valid.next = self.head_valid.val();
         // checked behind the register; a bad one stays there, the queue is stopped
-        self.head_bad.next = self.head_stage.output.data.val() >= self.queue_size.val();
+        self.head_bad.next = (self.head_stage.output.data.val() & !self.queue_mask.val()).any();
         self.heads.data.next = self.head_stage.output.data.val();
         self.heads.valid.next = self.head_stage.output.valid.val() & !self.head_bad.val();
         self.head_stage.output.ready.next = self.heads.ready.val() & !self.head_bad.val();

@@ -28,6 +28,8 @@ pub struct ReceiveChains {
 
     halted: Reg<Bit>,
     draining: Reg<Bit>,
+    // the chain at hand has no room for a header: one cycle
+    short: Reg<Bit>,
     out_valid: Reg<Bit>,
     out_data: DFF<ReceiveBuffer>,
 
@@ -55,6 +57,7 @@ impl Default for ReceiveChains {
             violation: Default::default(),
             halted: Default::default(),
             draining: Default::default(),
+            short: Default::default(),
             out_valid: Default::default(),
             out_data: Default::default(),
             short_header: Constant::new(u64::from(net::HEADER_BYTES).into()),
@@ -71,9 +74,10 @@ impl Logic for ReceiveChains {
     #[hdl_gen]
     fn update(&mut self) {
         comment!("module net_receive_chains: takes the chains of the receive queue");
-        dff_setup!(self, clock, halted, draining, out_valid, out_data);
+        dff_setup!(self, clock, halted, draining, short, out_valid, out_data);
         self.halted.reset.next = self.reset.val();
         self.draining.reset.next = self.reset.val();
+        self.short.reset.next = self.reset.val();
         self.out_valid.reset.next = self.reset.val();
 
         self.header_bytes.next = self.short_header.val();
@@ -82,9 +86,10 @@ impl Logic for ReceiveChains {
         }
         self.writable.next = self.chain.data.val().writable_length;
         self.report.next.rule = Violation::RequestTooShort;
-        self.report.next.head = self.chain.data.val().head;
+        self.report.next.head = self.out_data.q.val().head;
         self.violation.next = self.report.val();
-        self.violation_valid.next = false;
+        self.violation_valid.next = self.short.q.val();
+        self.short.d.next = false;
 
         if self.buffer.ready.val() {
             self.out_valid.d.next = false;
@@ -99,7 +104,7 @@ impl Logic for ReceiveChains {
                 self.halted.d.next = true;
             } else if self.writable.val() < self.header_bytes.val() {
                 self.halted.d.next = true;
-                self.violation_valid.next = true;
+                self.short.d.next = true;
             } else {
                 self.out_valid.d.next = true;
             }

@@ -61,12 +61,17 @@ pub struct ReceivePlan {
     enough: DFF<Bit>,
     full: DFF<Bit>,
     waits: Reg<Bit>,
+    // the ring of chains has a free place
+    free: Reg<Bit>,
+    // the length at hand is without its header
+    bare: DFF<Bit>,
     no_fit_event: Reg<Bit>,
 
     short_header: Constant<Bits<13>>,
     long_header: Constant<Bits<13>>,
 
     held: Signal<Local, Bits<5>>,
+    header_bytes: Signal<Local, Bits<13>>,
     store: Signal<Local, Bit>,
     length: Signal<Local, Bits<13>>,
     walk_next: Signal<Local, Bits<5>>,
@@ -107,10 +112,13 @@ impl Default for ReceivePlan {
             enough: Default::default(),
             full: Default::default(),
             waits: Default::default(),
+            free: Default::default(),
+            bare: Default::default(),
             no_fit_event: Default::default(),
             short_header: Constant::new(u64::from(net::HEADER_BYTES).into()),
             long_header: Constant::new(u64::from(net::MERGE_HEADER_BYTES).into()),
             held: Default::default(),
+            header_bytes: Default::default(),
             store: Default::default(),
             length: Default::default(),
             walk_next: Default::default(),
@@ -144,6 +152,8 @@ impl Logic for ReceivePlan {
             enough,
             full,
             waits,
+            free,
+            bare,
             no_fit_event
         );
         clock!(self, clock, buffers);
@@ -152,11 +162,13 @@ impl Logic for ReceivePlan {
         self.front.reset.next = self.reset.val();
         self.no_fit_event.reset.next = self.reset.val();
         self.waits.reset.next = self.reset.val();
+        self.free.reset.next = self.reset.val();
 
         // ------------------------------------------------------------ chains into the ring
         self.held.next = self.tail.q.val() - self.front.q.val();
-        self.buffer.ready.next = !self.held.val().get_bit(4);
-        self.store.next = self.buffer.valid.val() & !self.held.val().get_bit(4);
+        self.buffer.ready.next = self.free.q.val();
+        self.store.next = self.buffer.valid.val() & self.free.q.val();
+        self.free.d.next = !self.held.val().get_bit(4) & !(self.store.val() & (self.held.val() == 15));
         self.buffers.waddr.next = self.tail.q.val().get_bits::<4>(0);
         self.buffers.wdata.next =
             (bit_cast::<28, 12>(self.buffer.data.val().length) << 16) | bit_cast::<28, 16>(self.buffer.data.val().head);
@@ -171,6 +183,10 @@ impl Logic for ReceivePlan {
             self.at.next = self.front.q.val();
         }
         self.buffers.raddr.next = self.at.val().get_bits::<4>(0);
+        self.header_bytes.next = self.short_header.val();
+        if self.merge.val() {
+            self.header_bytes.next = self.long_header.val();
+        }
         self.length.next = bit_cast::<13, 12>(self.entry.q.val().get_bits::<12>(16));
         self.enough.d.next = self.room.q.val() >= self.need.q.val();
         self.walk_next.next = self.walk.q.val() + 1;
@@ -198,10 +214,9 @@ impl Logic for ReceivePlan {
                 self.walk.d.next = self.front.q.val();
                 self.entry.d.next = self.buffers.rdata.val();
                 self.room.d.next = 0.into();
-                self.need.d.next = bit_cast::<13, 11>(self.frame.data.val().length) + self.short_header.val();
-                if self.merge.val() {
-                    self.need.d.next = bit_cast::<13, 11>(self.frame.data.val().length) + self.long_header.val();
-                }
+                // the FIFO's memory answers late in the cycle: the header is added in the next one
+                self.need.d.next = bit_cast::<13, 11>(self.frame.data.val().length);
+                self.bare.d.next = true;
                 if self.frame.valid.val() & !self.stop.val() {
                     self.state.d.next = PlanState::Add;
                 }
@@ -212,6 +227,10 @@ impl Logic for ReceivePlan {
             }
             PlanState::Add => {
                 self.waits.d.next = self.missing.q.val();
+                self.bare.d.next = false;
+                if self.bare.q.val() {
+                    self.need.d.next = self.need.q.val() + self.header_bytes.val();
+                }
                 self.room.d.next = self.room.q.val() + self.length.val();
                 self.state.d.next = PlanState::Compare;
                 if self.missing.q.val() {

@@ -48,9 +48,10 @@ pub struct Transmit {
     begin: Reg<Bits<10>>,
     // complete frames that have not been read
     frames: Reg<Bits<5>>,
+    // seen one cycle ago, with what may have come in since
+    room: Reg<Bit>,
 
     occupied: Signal<Local, Bits<10>>,
-    room: Signal<Local, Bit>,
     store: Signal<Local, Bit>,
     commit: Signal<Local, Bit>,
     pointer_next: Signal<Local, Bits<10>>,
@@ -60,7 +61,8 @@ impl Logic for Transmit {
     #[hdl_gen]
     fn update(&mut self) {
         comment!("module net_transmit: from the chains of the transmit queue to frames");
-        dff_setup!(self, clock, pointer, begin, frames);
+        dff_setup!(self, clock, pointer, begin, frames, room);
+        self.room.reset.next = self.reset.val();
         clock!(self, clock, header, checksum, ram, ready_frames, frame_stage, send);
         self.pointer.reset.next = self.reset.val();
         self.begin.reset.next = self.reset.val();
@@ -83,9 +85,9 @@ impl Logic for Transmit {
 
         // words into the memory; those of a frame that is dropped are written over
         self.occupied.next = self.pointer.q.val() - self.send.read.val();
-        self.room.next = !self.occupied.val().get_bit(9) & !self.frames.q.val().get_bit(4);
-        self.header.word.ready.next = self.room.val();
-        self.store.next = self.header.word.valid.val() & self.room.val();
+        self.room.d.next = (self.occupied.val() < bits::<10>(511)) & (self.frames.q.val() < 15);
+        self.header.word.ready.next = self.room.q.val();
+        self.store.next = self.header.word.valid.val() & self.room.q.val();
         self.commit.next = self.store.val() & self.header.word.data.val().last & !self.header.word.data.val().drop;
         self.pointer_next.next = self.pointer.q.val() + 1;
         self.ram.waddr.next = self.pointer.q.val().get_bits::<9>(0);

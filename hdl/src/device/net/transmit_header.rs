@@ -34,6 +34,8 @@ pub struct TransmitHeader {
     pub idle: Signal<Out, Bit>,
 
     halted: Reg<Bit>,
+    // the chain ahead is the first that is shorter than a header: one cycle
+    ahead_short: Reg<Bit>,
     // the chain ahead
     ahead: Reg<Bit>,
     ahead_head: DFF<Bits<16>>,
@@ -108,6 +110,7 @@ impl Default for TransmitHeader {
             violation: Default::default(),
             idle: Default::default(),
             halted: Default::default(),
+            ahead_short: Default::default(),
             ahead: Default::default(),
             ahead_head: Default::default(),
             ahead_refused: Default::default(),
@@ -162,12 +165,13 @@ impl Logic for TransmitHeader {
     #[hdl_gen]
     fn update(&mut self) {
         comment!("module net_transmit_header: takes the virtio header off the frames to send");
-        dff_setup!(self, clock, halted, ahead, ahead_head, ahead_refused, ahead_bad, ahead_length);
+        dff_setup!(self, clock, halted, ahead_short, ahead, ahead_head, ahead_refused, ahead_bad, ahead_length);
         dff_setup!(self, clock, inside, head, refused, bad, length, wants_sum, start, offset, failed);
         dff_setup!(self, clock, carry, left_over, left_over_drop, word_valid, word_data, drop_event);
         dff_setup!(self, clock, outside, ended, ended_bad);
         clock!(self, clock, command);
         self.halted.reset.next = self.reset.val();
+        self.ahead_short.reset.next = self.reset.val();
         self.ahead.reset.next = self.reset.val();
         self.inside.reset.next = self.reset.val();
         self.left_over.reset.next = self.reset.val();
@@ -190,9 +194,13 @@ impl Logic for TransmitHeader {
             self.frame_length.next = self.readable_length.val() - self.long_header.val();
         }
         self.report.next.rule = Violation::RequestTooShort;
-        self.report.next.head = self.chain.data.val().head;
+        self.report.next.head = self.ahead_head.q.val();
         self.violation.next = self.report.val();
-        self.violation_valid.next = false;
+        self.violation_valid.next = self.ahead_short.q.val();
+        self.ahead_short.d.next = false;
+        if self.ahead_short.q.val() {
+            self.halted.d.next = true;
+        }
         self.chain.ready.next = !self.ahead.q.val() & !self.stop.val();
         if self.chain.valid.val() & !self.ahead.q.val() & !self.stop.val() {
             self.ahead.d.next = true;
@@ -200,10 +208,7 @@ impl Logic for TransmitHeader {
             self.ahead_length.d.next = self.frame_length.val().get_bits::<11>(0);
             self.ahead_bad.d.next = self.bad_length.val();
             self.ahead_refused.d.next = self.chain.data.val().error | self.halted.q.val() | self.too_short.val();
-            if self.too_short.val() & !self.chain.data.val().error & !self.halted.q.val() {
-                self.halted.d.next = true;
-                self.violation_valid.next = true;
-            }
+            self.ahead_short.d.next = self.too_short.val() & !self.chain.data.val().error & !self.halted.q.val();
         }
 
         // ------------------------------------------------------------ beats
