@@ -5,6 +5,8 @@ use virtio_hdl::backend::{DevicePort, Disk, DiskPort};
 use virtio_hdl::bridge::{BridgeOptions, MsixMode, Report};
 use virtio_hdl::guest::{vfio_user_pci, Ended, Guest, Machine, Memory};
 use virtio_hdl::vfio_user::{region, ServerOptions};
+use virtio_hdl_rtl::config::{EndpointConfig, LinkInterface};
+use virtio_hdl_tests::blocks::behind;
 use virtio_hdl_tests::guest::{guest, guest_of, qemu, Ext4};
 use virtio_hdl_tests::{example, Served};
 
@@ -48,8 +50,18 @@ fn check_msix(report: &Report) {
 /// One boot that copies, on the endpoint of the example `blk`.
 #[track_caller]
 fn copies(seed: u64, change: impl FnOnce(Guest<'static>) -> Guest<'static>) -> (Ended, Report) {
+    copies_on(&example("blk"), seed, change)
+}
+
+/// One boot that copies, on this endpoint.
+#[track_caller]
+fn copies_on(
+    config: &EndpointConfig,
+    seed: u64,
+    change: impl FnOnce(Guest<'static>) -> Guest<'static>,
+) -> (Ended, Report) {
     let disk = Ext4::new(seed);
-    let served = serve("blk", &disk);
+    let served = Served::start(config, disk.port(), BridgeOptions::default(), ServerOptions::default());
     let ended = boot(change(guest("copy /dev/vda")), &served);
     let report = served.end();
     disk.check();
@@ -82,6 +94,14 @@ fn linux_copies_with_intx() {
     let (_, report) = copies(2, |guest| guest.append("pci=nomsi"));
     assert!(report.intx_asserted > 8, "{report:?}");
     assert_eq!(report.msix_table_writes, 0);
+}
+
+#[test]
+fn linux_copies_behind_the_blocks_of_both_vendors() {
+    for block in [(LinkInterface::SevenSeries, 128), (LinkInterface::UltraScalePlus, 256)] {
+        let (_, report) = copies_on(&behind(block, "blk"), 16, |guest| guest);
+        check_msix(&report);
+    }
 }
 
 #[test]

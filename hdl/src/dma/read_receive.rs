@@ -106,6 +106,8 @@ pub struct CompletionReceiver {
     placed_skip: DFF<Bits<2>>,
     placed_client: DFF<Bits<4>>,
     placed_tag: DFF<Bits<8>>,
+    // it was the oldest tag one cycle ago; the oldest one does not expire in the cycle after it has changed
+    placed_oldest: DFF<Bit>,
     placed_ends_read: DFF<Bit>,
     placed_poisoned: DFF<Bit>,
     placed_cut: DFF<Bit>,
@@ -142,6 +144,7 @@ impl Logic for CompletionReceiver {
             placed_skip,
             placed_client,
             placed_tag,
+            placed_oldest,
             placed_ends_read,
             placed_poisoned,
             placed_cut,
@@ -206,7 +209,11 @@ impl Logic for CompletionReceiver {
         self.advance_lower_address.next = bit_cast::<7, 5>(self.moved_dwords.val()) << 2;
 
         self.skip.next = bit_cast::<2, 7>(self.held.q.val().lower_address);
-        self.alive.next = !(self.expire.val() & (self.expire_tag.val() == self.placed_tag.q.val()));
+        self.placed_oldest.d.next = self.expire_tag.val() == self.placed_tag.q.val();
+        if self.header.val() {
+            self.placed_oldest.d.next = self.expire_tag.val() == self.held.q.val().tag;
+        }
+        self.alive.next = !(self.expire.val() & self.placed_oldest.q.val());
         // a packet must end where its length says; one that was cut inside its last beat has only that poisoned
         self.broken.next = self.placed_valid.q.val()
             & ((self.complete.q.val() != self.placed_last.q.val())

@@ -27,6 +27,8 @@ fn net_stop_ends_the_frame_at_the_wire_and_a_reset_forgets_the_rest() {
             world.cycle(&mut bench);
         }
         bench.uut.stop.next = true;
+        // the device stops one cycle later
+        world.cycle(&mut bench);
         let (sent, chains, bytes) = (world.frames_out, world.tx_chains.values.len(), world.tx_bytes.values.len());
         for i in 0.. {
             world.cycle(&mut bench);

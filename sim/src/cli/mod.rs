@@ -1,6 +1,7 @@
 //! The command line `virtio-hdl`.
 use crate::machine::Machine;
 use clap::{Parser, Subcommand};
+use std::io::IsTerminal as _;
 use std::process::ExitCode;
 use tracing_subscriber::EnvFilter;
 
@@ -57,7 +58,8 @@ enum Command {
 pub fn main() -> ExitCode {
     let cli = Cli::parse();
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("warn,virtio_hdl::bridge=info"));
-    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).without_time().init();
+    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).without_time();
+    log.with_ansi(std::io::stderr().is_terminal()).init();
     let done = match cli.command {
         Command::Generate(arguments) => generate::run(&arguments),
         Command::Boards(arguments) => boards::run(&arguments),

@@ -21,7 +21,7 @@ pub mod transmit_header;
 pub mod transmit_send;
 pub mod types;
 
-use crate::cells::{Sink, Source};
+use crate::cells::{Reg, Sink, Source};
 use crate::comment;
 use crate::dma::types::*;
 use crate::virtio::types::*;
@@ -36,8 +36,8 @@ pub struct NetDevice {
     pub clock: Signal<In, Clock>,
     /// Frames in the device are forgotten. One that is on its way to the wire is cut off: `stop` first.
     pub reset: Signal<In, Bit>,
-    /// Drain: chains stay where they are, the frame on its way to the wire goes on to its end, frames from the wire are thrown away. May
-    /// also be held while the driver is not ready, so that it does not get frames of an earlier time.
+    /// Drain, from the next cycle on: chains stay where they are, the frame on its way to the wire goes on to its end, frames from
+    /// the wire are thrown away. May also be held while the driver is not ready, so that it does not get frames of an earlier time.
     pub stop: Signal<In, Bit>,
     /// MRG_RXBUF has been negotiated: a header of 12 bytes both ways, several chains per received frame.
     pub merge: Signal<In, Bit>,
@@ -83,15 +83,20 @@ pub struct NetDevice {
 
     transmit: transmit::Transmit,
     receive: receive::Receive,
+    // `stop`, one cycle later: it drives much
+    stopping: Reg<Bit>,
 }
 
 impl Logic for NetDevice {
     #[hdl_gen]
     fn update(&mut self) {
         comment!("module net_device: virtio-net between the ring engines and the wire");
+        dff_setup!(self, clock, stopping);
         clock!(self, clock, transmit, receive);
+        self.stopping.reset.next = self.reset.val();
+        self.stopping.d.next = self.stop.val();
         self.transmit.reset.next = self.reset.val();
-        self.transmit.stop.next = self.stop.val();
+        self.transmit.stop.next = self.stopping.q.val();
         self.transmit.merge.next = self.merge.val();
         self.transmit.csum.next = self.csum.val();
         Sink::<Chain>::link(&mut self.tx_chain, &mut self.transmit.chain);
@@ -103,7 +108,7 @@ impl Logic for NetDevice {
         self.tx_violation.next = self.transmit.violation.val();
 
         self.receive.reset.next = self.reset.val();
-        self.receive.stop.next = self.stop.val();
+        self.receive.stop.next = self.stopping.q.val();
         self.receive.merge.next = self.merge.val();
         self.receive.guest_csum.next = self.guest_csum.val();
         Sink::<Chain>::link(&mut self.rx_chain, &mut self.receive.chain);
@@ -119,7 +124,7 @@ impl Logic for NetDevice {
         self.rx_violation.next = self.receive.violation.val();
 
         self.idle.next = self.transmit.idle.val() & self.receive.idle.val();
-        if self.stop.val() {
+        if self.stopping.q.val() {
             self.idle.next = self.transmit.quiet.val();
         }
     }

@@ -251,7 +251,8 @@ impl Logic for ReceiveStore {
         }
         self.inside.d.next = self.inside_next.val();
         if self.stop.val() | self.reset.val() {
-            self.skipping.d.next = self.inside_next.val();
+            // all that is taken in now is thrown away, the beat that comes in this cycle as well
+            self.skipping.d.next = self.inside_next.val() | self.frame_in.valid.val();
         } else if self.ends.val() {
             self.skipping.d.next = false;
         }
