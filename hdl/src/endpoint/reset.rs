@@ -48,8 +48,9 @@ pub struct ResetSequencer {
 
     state: Reg<ResetState>,
     state_next: Signal<Local, ResetState>,
-    // drives much, so it is a register of its own
+    // these two drive much, so they are registers of their own
     stopping: Reg<Bit>,
+    clearing: Reg<Bit>,
     stopped: Reg<Bit>,
     settle: Reg<Bits<3>>,
     quiet_then: Reg<Bit>,
@@ -60,8 +61,9 @@ impl Logic for ResetSequencer {
     #[hdl_gen]
     fn update(&mut self) {
         comment!("module reset_sequencer: stops, drains and clears the data path");
-        dff_setup!(self, clock, state, stopping, stopped, settle, quiet_then, drained_then);
+        dff_setup!(self, clock, state, stopping, clearing, stopped, settle, quiet_then, drained_then);
         self.stopping.reset.next = self.reset.val();
+        self.clearing.reset.next = self.reset.val();
         self.stopped.reset.next = self.reset.val();
         self.quiet_then.reset.next = self.reset.val();
         self.drained_then.reset.next = self.reset.val();
@@ -103,7 +105,8 @@ impl Logic for ResetSequencer {
         self.stop.next = self.stopping.q.val();
         self.hold.next = ((self.state.q.val() == ResetState::Run) & self.request.val())
             | (self.state.q.val() == ResetState::Quiesce);
-        self.clear.next = self.state.q.val() == ResetState::Clear;
+        self.clearing.d.next = self.state_next.val() == ResetState::Clear;
+        self.clear.next = self.clearing.q.val();
         self.busy.next = self.stopping.q.val() | self.stopped.q.val();
     }
 }
