@@ -35,7 +35,7 @@ pub struct PacketHeader {
 /// DMA write engine.
 ///
 /// ```text
-/// request -> splitter -> packet -> RAM word -> (RAM) -> two words to one -> rotate -> FIFO -> transmit
+/// request -> splitter -> packet -> RAM word -> (RAM) -> rotate -> two words to one -> FIFO -> transmit
 ///                          +------------------- header FIFO ----------------------------+
 /// ```
 /// Requests are cut at multiples of the maximum payload size. Beat `j` of a packet is the 16 bytes at RAM byte address
@@ -94,17 +94,20 @@ pub struct WriteEngine {
     answered_beat: DFF<Bit>,
     answered_last: DFF<Bit>,
     answered_offset: DFF<Bits<4>>,
-    // lanes that the word before has
-    answered_before: DFF<Bits<16>>,
     offset: Signal<Local, Bits<4>>,
+    // a stage behind it: the word, still in RAM lanes
+    word: DFF<Bits<128>>,
+    word_valid: Reg<Bit>,
+    word_beat: DFF<Bit>,
+    word_last: DFF<Bit>,
+    word_back: DFF<Bits<4>>,
+    // lanes of the beat that the word before has
+    word_before: DFF<Bits<16>>,
     before: Signal<Local, Bits<16>>,
     before_bits: Signal<Local, Bits<128>>,
-    word_before: DFF<Bits<128>>,
-    // a stage behind it: one word, still in RAM lanes
-    merged: DFF<Bits<128>>,
-    merged_valid: Reg<Bit>,
-    merged_last: DFF<Bit>,
-    merged_back: DFF<Bits<4>>,
+    // the word before, rotated
+    rotated: DFF<Bits<128>>,
+    merged: Signal<Local, Bits<128>>,
 
     header: Signal<Local, PacketHeader>,
     beat: Signal<Local, TransmitBeat>,
@@ -149,15 +152,17 @@ impl Default for WriteEngine {
             answered_beat: Default::default(),
             answered_last: Default::default(),
             answered_offset: Default::default(),
-            answered_before: Default::default(),
             offset: Default::default(),
+            word: Default::default(),
+            word_valid: Default::default(),
+            word_beat: Default::default(),
+            word_last: Default::default(),
+            word_back: Default::default(),
+            word_before: Default::default(),
             before: Default::default(),
             before_bits: Default::default(),
-            word_before: Default::default(),
+            rotated: Default::default(),
             merged: Default::default(),
-            merged_valid: Default::default(),
-            merged_last: Default::default(),
-            merged_back: Default::default(),
             header: Default::default(),
             beat: Default::default(),
             fire: Default::default(),
@@ -172,12 +177,13 @@ impl Logic for WriteEngine {
     fn update(&mut self) {
         comment!("module dma_write_engine: writes host memory from client RAMs, back to back");
         dff_setup!(self, clock, busy, ram_address, dwords_left, client, lead, short, credits);
-        dff_setup!(self, clock, answered, answered_beat, answered_last, answered_offset, answered_before, word_before);
-        dff_setup!(self, clock, merged, merged_valid, merged_last, merged_back, told, told_client);
+        dff_setup!(self, clock, answered, answered_beat, answered_last, answered_offset);
+        dff_setup!(self, clock, word, word_valid, word_beat, word_last, word_back, word_before, rotated);
+        dff_setup!(self, clock, told, told_client);
         self.busy.reset.next = self.reset.val();
         self.credits.reset.next = self.reset.val();
         self.answered.reset.next = self.reset.val();
-        self.merged_valid.reset.next = self.reset.val();
+        self.word_valid.reset.next = self.reset.val();
         self.told.reset.next = self.reset.val();
         clock!(self, clock, splitter, headers, payload);
         self.splitter.reset.next = self.reset.val();
@@ -237,41 +243,42 @@ impl Logic for WriteEngine {
         self.read_client.next = self.client.q.val();
         self.read_word.next = self.ram_address.q.val().get_bits::<12>(4);
 
-        // the RAM answers: lanes from the offset up belong to the word before, if there is an offset
+        // the RAM answers; no logic behind it but the choice of the client
         self.answered.d.next = self.issue.val();
         self.answered_beat.d.next = !self.lead.q.val();
         self.answered_last.d.next = self.last_beat.val();
         self.answered_offset.d.next = self.offset.val();
+        self.word.d.next = self.read_data.val();
+        self.word_valid.d.next = self.answered.q.val();
+        self.word_beat.d.next = self.answered_beat.q.val();
+        self.word_last.d.next = self.answered_last.q.val();
+        self.word_back.d.next = bits::<4>(0) - self.answered_offset.q.val();
+        // with an offset, the lanes below 16 - offset belong to the word before
         self.before.next = 0.into();
-        for i in 1..16 {
-            if (self.offset.val() <= i.to_bits::<4>()) & self.offset.val().any() {
+        for i in 0..15 {
+            if (self.answered_offset.q.val() <= (15 - i).to_bits::<4>()) & self.answered_offset.q.val().any() {
                 self.before.next = self.before.val().replace_bit(i, true);
             }
         }
-        self.answered_before.d.next = self.before.val();
-        if self.answered.q.val() {
-            self.word_before.d.next = self.read_data.val();
-        }
+        self.word_before.d.next = self.before.val();
 
-        // one level of logic behind the RAM
+        // rotated, and with the end of the word before into the FIFO
+        self.rotate.data.next = self.word.q.val();
+        self.rotate.amount.next = self.word_back.q.val();
+        if self.word_valid.q.val() {
+            self.rotated.d.next = self.rotate.result.val();
+        }
         self.before_bits.next = 0.into();
         for i in 0..16 {
-            if self.answered_before.q.val().get_bit(i) {
+            if self.word_before.q.val().get_bit(i) {
                 self.before_bits.next = self.before_bits.val() | (bits::<128>(0xFF) << (i * 8).to_bits::<7>());
             }
         }
-        self.merged.d.next =
-            (self.read_data.val() & !self.before_bits.val()) | (self.word_before.q.val() & self.before_bits.val());
-        self.merged_valid.d.next = self.answered.q.val() & self.answered_beat.q.val();
-        self.merged_last.d.next = self.answered_last.q.val();
-        self.merged_back.d.next = bits::<4>(0) - self.answered_offset.q.val();
-
-        // rotated into the FIFO
-        self.rotate.data.next = self.merged.q.val();
-        self.rotate.amount.next = self.merged_back.q.val();
-        self.payload.input.valid.next = self.merged_valid.q.val();
-        self.payload.input.data.next.data = self.rotate.result.val();
-        self.payload.input.data.next.last = self.merged_last.q.val();
+        self.merged.next =
+            (self.rotate.result.val() & !self.before_bits.val()) | (self.rotated.q.val() & self.before_bits.val());
+        self.payload.input.valid.next = self.word_valid.q.val() & self.word_beat.q.val();
+        self.payload.input.data.next.data = self.merged.val();
+        self.payload.input.data.next.last = self.word_last.q.val();
 
         // out
         self.header.next = self.headers.output.data.val();

@@ -222,7 +222,7 @@ impl Logic for ReceiveStore {
         self.second_frame_room.d.next = self.frames.q.val() < bits::<8>(127);
         self.room.next = ((self.word_room.q.val() & !self.wrote.q.val()) | self.second_word_room.q.val())
             & ((self.frame_room.q.val() & !self.kept.q.val()) | self.second_frame_room.q.val());
-        self.quiet.next = self.stop.val() | self.reset.val() | self.skipping.q.val();
+        self.quiet.next = self.stop.val() | self.skipping.q.val();
         self.discard.next = self.quiet.val() | self.dropped.q.val() | self.long.q.val();
         self.give_up.next = !self.room.val() & self.patience.q.val().get_bit(8);
         self.go.next = self.held_valid.q.val() & (self.room.val() | self.discard.val() | self.give_up.val());
@@ -251,8 +251,9 @@ impl Logic for ReceiveStore {
         }
         self.inside.d.next = self.inside_next.val();
         if self.stop.val() | self.reset.val() {
-            // all that is taken in now is thrown away, the beat that comes in this cycle as well
-            self.skipping.d.next = self.inside_next.val() | self.frame_in.valid.val();
+            // all that is here or taken in now is thrown away, the beat that comes in this cycle as well
+            self.skipping.d.next =
+                self.inside_next.val() | (self.held_valid.q.val() & !self.go.val()) | self.frame_in.valid.val();
         } else if self.ends.val() {
             self.skipping.d.next = false;
         }

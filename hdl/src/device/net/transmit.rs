@@ -19,7 +19,7 @@ use rust_hdl::prelude::*;
 pub struct Transmit {
     pub clock: Signal<In, Clock>,
     pub reset: Signal<In, Bit>,
-    /// Begin nothing; the frame that is being sent goes on to its end.
+    /// Take no chain and begin no frame; what is under way goes on.
     pub stop: Signal<In, Bit>,
     pub merge: Signal<In, Bit>,
     pub csum: Signal<In, Bit>,

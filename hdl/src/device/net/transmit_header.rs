@@ -16,7 +16,7 @@ use rust_hdl::prelude::*;
 pub struct TransmitHeader {
     pub clock: Signal<In, Clock>,
     pub reset: Signal<In, Bit>,
-    /// Nothing new, and what is under way stands still.
+    /// Take no chain; those taken before go on.
     pub stop: Signal<In, Bit>,
     /// The header has 12 bytes.
     pub merge: Signal<In, Bit>,
@@ -212,7 +212,7 @@ impl Logic for TransmitHeader {
         }
 
         // ------------------------------------------------------------ beats
-        self.may_emit.next = (!self.word_valid.q.val() | self.word.ready.val()) & !self.stop.val();
+        self.may_emit.next = !self.word_valid.q.val() | self.word.ready.val();
         self.may_begin.next = self.may_emit.val() & self.ahead.q.val() & self.command.input.ready.val();
         self.readable.ready.next = self.may_begin.val();
         if self.inside.q.val() {
