@@ -255,7 +255,10 @@ impl Logic for WriteEngine {
         self.word_back.d.next = bits::<4>(0) - self.answered_offset.q.val();
         // with an offset, the lanes below 16 - offset belong to the word before
         self.before.next = 0.into();
-        for i in 0..15 {
+        if self.answered_offset.q.val().any() {
+            self.before.next = 1.into();
+        }
+        for i in 1..15 {
             if (self.answered_offset.q.val() <= (15 - i).to_bits::<4>()) & self.answered_offset.q.val().any() {
                 self.before.next = self.before.val().replace_bit(i, true);
             }
