@@ -41,7 +41,9 @@ const COMPILER_OPTIONS: &[&str] =
 /// For what runs every cycle.
 const FAST: &str = "-O3";
 /// For what runs once.
-const SLOW: &str = "-O1";
+const SLOW: &str = "-O0";
+/// For Verilator's own runtime, which is compiled once for all models.
+const RUNTIME: &str = "-O1";
 
 /// A design to simulate: Verilog, its top module, the top module's ports.
 pub struct Sources {
@@ -130,7 +132,7 @@ fn tools() -> Result<String, ModelError> {
 
 /// Where the compiled runtime of this Verilator lies: every model links the same.
 fn runtime(cache: &Path) -> Result<PathBuf, ModelError> {
-    let folder = cache.join(format!("runtime-{}", hash(&[&tools()?, &COMPILER_OPTIONS.concat(), SLOW])));
+    let folder = cache.join(format!("runtime-{}", hash(&[&tools()?, &COMPILER_OPTIONS.concat(), RUNTIME])));
     fs::create_dir_all(&folder).map_err(|error| ModelError::cache(&folder, error))?;
     Ok(folder)
 }
@@ -180,7 +182,7 @@ struct Build<'a> {
 struct Unit {
     source: PathBuf,
     object: PathBuf,
-    fast: bool,
+    optimisation: &'static str,
 }
 
 impl Build<'_> {
@@ -244,7 +246,7 @@ impl Build<'_> {
             .args(COMPILER_OPTIONS)
             .arg(format!("-I{}", include.display()))
             .arg(format!("-I{}", include.join("vltstd").display()))
-            .args([if unit.fast { FAST } else { SLOW }, "-c", "-o"])
+            .args([unit.optimisation, "-c", "-o"])
             .args([&object, &unit.source]);
         run(&mut compiler, "g++")?;
         fs::rename(&object, &unit.object).map_err(|error| ModelError::cache(&unit.object, error))
@@ -255,7 +257,7 @@ impl Build<'_> {
     fn units(&self, include: &Path) -> Result<Vec<Unit>, ModelError> {
         let list = self.work.join(format!("verilated/V{}_classes.mk", self.sources.top));
         let text = fs::read_to_string(&list).map_err(|error| ModelError::cache(&list, error))?;
-        let mut units = vec![Unit { source: "shim.cpp".into(), object: self.work.join("shim.o"), fast: true }];
+        let mut units = vec![Unit { source: "shim.cpp".into(), object: self.work.join("shim.o"), optimisation: FAST }];
         let mut variable = String::new();
         for line in text.lines() {
             let words = match line.split_once(" = ").or_else(|| line.split_once(" += ")) {
@@ -266,22 +268,22 @@ impl Build<'_> {
                 None if line.starts_with(char::is_whitespace) => line,
                 None => continue,
             };
-            let (sources, objects, fast) = match variable.as_str() {
-                "VM_CLASSES_FAST" | "VM_SUPPORT_FAST" => (Path::new("verilated"), self.work, true),
-                "VM_CLASSES_SLOW" | "VM_SUPPORT_SLOW" => (Path::new("verilated"), self.work, false),
-                "VM_GLOBAL_FAST" | "VM_GLOBAL_SLOW" => (include, self.runtime, false),
+            let (sources, objects, optimisation) = match variable.as_str() {
+                "VM_CLASSES_FAST" | "VM_SUPPORT_FAST" => (Path::new("verilated"), self.work, FAST),
+                "VM_CLASSES_SLOW" | "VM_SUPPORT_SLOW" => (Path::new("verilated"), self.work, SLOW),
+                "VM_GLOBAL_FAST" | "VM_GLOBAL_SLOW" => (include, self.runtime, RUNTIME),
                 _ => continue,
             };
             units.extend(words.split_whitespace().filter(|word| *word != "\\").map(|word| Unit {
                 source: sources.join(format!("{word}.cpp")),
                 object: objects.join(format!("{word}.o")),
-                fast,
+                optimisation,
             }));
         }
         // The largest files first, so that no thread is left alone with one at the end.
         units.sort_by_key(|unit| {
             let size = fs::metadata(self.work.join(&unit.source)).map_or(0, |metadata| metadata.len());
-            std::cmp::Reverse(if unit.fast { 4 * size } else { size })
+            std::cmp::Reverse(if unit.optimisation == FAST { 4 * size } else { size })
         });
         Ok(units)
     }
