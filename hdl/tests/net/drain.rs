@@ -44,6 +44,8 @@ fn net_stop_ends_the_frame_at_the_wire_and_a_reset_forgets_the_rest() {
         for _ in 0..200 {
             world.cycle(&mut bench);
         }
+        assert_eq!(world.tx_chains.values.len(), chains, "a chain was taken");
+        assert!(world.tx_bytes.values.len() >= world.tx_beats_untaken(), "bytes of a chain that was not taken");
         // the wire goes on: what comes is thrown away, in the reset as well
         let events = world.seen;
         for _ in 0..rng.below(40) {

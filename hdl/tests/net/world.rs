@@ -113,6 +113,11 @@ impl World {
         self.tx_bytes.values.extend(beats(bytes, failed));
     }
 
+    /// Beats of the transmit chains that the device has not taken.
+    pub fn tx_beats_untaken(&self) -> usize {
+        self.tx_chains.values.iter().map(|chain| beat_count(chain.readable_length.to_u64() as usize)).sum()
+    }
+
     /// A frame to send, and what must come of it.
     pub fn transmit(&mut self, rng: &mut Rng, frame: &[u8]) {
         let start = rng.below(frame.len() as u64 + 2) as u16;
@@ -369,9 +374,14 @@ fn padded(bytes: &[u8]) -> Bits<128> {
     wide(&lanes)
 }
 
+/// Beats of a chain with so many bytes.
+fn beat_count(bytes: usize) -> usize {
+    bytes.div_ceil(16).max(1)
+}
+
 /// The beats of a chain's bytes, those from byte `failed` on marked.
 fn beats(bytes: &[u8], failed: usize) -> Vec<ByteBeat> {
-    let count = bytes.len().div_ceil(16).max(1);
+    let count = beat_count(bytes.len());
     let beat = |i: usize| {
         let chunk = &bytes[16 * i..bytes.len().min(16 * i + 16)];
         ByteBeat {
