@@ -1,17 +1,21 @@
 //! The transport driver and the disk driver, function by function, on a disk of plain software.
 mod software;
 
-use software::registers::SCRATCH;
+use software::registers::{Registers, SCRATCH};
 use software::{Access, Build, Machine, DISK};
 use virtio_hdl::host::blk::{Blk, BlkError, Operation, Options, Request, Status};
 use virtio_hdl::host::pci::{Bus, Options as BusOptions, PciError, Space};
-use virtio_hdl::host::ring::{Buffer, Shape};
+use virtio_hdl::host::ring::{Buffer, Shape, Virtqueue};
 use virtio_hdl::host::virtio_pci::*;
 use virtio_hdl::host::{Platform, Width};
 use virtio_hdl::link::{FunctionId, Interrupt};
 use virtio_hdl_rtl::pcie::layout as pci;
 use virtio_hdl_rtl::virtio::layout::*;
 use vm_memory::{Bytes, GuestAddress};
+
+const ONE: [QueueUse; 1] = [QueueUse::interrupting("requests")];
+const THREE: [QueueUse; 3] =
+    [QueueUse::interrupting("input"), QueueUse::interrupting("output"), QueueUse::interrupting("control")];
 
 fn machine(build: Build) -> (Machine, Bus) {
     let mut machine = Machine::new(build);
@@ -31,12 +35,18 @@ fn disk(build: Build) -> (Machine, Bus, Blk) {
     (machine, bus, disk)
 }
 
+/// The device has used a chain of this ring.
+fn use_a_chain(machine: &Machine, ring: &Virtqueue) {
+    let index = ring.address() + used_offset(ring.size()) + RING_INDEX;
+    machine.memory.write_obj(1u16, GuestAddress(index)).unwrap();
+}
+
 /// Everything that a driver takes has been given back.
 fn assert_clean(machine: &Machine) {
     assert_eq!(machine.allocator.used(), 0, "memory in use");
     assert!(!machine.msix_enabled());
     assert_eq!(machine.command(), 0);
-    assert_eq!(machine.registers, Default::default());
+    assert_eq!(Registers { status: 0, ..machine.registers.clone() }, Default::default());
     assert!(machine.table.iter().all(|entry| entry[3] == 1), "a vector is unmasked");
 }
 
@@ -119,7 +129,7 @@ fn probe_works_with_a_memory_bar() {
 
 #[test]
 fn features_are_the_intersection() {
-    let (mut machine, _, driver) = transport(Build::default());
+    let (mut machine, _, mut driver) = transport(Build::default());
     let offered = driver.device_features(&mut machine);
     assert_eq!(offered, software::FEATURES);
     let supported = 1 << blk::FEATURE_FLUSH | 1 << blk::FEATURE_RO;
@@ -133,7 +143,7 @@ fn config_is_read_and_written_bytewise_where_msix_puts_it() {
     for (policy, base) in [(VectorPolicy::Line, DEVICE_CONFIG), (VectorPolicy::Shared, DEVICE_CONFIG_MSIX)] {
         let (mut machine, _, mut driver) = transport(Build { sectors: 0x123, ..Build::default() });
         let options = QueueOptions { policies: vec![policy], ..QueueOptions::default() };
-        driver.find_queues(&mut machine, 1, &options).unwrap();
+        driver.find_queues(&mut machine, &ONE, &options).unwrap();
         machine.log.clear();
         let mut bytes = [0; 8];
         driver.get_config(&mut machine, blk::CONFIG_CAPACITY, &mut bytes);
@@ -191,15 +201,23 @@ fn line_interrupt_reads_the_status_and_says_whose_it_is() {
     let (mut machine, mut bus) = machine(Build::default());
     let disk = Blk::probe(&mut machine, &mut bus, DISK, &with_policy(VectorPolicy::Line)).unwrap();
     let line = Interrupt::Line { at: 0, asserted: true };
-    assert_eq!(disk.transport().interrupt(&mut machine, line), Interrupted::NotMine);
+    assert_eq!(disk.interrupt(&mut machine, line).unwrap(), Interrupted::NotMine);
     machine.registers.isr = ISR_QUEUE;
-    let mine = |config_changed| Interrupted::Mine { config_changed, queues: vec![0] };
-    assert_eq!(disk.transport().interrupt(&mut machine, line), mine(false));
+    let spurious = disk.interrupt(&mut machine, line).unwrap();
+    assert_eq!(spurious, Interrupted::NotMine, "nothing new in the ring");
     assert_eq!(machine.registers.isr, 0, "reading clears");
     machine.change_capacity(128);
-    assert_eq!(disk.transport().interrupt(&mut machine, line), mine(true));
+    let mine = |config_changed, queues| Interrupted::Mine { config_changed, queues };
+    assert_eq!(disk.interrupt(&mut machine, line).unwrap(), mine(true, vec![]));
+    use_a_chain(&machine, disk.queue());
+    machine.registers.isr = ISR_QUEUE;
+    assert_eq!(disk.interrupt(&mut machine, line).unwrap(), mine(false, vec![0]));
+    machine.change_capacity(64);
+    assert_eq!(disk.interrupt(&mut machine, line).unwrap(), mine(true, vec![0]));
+    machine.change_capacity(128);
+    disk.interrupt(&mut machine, line).unwrap();
     assert_eq!(disk.capacity(&mut machine), 128);
-    assert_eq!(disk.transport().interrupt(&mut machine, line), Interrupted::NotMine);
+    assert_eq!(disk.interrupt(&mut machine, line).unwrap(), Interrupted::NotMine);
 }
 
 #[test]
@@ -207,9 +225,11 @@ fn message_interrupts_say_what_they_are_for() {
     let (mut machine, _, disk) = disk(Build::default());
     let table: Vec<(u64, u32)> =
         machine.table.iter().map(|e| (u64::from(e[1]) << 32 | u64::from(e[0]), e[2])).collect();
-    let mut told =
-        |address, data| disk.transport().interrupt(&mut machine, Interrupt::Message { at: 0, address, data });
+    let mut told = |address, data| disk.interrupt(&mut machine, Interrupt::Message { at: 0, address, data }).unwrap();
     assert_eq!(told(table[0].0, table[0].1), Interrupted::Mine { config_changed: true, queues: vec![] });
+    assert_eq!(told(table[1].0, table[1].1), Interrupted::NotMine, "nothing new in the ring");
+    use_a_chain(&machine, disk.queue());
+    let mut told = |address, data| disk.interrupt(&mut machine, Interrupt::Message { at: 0, address, data }).unwrap();
     assert_eq!(told(table[1].0, table[1].1), Interrupted::Mine { config_changed: false, queues: vec![0] });
     assert_eq!(told(table[1].0, 0x999), Interrupted::NotMine);
     assert!(!machine.log.iter().any(|access| access.offset == ISR), "messages need no status");
@@ -236,7 +256,9 @@ fn enough_vectors_give_one_per_queue() {
 fn find_all(build: Build) -> (VectorPolicy, Vec<Option<u16>>, Vec<Vec<u16>>) {
     let count = build.queues;
     let (mut machine, _, mut driver) = transport(build);
-    driver.find_queues(&mut machine, count, &QueueOptions::default()).unwrap();
+    let rings = driver.find_queues(&mut machine, &THREE[..usize::from(count)], &QueueOptions::default()).unwrap();
+    rings.iter().for_each(|ring| use_a_chain(&machine, ring));
+    let rings: Vec<&Virtqueue> = rings.iter().collect();
     let vectors: Vec<Option<u16>> = driver.queues().iter().map(|queue| queue.vector).collect();
     for (state, vector) in machine.registers.queues.iter().zip(&vectors) {
         assert_eq!(state.vector, vector.unwrap_or(NO_VECTOR));
@@ -249,7 +271,7 @@ fn find_all(build: Build) -> (VectorPolicy, Vec<Option<u16>>, Vec<Vec<u16>>) {
             None => Interrupt::Line { at: 0, asserted: true },
         };
         machine.registers.isr = ISR_QUEUE;
-        match driver.interrupt(&mut machine, interrupt) {
+        match driver.interrupt(&mut machine, interrupt, &rings).unwrap() {
             Interrupted::Mine { config_changed: false, queues } => queues,
             other => panic!("{other:?}"),
         }
@@ -283,9 +305,75 @@ fn vector_refused_for_the_last_queue_falls_back_to_the_shared_one() {
 }
 
 #[test]
+fn vectors_have_the_names_of_what_they_are_for() {
+    let names = |vectors| {
+        let (mut machine, _, mut driver) = transport(Build { vectors, queues: 3, ..Build::default() });
+        driver.find_queues(&mut machine, &THREE, &QueueOptions::default()).unwrap();
+        driver.vector_names().to_vec()
+    };
+    assert_eq!(names(4), ["config", "input", "output", "control"]);
+    assert_eq!(names(3), ["config", "virtqueues"]);
+    assert!(names(0).is_empty());
+}
+
+#[test]
+fn a_queue_without_callback_gets_no_vector_and_asks_for_no_interrupt() {
+    let uses = [QueueUse::silent("input"), QueueUse::interrupting("output"), QueueUse::silent("control")];
+    for (vectors, expected) in [(2, [None, Some(1), None]), (0, [None; 3])] {
+        let (mut machine, _, mut driver) = transport(Build { vectors, queues: 3, ..Build::default() });
+        let rings = driver.find_queues(&mut machine, &uses, &QueueOptions::default()).unwrap();
+        let found: Vec<Option<u16>> = driver.queues().iter().map(|queue| queue.vector).collect();
+        assert_eq!(found, expected);
+        for (ring, wanted) in rings.iter().zip(uses) {
+            let flags = ring.address() + avail_offset(ring.size()) + RING_FLAGS;
+            let flags: u16 = machine.memory.read_obj(GuestAddress(flags)).unwrap();
+            assert_eq!(flags & AVAIL_NO_INTERRUPT == 0, wanted.callback);
+        }
+        machine.log.clear();
+        driver.delete_queues(&mut machine);
+        // With MSI-X the vector of each queue is taken away and that is waited for, whether it had one or not.
+        let flushes = machine.log.iter().filter(|access| !access.write && access.offset == ISR).count();
+        assert_eq!(flushes, if vectors > 0 { 3 } else { 0 });
+    }
+}
+
+#[test]
+fn each_way_to_interrupt_begins_with_a_reset_and_the_negotiated_features() {
+    // The second queue's vector is refused: taking the first queue back is a reset, that also takes the features.
+    let (mut machine, _, mut driver) = transport(Build { vectors: 8, refused_from: 2, queues: 2, ..Build::default() });
+    let accepted = driver.negotiate(&mut machine, u32::MAX);
+    assert_ne!(accepted, 0);
+    driver.find_queues(&mut machine, &THREE[..2], &QueueOptions::default()).unwrap();
+    assert_eq!(driver.policy(), Some(VectorPolicy::Shared));
+    assert_eq!(machine.registers.features, accepted);
+    assert_eq!(driver.status(&mut machine), STATUS_ACKNOWLEDGE | STATUS_DRIVER);
+}
+
+#[test]
+fn a_resume_that_fails_leaves_nothing_behind_on_removal() {
+    let (mut machine, mut bus, mut disk) = disk(Build::default());
+    disk.transport_mut().suspend(&mut machine).unwrap();
+    machine.stays_asleep = true;
+    let error = disk.remove(&mut machine, &mut bus).unwrap_err();
+    assert!(matches!(error, DriverError::Pci(PciError::PowerState { state: 3, wanted: 0, .. })), "{error}");
+    assert_eq!(machine.allocator.used(), 0, "memory in use");
+    machine.stays_asleep = false;
+    Blk::probe(&mut machine, &mut bus, DISK, &Options::default()).unwrap();
+}
+
+#[test]
+fn all_bars_are_claimed_or_none() {
+    let (mut machine, mut bus) = machine(Build::default());
+    bus.claim(DISK, 1).unwrap();
+    let error = VirtioPci::probe(&mut machine, &mut bus, DISK).unwrap_err();
+    assert!(matches!(error, DriverError::Pci(PciError::Claimed { index: 1, .. })), "{error}");
+    assert_eq!(bus.claim(DISK, 0).map(|_| ()), Ok(()), "BAR0 was given back");
+}
+
+#[test]
 fn queues_beyond_the_last_are_not_found() {
     let (mut machine, _, mut driver) = transport(Build { queues: 2, vectors: 8, ..Build::default() });
-    let error = driver.find_queues(&mut machine, 3, &QueueOptions::default()).unwrap_err();
+    let error = driver.find_queues(&mut machine, &THREE[..3], &QueueOptions::default()).unwrap_err();
     let DriverError::NoInterrupts(refusals) = error else { panic!("{error}") };
     assert!(refusals.iter().all(|(_, why)| matches!(why, DriverError::NoQueue(2))), "{refusals:?}");
     assert_eq!(machine.allocator.used(), 0);
@@ -312,7 +400,7 @@ fn refused_config_vector_unwinds_to_the_line() {
     let build = Build { refused_from: 0, ..Build::default() };
     let (mut machine, _, mut driver) = transport(build.clone());
     let options = QueueOptions { policies: vec![VectorPolicy::PerQueue], ..QueueOptions::default() };
-    let error = driver.find_queues(&mut machine, 1, &options).unwrap_err();
+    let error = driver.find_queues(&mut machine, &ONE, &options).unwrap_err();
     assert!(error.to_string().contains("refused vector 0 for configuration changes"), "{error}");
     assert!(machine.written(QUEUE_PFN).is_empty(), "no queue was touched");
     let (policy, machine, _) = best(build);
@@ -324,13 +412,13 @@ fn refused_config_vector_unwinds_to_the_line() {
 fn refused_queue_vector_unwinds_queue_and_config_vector() {
     let (mut machine, _, mut driver) = transport(Build { refused_from: 1, ..Build::default() });
     let options = QueueOptions { policies: vec![VectorPolicy::PerQueue], ..QueueOptions::default() };
-    let error = driver.find_queues(&mut machine, 1, &options).unwrap_err();
+    let error = driver.find_queues(&mut machine, &ONE, &options).unwrap_err();
     let DriverError::NoInterrupts(refusals) = error else { panic!("{error}") };
     assert!(matches!(refusals[0].1, DriverError::VectorRefused { vector: 1, purpose: VectorPurpose::Queue(0) }));
     assert_eq!(machine.allocator.used(), 0);
     assert_eq!((machine.registers.queues[0].frame, machine.registers.config_vector), (0, NO_VECTOR));
     assert!(!machine.msix_enabled());
-    let queues = driver.find_queues(&mut machine, 1, &QueueOptions::default()).unwrap();
+    let queues = driver.find_queues(&mut machine, &ONE, &QueueOptions::default()).unwrap();
     assert_eq!((queues.len(), driver.policy()), (1, Some(VectorPolicy::Line)));
 }
 
@@ -342,13 +430,14 @@ fn no_vector_and_no_pin_is_an_error_that_says_why() {
     assert!(text.contains("PerQueue: 01:00.0: there is no capability 0x11"), "{text}");
     assert!(text.contains("Line: the function has no interrupt pin"), "{text}");
     assert_clean(&machine);
+    assert_eq!(machine.registers.status, STATUS_FAILED, "the device is told that its driver gave up");
 }
 
 #[test]
 fn setup_writes_the_frame_of_a_zeroed_ring() {
     let (mut machine, _, mut driver) = transport(Build::default());
     machine.memory.write_slice(&vec![0xff; 1 << 20], GuestAddress(0x10_0000)).unwrap();
-    let queues = driver.find_queues(&mut machine, 1, &QueueOptions::default()).unwrap();
+    let queues = driver.find_queues(&mut machine, &ONE, &QueueOptions::default()).unwrap();
     let address = queues[0].address();
     assert_eq!(u64::from(machine.registers.queues[0].frame) << 12, address);
     assert_eq!((address % 4096, queues[0].size()), (0, 16));
@@ -360,7 +449,7 @@ fn setup_writes_the_frame_of_a_zeroed_ring() {
 #[test]
 fn setup_refuses_size_0_and_a_queue_in_use() {
     let line = QueueOptions { policies: vec![VectorPolicy::Line], ..QueueOptions::default() };
-    let refusal = |machine: &mut Machine, driver: &mut VirtioPci| match driver.find_queues(machine, 1, &line) {
+    let refusal = |machine: &mut Machine, driver: &mut VirtioPci| match driver.find_queues(machine, &ONE, &line) {
         Err(DriverError::NoInterrupts(mut refusals)) => refusals.remove(0).1,
         _ => panic!("queue 0 was set up"),
     };
@@ -376,7 +465,7 @@ fn setup_refuses_size_0_and_a_queue_in_use() {
 #[test]
 fn delete_detaches_flushes_and_frees() {
     let (mut machine, _, mut driver) = transport(Build::default());
-    driver.find_queues(&mut machine, 1, &QueueOptions::default()).unwrap();
+    driver.find_queues(&mut machine, &ONE, &QueueOptions::default()).unwrap();
     machine.log.clear();
     driver.delete_queues(&mut machine);
     let steps: Vec<(bool, u32, u32)> = machine.log.iter().map(|a| (a.write, a.offset, a.value)).collect();

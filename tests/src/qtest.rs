@@ -155,7 +155,7 @@ impl Rig {
         let quiet = self.platform.now() + QUIET;
         while self.platform.now() < quiet {
             if let Some(interrupt) = self.platform.wait_interrupt(quiet) {
-                blk.transport().interrupt(&mut self.platform, interrupt);
+                blk.interrupt(&mut self.platform, interrupt).unwrap();
             }
         }
         ok(blk.poll(&mut self.platform));
@@ -165,7 +165,7 @@ impl Rig {
         let deadline = self.platform.now() + LONG;
         let interrupt = self.platform.wait_interrupt(deadline).expect("an interrupt");
         let mine = Interrupted::Mine { config_changed: false, queues: vec![0] };
-        assert_eq!(blk.transport().interrupt(&mut self.platform, interrupt), mine);
+        assert_eq!(blk.interrupt(&mut self.platform, interrupt).unwrap(), mine);
         assert_eq!(ok(blk.poll(&mut self.platform)).len(), 1, "the interrupt came before the used ring was written");
         self.check();
     }

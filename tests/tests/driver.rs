@@ -15,6 +15,9 @@ use virtio_hdl_tests::{example, machine as build};
 use vm_memory::{Bytes, GuestAddress};
 
 const SECTORS: u64 = 2048;
+/// A disk's queue, and as many as no disk of these tests has.
+const ONE: [QueueUse; 1] = [QueueUse::interrupting("requests")];
+const THREE: [QueueUse; 3] = [QueueUse::interrupting("requests"); 3];
 /// Cycles after which a request of these tests has ended or never will.
 const PATIENCE: u64 = 1_000_000;
 
@@ -128,7 +131,7 @@ fn probe_refuses_another_abi_version() {
 #[test]
 fn features_are_offered_accepted_and_read_back() {
     let config = example("blk");
-    let (mut machine, _, driver) = transport(&config);
+    let (mut machine, _, mut driver) = transport(&config);
     let offered = driver.device_features(&mut machine);
     // RO is a property of the disk: offered while it is read only.
     assert_eq!(offered, config.host_features() & !(1 << blk::FEATURE_RO));
@@ -175,7 +178,7 @@ fn config_is_read_bytewise_where_msix_puts_it() {
 
 #[test]
 fn status_keeps_its_bits_until_the_reset() {
-    let (mut machine, _, driver) = transport(&example("blk"));
+    let (mut machine, _, mut driver) = transport(&example("blk"));
     driver.negotiate(&mut machine, 1 << blk::FEATURE_FLUSH);
     driver.add_status(&mut machine, STATUS_DRIVER_OK).unwrap();
     assert_eq!(driver.status(&mut machine), STATUS_ACKNOWLEDGE | STATUS_DRIVER | STATUS_DRIVER_OK);
@@ -209,13 +212,13 @@ fn line_interrupt_is_shared_and_reading_its_status_ends_it() {
     let line = Interrupt::Line { at: 0, asserted: true };
     machine.run(1000);
     assert!(!machine.root().intx());
-    assert_eq!(disk.transport().interrupt(&mut machine, line), Interrupted::NotMine);
+    assert_eq!(disk.interrupt(&mut machine, line).unwrap(), Interrupted::NotMine);
     let capacity = SECTORS * 2;
     machine.endpoint().set_blk_disk(capacity, false).unwrap();
     let deadline = machine.now() + PATIENCE;
     let interrupt = machine.wait_interrupt(deadline).expect("an interrupt for the new capacity");
-    let mine = Interrupted::Mine { config_changed: true, queues: vec![0] };
-    assert_eq!(disk.transport().interrupt(&mut machine, interrupt), mine);
+    let mine = Interrupted::Mine { config_changed: true, queues: vec![] };
+    assert_eq!(disk.interrupt(&mut machine, interrupt).unwrap(), mine);
     assert_eq!(disk.capacity(&mut machine), capacity);
     assert_no_violation(&mut machine);
 }
@@ -228,7 +231,7 @@ fn config_change_comes_on_the_config_vector() {
         let deadline = machine.now() + PATIENCE;
         let interrupt = machine.wait_interrupt(deadline).expect("an interrupt for the new capacity");
         let mine = Interrupted::Mine { config_changed: true, queues: vec![] };
-        assert_eq!(disk.transport().interrupt(&mut machine, interrupt), mine, "{policy:?}");
+        assert_eq!(disk.interrupt(&mut machine, interrupt).unwrap(), mine, "{policy:?}");
     }
 }
 
@@ -271,7 +274,7 @@ fn every_way_to_interrupt_works() {
 fn vectors_that_the_device_lacks_are_refused() {
     let (mut machine, _, mut driver) = transport(&example("blk"));
     let options = QueueOptions { policies: vec![VectorPolicy::PerQueue], ..QueueOptions::default() };
-    driver.find_queues(&mut machine, 1, &options).unwrap();
+    driver.find_queues(&mut machine, &ONE, &options).unwrap();
     for register in [CONFIG_VECTOR, QUEUE_VECTOR] {
         driver.write(&mut machine, register, Width::Word, 2);
         assert_eq!(driver.read(&mut machine, register, Width::Word) as u16, NO_VECTOR);
@@ -285,7 +288,7 @@ fn ways_that_fail_leave_nothing_behind() {
     let (mut machine, _, mut driver) = transport(&example("blk-one-vector"));
     let vectors =
         QueueOptions { policies: vec![VectorPolicy::PerQueue, VectorPolicy::Shared], ..QueueOptions::default() };
-    let error = driver.find_queues(&mut machine, 1, &vectors).unwrap_err();
+    let error = driver.find_queues(&mut machine, &ONE, &vectors).unwrap_err();
     let DriverError::NoInterrupts(refusals) = error else { panic!("{error}") };
     assert_eq!(refusals.len(), 2);
     assert!(refusals
@@ -294,13 +297,13 @@ fn ways_that_fail_leave_nothing_behind() {
     assert_eq!(machine.memory_in_use(), 0);
     // One queue more than there is: every way gets as far as the second queue and is undone.
     let (mut machine, _, mut driver) = transport(&example("blk"));
-    let error = driver.find_queues(&mut machine, 2, &QueueOptions::default()).unwrap_err();
+    let error = driver.find_queues(&mut machine, &THREE[..2], &QueueOptions::default()).unwrap_err();
     let DriverError::NoInterrupts(refusals) = error else { panic!("{error}") };
     assert!(matches!(refusals[1], (VectorPolicy::Shared, DriverError::NoQueue(1))), "{refusals:?}");
     assert!(matches!(refusals[2], (VectorPolicy::Line, DriverError::NoQueue(1))), "{refusals:?}");
     assert_eq!(machine.memory_in_use(), 0);
     assert_eq!(driver.read(&mut machine, QUEUE_PFN, Width::Double), 0);
-    let queues = driver.find_queues(&mut machine, 1, &QueueOptions::default()).unwrap();
+    let queues = driver.find_queues(&mut machine, &ONE, &QueueOptions::default()).unwrap();
     assert_eq!((queues.len(), driver.policy()), (1, Some(VectorPolicy::PerQueue)));
 }
 
@@ -308,12 +311,12 @@ fn ways_that_fail_leave_nothing_behind() {
 fn setup_gives_the_queue_its_frame_and_refuses_one_in_use() {
     let config = example("blk");
     let (mut machine, _, mut driver) = transport(&config);
-    let queues = driver.find_queues(&mut machine, 1, &QueueOptions::default()).unwrap();
+    let queues = driver.find_queues(&mut machine, &ONE, &QueueOptions::default()).unwrap();
     assert_eq!(queues[0].size(), config.queue_size);
     let frame = driver.read(&mut machine, QUEUE_PFN, Width::Double);
     assert_eq!(u64::from(frame) << QUEUE_PFN_SHIFT, queues[0].address());
     let line = QueueOptions { policies: vec![VectorPolicy::Line], ..QueueOptions::default() };
-    let error = driver.find_queues(&mut machine, 1, &line).unwrap_err();
+    let error = driver.find_queues(&mut machine, &ONE, &line).unwrap_err();
     let DriverError::NoInterrupts(refusals) = error else { panic!("{error}") };
     assert!(matches!(refusals[0].1, DriverError::QueueInUse { index: 0, .. }));
 }
@@ -321,12 +324,12 @@ fn setup_gives_the_queue_its_frame_and_refuses_one_in_use() {
 #[test]
 fn delete_takes_frame_and_vectors_from_the_device() {
     let (mut machine, _, mut driver) = transport(&example("blk"));
-    driver.find_queues(&mut machine, 1, &QueueOptions::default()).unwrap();
+    driver.find_queues(&mut machine, &ONE, &QueueOptions::default()).unwrap();
     driver.delete_queues(&mut machine);
     assert_eq!(driver.read(&mut machine, QUEUE_PFN, Width::Double), 0);
     assert_eq!(machine.memory_in_use(), 0);
     assert!(driver.queues().is_empty() && driver.policy().is_none());
-    driver.find_queues(&mut machine, 1, &QueueOptions::default()).unwrap();
+    driver.find_queues(&mut machine, &ONE, &QueueOptions::default()).unwrap();
 }
 
 #[test]
@@ -347,6 +350,38 @@ fn suspended_device_sleeps_and_goes_on_after_resume() {
             "{policy:?}"
         );
         assert_works(&mut machine, &mut disk, 13);
+    }
+}
+
+/// Sleeps that begin anywhere in the work, some of them longer than the completion timeout.
+#[test]
+fn requests_in_flight_wait_for_the_end_of_a_sleep() {
+    let mut config = example("blk");
+    config.completion_timeout_us = 50;
+    for (n, policy) in VectorPolicy::ALL.into_iter().cycle().take(12).enumerate() {
+        let (mut machine, _, mut disk) = disk_with(&config, &with_policy(policy));
+        let data = pattern(7, 16 * 4096);
+        machine.disk().unwrap().write(0, &data).unwrap();
+        let address = machine.allocate(16 * 4096, 4096).unwrap();
+        for n in 0..16 {
+            let data = vec![Buffer::writable(address + 4096 * n, 4096)];
+            let request = Request { operation: Operation::In, sector: 8 * n, data, shape: Shape::Direct };
+            disk.submit(&mut machine, &request).unwrap();
+        }
+        disk.kick(&mut machine).unwrap();
+        machine.run(97 * n as u64);
+        disk.transport_mut().suspend(&mut machine).unwrap();
+        machine.run(if n % 2 == 0 { 30_000 } else { 300 });
+        disk.transport_mut().resume(&mut machine).unwrap();
+        while disk.in_flight() > 0 {
+            let deadline = machine.now() + PATIENCE;
+            let ended = disk.wait(&mut machine, deadline).unwrap_or_else(|error| panic!("{policy:?}, {n}: {error}"));
+            assert!(ended.iter().all(|ended| ended.status == Status::Ok), "{policy:?}, {n}: {ended:?}");
+        }
+        let mut found = vec![0; data.len()];
+        machine.memory().read_slice(&mut found, GuestAddress(address)).unwrap();
+        assert!(found == data, "{policy:?}, {n}");
+        assert_no_violation(&mut machine);
     }
 }
 

@@ -33,7 +33,10 @@ struct Setup {
 }
 
 fn setup(example_name: &str, options: &MachineOptions) -> Setup {
-    let config = example(example_name);
+    setup_of(example(example_name), options)
+}
+
+fn setup_of(config: EndpointConfig, options: &MachineOptions) -> Setup {
     let wire = FarEnd::default();
     let port = NetPort::new(wire.backend(), config.net.mac, config.link.clock_hz);
     let mut machine = Machine::with_port(&library(&config), DevicePort::Net(port), options).unwrap();
@@ -70,7 +73,7 @@ impl Setup {
     fn interrupt(&mut self) -> Interrupted {
         let deadline = self.machine.now() + LONG;
         let interrupt = self.machine.wait_interrupt(deadline).expect("an interrupt");
-        self.net.transport().interrupt(&mut self.machine, interrupt)
+        self.net.interrupt(&mut self.machine, interrupt).unwrap()
     }
 
     fn poll(&mut self) -> Option<Incoming> {
@@ -191,6 +194,27 @@ fn each_queue_and_the_link_have_a_vector_of_their_own() {
     s.machine.check().unwrap();
 }
 
+/// One vector too few for a vector of each queue's own: both share one, beside that of the configuration.
+#[test]
+fn with_two_vectors_the_queues_share_one() {
+    let mut config = example("net");
+    config.vectors = 2;
+    let mut s = setup_of(config, &MachineOptions::default());
+    assert_eq!(s.net.transport().policy(), Some(VectorPolicy::Shared));
+    assert_eq!(s.net.transport().vector_names(), ["config", "virtqueues"]);
+    s.provide(4);
+    s.send(&frame(300, 1));
+    assert_eq!(s.interrupt(), Interrupted::Mine { config_changed: false, queues: vec![1] });
+    assert!(s.poll().is_none());
+    s.put(&frame(400, 2));
+    assert_eq!(s.interrupt(), Interrupted::Mine { config_changed: false, queues: vec![0] });
+    assert_eq!(s.poll().map(|incoming| incoming.frame), Some(frame(400, 2)));
+    s.wire.set_link(false);
+    s.put(&frame(1, 0));
+    assert_eq!(s.interrupt(), Interrupted::Mine { config_changed: true, queues: vec![] });
+    s.machine.check().unwrap();
+}
+
 /// A change of the config sets both bits of the ISR, and the driver is told of none before it is ready.
 #[test]
 fn a_link_that_changes_raises_the_interrupt_line() {
@@ -198,7 +222,7 @@ fn a_link_that_changes_raises_the_interrupt_line() {
     assert_eq!(s.net.transport().policy(), Some(VectorPolicy::Line));
     s.wire.set_link(false);
     s.put(&frame(1, 0));
-    assert_eq!(s.interrupt(), Interrupted::Mine { config_changed: true, queues: vec![0, 1] });
+    assert_eq!(s.interrupt(), Interrupted::Mine { config_changed: true, queues: vec![] });
     assert!(!s.net.link_up(&mut s.machine));
     s.net.transport().reset(&mut s.machine).unwrap();
     s.wire.set_link(true);

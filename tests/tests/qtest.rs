@@ -2,7 +2,7 @@
 //! model is right, and against the endpoint behind vfio-user-pci. What both must do is one test, run for each.
 use virtio_hdl::host::blk::{BlkError, Operation, Options, Request, Status};
 use virtio_hdl::host::pci::Space;
-use virtio_hdl::host::ring::{Buffer, Shape};
+use virtio_hdl::host::ring::{Buffer, Shape, Virtqueue};
 use virtio_hdl::host::virtio_pci::*;
 use virtio_hdl::host::{Platform, Width};
 use virtio_hdl::qtest::Chipset;
@@ -16,6 +16,10 @@ use vm_memory::{Bytes, GuestAddress};
 const PATIENCE: u64 = 50_000_000;
 /// Cycles in which everything that is going to happen has happened.
 const LONG: u64 = 100_000;
+
+/// A disk's queue, and as many as no disk of these tests has.
+const ONE: [QueueUse; 1] = [QueueUse::interrupting("requests")];
+const THREE: [QueueUse; 3] = [QueueUse::interrupting("requests"); 3];
 
 fn with_policy(policy: VectorPolicy) -> Options {
     Options { policies: vec![policy], ..Options::default() }
@@ -77,7 +81,7 @@ fn every_way_to_interrupt_works(kind: &Kind) {
 fn vectors_that_the_device_lacks_are_refused(kind: &Kind) {
     let mut rig = Rig::new(Chipset::Q35, &[kind]);
     let mut driver = VirtioPci::probe(&mut rig.platform, &mut rig.bus, slot(0)).unwrap();
-    driver.find_queues(&mut rig.platform, 1, &QueueOptions::default()).unwrap();
+    driver.find_queues(&mut rig.platform, &ONE, &QueueOptions::default()).unwrap();
     for register in [CONFIG_VECTOR, QUEUE_VECTOR] {
         driver.write(&mut rig.platform, register, Width::Word, 2);
         assert_eq!(driver.read(&mut rig.platform, register, Width::Word) as u16, NO_VECTOR);
@@ -102,12 +106,12 @@ fn registers_are_those_of_the_legacy_interface(kind: &Kind) {
     driver.write(platform, GUEST_FEATURES, Width::Double, features);
     assert_eq!(driver.read(platform, GUEST_FEATURES, Width::Double), 0);
     // There is one queue, and it can be used once.
-    let error = driver.find_queues(platform, 2, &QueueOptions::default()).unwrap_err();
+    let error = driver.find_queues(platform, &THREE[..2], &QueueOptions::default()).unwrap_err();
     let DriverError::NoInterrupts(refusals) = error else { panic!("{error}") };
     assert!(matches!(refusals[2], (VectorPolicy::Line, DriverError::NoQueue(1))), "{refusals:?}");
     assert_eq!(platform.memory_in_use(), 0);
     assert_eq!(driver.read(platform, QUEUE_PFN, Width::Double), 0);
-    driver.find_queues(platform, 1, &QueueOptions::default()).unwrap();
+    driver.find_queues(platform, &ONE, &QueueOptions::default()).unwrap();
     let frame = driver.read(platform, QUEUE_PFN, Width::Double);
     assert_eq!(u64::from(frame) << QUEUE_PFN_SHIFT, driver.queues()[0].address);
     // A queue that there is not is kicked in vain.
@@ -251,7 +255,7 @@ fn masked_vector_is_pending_and_delivered_on_unmask(kind: &Kind) {
         let deadline = rig.platform.now() + PATIENCE;
         let interrupt = rig.platform.wait_interrupt(deadline).expect("an interrupt on unmask");
         let mine = Interrupted::Mine { config_changed: false, queues: vec![0] };
-        assert_eq!(disk.transport().interrupt(&mut rig.platform, interrupt), mine);
+        assert_eq!(disk.interrupt(&mut rig.platform, interrupt).unwrap(), mine);
         assert!(!msix.is_pending(&mut rig.platform, 1), "still pending");
         assert_eq!(disk.poll(&mut rig.platform).unwrap().len(), 1);
     }
@@ -310,24 +314,26 @@ fn their_queues_share_a_vector_when_there_are_too_few() {
     let mut rig = Rig::new(Chipset::Q35, &[&Kind::Theirs("num-queues=2,vectors=2")]);
     let mut driver = VirtioPci::probe(&mut rig.platform, &mut rig.bus, slot(0)).unwrap();
     driver.negotiate(&mut rig.platform, 0);
-    let mut queues = driver.find_queues(&mut rig.platform, 2, &QueueOptions::default()).unwrap();
+    let mut queues = driver.find_queues(&mut rig.platform, &THREE[..2], &QueueOptions::default()).unwrap();
     assert_eq!(driver.policy(), Some(VectorPolicy::Shared));
     driver.add_status(&mut rig.platform, STATUS_DRIVER_OK).unwrap();
     let place = rig.platform.allocate(4096, 4096).unwrap();
-    for (index, queue) in (0u16..).zip(&mut queues) {
+    for index in 0..2 {
         let mut header = [0u8; 16];
         header[8] = index as u8;
         rig.platform.memory().write_slice(&header, GuestAddress(place)).unwrap();
         let (data, status) = (place + 512, place + 1024);
         let chain = [Buffer::readable(place, 16), Buffer::writable(data, 512), Buffer::writable(status, 1)];
+        let queue = &mut queues[usize::from(index)];
         queue.add(&mut rig.platform, &chain, Shape::Direct).unwrap();
         assert!(queue.kick(rig.platform.memory()).unwrap());
         driver.notify(&mut rig.platform, index);
         let deadline = rig.platform.now() + PATIENCE;
         let interrupt = rig.platform.wait_interrupt(deadline).expect("an interrupt");
-        let mine = Interrupted::Mine { config_changed: false, queues: vec![0, 1] };
-        assert_eq!(driver.interrupt(&mut rig.platform, interrupt), mine);
-        assert_eq!(queue.take(&mut rig.platform).unwrap().expect("a used chain").written, 513);
+        let mine = Interrupted::Mine { config_changed: false, queues: vec![index] };
+        let rings: Vec<&Virtqueue> = queues.iter().collect();
+        assert_eq!(driver.interrupt(&mut rig.platform, interrupt, &rings).unwrap(), mine);
+        assert_eq!(queues[usize::from(index)].take(&mut rig.platform).unwrap().expect("a used chain").written, 513);
         let mut found = vec![0; 512];
         rig.platform.memory().read_slice(&mut found, GuestAddress(data)).unwrap();
         assert!(found == rig.content(0, index.into(), 512), "queue {index}");

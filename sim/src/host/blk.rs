@@ -1,16 +1,16 @@
 //! The disk driver: many requests in flight, each a chain of header, data and status byte.
 use super::pci::Bus;
-use super::ring::{Buffer, RingOptions, Shape, Virtqueue};
-use super::virtio_pci::{DriverError, Interrupted, QueueOptions, VectorPolicy, VirtioPci};
+use super::ring::{Buffer, RingError, RingOptions, Shape, Virtqueue};
+use super::virtio_pci::{DriverError, Interrupted, QueueOptions, QueueUse, VectorPolicy, VirtioPci};
 use super::Platform;
-use crate::link::FunctionId;
+use crate::link::{FunctionId, Interrupt};
 use std::collections::HashMap;
 use std::ops::Range;
 use thiserror::Error;
 use virtio_hdl_rtl::virtio::layout::blk::*;
 use virtio_hdl_rtl::virtio::layout::{
     FEATURE_ANY_LAYOUT, FEATURE_NOTIFY_ON_EMPTY, FEATURE_RING_EVENT_IDX, FEATURE_RING_INDIRECT_DESC, STATUS_DRIVER_OK,
-    STATUS_FAILED, VIRTIO_ID_BLK,
+    VIRTIO_ID_BLK,
 };
 use vm_memory::{Bytes, GuestAddress, GuestMemoryError};
 
@@ -150,8 +150,8 @@ pub enum BlkError {
     Memory(#[from] GuestMemoryError),
 }
 
-impl From<super::ring::RingError> for BlkError {
-    fn from(error: super::ring::RingError) -> Self {
+impl From<RingError> for BlkError {
+    fn from(error: RingError) -> Self {
         BlkError::Driver(error.into())
     }
 }
@@ -207,9 +207,7 @@ impl Blk {
                 config_changes: 0,
             }),
             Err(error) => {
-                // The first error is the one to tell; the device is told that its driver gave up.
-                let _ = transport.add_status(platform, STATUS_FAILED);
-                let _ = transport.remove(platform, bus);
+                transport.abandon(platform, bus);
                 Err(error)
             }
         }
@@ -224,7 +222,7 @@ impl Blk {
         let event_index = features >> FEATURE_RING_EVENT_IDX & 1 == 1;
         let ring = RingOptions { event_index, scatter: options.scatter };
         let queue_options = QueueOptions { policies: options.policies.clone(), ring };
-        let queue = transport.find_queues(platform, 1, &queue_options)?.remove(0);
+        let queue = transport.find_queues(platform, &[QueueUse::interrupting("requests")], &queue_options)?.remove(0);
         let bytes = SLOT_BYTES * u64::from(queue.size());
         let slots = platform.allocate(bytes, SLOT_BYTES).ok_or(DriverError::NoMemory(bytes))?;
         if let Err(error) = transport.add_status(platform, STATUS_DRIVER_OK) {
@@ -292,7 +290,7 @@ impl Blk {
     pub fn submit(&mut self, platform: &mut dyn Platform, request: &Request) -> Result<Ticket, BlkError> {
         let Some(&slot) = self.free_slots.last() else {
             let free = self.queue.free_descriptors();
-            return Err(super::ring::RingError::Full { wanted: request.data.len() + 2, free }.into());
+            return Err(RingError::Full { wanted: request.data.len() + 2, free }.into());
         };
         let (header, status) = self.slot(slot);
         let mut bytes = [0; HEADER_BYTES as usize];
@@ -338,6 +336,11 @@ impl Blk {
         }
     }
 
+    /// Handles an interrupt of the platform.
+    pub fn interrupt(&self, platform: &mut dyn Platform, interrupt: Interrupt) -> Result<Interrupted, RingError> {
+        self.transport.interrupt(platform, interrupt, &[&self.queue])
+    }
+
     /// Waits until at least one request has ended, by interrupt, at most until cycle `deadline`. Requests submitted
     /// are kicked first.
     pub fn wait(&mut self, platform: &mut dyn Platform, deadline: u64) -> Result<Vec<Ended>, BlkError> {
@@ -350,9 +353,8 @@ impl Blk {
             if !ended.is_empty() || self.pending.is_empty() {
                 return Ok(ended);
             }
-            let handled =
-                platform.wait_interrupt(deadline).map(|interrupt| self.transport.interrupt(platform, interrupt));
-            match handled {
+            let handled = platform.wait_interrupt(deadline).map(|interrupt| self.interrupt(platform, interrupt));
+            match handled.transpose()? {
                 Some(Interrupted::Mine { config_changed, .. }) => {
                     self.interrupts += 1;
                     self.config_changes += u64::from(config_changed);
@@ -434,14 +436,15 @@ impl Blk {
         }
     }
 
-    /// Resets the disk and gives everything back. Requests that the disk has are forgotten.
+    /// Resets the disk and gives everything back, even when something fails; then the first error is told. Requests that the
+    /// disk has are forgotten.
     pub fn remove(mut self, platform: &mut dyn Platform, bus: &mut Bus) -> Result<(), DriverError> {
-        self.transport.resume(platform)?;
+        let resumed = self.transport.resume(platform);
         // The memory is the device's until it is reset.
         let reset = self.transport.reset(platform);
         self.queue.discard(platform);
         platform.free(self.slots, SLOT_BYTES * u64::from(self.queue.size()));
-        self.transport.remove(platform, bus)?;
-        reset
+        let removed = self.transport.remove(platform, bus);
+        resumed.and(reset).and(removed)
     }
 }

@@ -1,15 +1,15 @@
 //! The network driver: frames out, and buffers for frames that come in.
 use super::pci::Bus;
 use super::ring::{Buffer, RingError, RingOptions, Shape, Virtqueue};
-use super::virtio_pci::{DriverError, Interrupted, QueueOptions, VectorPolicy, VirtioPci};
+use super::virtio_pci::{DriverError, Interrupted, QueueOptions, QueueUse, VectorPolicy, VirtioPci};
 use super::Platform;
-use crate::link::FunctionId;
+use crate::link::{FunctionId, Interrupt};
 use std::collections::HashMap;
 use thiserror::Error;
 use virtio_hdl_rtl::virtio::layout::net::*;
 use virtio_hdl_rtl::virtio::layout::{
     FEATURE_ANY_LAYOUT, FEATURE_NOTIFY_ON_EMPTY, FEATURE_RING_EVENT_IDX, FEATURE_RING_INDIRECT_DESC, STATUS_DRIVER_OK,
-    STATUS_FAILED, VIRTIO_ID_NET,
+    VIRTIO_ID_NET,
 };
 use vm_memory::{Bytes, GuestAddress, GuestMemoryError};
 
@@ -17,6 +17,9 @@ use vm_memory::{Bytes, GuestAddress, GuestMemoryError};
 const RECEIVE: u16 = 0;
 /// The queue of frames that go out.
 const TRANSMIT: u16 = 1;
+
+/// Both, in their order.
+const QUEUES: [QueueUse; 2] = [QueueUse::interrupting("input"), QueueUse::interrupting("output")];
 
 /// How the driver runs the port.
 #[derive(Clone, Debug)]
@@ -145,9 +148,7 @@ impl Net {
                 config_changes: 0,
             }),
             Err(error) => {
-                // The first error is the one to tell; the device is told that its driver gave up.
-                let _ = transport.add_status(platform, STATUS_FAILED);
-                let _ = transport.remove(platform, bus);
+                transport.abandon(platform, bus);
                 Err(error)
             }
         }
@@ -162,7 +163,7 @@ impl Net {
         let event_index = features >> FEATURE_RING_EVENT_IDX & 1 == 1;
         let ring = RingOptions { event_index, scatter: options.scatter };
         let queue_options = QueueOptions { policies: options.policies.clone(), ring };
-        let mut queues = transport.find_queues(platform, 2, &queue_options)?.into_iter();
+        let mut queues = transport.find_queues(platform, &QUEUES, &queue_options)?.into_iter();
         let (Some(receive), Some(transmit)) = (queues.next(), queues.next()) else {
             return Err(DriverError::NoMemory(0));
         };
@@ -304,6 +305,11 @@ impl Net {
         }
     }
 
+    /// Handles an interrupt of the platform.
+    pub fn interrupt(&self, platform: &mut dyn Platform, interrupt: Interrupt) -> Result<Interrupted, RingError> {
+        self.transport.interrupt(platform, interrupt, &[&self.receive, &self.transmit])
+    }
+
     /// The same, and waits for it by interrupt, until cycle `deadline` at most.
     pub fn wait(&mut self, platform: &mut dyn Platform, deadline: u64) -> Result<Option<Incoming>, NetError> {
         let sending = self.outgoing.len();
@@ -315,9 +321,14 @@ impl Net {
                 return Ok(None);
             }
             let Some(interrupt) = platform.wait_interrupt(deadline) else { return Ok(None) };
-            if let Interrupted::Mine { config_changed, .. } = self.transport.interrupt(platform, interrupt) {
-                self.interrupts += 1;
-                self.config_changes += u64::from(config_changed);
+            match self.interrupt(platform, interrupt)? {
+                Interrupted::Mine { config_changed, .. } => {
+                    self.interrupts += 1;
+                    self.config_changes += u64::from(config_changed);
+                }
+                // Another device may hold a shared line for ever.
+                Interrupted::NotMine if platform.now() >= deadline => return Ok(None),
+                Interrupted::NotMine => {}
             }
         }
     }
@@ -359,9 +370,9 @@ impl Net {
         Ok(Some(data))
     }
 
-    /// Resets the device and gives everything back.
+    /// Resets the device and gives everything back, even when something fails; then the first error is told.
     pub fn remove(mut self, platform: &mut dyn Platform, bus: &mut Bus) -> Result<(), DriverError> {
-        self.transport.resume(platform)?;
+        let resumed = self.transport.resume(platform);
         // The memory is the device's until it is reset.
         let reset = self.transport.reset(platform);
         self.receive.discard(platform);
@@ -369,8 +380,8 @@ impl Net {
         for chain in self.incoming.values().chain(self.outgoing.values()) {
             free(platform, chain);
         }
-        self.transport.remove(platform, bus)?;
-        reset
+        let removed = self.transport.remove(platform, bus);
+        resumed.and(reset).and(removed)
     }
 }
 

@@ -91,6 +91,8 @@ pub struct Machine {
     pub messages: u64,
     /// A hung device: kicks are ignored.
     pub deaf: bool,
+    /// Power management does not take the function back to D0.
+    pub stays_asleep: bool,
 }
 
 impl Machine {
@@ -131,6 +133,7 @@ impl Machine {
             log: Vec::new(),
             messages: 0,
             deaf: false,
+            stays_asleep: false,
             build,
         }
     }
@@ -263,7 +266,8 @@ impl Platform for Machine {
 
     fn config_write(&mut self, function: FunctionId, offset: u16, width: Width, value: u32) {
         self.now += ACCESS;
-        if function != DISK {
+        let power = POWER_CAPABILITY + pci::POWER_CONTROL;
+        if function != DISK || self.stays_asleep && offset == power {
             return;
         }
         for index in 0..u16::from(width.bytes()) {

@@ -172,9 +172,22 @@ impl Bus {
         Ok(bar)
     }
 
-    /// Gives a claimed BAR back.
-    pub fn release(&mut self, id: FunctionId, index: usize) {
-        self.claims.retain(|claim| *claim != (id, index));
+    /// Claims all BARs of a function for a driver, or none.
+    pub fn claim_all(&mut self, id: FunctionId) -> Result<(), PciError> {
+        let function = self.function(id)?;
+        let there: Vec<usize> = (0..function.bars.len()).filter(|index| function.bars[*index].is_some()).collect();
+        for index in &there {
+            if let Err(error) = self.claim(id, *index) {
+                self.claims.retain(|(claimed, other)| *claimed != id || other >= index);
+                return Err(error);
+            }
+        }
+        Ok(())
+    }
+
+    /// Gives the claimed BARs of a function back.
+    pub fn release_all(&mut self, id: FunctionId) {
+        self.claims.retain(|(claimed, _)| *claimed != id);
     }
 }
 

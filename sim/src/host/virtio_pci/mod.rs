@@ -17,7 +17,7 @@ use crate::link::FunctionId;
 use thiserror::Error;
 use virtio_hdl_rtl::virtio::layout::*;
 
-pub use queues::{Queue, QueueOptions};
+pub use queues::{Queue, QueueOptions, QueueUse};
 pub use vectors::{Interrupted, VectorPolicy};
 
 /// What keeps a driver from running a device.
@@ -91,6 +91,8 @@ pub struct VirtioPci {
     function: Function,
     registers: Bar,
     kind: u16,
+    /// What was negotiated last.
+    accepted: u32,
     vectors: vectors::Vectors,
     queues: Vec<Queue>,
     suspended: Option<SavedState>,
@@ -109,7 +111,9 @@ impl VirtioPci {
             return Err(DriverError::AbiVersion(function.revision));
         }
         function.enable(platform)?;
-        let registers = match bus.claim(id, REGISTER_BAR) {
+        // As Linux's pci_request_regions: all of them or none.
+        let claimed = function.bar(REGISTER_BAR).and_then(|registers| bus.claim_all(id).map(|()| registers));
+        let registers = match claimed {
             Ok(bar) => bar,
             Err(error) => {
                 function.disable(platform);
@@ -121,13 +125,14 @@ impl VirtioPci {
             kind: function.subsystem,
             function,
             registers,
+            accepted: 0,
             vectors: vectors::Vectors::default(),
             queues: Vec::new(),
             suspended: None,
         };
         if let Err(error) = driver.begin(platform) {
             driver.function.disable(platform);
-            bus.release(id, REGISTER_BAR);
+            bus.release_all(id);
             return Err(error);
         }
         Ok(driver)
@@ -137,6 +142,13 @@ impl VirtioPci {
         self.reset(platform)?;
         self.add_status(platform, STATUS_ACKNOWLEDGE)?;
         self.add_status(platform, STATUS_DRIVER)
+    }
+
+    /// The same with the features that have been negotiated.
+    fn begin_again(&mut self, platform: &mut dyn Platform) -> Result<(), DriverError> {
+        self.begin(platform)?;
+        self.write(platform, GUEST_FEATURES, Width::Double, self.accepted);
+        Ok(())
     }
 
     /// The function.
@@ -165,10 +177,10 @@ impl VirtioPci {
     }
 
     /// Accepts what the device offers and the driver supports, and returns it.
-    pub fn negotiate(&self, platform: &mut dyn Platform, supported: u32) -> u32 {
-        let accepted = self.device_features(platform) & supported;
-        self.write(platform, GUEST_FEATURES, Width::Double, accepted);
-        accepted
+    pub fn negotiate(&mut self, platform: &mut dyn Platform, supported: u32) -> u32 {
+        self.accepted = self.device_features(platform) & supported;
+        self.write(platform, GUEST_FEATURES, Width::Double, self.accepted);
+        self.accepted
     }
 
     /// Reads the device configuration byte by byte.

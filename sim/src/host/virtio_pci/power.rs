@@ -1,8 +1,9 @@
 //! Sleep, waking, removal.
-use super::{DriverError, VirtioPci, REGISTER_BAR};
+use super::{DriverError, VirtioPci};
 use crate::host::pci::Bus;
 use crate::host::Platform;
 use virtio_hdl_rtl::pcie::layout::CAPABILITY_POWER;
+use virtio_hdl_rtl::virtio::layout::STATUS_FAILED;
 
 /// Power state D0: on.
 const ON: u16 = 0;
@@ -33,13 +34,28 @@ impl VirtioPci {
         Ok(())
     }
 
-    /// Resets the device, takes its queues back, switches the function off and gives its registers back.
+    /// Resets the device, takes its queues back, switches the function off and gives its registers back, all of it even when
+    /// something fails; then the first error is told.
     pub fn remove(mut self, platform: &mut dyn Platform, bus: &mut Bus) -> Result<(), DriverError> {
-        self.resume(platform)?;
+        let resumed = self.resume(platform);
+        let reset = self.reset(platform);
+        self.let_go(platform, bus);
+        resumed.and(reset)
+    }
+
+    /// The driver gives up: the same, but the device is told so, and keeps its status FAILED for the next one to see.
+    pub fn abandon(mut self, platform: &mut dyn Platform, bus: &mut Bus) {
         let reset = self.reset(platform);
         self.delete_queues(platform);
+        if let Err(error) = reset.and_then(|()| self.add_status(platform, STATUS_FAILED)) {
+            tracing::debug!(%error, "a device that its driver gives up does not take FAILED");
+        }
+        self.let_go(platform, bus);
+    }
+
+    fn let_go(&mut self, platform: &mut dyn Platform, bus: &mut Bus) {
+        self.delete_queues(platform);
         self.function.disable(platform);
-        bus.release(self.function.id, REGISTER_BAR);
-        reset
+        bus.release_all(self.function.id);
     }
 }

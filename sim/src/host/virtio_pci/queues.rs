@@ -17,6 +17,27 @@ pub struct Queue {
     pub vector: Option<u16>,
 }
 
+/// What a driver wants a queue for.
+#[derive(Copy, Clone, Debug, PartialEq, Eq)]
+pub struct QueueUse {
+    /// What it is called, in the names of its interrupts.
+    pub name: &'static str,
+    /// The driver wants to be interrupted for it. A queue without gets no vector, and its ring says NO_INTERRUPT.
+    pub callback: bool,
+}
+
+impl QueueUse {
+    /// A queue that interrupts.
+    pub const fn interrupting(name: &'static str) -> Self {
+        QueueUse { name, callback: true }
+    }
+
+    /// A queue that the driver looks at when it likes.
+    pub const fn silent(name: &'static str) -> Self {
+        QueueUse { name, callback: false }
+    }
+}
+
 /// How queues are found.
 #[derive(Clone, Debug)]
 pub struct QueueOptions {
@@ -33,20 +54,23 @@ impl Default for QueueOptions {
 }
 
 impl VirtioPci {
-    /// Sets up the first `count` queues with the best interrupts that the device has. Each way that fails is undone
-    /// before the next is tried.
+    /// Sets up the device's first queues, one for each of `uses`, with the best interrupts that the device has.
+    ///
+    /// Each way that fails is undone before the next is tried. To take a queue back is to write page frame 0, which resets
+    /// the device: the next way begins with a reset of its own, and negotiates the same features again.
     pub fn find_queues(
         &mut self,
         platform: &mut dyn Platform,
-        count: u16,
+        uses: &[QueueUse],
         options: &QueueOptions,
     ) -> Result<Vec<Virtqueue>, DriverError> {
         let mut refusals = Vec::new();
         for policy in &options.policies {
-            match self.try_to_find_queues(platform, count, *policy, options.ring) {
+            match self.try_to_find_queues(platform, uses, *policy, options.ring) {
                 Ok(queues) => return Ok(queues),
                 Err(error) => refusals.push((*policy, error)),
             }
+            self.begin_again(platform)?;
         }
         Err(DriverError::NoInterrupts(refusals))
     }
@@ -54,15 +78,21 @@ impl VirtioPci {
     fn try_to_find_queues(
         &mut self,
         platform: &mut dyn Platform,
-        count: u16,
+        uses: &[QueueUse],
         policy: VectorPolicy,
         ring: RingOptions,
     ) -> Result<Vec<Virtqueue>, DriverError> {
-        self.request_vectors(platform, policy, count)?;
+        self.request_vectors(platform, policy, uses)?;
         let mut rings = Vec::new();
-        for index in 0..count {
-            match self.setup_queue(platform, index, policy.vector_of(index), ring) {
-                Ok(ring) => rings.push(ring),
+        let vectors = policy.vectors_of(uses);
+        for ((index, wanted), vector) in (0..).zip(uses).zip(vectors) {
+            match self.setup_queue(platform, index, vector, ring) {
+                Ok(mut ring) => {
+                    if !wanted.callback {
+                        ring.disable_interrupts(platform.memory())?;
+                    }
+                    rings.push(ring);
+                }
                 Err(error) => {
                     self.delete_queues(platform);
                     return Err(error);
@@ -81,7 +111,7 @@ impl VirtioPci {
         ring: RingOptions,
     ) -> Result<Virtqueue, DriverError> {
         self.select(platform, index);
-        // A device that has no such queue keeps the old selection, whose page frame gives it away.
+        // A device may also keep the old selection where it has no such queue.
         let size = self.read(platform, QUEUE_NUM, Width::Word) as u16;
         if size == 0 || self.read(platform, QUEUE_SEL, Width::Word) as u16 != index {
             return Err(DriverError::NoQueue(index));
@@ -114,7 +144,7 @@ impl VirtioPci {
     /// Takes a queue from the device: detaches its vector, waits until no interrupt is on its way, and frees its ring.
     fn delete_queue(&self, platform: &mut dyn Platform, queue: &Queue) {
         self.select(platform, queue.index);
-        if queue.vector.is_some() {
+        if self.msix().is_some() {
             self.write(platform, QUEUE_VECTOR, Width::Word, NO_VECTOR.into());
             self.read(platform, ISR, Width::Byte);
         }

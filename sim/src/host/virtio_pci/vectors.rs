@@ -1,6 +1,7 @@
 //! Interrupts: which vectors there are, and what an interrupt means.
-use super::{DriverError, VectorPurpose, VirtioPci};
+use super::{DriverError, Queue, QueueUse, VectorPurpose, VirtioPci};
 use crate::host::pci::{Msix, MsixMessage};
+use crate::host::ring::{RingError, Virtqueue};
 use crate::host::{Platform, Width};
 use crate::link::Interrupt;
 use virtio_hdl_rtl::virtio::layout::*;
@@ -20,21 +21,30 @@ impl VectorPolicy {
     /// All, best first.
     pub const ALL: [VectorPolicy; 3] = [VectorPolicy::PerQueue, VectorPolicy::Shared, VectorPolicy::Line];
 
-    /// Vectors that `queues` queues need.
-    pub fn vectors(self, queues: u16) -> u16 {
-        match self {
-            VectorPolicy::PerQueue => 1 + queues,
-            VectorPolicy::Shared => 2,
-            VectorPolicy::Line => 0,
-        }
+    /// The vector of each of these queues. One that the driver wants no interrupt of has none.
+    pub(super) fn vectors_of(self, uses: &[QueueUse]) -> Vec<Option<u16>> {
+        let mut next = CONFIG + 1;
+        let mut vector_of = |wanted: &QueueUse| match self {
+            _ if !wanted.callback => None,
+            VectorPolicy::PerQueue => {
+                next += 1;
+                Some(next - 1)
+            }
+            VectorPolicy::Shared => Some(CONFIG + 1),
+            VectorPolicy::Line => None,
+        };
+        uses.iter().map(&mut vector_of).collect()
     }
 
-    /// The vector of a queue.
-    pub(super) fn vector_of(self, queue: u16) -> Option<u16> {
+    /// What the vectors for these queues are called, as in Linux's /proc/interrupts.
+    fn names(self, uses: &[QueueUse]) -> Vec<String> {
+        let interrupting = uses.iter().filter(|wanted| wanted.callback);
         match self {
-            VectorPolicy::PerQueue => Some(1 + queue),
-            VectorPolicy::Shared => Some(1),
-            VectorPolicy::Line => None,
+            VectorPolicy::PerQueue => {
+                std::iter::once("config").chain(interrupting.map(|wanted| wanted.name)).map(String::from).collect()
+            }
+            VectorPolicy::Shared => vec!["config".into(), "virtqueues".into()],
+            VectorPolicy::Line => vec![],
         }
     }
 }
@@ -48,7 +58,7 @@ pub enum Interrupted {
     Mine { config_changed: bool, queues: Vec<u16> },
 }
 
-/// Vector of configuration changes.
+/// Vector of changes of the configuration; those of queues follow.
 const CONFIG: u16 = 0;
 
 /// The interrupts of a device in use.
@@ -56,6 +66,7 @@ const CONFIG: u16 = 0;
 pub(super) struct Vectors {
     msix: Option<Msix>,
     messages: Vec<MsixMessage>,
+    names: Vec<String>,
     policy: Option<VectorPolicy>,
 }
 
@@ -80,20 +91,21 @@ impl VirtioPci {
         &mut self,
         platform: &mut dyn Platform,
         policy: VectorPolicy,
-        queues: u16,
+        uses: &[QueueUse],
     ) -> Result<(), DriverError> {
         if policy == VectorPolicy::Line {
             if self.function.interrupt_pin == 0 {
                 return Err(DriverError::NoInterruptPin);
             }
-            self.vectors = Vectors { msix: None, messages: Vec::new(), policy: Some(policy) };
+            self.vectors = Vectors { policy: Some(policy), ..Vectors::default() };
             return Ok(());
         }
         let msix = Msix::of(platform, &self.function)?;
+        let names = policy.names(uses);
         let messages: Vec<MsixMessage> =
-            (0..policy.vectors(queues)).map(|vector| platform.message(self.function.id, vector)).collect();
+            (0..names.len() as u16).map(|vector| platform.message(self.function.id, vector)).collect();
         msix.enable(platform, &self.function, &messages)?;
-        self.vectors = Vectors { msix: Some(msix), messages, policy: Some(policy) };
+        self.vectors = Vectors { msix: Some(msix), messages, names, policy: Some(policy) };
         if !self.attach(platform, CONFIG_VECTOR, CONFIG) {
             self.free_vectors(platform);
             return Err(DriverError::VectorRefused { vector: CONFIG, purpose: VectorPurpose::Config });
@@ -117,34 +129,70 @@ impl VirtioPci {
         self.vectors = Vectors::default();
     }
 
-    /// Handles an interrupt of the platform.
-    pub fn interrupt(&self, platform: &mut dyn Platform, interrupt: Interrupt) -> Interrupted {
+    /// What each vector in use is called; none with INTx.
+    pub fn vector_names(&self) -> &[String] {
+        &self.vectors.names
+    }
+
+    /// Handles an interrupt of the platform. `rings` are the queues as [`find_queues`](Self::find_queues) returned them:
+    /// as in Linux, an interrupt with nothing new in any of them, and no change of the configuration, is another's.
+    pub fn interrupt(
+        &self,
+        platform: &mut dyn Platform,
+        interrupt: Interrupt,
+        rings: &[&Virtqueue],
+    ) -> Result<Interrupted, RingError> {
         match interrupt {
-            Interrupt::Line { asserted: true, .. } => self.line_interrupt(platform),
-            Interrupt::Line { .. } => Interrupted::NotMine,
-            Interrupt::Message { address, data, .. } => self.message_interrupt(MsixMessage { address, data }),
+            Interrupt::Line { asserted: true, .. } => self.line_interrupt(platform, rings),
+            Interrupt::Line { .. } => Ok(Interrupted::NotMine),
+            Interrupt::Message { address, data, .. } => {
+                self.message_interrupt(platform, MsixMessage { address, data }, rings)
+            }
         }
     }
 
     /// The shared handler of INTx: the interrupt status says whether it was this device.
-    fn line_interrupt(&self, platform: &mut dyn Platform) -> Interrupted {
+    fn line_interrupt(&self, platform: &mut dyn Platform, rings: &[&Virtqueue]) -> Result<Interrupted, RingError> {
         let status = self.read(platform, ISR, Width::Byte) as u8;
         // All ones: the device is asleep or gone.
         if status == 0 || status == u8::MAX {
-            return Interrupted::NotMine;
+            return Ok(Interrupted::NotMine);
         }
-        let queues = self.queues.iter().map(|queue| queue.index).collect();
-        Interrupted::Mine { config_changed: status & ISR_CONFIG != 0, queues }
+        self.interrupted(platform, status & ISR_CONFIG != 0, rings, |_| true)
     }
 
-    fn message_interrupt(&self, message: MsixMessage) -> Interrupted {
+    fn message_interrupt(
+        &self,
+        platform: &mut dyn Platform,
+        message: MsixMessage,
+        rings: &[&Virtqueue],
+    ) -> Result<Interrupted, RingError> {
         let Some(vector) = self.vectors.messages.iter().position(|known| *known == message) else {
-            return Interrupted::NotMine;
+            return Ok(Interrupted::NotMine);
         };
         if vector == usize::from(CONFIG) {
-            return Interrupted::Mine { config_changed: true, queues: Vec::new() };
+            return Ok(Interrupted::Mine { config_changed: true, queues: Vec::new() });
         }
-        let with_vector = self.queues.iter().filter(|queue| queue.vector.map(usize::from) == Some(vector));
-        Interrupted::Mine { config_changed: false, queues: with_vector.map(|queue| queue.index).collect() }
+        self.interrupted(platform, false, rings, |queue| queue.vector.map(usize::from) == Some(vector))
+    }
+
+    /// Which of the queues that the interrupt may be of have something.
+    fn interrupted(
+        &self,
+        platform: &dyn Platform,
+        config_changed: bool,
+        rings: &[&Virtqueue],
+        of: impl Fn(&Queue) -> bool,
+    ) -> Result<Interrupted, RingError> {
+        let mut queues = Vec::new();
+        for (queue, ring) in self.queues.iter().zip(rings) {
+            if of(queue) && ring.has_used(platform.memory())? {
+                queues.push(queue.index);
+            }
+        }
+        match config_changed || !queues.is_empty() {
+            true => Ok(Interrupted::Mine { config_changed, queues }),
+            false => Ok(Interrupted::NotMine),
+        }
     }
 }
