@@ -63,7 +63,8 @@ fn assemble(packets: &[(u64, Tlp)], tag: u8, address: u64, bytes: u64, config: &
         }
         assert_eq!(part.status, CompletionStatus::Successful);
         assert_eq!(part.requester, DEVICE);
-        let from = address + data.len() as u64;
+        // Behind the last byte there may be no address.
+        let from = address.wrapping_add(data.len() as u64);
         assert_eq!(u64::from(part.lower_address), from & 0x7f);
         let left = bytes - data.len() as u64;
         assert_eq!(u64::from(part.byte_count), left);
@@ -350,6 +351,81 @@ fn accesses_outside_memory_are_unsupported_or_dropped() {
     assert_eq!((statistics.outside_reads, statistics.dropped_writes), (1, 1));
 }
 
+/// What an RTL sends may lie anywhere, the last bytes of the address space included.
+#[test]
+fn accesses_that_end_at_the_last_address_are_carried_out_or_refused() {
+    for cut in [CompletionCut::Boundary, CompletionCut::MaxPayload, CompletionCut::Random] {
+        let mut root = root(LinkConfig { completion_cut: cut, ..LinkConfig::default() });
+        root.inject(0..u64::MAX, Fault::Aborted);
+        for (tag, bytes) in [1, 2, 4, 5, 64, 512].into_iter().enumerate() {
+            let last = u64::MAX - (bytes - 1);
+            root.device_sent(0, &read(tag as u8, last, bytes));
+            root.device_sent(0, &write(last, &vec![1; bytes.min(256) as usize]));
+        }
+        let packets = drain(&mut root);
+        let unsupported = |packet: &(u64, Tlp)| completion(&packet.1).status == CompletionStatus::UnsupportedRequest;
+        assert_eq!((packets.len(), packets.iter().all(unsupported)), (6, true));
+        assert_eq!(root.statistics().outside_reads, 6);
+        assert!(root.violations().is_empty(), "{:?}", root.violations());
+    }
+}
+
+proptest! {
+    /// The bridge's answers: whole, cut at multiples of the payload, wherever the read lies.
+    #[test]
+    fn answers_are_whole_up_to_the_last_address(
+        place in prop_oneof![Just(u64::MAX), Just(4096_u64), any::<u64>()], bytes in 1..=4096_u64,
+        max_payload in prop_oneof![Just(128_u16), Just(256)],
+    ) {
+        // The span ends at `place` and is within its page.
+        let bytes = bytes.min(place % 4096 + 1);
+        let address = place - (bytes - 1);
+        let data: Vec<u8> = (0..bytes).map(|index| (index * 7) as u8).collect();
+        let config = LinkConfig { max_payload, ..LinkConfig::default() };
+        let answer = answer(Header::default(), &request(3, address, bytes), RootComplex::ID, Some(&data), max_payload);
+        let packets: Vec<_> = answer.into_iter().map(|tlp| (0, tlp)).collect();
+        prop_assert!(packets.iter().all(|(_, tlp)| tlp.check().is_ok()));
+        prop_assert!(assemble(&packets, 3, address, bytes, &config) == data);
+    }
+}
+
+proptest! {
+    /// Double words that look like packets, with addresses, lengths and byte enables of every kind: nothing panics.
+    #[test]
+    fn whatever_the_device_sends_is_served_or_recorded(
+        packets in proptest::collection::vec(
+            (any::<u8>(), any::<u32>(), any::<u32>(), prop_oneof![Just(0), Just(u32::MAX), any::<u32>()],
+             prop_oneof![Just(0xffff_fffc), Just(0xffff_f000), any::<u32>()], 0..8_usize),
+            1..40,
+        ),
+        cut in cuts(), seed in any::<u64>(),
+    ) {
+        let mut root = root(LinkConfig { completion_cut: cut, seed, ..LinkConfig::default() });
+        root.inject(0..u64::MAX, Fault::Late(u64::MAX));
+        for (at, (kind, first, second, third, fourth, payload)) in packets.into_iter().enumerate() {
+            // The length field says what follows in most of them.
+            let first = u32::from(kind) << 24 | first & 0x00ff_f000 & !(1 << 15) | payload as u32;
+            let mut dwords = vec![first, second, third, fourth];
+            dwords.resize(3 + usize::from(kind >> 5 & 1) + if kind >> 6 & 1 == 1 { payload } else { 0 }, 0);
+            root.device_sent(at as u64, &dwords);
+            root.send(at as u64, dwords);
+        }
+        for _ in 0..1000 {
+            let Some(next) = root.next_event() else { break };
+            root.advance(next);
+        }
+    }
+}
+
+#[test]
+fn a_device_that_breaks_a_rule_for_ever_fills_no_memory() {
+    let mut root = root(LinkConfig::default());
+    for at in 0..5000 {
+        root.device_sent(at, &[0xffff_ffff]);
+    }
+    assert_eq!((root.violations().len(), root.statistics().violations), (1000, 5000));
+}
+
 #[test]
 fn every_access_is_shown_to_the_watcher() {
     let seen = Arc::new(Mutex::new(Vec::new()));
@@ -390,7 +466,7 @@ fn interrupts_come_behind_the_writes_before_them() {
 }
 
 /// Answers the request of the host that is on its way as the device would.
-fn answer(root: &mut RootComplex, at: u64, status: CompletionStatus, data: Option<u32>) {
+fn complete(root: &mut RootComplex, at: u64, status: CompletionStatus, data: Option<u32>) {
     let packet = root.next_to_device().unwrap();
     let (requester, tag) = ((packet.dwords[1] >> 16) as u16, (packet.dwords[1] >> 8) as u8);
     let completion = Completion {
@@ -410,19 +486,19 @@ fn answer(root: &mut RootComplex, at: u64, status: CompletionStatus, data: Optio
 fn host_reads_and_writes_get_their_completions() {
     let mut root = root(LinkConfig::default());
     let id = root.submit(0, HostRequest::ConfigRead { target: DEVICE, offset: 2, bytes: 2 }).unwrap();
-    answer(&mut root, 40, CompletionStatus::Successful, Some(0x1001_1af4));
+    complete(&mut root, 40, CompletionStatus::Successful, Some(0x1001_1af4));
     assert!(root.advance(1000));
     let done = root.completed(id).unwrap();
     assert_eq!((done.at, done.status, done.data), (72, Some(CompletionStatus::Successful), vec![0x01, 0x10]));
     assert_eq!(root.completed(id), None);
 
     let id = root.submit(100, HostRequest::IoWrite { port: 0xc012, data: vec![1] }).unwrap();
-    answer(&mut root, 140, CompletionStatus::Successful, None);
+    complete(&mut root, 140, CompletionStatus::Successful, None);
     assert!(root.advance(1000));
     assert!(root.completed(id).unwrap().data.is_empty());
 
     let id = root.submit(200, HostRequest::IoRead { port: 0xd000, bytes: 4 }).unwrap();
-    answer(&mut root, 240, CompletionStatus::UnsupportedRequest, None);
+    complete(&mut root, 240, CompletionStatus::UnsupportedRequest, None);
     assert!(root.advance(1000));
     assert_eq!(root.completed(id).unwrap().status, Some(CompletionStatus::UnsupportedRequest));
     assert!(root.is_idle());
@@ -436,7 +512,7 @@ fn host_gives_up_on_a_device_that_does_not_answer() {
     assert!(root.advance(1_000_000));
     assert_eq!(root.now(), 6250);
     assert_eq!(root.completed(id).unwrap().status, None);
-    answer(&mut root, 7000, CompletionStatus::Successful, Some(1));
+    complete(&mut root, 7000, CompletionStatus::Successful, Some(1));
     root.advance(8000);
     assert!(matches!(root.violations(), [(_, Violation::UnexpectedCompletion { .. })]));
 }

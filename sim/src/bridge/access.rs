@@ -11,6 +11,9 @@ use virtio_hdl_rtl::pcie::registers::MSIX_TABLE_OFFSET;
 /// QEMU reads all of configuration space at once, and only then, when it learns the capabilities.
 const LONGEST_ACCESS: usize = 8;
 
+/// Base address registers in configuration space, those of an endpoint's two BARs.
+const BARS: Range<u64> = layout::BAR0 as u64..layout::BAR0 as u64 + 8;
+
 /// Cuts `offset..offset + bytes` at multiples of 4.
 fn double_words(offset: u64, bytes: usize) -> impl Iterator<Item = (u64, Range<usize>)> {
     let end = offset + bytes as u64;
@@ -55,19 +58,95 @@ impl Bridge {
         offset: u64,
         data: &[u8],
     ) -> Result<(), BridgeError> {
+        let resets = index == region::CONFIG && self.begins_function_reset(client, offset, data)?;
+        if resets {
+            tracing::debug!("function-level reset");
+            self.engine.report.function_resets += 1;
+            client.forget_writes();
+        }
         for (at, part) in double_words(offset, data.len()) {
             self.write_double_word(client, index, at, &data[part])?;
+        }
+        if resets {
+            self.restore_bars(client)?;
         }
         if index == region::CONFIG {
             let touches =
                 |registers: Range<u64>| offset < registers.end && registers.start < offset + data.len() as u64;
-            if touches(u64::from(layout::BAR0)..u64::from(layout::BAR0) + 24) {
+            if touches(BARS) {
                 self.bar_addresses = [None; 2];
+                self.remember_bars(offset, data);
             }
             let control = self.msix_control;
             if self.msix == MsixMode::Eventfd && self.vectors != 0 && touches(control..control + 2) {
                 self.program_table(client)?;
             }
+        }
+        Ok(())
+    }
+
+    /// Whether a write to configuration space begins a function-level reset.
+    fn begins_function_reset(&mut self, client: &mut Client, offset: u64, data: &[u8]) -> Result<bool, BridgeError> {
+        // Bit 15 of the lower half of a double word, wherever that is: most writes need no look at the capabilities.
+        let sets = (offset..).zip(data).any(|(place, byte)| place % 4 == 1 && byte >> 7 == 1);
+        if !sets {
+            return Ok(false);
+        }
+        let Some(express) = self.express(client)? else { return Ok(false) };
+        let high = u64::from(express + layout::EXPRESS_DEVICE_CONTROL) + 1;
+        let byte = high.checked_sub(offset).and_then(|place| data.get(usize::try_from(place).ok()?)).copied();
+        Ok(byte.is_some_and(|byte| u16::from(byte) << 8 & layout::EXPRESS_FUNCTION_RESET != 0))
+    }
+
+    /// Where the PCI Express capability of an endpoint that knows function-level resets is.
+    fn express(&mut self, client: &mut Client) -> Result<Option<u16>, BridgeError> {
+        if let Some(known) = self.express {
+            return Ok(known);
+        }
+        let mut found = None;
+        let mut at = self.config_double_word(client, layout::CAPABILITY_POINTER)? as u16 & 0xfc;
+        // A list that goes in a circle has an end too.
+        for _ in 0..48 {
+            if at == 0 {
+                break;
+            }
+            let head = self.config_double_word(client, at)?;
+            if head as u8 == layout::CAPABILITY_EXPRESS {
+                let capabilities = self.config_double_word(client, at + layout::EXPRESS_DEVICE_CAPABILITIES)?;
+                found = (capabilities & layout::EXPRESS_FUNCTION_RESET_SUPPORTED != 0).then_some(at);
+                break;
+            }
+            at = (head >> 8) as u16 & 0xfc;
+        }
+        self.express = Some(found);
+        Ok(found)
+    }
+
+    /// A double word of the endpoint's configuration space; all ones where it does not answer.
+    fn config_double_word(&mut self, client: &mut Client, register: u16) -> Result<u32, BridgeError> {
+        let request = HostRequest::ConfigRead { target: SLOT, offset: register, bytes: 4 };
+        let value = self.engine.request(client, request)?;
+        Ok(value.and_then(|value| value.try_into().ok()).map_or(u32::MAX, u32::from_le_bytes))
+    }
+
+    /// Keeps what the guest writes to base address registers.
+    fn remember_bars(&mut self, offset: u64, data: &[u8]) {
+        for (place, byte) in (offset..).zip(data) {
+            let kept = place.checked_sub(BARS.start).and_then(|place| self.bars.get_mut(usize::try_from(place).ok()?));
+            if let Some(kept) = kept {
+                *kept = *byte;
+            }
+        }
+    }
+
+    /// A function-level reset clears the base address registers. QEMU shows the guest its own, which it takes for kept, as
+    /// the vfio driver of Linux keeps them for the devices that it passes on; so nobody would write them again.
+    fn restore_bars(&mut self, client: &mut Client) -> Result<(), BridgeError> {
+        self.bar_addresses = [None; 2];
+        let bars = self.bars;
+        for (register, value) in (layout::BAR0..).step_by(4).zip(bars.chunks_exact(4)) {
+            let request = HostRequest::ConfigWrite { target: SLOT, offset: register, data: value.to_vec() };
+            self.engine.request(client, request)?;
         }
         Ok(())
     }

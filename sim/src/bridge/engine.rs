@@ -23,6 +23,9 @@ const SLICE: u64 = 128;
 /// A register access that is not answered by then is answered by nobody.
 const NO_ANSWER: u64 = 1_000_000;
 
+/// Most reads of the endpoint that are not answered: one for each tag.
+const MOST_READS: usize = 256;
+
 /// What a slice of time ended with.
 #[derive(Copy, Clone, Debug, PartialEq, Eq)]
 pub(super) enum Progress {
@@ -52,6 +55,8 @@ pub(super) struct Engine {
     next_read: u64,
     next_tag: u8,
     access: Option<Access>,
+    /// No write may leave before the client has acknowledged some.
+    held: bool,
     /// When the clock stopped.
     resting_since: Option<Instant>,
     /// Interrupts of the endpoint.
@@ -77,6 +82,7 @@ impl Engine {
             next_read: 0,
             next_tag: 0,
             access: None,
+            held: false,
             resting_since: None,
             interrupts,
             report: Report::default(),
@@ -92,6 +98,7 @@ impl Engine {
         self.resting_since = None;
         if let Some(client) = client {
             client.forget_reads();
+            client.forget_writes();
         }
     }
 
@@ -121,8 +128,13 @@ impl Engine {
         }
     }
 
-    /// Lets the endpoint work for a slice of time.
+    /// Lets the endpoint work for a slice of time. Its credit for posted writes is what the client has acknowledged: without
+    /// any its clock stands still, as nothing of what it sends next could leave.
     pub fn work(&mut self, client: &mut Client) -> Result<Progress, BridgeError> {
+        self.held = client.is_full();
+        if self.held {
+            return Ok(Progress::Resting);
+        }
         let before = self.report.packets_from_device;
         let stop = self.advance(client, SLICE)?;
         let sent = self.report.packets_from_device != before;
@@ -165,13 +177,17 @@ impl Engine {
             }
             self.advance(client, SLICE)?;
         }
+        // A completion does not overtake the writes before it.
+        if !posted {
+            client.push_writes();
+        }
         Ok(self.access.take().and_then(|access| access.done).flatten())
     }
 
     /// Runs for at most `cycles` cycles, until the access in progress has its answer, or until nothing is left to do.
     pub fn advance(&mut self, client: &mut Client, cycles: u64) -> Result<Stop, BridgeError> {
         self.wake();
-        let end = self.endpoint.cycle() + cycles;
+        let end = self.endpoint.cycle().saturating_add(cycles);
         self.port.poll(&mut self.endpoint)?;
         loop {
             while let Some((token, data)) = client.take_read() {
@@ -206,21 +222,22 @@ impl Engine {
 
     /// Readable when something comes to the device side from outside.
     pub fn as_fd(&self) -> Option<BorrowedFd<'_>> {
-        self.port.as_fd()
+        self.port.as_fd().filter(|_| !self.held)
     }
 
     /// When there is something to do without anybody asking for it.
     pub fn deadline(&self) -> Option<Instant> {
-        let due = self.port.deadline()?.saturating_sub(self.endpoint.cycle());
-        let wait = Duration::from_nanos((u128::from(due) * 1_000_000_000 / u128::from(self.clock_hz)) as u64);
-        Some(self.resting_since.unwrap_or_else(Instant::now) + wait)
+        let due = self.port.deadline().filter(|_| !self.held)?.saturating_sub(self.endpoint.cycle());
+        let wait = u128::from(due) * 1_000_000_000 / u128::from(self.clock_hz);
+        let wait = Duration::from_nanos(u64::try_from(wait).unwrap_or(u64::MAX));
+        self.resting_since.unwrap_or_else(Instant::now).checked_add(wait)
     }
 
     /// While nothing happened, time went on: the clock did not.
     fn wake(&mut self) {
         if let Some(since) = self.resting_since.take() {
-            let cycles = since.elapsed().as_nanos() * u128::from(self.clock_hz) / 1_000_000_000;
-            self.endpoint.skip_to(self.endpoint.cycle() + cycles as u64);
+            let cycles = since.elapsed().as_nanos().saturating_mul(u128::from(self.clock_hz)) / 1_000_000_000;
+            self.endpoint.skip_to(self.endpoint.cycle().saturating_add(u64::try_from(cycles).unwrap_or(u64::MAX)));
         }
     }
 
@@ -251,6 +268,10 @@ impl Engine {
         };
         match tlp.kind {
             Kind::MemoryRead { request, locked: false } => {
+                // There are no more tags than this: whoever asks on gets no answer.
+                if self.reads.len() > MOST_READS {
+                    return self.violation("more reads than there are tags");
+                }
                 let (address, bytes) = request.bytes();
                 self.next_read += 1;
                 self.reads.insert(self.next_read, (tlp.header, request));

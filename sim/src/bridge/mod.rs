@@ -78,6 +78,10 @@ pub struct Bridge {
     bar0_io: bool,
     /// Where the BARs are on the link, as far as it is known.
     bar_addresses: [Option<u64>; 2],
+    /// The base address registers as they were last written: see the module `access`.
+    bars: [u8; 8],
+    /// Where the PCI Express capability is, `Some(None)` where it knows no function-level reset, `None` until it was asked.
+    express: Option<Option<u16>>,
     vectors: u8,
     /// Where the control word of MSI-X is in configuration space.
     msix_control: u64,
@@ -111,6 +115,8 @@ impl Bridge {
             bar_bytes: [config.bar0_bytes().into(), bar1],
             bar0_io: config.bar0 == Bar0::Io,
             bar_addresses: [None; 2],
+            bars: [0; 8],
+            express: None,
             vectors: config.vectors,
             msix_control: u64::from(msix + MSIX_CONTROL),
             failure: None,
@@ -142,6 +148,7 @@ impl Bridge {
     fn reset_endpoint(&mut self, client: Option<&mut Client>) {
         self.engine.reset(client);
         self.bar_addresses = [None; 2];
+        self.bars = [0; 8];
     }
 }
 
@@ -192,7 +199,7 @@ impl Device for Bridge {
     }
 
     fn detached(&mut self, statistics: ClientStatistics) {
-        self.engine.report.clients.push(statistics);
+        self.engine.report.client_gone(statistics);
         self.reset_endpoint(None);
         match self.engine.flush() {
             Ok(()) => tracing::info!("the guest is gone; all that it wrote is flushed"),

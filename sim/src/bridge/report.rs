@@ -9,6 +9,8 @@ use serde::Serialize;
 pub struct Report {
     /// Resets that they asked for.
     pub resets: u64,
+    /// Function-level resets.
+    pub function_resets: u64,
     /// Writes to the endpoint's MSI-X table.
     pub msix_table_writes: u64,
     /// The MSI-X table as last written, and how often each vector fired.
@@ -32,6 +34,40 @@ pub struct Report {
     pub cycles_simulated: u64,
     /// Clock cycles in which the endpoint had nothing to do, and the clock stood still.
     pub cycles_skipped: u64,
-    /// What each client and the server told each other.
+    /// What each client and the server told each other: the last ones.
     pub clients: Vec<ClientStatistics>,
+    /// The same of all clients before those, summed up, and how many they were.
+    pub earlier_clients: (u64, ClientStatistics),
+}
+
+/// Clients of which a report tells each on its own.
+const CLIENTS: usize = 64;
+
+impl Report {
+    /// A client has gone.
+    pub(super) fn client_gone(&mut self, statistics: ClientStatistics) {
+        self.clients.push(statistics);
+        if self.clients.len() > CLIENTS {
+            self.earlier_clients.0 += 1;
+            self.earlier_clients.1 += self.clients.remove(0);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A server that runs for years has no more to tell than one that ran for a day.
+    #[test]
+    fn clients_of_long_ago_are_summed_up() {
+        let mut report = Report::default();
+        for client in 0..1000 {
+            let messages = [("VERSION", 1)].into();
+            report.client_gone(ClientStatistics { messages, failed_dma: client, ..ClientStatistics::default() });
+        }
+        assert_eq!((report.clients.len(), report.clients[0].failed_dma), (CLIENTS, 1000 - CLIENTS as u64));
+        let (count, sum) = report.earlier_clients;
+        assert_eq!((count, sum.messages["VERSION"], sum.failed_dma), (936, 936, 935 * 936 / 2));
+    }
 }

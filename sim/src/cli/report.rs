@@ -3,7 +3,9 @@ use crate::bridge::Report;
 use crate::vfio_user::ClientStatistics;
 
 pub(super) fn print(report: &Report) {
-    let sum = |count: fn(&ClientStatistics) -> u64| report.clients.iter().map(count).sum::<u64>();
+    let sum = |count: fn(&ClientStatistics) -> u64| {
+        report.clients.iter().map(count).sum::<u64>() + count(&report.earlier_clients.1)
+    };
     println!(
         "{:>12} register reads, {} writes; {} resets",
         sum(|client| client.region_reads.iter().sum()),

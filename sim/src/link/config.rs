@@ -9,6 +9,9 @@ pub(super) type Picoseconds = u64;
 /// Framing, sequence number and LCRC of each packet on the link, bytes.
 pub const PACKET_OVERHEAD: u64 = 8;
 
+/// Longest time of a configuration: sums of a few of them fit into the unit of time with room for years.
+pub(super) const LONGEST_NS: u64 = 10_000_000_000;
+
 /// Time that this many bytes take.
 pub(super) fn time_on(speed: LinkSpeed, bytes: u64) -> Picoseconds {
     (bytes as f64 * 8_000.0 / speed.gigabits()).round() as Picoseconds
@@ -160,6 +163,9 @@ pub enum LinkConfigError {
     /// The link must be slower than the clock.
     #[error("one_way_ns is {one_way_ns}: at {clock_hz} Hz it must be at least {least}, two cycles")]
     OneWay { one_way_ns: u64, clock_hz: u64, least: u64 },
+    /// A time beyond which nothing is simulated.
+    #[error("{name} is {value}: at most {most}, ten seconds, is allowed", most = LONGEST_NS)]
+    Time { name: &'static str, value: u64 },
     /// Latencies out of order.
     #[error("read_latency: shortest_ns <= median_ns <= longest_ns is required, not {0:?}")]
     Latency(Latency),
@@ -180,7 +186,16 @@ impl LinkConfig {
         if !(1_000_000..=1_000_000_000).contains(&self.clock_hz) {
             return Err(LinkConfigError::Clock(self.clock_hz));
         }
-        if self.one_way_ns * self.clock_hz < 2_000_000_000 {
+        for (name, value) in [
+            ("one_way_ns", self.one_way_ns),
+            ("read_latency.longest_ns", self.read_latency.longest_ns),
+            ("completion_timeout_ns", self.completion_timeout_ns),
+        ] {
+            if value > LONGEST_NS {
+                return Err(LinkConfigError::Time { name, value });
+            }
+        }
+        if u128::from(self.one_way_ns) * u128::from(self.clock_hz) < 2_000_000_000 {
             let least = 2_000_000_000_u64.div_ceil(self.clock_hz);
             return Err(LinkConfigError::OneWay { one_way_ns: self.one_way_ns, clock_hz: self.clock_hz, least });
         }

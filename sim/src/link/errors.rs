@@ -2,7 +2,7 @@
 use super::config::ErrorRates;
 use rand::Rng;
 use rand_chacha::ChaCha8Rng;
-use std::ops::Range;
+use std::ops::{Range, RangeInclusive};
 
 /// What happens to a read of the device.
 #[derive(Copy, Clone, Debug, PartialEq, Eq)]
@@ -15,7 +15,7 @@ pub enum Fault {
     Poisoned,
     /// Not answered, or not to the end.
     Lost,
-    /// Answered this much later, in ns: after the device's completion timeout, for instance.
+    /// Answered this much later, in ns, at most ten seconds: after the device's completion timeout, for instance.
     Late(u64),
 }
 
@@ -41,9 +41,10 @@ impl Faults {
         self.ordered.len()
     }
 
-    /// The fault of a read, if it has one.
-    pub fn choose(&mut self, read: Range<u64>, rng: &mut ChaCha8Rng) -> Option<Fault> {
-        let struck = self.ordered.iter().position(|(range, _)| range.start < read.end && read.start < range.end);
+    /// The fault of a read, if it has one. The last byte may be that of the address space.
+    pub fn choose(&mut self, read: RangeInclusive<u64>, rng: &mut ChaCha8Rng) -> Option<Fault> {
+        let touches = |range: &Range<u64>| range.start <= *read.end() && *read.start() < range.end;
+        let struck = self.ordered.iter().position(|(range, _)| touches(range));
         if let Some(index) = struck {
             return Some(self.ordered.remove(index).1);
         }

@@ -69,24 +69,25 @@ impl Read {
 pub(super) fn cut(config: &LinkConfig, rng: &mut ChaCha8Rng, address: u64, bytes: u64) -> Vec<Piece> {
     let boundary = u64::from(config.read_completion_boundary);
     let most = u64::from(config.max_payload);
-    let end = address + bytes;
     let mut pieces = Vec::new();
-    let mut from = address;
-    while from < end {
-        let first_cut = (from / boundary + 1) * boundary;
+    // What lies behind the read may be behind the last address: only distances are added up.
+    let mut done = 0;
+    while done < bytes {
+        let (from, left) = (address.wrapping_add(done), bytes - done);
+        let first_cut = boundary - from % boundary;
         // The largest payload counts whole double words.
-        let last_cut = ((from & !3) + most) / boundary * boundary;
-        let to = match config.completion_cut {
+        let last_cut = (most - from % 4).saturating_sub(((from - from % 4) % boundary + most) % boundary);
+        let count = match config.completion_cut {
             CompletionCut::Boundary => first_cut,
-            CompletionCut::MaxPayload => (from / most + 1) * most,
+            CompletionCut::MaxPayload => most - from % most,
             CompletionCut::Random if last_cut > first_cut => {
                 first_cut + boundary * rng.random_range(0..=(last_cut - first_cut) / boundary)
             }
             CompletionCut::Random => first_cut,
         };
-        let to = to.min(end);
-        pieces.push(Piece { address: from, bytes: to - from, left: end - from, sampled: Vec::new() });
-        from = to;
+        let count = count.min(left);
+        pieces.push(Piece { address: from, bytes: count, left, sampled: Vec::new() });
+        done += count;
     }
     pieces
 }
@@ -102,30 +103,31 @@ pub fn answer(
 ) -> Vec<Tlp> {
     let header = Header { poisoned: false, digest: None, ..header };
     let (address, bytes) = request.bytes();
-    let completion = |status, from: u64, payload: Vec<u32>| {
+    // From the byte `done` of the read on; what lies behind the read may be behind the last address.
+    let completion = |status, done: u64, payload: Vec<u32>| {
         let completion = Completion {
             completer,
             requester: request.requester,
             tag: request.tag,
             status,
-            byte_count: (address + bytes - from) as u16,
-            lower_address: if payload.is_empty() { 0 } else { (from & 0x7f) as u8 },
+            byte_count: (bytes - done) as u16,
+            lower_address: if payload.is_empty() { 0 } else { (address.wrapping_add(done) & 0x7f) as u8 },
             payload,
             locked: false,
         };
         Tlp { header, kind: Kind::Completion(completion) }
     };
     let Some(data) = data.filter(|data| data.len() as u64 == bytes) else {
-        return vec![completion(CompletionStatus::UnsupportedRequest, address, Vec::new())];
+        return vec![completion(CompletionStatus::UnsupportedRequest, 0, Vec::new())];
     };
-    let most = u64::from(max_payload);
+    let most = usize::from(max_payload.max(1));
     let mut completions = Vec::new();
-    let mut from = address;
-    while from < address + bytes {
-        let to = ((from / most + 1) * most).min(address + bytes);
-        let part = &data[(from - address) as usize..(to - address) as usize];
-        completions.push(completion(CompletionStatus::Successful, from, double_words(from, part)));
-        from = to;
+    let (mut done, mut rest) = (0, data);
+    while !rest.is_empty() {
+        let from = address.wrapping_add(done);
+        let (part, behind) = rest.split_at(rest.len().min(most - from as usize % most));
+        completions.push(completion(CompletionStatus::Successful, done, double_words(from, part)));
+        (done, rest) = (done + part.len() as u64, behind);
     }
     completions
 }
@@ -140,7 +142,7 @@ pub(super) fn service_time(latency: &Latency, rng: &mut ChaCha8Rng) -> Picosecon
     } else {
         (latency.median_ns, latency.longest_ns, (dice - 1.0).powi(TAIL))
     };
-    least * 1000 + ((most - least) as f64 * 1000.0 * share) as Picoseconds
+    (least * 1000).saturating_add((most.saturating_sub(least) as f64 * 1000.0 * share) as Picoseconds)
 }
 
 /// Double words of a completion with these bytes, of which the first lies at `address`.

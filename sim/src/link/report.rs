@@ -65,4 +65,6 @@ pub struct Statistics {
     pub dropped_writes: u64,
     /// Faults that struck.
     pub faults: u64,
+    /// Rules that the device broke.
+    pub violations: u64,
 }

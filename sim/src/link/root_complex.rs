@@ -11,7 +11,7 @@
 //!     if root.advance(device clock) { the host looks: completions, interrupts, and may submit at root.now() }
 //! }
 //! ```
-use super::config::{LinkConfig, LinkConfigError, Picoseconds};
+use super::config::{LinkConfig, LinkConfigError, Picoseconds, LONGEST_NS};
 use super::credits::{Buffer, CreditPools, TransmitCredits};
 use super::errors::{Fault, Faults};
 use super::host::{HostCompletion, HostRequest, HostRequestError, RequestId};
@@ -27,6 +27,9 @@ use vm_memory::{Bytes, GuestAddress, GuestMemory, GuestMemoryMmap};
 
 /// Memory writes to these addresses are interrupts.
 pub const MESSAGE_WINDOW: Range<u64> = 0xfee0_0000..0xfef0_0000;
+
+/// Most broken rules that are kept.
+const MOST_VIOLATIONS: usize = 1000;
 
 /// A packet for the device.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -150,7 +153,7 @@ impl RootComplex {
     /// The device may run this many cycles beyond [`now`](Self::now): nothing that the root complex does from now
     /// on arrives there earlier.
     pub fn min_latency_cycles(&self) -> u64 {
-        self.config.one_way_ns * self.config.clock_hz / 1_000_000_000
+        (u128::from(self.config.one_way_ns) * u128::from(self.config.clock_hz) / 1_000_000_000) as u64
     }
 
     /// When the root complex does something next, if nobody asks it to.
@@ -267,7 +270,7 @@ impl RootComplex {
         self.watcher = Some(Box::new(watcher));
     }
 
-    /// Rules that the device broke, with the cycle.
+    /// Rules that the device broke, with the cycle: the first thousand; [`Statistics::violations`] counts them all.
     pub fn violations(&self) -> &[(u64, Violation)] {
         &self.violations
     }
@@ -313,8 +316,12 @@ impl RootComplex {
     }
 
     pub(super) fn violation(&mut self, at: u64, violation: Violation) {
-        tracing::warn!(cycle = at, %violation, "the device broke a rule");
-        self.violations.push((at, violation));
+        self.statistics.violations += 1;
+        // A device that does it in every cycle fills no memory.
+        if self.violations.len() < MOST_VIOLATIONS {
+            tracing::warn!(cycle = at, %violation, "the device broke a rule");
+            self.violations.push((at, violation));
+        }
     }
 
     fn depart(&mut self, time: Picoseconds, dwords: Vec<u32>) {
@@ -356,7 +363,7 @@ impl RootComplex {
         self.statistics.reads += 1;
         self.statistics.read_bytes += bytes;
         let mut pieces = cut(&self.config, &mut self.rng, address, bytes);
-        let fault = self.faults.choose(address..address + bytes, &mut self.rng);
+        let fault = self.faults.choose(address..=address.saturating_add(bytes.saturating_sub(1)), &mut self.rng);
         self.statistics.faults += u64::from(fault.is_some());
         let mut fault = fault.map(|fault| match fault {
             // Unsupported is said of a whole request.
@@ -370,7 +377,7 @@ impl RootComplex {
         }
         let mut service = service_time(&self.config.read_latency, &mut self.rng);
         if let Some((Fault::Late(ns), _)) = fault {
-            service += ns * 1000;
+            service += ns.min(LONGEST_NS) * 1000;
         }
         let mut departure = arrival + service;
         if !self.config.reorder {

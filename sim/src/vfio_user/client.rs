@@ -58,6 +58,24 @@ impl Client {
         self.dma.take_read()
     }
 
+    /// Whether so many writes wait for the VMM that the device should stop until some are acknowledged. One that never does
+    /// loses its client in the end.
+    pub fn is_full(&self) -> bool {
+        self.dma.is_full()
+    }
+
+    /// Sends the writes that wait, so that an answer which the device gives now comes behind them.
+    pub fn push_writes(&mut self) {
+        let (dma, mut around) = self.split();
+        dma.push(&mut around);
+    }
+
+    /// Drops the writes and interrupts that have not gone out. Those that have cannot be taken back.
+    pub fn forget_writes(&mut self) {
+        self.dma.forget_writes();
+        self.advance();
+    }
+
     /// Drops all reads, finished or not. Their replies go nowhere.
     pub fn forget_reads(&mut self) {
         self.dma.forget_reads();

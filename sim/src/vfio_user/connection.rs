@@ -36,6 +36,15 @@ pub(super) enum Gone {
          (see `ulimit -n`)"
     )]
     Descriptors { part: String },
+    /// The client does not answer the device's DMA.
+    #[error("the client does not answer: {writes} writes of the device, {bytes} bytes, wait for it")]
+    Unanswered { writes: usize, bytes: usize },
+    /// Guest memory that is not there.
+    #[error(
+        "guest memory at {address:#x} cannot be written ({error}): the file behind it is full or was cut; give the file \
+         system of the memory backend (/dev/shm) as much room as the guest has memory"
+    )]
+    Memory { address: u64, error: Errno },
     /// The client asks and does not listen.
     #[error("the client does not read: more than {MAX_OUTPUT_BYTES} bytes wait for it")]
     Output,

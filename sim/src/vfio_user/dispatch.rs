@@ -63,10 +63,15 @@ fn answer<D: Device + ?Sized>(client: &mut Client, device: &mut D, message: &mut
         Command::Version if !client.attached => agree(client, body),
         _ if !client.attached => Err(Errno::PROTO),
         Command::GetInfo => {
-            let (request, _) = starting_with::<DeviceInfo>(body)?;
+            let (request, behind) = starting_with::<DeviceInfo>(body)?;
             let size = argsz::<DeviceInfo>(request.argsz)?;
-            let flags = DeviceInfo::PCI | DeviceInfo::RESET;
-            Ok(DeviceInfo { argsz: size, flags, regions: region::COUNT, irqs: irq::COUNT }.as_bytes().to_vec())
+            // Later versions of the structure have fields for capabilities behind these. A client that sends them waits for
+            // as many in the reply: there are none.
+            let room = request.argsz.min(DeviceInfo::LONGEST) - size;
+            let more = vec![0; behind.len().min(room as usize) / 4 * 4];
+            let (flags, argsz) = (DeviceInfo::PCI | DeviceInfo::RESET, size + more.len() as u32);
+            let info = DeviceInfo { argsz, flags, regions: region::COUNT, irqs: irq::COUNT };
+            Ok([info.as_bytes(), &more].concat())
         }
         Command::GetRegionInfo => {
             let (request, _) = starting_with::<RegionInfo>(body)?;
@@ -106,6 +111,8 @@ fn answer<D: Device + ?Sized>(client: &mut Client, device: &mut D, message: &mut
         Command::DmaUnmap => {
             let (request, _) = starting_with::<DmaUnmap>(body)?;
             argsz::<DmaUnmap>(request.argsz)?;
+            // What the device wrote there before is on its way before the answer.
+            client.push_writes();
             match request.flags {
                 0 => {
                     let size = client.memory.unmap(request.address, request.size)?;

@@ -8,7 +8,11 @@
 //! it. Messages may follow each other, since the VMM serves them in order. A mapped access or an eventfd would overtake
 //! them: it waits until all earlier message writes are acknowledged. Only writes to the MSI window hold nothing up: they
 //! are interrupts, nobody reads there.
-use super::connection::Connection;
+//!
+//! A register access that is answered promises that what the device wrote before is done. The VMM cannot be waited for,
+//! since it may not serve DMA until it has the answer; but what was written is sent before it ([`DmaQueue::push`]). How much
+//! is under way at all is up to the device, which stops when the queue is full.
+use super::connection::{Connection, Gone};
 use super::irq::Irqs;
 use super::memory::{Direction, Memory, Sample};
 use super::message::{encode, starting_with, Command, DmaAccess, Message};
@@ -19,8 +23,16 @@ use zerocopy::IntoBytes;
 
 /// Most data bytes of a DMA message. QEMU hangs above about 208 KiB.
 pub(super) const MAX_DMA_BYTES: usize = 64 << 10;
-/// Most DMA messages without a reply.
+/// Most DMA messages without a reply, but for writes that a reply must not overtake: see [`DmaQueue::push`].
 const MAX_OUTSTANDING: usize = 64;
+/// Writes that the VMM has not acknowledged with which the device should wait: see [`DmaQueue::is_full`].
+const MOST_WRITES: usize = 64;
+/// Their bytes.
+const MOST_BYTES: usize = 256 << 10;
+/// Operations that are not finished with which a client is given up: a device that waits when it should has far fewer.
+const MAX_PENDING: usize = 4096;
+/// Bytes of them.
+const MAX_PENDING_BYTES: usize = 16 << 20;
 /// Where x86 systems take message signalled interrupts. Source: Intel SDM volume 3, "Message Address Register Format".
 const MSI_WINDOW: Range<u64> = 0xfee0_0000..0xfef0_0000;
 
@@ -103,6 +115,8 @@ pub(super) struct DmaQueue {
     next_key: u64,
     /// Most data bytes of a message.
     message_bytes: usize,
+    /// Why the connection cannot go on.
+    failure: Option<Gone>,
 }
 
 impl DmaQueue {
@@ -116,7 +130,17 @@ impl DmaQueue {
             next_id: 0,
             next_key: 0,
             message_bytes: MAX_DMA_BYTES,
+            failure: None,
         }
+    }
+
+    /// Why the connection cannot go on, if so: memory cannot be written, or the client does not answer.
+    pub fn check(&mut self) -> Result<(), Gone> {
+        let (writes, bytes) = self.pending_writes();
+        if self.waiting.len() + self.outstanding.len() > MAX_PENDING || bytes > MAX_PENDING_BYTES {
+            return Err(Gone::Unanswered { writes, bytes });
+        }
+        self.failure.take().map_or(Ok(()), Err)
     }
 
     /// The client takes no messages with more data than this.
@@ -151,9 +175,35 @@ impl DmaQueue {
         self.finished.clear();
     }
 
+    /// Drops the writes and interrupts that wait, as if the device had not come to them.
+    pub fn forget_writes(&mut self) {
+        if !matches!(self.waiting.front(), Some(Operation::Read { .. })) {
+            self.sent = 0;
+        }
+        self.waiting.retain(|operation| matches!(operation, Operation::Read { .. }));
+    }
+
+    /// Number and bytes of the writes that the VMM has not acknowledged.
+    fn pending_writes(&self) -> (usize, usize) {
+        let waiting = self.waiting.iter().filter_map(|operation| match operation {
+            Operation::Write { data, .. } => Some(data.len()),
+            _ => None,
+        });
+        let outstanding = self.outstanding.values().filter_map(|message| match message {
+            Outstanding::Write { bytes, .. } => Some(*bytes),
+            Outstanding::Read { .. } => None,
+        });
+        waiting.chain(outstanding).fold((0, 0), |(writes, sum), bytes| (writes + 1, sum + bytes))
+    }
+
     pub fn writes_pending(&self) -> bool {
-        self.waiting.iter().any(|operation| matches!(operation, Operation::Write { .. }))
-            || self.outstanding.values().any(|message| matches!(message, Outstanding::Write { .. }))
+        self.pending_writes().0 != 0
+    }
+
+    /// Whether the device should not write more for now.
+    pub fn is_full(&self) -> bool {
+        let (writes, bytes) = self.pending_writes();
+        writes >= MOST_WRITES || bytes >= MOST_BYTES
     }
 
     pub fn reads_pending(&self) -> bool {
@@ -168,6 +218,36 @@ impl DmaQueue {
                 return;
             }
             self.sent = 0;
+        }
+    }
+
+    /// Sends all writes that wait, by message, even those that would go through a mapping: what is sent to the VMM next
+    /// comes behind them.
+    pub fn push(&mut self, around: &mut Surroundings) {
+        let writes = |operation: &Operation| matches!(operation, Operation::Write { .. });
+        if !self.waiting.iter().any(writes) {
+            return;
+        }
+        let sent = std::mem::take(&mut self.sent);
+        for (index, operation) in std::mem::take(&mut self.waiting).into_iter().enumerate() {
+            let begun = if index == 0 { sent } else { 0 };
+            let Operation::Write { address, ref data } = operation else {
+                if index == 0 {
+                    self.sent = begun;
+                }
+                self.waiting.push_back(operation);
+                continue;
+            };
+            let kept = std::mem::replace(&mut self.sent, begun);
+            let inside = data.is_empty() || address.checked_add(data.len() as u64 - 1).is_some();
+            if !inside {
+                failed(around.statistics, Command::DmaWrite, address, Errno::FAULT);
+            } else if !self.send_writes(address, data, MAX_PENDING, around) {
+                // Nobody acknowledges anything: the client is given up.
+                let (writes, bytes) = self.pending_writes();
+                self.failure.get_or_insert(Gone::Unanswered { writes, bytes });
+            }
+            self.sent = kept;
         }
     }
 
@@ -191,8 +271,8 @@ impl DmaQueue {
                     if self.must_wait() {
                         return Some(operation);
                     }
-                    let result = around.memory.read(address, bytes).ok_or(Errno::FAULT);
-                    around.statistics.read_mapped_bytes += bytes as u64;
+                    let result = around.memory.read(address, bytes);
+                    around.statistics.read_mapped_bytes += if result.is_ok() { bytes as u64 } else { 0 };
                     self.finish_read(key, result, address, around.statistics);
                 } else if !self.send_reads(key, address, bytes, around) {
                     return Some(operation);
@@ -206,10 +286,14 @@ impl DmaQueue {
                         return Some(operation);
                     }
                     match around.memory.write(address, data) {
-                        Some(()) => around.statistics.written_mapped_bytes += data.len() as u64,
-                        None => failed(around.statistics, Command::DmaWrite, address, Errno::FAULT),
+                        Ok(()) => around.statistics.written_mapped_bytes += data.len() as u64,
+                        // Nobody can tell a guest that a posted write is lost.
+                        Err(error) => {
+                            failed(around.statistics, Command::DmaWrite, address, error);
+                            self.failure.get_or_insert(Gone::Memory { address, error });
+                        }
                     }
-                } else if !self.send_writes(address, data, around) {
+                } else if !self.send_writes(address, data, MAX_OUTSTANDING, around) {
                     return Some(operation);
                 }
             }
@@ -230,7 +314,7 @@ impl DmaQueue {
         while self.sent < bytes {
             let (at, address) = (self.sent, address + self.sent as u64);
             let count = self.message_bytes.min(bytes - at);
-            let Some(id) = self.free_id() else { return false };
+            let Some(id) = self.free_id(MAX_OUTSTANDING) else { return false };
             let sample = around.memory.sample(address, count);
             let access = DmaAccess { address, count: count as u64 };
             around.connection.send(&encode(id, Command::DmaRead.number(), false, &[access.as_bytes()]));
@@ -241,13 +325,13 @@ impl DmaQueue {
         true
     }
 
-    /// Sends what is left of a write; false when no more messages may go out for now.
-    fn send_writes(&mut self, address: u64, data: &[u8], around: &mut Surroundings) -> bool {
+    /// Sends what is left of a write; false when no more messages may go out for now, since `most` are.
+    fn send_writes(&mut self, address: u64, data: &[u8], most: usize, around: &mut Surroundings) -> bool {
         while self.sent < data.len() {
             let address = address + self.sent as u64;
             let left = &data[self.sent..];
             let part = &left[..self.message_bytes.min(left.len())];
-            let Some(id) = self.free_id() else { return false };
+            let Some(id) = self.free_id(most) else { return false };
             let access = DmaAccess { address, count: part.len() as u64 };
             around.connection.send(&encode(id, Command::DmaWrite.number(), false, &[access.as_bytes(), part]));
             around.statistics.dma_messages += 1;
@@ -257,8 +341,8 @@ impl DmaQueue {
         true
     }
 
-    fn free_id(&mut self) -> Option<u16> {
-        if self.outstanding.len() >= MAX_OUTSTANDING {
+    fn free_id(&mut self, most: usize) -> Option<u16> {
+        if self.outstanding.len() >= most {
             return None;
         }
         while self.outstanding.contains_key(&self.next_id) {

@@ -4,11 +4,21 @@ use crate::socket_file::{BindError, SocketFile};
 use rustix::net::SocketType;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
-use std::os::unix::net::UnixListener;
+use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::Path;
 
 /// Connections that may wait.
 const BACKLOG: i32 = 4;
+
+/// What came of looking for a client.
+pub(super) enum Accepted {
+    /// One that has connected.
+    Client(UnixStream),
+    /// It has gone again.
+    Nobody,
+    /// Descriptors or memory are used up: it waits.
+    NoRoom(io::Error),
+}
 
 /// A bound socket. Its file goes with it.
 #[derive(Debug)]
@@ -31,9 +41,14 @@ impl Listener {
     }
 
     /// A client that has connected.
-    pub fn accept(&self) -> Result<Option<std::os::unix::net::UnixStream>, ServerError> {
+    pub fn accept(&self) -> Result<Accepted, ServerError> {
+        let no_room = |error: &io::Error| {
+            let error = Errno::from_io_error(error);
+            matches!(error, Some(Errno::MFILE | Errno::NFILE | Errno::NOBUFS | Errno::NOMEM))
+        };
         match self.listener.accept() {
-            Ok((stream, _)) => Ok(Some(stream)),
+            Ok((stream, _)) => Ok(Accepted::Client(stream)),
+            Err(error) if no_room(&error) => Ok(Accepted::NoRoom(error)),
             // Nobody any more.
             Err(error)
                 if matches!(
@@ -41,7 +56,7 @@ impl Listener {
                     io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted | io::ErrorKind::ConnectionAborted
                 ) =>
             {
-                Ok(None)
+                Ok(Accepted::Nobody)
             }
             Err(error) => Err(ServerError::Accept { path: self.file.path().into(), error }),
         }

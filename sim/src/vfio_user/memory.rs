@@ -4,14 +4,20 @@
 //! one all the same, and the file stays empty. So a file starts unverified: the device reads by message, and what comes
 //! is compared with the mapping. See [`Sharing`]. What this cannot tell: a file that still holds an earlier guest's memory
 //! and is mapped privately now. Its old contents may agree with the new ones where the device happens to look.
+//!
+//! Nor does a mapping say that there is memory: a file of a full tmpfs, of a pool of huge pages that is used up, or one that
+//! was cut ends a process that touches it with SIGBUS. So the file system is asked for the pages before each access, which
+//! costs a system call and fails in words.
 use super::message::DmaMap;
 use super::Errno;
+use rustix::fs::FallocateFlags;
 use rustix::mm::{MapFlags, ProtFlags};
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::os::fd::OwnedFd;
 use std::os::unix::fs::MetadataExt;
 use std::sync::atomic::{fence, Ordering};
+use std::sync::Arc;
 use vm_memory::mmap::{MmapRegionBuilder, MmapRegionError};
 use vm_memory::{Bytes, FileOffset, MmapRegion, VolatileMemory};
 
@@ -37,12 +43,13 @@ enum Sharing {
     NotShared,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Mapping {
     bytes: u64,
     readable: bool,
     writable: bool,
-    file: Option<(FileId, MmapRegion)>,
+    /// The file, its mapping, and the offset there.
+    file: Option<(FileId, Arc<MmapRegion>, u64)>,
 }
 
 /// Reading or writing, as the device does it.
@@ -74,15 +81,13 @@ impl Memory {
         Memory { map, mappings: BTreeMap::new(), sharing: BTreeMap::new() }
     }
 
-    /// DMA_MAP. The same region once more replaces what was there.
+    /// DMA_MAP. What was there before is replaced, a part of a region included: the newest counts.
     pub fn map(&mut self, request: &DmaMap, descriptor: Option<OwnedFd>) -> Result<(), Errno> {
         let DmaMap { address, size, .. } = *request;
         let last = size.checked_sub(1).and_then(|size| address.checked_add(size)).ok_or(Errno::INVAL)?;
+        // One more, and one that is cut in two.
         let identical = self.mappings.get(&address).is_some_and(|mapping| mapping.bytes == size);
-        if !identical && self.overlapping(address, last).next().is_some() {
-            return Err(Errno::EXIST);
-        }
-        if !identical && self.mappings.len() >= MAX_MAPPINGS {
+        if !identical && self.mappings.len() + 2 > MAX_MAPPINGS {
             return Err(Errno::NOSPC);
         }
         let files = self.mappings.values().filter(|mapping| mapping.file.is_some()).count();
@@ -90,13 +95,32 @@ impl Memory {
             Some(descriptor) if self.map && files < MAX_FILES => map_file(request, descriptor)?,
             _ => None,
         };
-        if let Some((id, _)) = &file {
+        let file = file.map(|(id, region)| (id, Arc::new(region), 0));
+        self.cut(address, last);
+        if let Some((id, ..)) = &file {
             self.sharing.entry(*id).or_insert(Sharing::Unverified { contradictions: 0 });
         }
         let (readable, writable) = (request.flags & DmaMap::READ != 0, request.flags & DmaMap::WRITE != 0);
         self.mappings.insert(address, Mapping { bytes: size, readable, writable, file });
         self.forget_files();
         Ok(())
+    }
+
+    /// Takes a range out of the regions that touch it.
+    fn cut(&mut self, first: u64, last: u64) {
+        let touched: Vec<_> = self.overlapping(first, last).map(|(start, _)| start).collect();
+        for start in touched {
+            let Some(mapping) = self.mappings.remove(&start) else { continue };
+            let end = start + (mapping.bytes - 1);
+            if start < first {
+                self.mappings.insert(start, Mapping { bytes: first - start, ..mapping.clone() });
+            }
+            if end > last {
+                let skipped = last - start + 1;
+                let file = mapping.file.map(|(id, region, offset)| (id, region, offset + skipped));
+                self.mappings.insert(last + 1, Mapping { bytes: end - last, file, ..mapping });
+            }
+        }
     }
 
     /// DMA_UNMAP of a range, which may hold several regions but not part of one. Returns the bytes that were mapped.
@@ -127,7 +151,7 @@ impl Memory {
     /// Drops what is known of files that nobody maps any more.
     fn forget_files(&mut self) {
         let mapped = |id: &FileId| {
-            self.mappings.values().any(|mapping| mapping.file.as_ref().is_some_and(|(file, _)| file == id))
+            self.mappings.values().any(|mapping| mapping.file.as_ref().is_some_and(|(file, ..)| file == id))
         };
         self.sharing.retain(|id, _| mapped(id));
     }
@@ -136,9 +160,10 @@ impl Memory {
     fn locate(&self, address: u64, bytes: usize) -> Option<(&Mapping, FileId, &MmapRegion, usize)> {
         let (start, mapping) = self.mappings.range(..=address).next_back()?;
         let offset = address - start;
-        let (id, region) = mapping.file.as_ref()?;
+        let (id, region, from) = mapping.file.as_ref()?;
         let inside = (bytes as u64).checked_add(offset).is_some_and(|end| end <= mapping.bytes);
-        inside.then_some((mapping, *id, region, offset as usize))
+        let place = usize::try_from(from.checked_add(offset)?).ok()?;
+        inside.then_some((mapping, *id, region.as_ref(), place))
     }
 
     /// Whether an access goes through a mapping.
@@ -152,37 +177,45 @@ impl Memory {
         })
     }
 
-    /// Reads what [`Memory::reaches`]; `None` else.
-    pub fn read(&self, address: u64, bytes: usize) -> Option<Vec<u8>> {
-        let (_, _, region, offset) = self.locate(address, bytes)?;
+    /// Reads what [`Memory::reaches`].
+    pub fn read(&self, address: u64, bytes: usize) -> Result<Vec<u8>, Errno> {
+        let (_, _, region, offset) = self.locate(address, bytes).ok_or(Errno::FAULT)?;
+        provide(region, offset, bytes)?;
         let mut data = vec![0; bytes];
         // The guest's processors must have seen what the device wrote before, and what it reads is not older.
         fence(Ordering::SeqCst);
-        region.get_slice(offset, bytes).ok()?.read_slice(&mut data, 0).ok()?;
+        region
+            .get_slice(offset, bytes)
+            .and_then(|slice| slice.read_slice(&mut data, 0))
+            .map_err(|_| Errno::FAULT)?;
         fence(Ordering::SeqCst);
-        Some(data)
+        Ok(data)
     }
 
-    /// Writes what [`Memory::reaches`]; `None` else.
-    pub fn write(&self, address: u64, data: &[u8]) -> Option<()> {
-        let (_, _, region, offset) = self.locate(address, data.len())?;
+    /// Writes what [`Memory::reaches`].
+    pub fn write(&self, address: u64, data: &[u8]) -> Result<(), Errno> {
+        let (_, _, region, offset) = self.locate(address, data.len()).ok_or(Errno::FAULT)?;
+        provide(region, offset, data.len())?;
         fence(Ordering::SeqCst);
-        region.get_slice(offset, data.len()).ok()?.write_slice(data, 0).ok()?;
+        region
+            .get_slice(offset, data.len())
+            .and_then(|slice| slice.write_slice(data, 0))
+            .map_err(|_| Errno::FAULT)?;
         fence(Ordering::SeqCst);
-        Some(())
+        Ok(())
     }
 
     /// What an unverified file holds now, to be compared with the reply of the DMA_READ that goes out.
     pub fn sample(&self, address: u64, bytes: usize) -> Option<Sample> {
         let (_, file, ..) = self.locate(address, bytes)?;
         let unverified = matches!(self.sharing.get(&file), Some(Sharing::Unverified { .. }));
-        unverified.then(|| self.read(address, bytes)).flatten().map(|before| Sample { file, before })
+        unverified.then(|| self.read(address, bytes).ok()).flatten().map(|before| Sample { file, before })
     }
 
     /// Judges a file by a reply. The guest may have written in between, so the mapping counts before and after.
     pub fn compare(&mut self, sample: &Sample, address: u64, reply: &[u8]) {
         let located = self.locate(address, reply.len()).is_some_and(|(_, file, ..)| file == sample.file);
-        let after = located.then(|| self.read(address, reply.len())).flatten();
+        let after = located.then(|| self.read(address, reply.len()).ok()).flatten();
         let (Some(after), Some(sharing)) = (after, self.sharing.get_mut(&sample.file)) else { return };
         let Sharing::Unverified { contradictions } = sharing else { return };
         let is_zero = |bytes: &[u8]| bytes.iter().all(|byte| *byte == 0);
@@ -204,6 +237,31 @@ impl Memory {
     }
 }
 
+/// Sees to it that an access through a mapping finds memory. An error is one of the file: no room, or it was cut.
+fn provide(region: &MmapRegion, offset: usize, bytes: usize) -> Result<(), Errno> {
+    let file = region.file_offset().ok_or(Errno::FAULT)?;
+    let start = file.start().checked_add(offset as u64).ok_or(Errno::FAULT)?;
+    allocate(file.file(), start, bytes as u64)
+}
+
+/// Allocates a range of a file, which must be there already.
+fn allocate(file: &File, start: u64, bytes: u64) -> Result<(), Errno> {
+    if bytes == 0 {
+        return Ok(());
+    }
+    let end = start.checked_add(bytes).ok_or(Errno::FAULT)?;
+    let size = file.metadata().map_err(|error| Errno::from_io_error(&error).unwrap_or(Errno::IO))?.len();
+    if end > size {
+        return Err(Errno::FAULT);
+    }
+    loop {
+        match rustix::fs::fallocate(file, FallocateFlags::KEEP_SIZE, start, bytes) {
+            Err(Errno::INTR) => {}
+            result => return result,
+        }
+    }
+}
+
 /// Maps a region's file. `None`: that does not work with this file, and message DMA does.
 fn map_file(request: &DmaMap, descriptor: OwnedFd) -> Result<Option<(FileId, MmapRegion)>, Errno> {
     let file = File::from(descriptor);
@@ -216,14 +274,24 @@ fn map_file(request: &DmaMap, descriptor: OwnedFd) -> Result<Option<(FileId, Mma
         .with_mmap_prot(protection.bits() as i32)
         .with_mmap_flags((MapFlags::SHARED | MapFlags::NORESERVE).bits() as i32)
         .build();
+    let warn = |error: &dyn std::fmt::Display| {
+        let address = request.address;
+        tracing::warn!(
+            "cannot map the guest memory at {address:#x}: {error}; going on with DMA messages there, slower"
+        );
+    };
     match region {
-        Ok(region) => Ok(Some(((metadata.dev(), metadata.ino()), region))),
+        // What a file system does not tell when it is asked would be told by SIGBUS.
+        Ok(region) => match provide(&region, 0, 1) {
+            Err(error @ (Errno::OPNOTSUPP | Errno::BADF | Errno::PERM | Errno::NODEV | Errno::INVAL)) => {
+                warn(&error);
+                Ok(None)
+            }
+            _ => Ok(Some(((metadata.dev(), metadata.ino()), region))),
+        },
         Err(MmapRegionError::MappingPastEof | MmapRegionError::InvalidOffsetLength) => Err(Errno::INVAL),
         Err(error) => {
-            let address = request.address;
-            tracing::warn!(
-                "cannot map the guest memory at {address:#x}: {error}; going on with DMA messages there, slower"
-            );
+            warn(&error);
             Ok(None)
         }
     }

@@ -187,6 +187,8 @@ impl DeviceInfo {
     pub const RESET: u32 = 1;
     /// It is a PCI device.
     pub const PCI: u32 = 1 << 1;
+    /// Bytes of the structure with all fields of linux/vfio.h: an offset of capabilities, and padding.
+    pub const LONGEST: u32 = 24;
 }
 
 /// GET_REGION_INFO, both ways.

@@ -15,7 +15,7 @@
 //! linux/vfio.h, of which the protocol borrows numbers and structures.
 //!
 //! Whoever may open the socket (mode 0600) is trusted in one thing: not to shrink a file whose descriptor it handed over
-//! for DMA. Everything else from the socket is checked.
+//! for DMA in the moment between the look at its size and the access. Everything else from the socket is checked.
 mod client;
 mod connection;
 mod dispatch;

@@ -2,7 +2,7 @@
 use super::client::Client;
 use super::connection::Gone;
 use super::dispatch::dispatch;
-use super::listener::Listener;
+use super::listener::{Accepted, Listener};
 use super::{Device, Errno, ServerOptions, Work};
 use rustix::event::{poll, PollFd, PollFlags, Timespec};
 use std::os::fd::{AsFd, BorrowedFd};
@@ -12,6 +12,9 @@ use std::time::{Duration, Instant};
 
 /// Most messages between two calls of [`Device::work`].
 const BATCH: usize = 32;
+
+/// How long nobody is accepted when there are no descriptors for it.
+const PAUSE: Duration = Duration::from_secs(1);
 
 /// Serving is not possible.
 #[derive(Debug, thiserror::Error)]
@@ -56,6 +59,8 @@ pub struct Server {
     listener: Option<Listener>,
     /// A client that is connected and not served yet.
     newcomer: Option<UnixStream>,
+    /// When clients are accepted again.
+    pause: Option<Instant>,
     options: ServerOptions,
 }
 
@@ -81,12 +86,12 @@ impl Server {
     /// Makes the socket `path`, which only this user may open. A dead server's socket is replaced, anything else is not.
     /// The file is removed with the server.
     pub fn bind(path: &Path, options: ServerOptions) -> Result<Self, ServerError> {
-        Ok(Server { listener: Some(Listener::bind(path)?), newcomer: None, options })
+        Ok(Server { listener: Some(Listener::bind(path)?), newcomer: None, pause: None, options })
     }
 
     /// Serves the client at the other end of `stream`, and nobody else.
     pub fn connected(stream: UnixStream, options: ServerOptions) -> Self {
-        Server { listener: None, newcomer: Some(stream), options }
+        Server { listener: None, newcomer: Some(stream), pause: None, options }
     }
 
     /// Serves one client after the other until `stop` is readable; a server that was made with [`Server::connected`]
@@ -118,8 +123,8 @@ impl Server {
             if ready.stop {
                 return Ok(());
             }
-            if let (Some(listener), true) = (&self.listener, ready.listener) {
-                self.newcomer = listener.accept()?;
+            if ready.listener {
+                self.accept()?;
             }
             // The client may have gone before the newcomer came.
             ready.client |= self.newcomer.is_some();
@@ -146,6 +151,22 @@ impl Server {
         }
     }
 
+    /// Takes a client that has connected. Where that needs what has run out, it waits at the socket.
+    fn accept(&mut self) -> Result<(), ServerError> {
+        let Some(listener) = &self.listener else { return Ok(()) };
+        match listener.accept()? {
+            Accepted::Client(stream) => (self.newcomer, self.pause) = (Some(stream), None),
+            Accepted::Nobody => self.pause = None,
+            Accepted::NoRoom(error) => {
+                if self.pause.is_none() {
+                    tracing::warn!("cannot accept a client for now: {error}; trying again every second");
+                }
+                self.pause = Some(Instant::now() + PAUSE);
+            }
+        }
+        Ok(())
+    }
+
     /// Waits until there is something to do, or looks whether there is while the device is busy.
     fn wait<D: Device + ?Sized>(
         &self,
@@ -159,7 +180,9 @@ impl Server {
             watched.push(PollFd::from_borrowed_fd(descriptor, events));
             watched.len() - 1
         };
-        let listener = self.listener.as_ref().filter(|_| self.newcomer.is_none());
+        let now = Instant::now();
+        let paused = self.pause.map(|until| until.saturating_duration_since(now)).filter(|left| !left.is_zero());
+        let listener = self.listener.as_ref().filter(|_| self.newcomer.is_none() && paused.is_none());
         let listener = listener.map(|listener| watch(listener.as_fd(), PollFlags::IN));
         let resample = client.and_then(|client| client.irqs.resample()).map(|resample| watch(resample, PollFlags::IN));
         let attached = client.is_some_and(|client| client.attached);
@@ -173,9 +196,10 @@ impl Server {
         }
         let timeout = match work {
             Work::Busy => Some(Duration::ZERO),
-            _ if attached => device.deadline().map(|deadline| deadline.saturating_duration_since(Instant::now())),
+            _ if attached => device.deadline().map(|deadline| deadline.saturating_duration_since(now)),
             _ => None,
         };
+        let timeout = timeout.into_iter().chain(paused).min();
         let timeout = timeout.and_then(|timeout| Timespec::try_from(timeout).ok());
         match poll(&mut watched, timeout.as_ref()) {
             Ok(_) | Err(Errno::INTR) => {}
@@ -199,11 +223,13 @@ fn round<D: Device + ?Sized>(client: &mut Client, device: &mut D, ready: &Ready)
                 break;
             };
             dispatch(client, device, message);
+            client.dma.check()?;
         }
         // The VMM may hold a lock until it has its answers, so they go before the device's work.
         client.connection.flush()?;
     }
     let work = if client.attached { device.work(client) } else { Work::Idle };
+    client.dma.check()?;
     client.connection.flush()?;
     Ok(Round { work, drained })
 }

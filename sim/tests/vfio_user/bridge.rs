@@ -19,6 +19,8 @@ const RING: u64 = 0x1_0000;
 const REQUEST: u64 = 0x2_0000;
 const DATA: u64 = 0x2_1000;
 const STATUS: u64 = 0x2_2000;
+/// Where a request for all of the disk puts it: more writes than may wait for the client.
+const LONG_DATA: u64 = 0x2_4000;
 /// Two reads of the endpoint.
 const DATA_BYTES: usize = 1024;
 const QUEUE: u64 = 256;
@@ -103,6 +105,9 @@ impl Rig {
     fn carry_out(&mut self, dma: &Arrived) {
         let word = |at: usize| u64::from_ne_bytes(dma.body[at..at + 8].try_into().unwrap());
         let (address, bytes) = (word(0), word(8) as usize);
+        if address.checked_add(bytes as u64).is_none_or(|end| end > self.memory.len() as u64) {
+            return self.client.reply_failure(dma.id, dma.command, 14);
+        }
         match dma.command {
             DMA_READ => self.client.reply_read(dma.id, address, &self.memory[address as usize..][..bytes]),
             DMA_WRITE => self.memory[address as usize..][..bytes].copy_from_slice(&dma.body[16..]),
@@ -131,12 +136,17 @@ impl Rig {
 
     /// The first request in the available ring, and the kick: a read of the first sector, or a write.
     fn request(&mut self, write: bool) {
+        self.request_with(REQUEST, DATA, DATA_BYTES as u32, write);
+    }
+
+    /// The same with its header and data there.
+    fn request_with(&mut self, header: u64, data: u64, bytes: u32, write: bool) {
         let descriptor = |address: u64, length: u32, flags: u16, next: u16| {
             [&address.to_le_bytes()[..], &length.to_le_bytes(), &flags.to_le_bytes(), &next.to_le_bytes()].concat()
         };
         let table = [
-            descriptor(REQUEST, 16, 1, 1),
-            descriptor(DATA, DATA_BYTES as u32, if write { 1 } else { 3 }, 2),
+            descriptor(header, 16, 1, 1),
+            descriptor(data, bytes, if write { 1 } else { 3 }, 2),
             descriptor(STATUS, 1, 2, 0),
         ]
         .concat();
@@ -164,6 +174,47 @@ impl Rig {
     fn reset(&mut self) {
         let id = self.client.send(RESET, 0, &[], &[]);
         self.reply(id);
+    }
+
+    /// Takes what comes, without an answer to writes, until nothing has come for a while. Returns the writes.
+    fn listen(&mut self) -> Vec<Arrived> {
+        let mut writes = Vec::new();
+        let quiet = std::time::Duration::from_millis(300);
+        loop {
+            let dma = match self.unanswered.pop_front() {
+                Some(dma) => dma,
+                None => {
+                    let ready = [rustix::event::PollFd::new(&self.client.stream, rustix::event::PollFlags::IN)];
+                    let mut ready = ready;
+                    let timeout = rustix::event::Timespec::try_from(quiet).unwrap();
+                    if rustix::event::poll(&mut ready, Some(&timeout)).unwrap() == 0 {
+                        return writes;
+                    }
+                    self.client.receive().expect("the server has closed the connection")
+                }
+            };
+            self.carry_out(&dma);
+            if dma.command == DMA_WRITE {
+                writes.push(dma);
+            }
+        }
+    }
+
+    /// Offset of the PCI Express capability.
+    fn express(&mut self) -> u64 {
+        let mut at = u64::from(self.read(region::CONFIG, pci::CAPABILITY_POINTER.into(), 1)[0]);
+        while self.read(region::CONFIG, at, 1) != [pci::CAPABILITY_EXPRESS] {
+            at = u64::from(self.read(region::CONFIG, at + 1, 1)[0]);
+            assert_ne!(at, 0, "no PCI Express capability");
+        }
+        at
+    }
+
+    fn function_reset(&mut self) {
+        let control = self.express() + u64::from(pci::EXPRESS_DEVICE_CONTROL);
+        let value = self.read(region::CONFIG, control, 2);
+        let value = u16::from_le_bytes([value[0], value[1]]) | pci::EXPRESS_FUNCTION_RESET;
+        self.write(region::CONFIG, control, &value.to_le_bytes());
     }
 
     fn used_index(&self) -> u16 {
@@ -318,4 +369,127 @@ fn a_reset_amid_a_write_leaves_nothing_of_it_behind() {
     rig.finish_request();
     assert!(rig.memory[DATA as usize..][..DATA_BYTES] == [0x22; DATA_BYTES]);
     assert_eq!(rig.end().disk_commands, 2);
+}
+
+/// A guest may say any address. Whoever is asked for the bytes may have them or not.
+#[test]
+fn a_descriptor_that_ends_at_the_last_address_hurts_nobody() {
+    for answered in [false, true] {
+        let mut rig = Rig::new();
+        for (header, data) in [(u64::MAX - 15, DATA), (REQUEST, u64::MAX - 1023), (REQUEST, u64::MAX - 15)] {
+            for write in [false, true] {
+                rig.set_up();
+                rig.request_with(header, data, DATA_BYTES as u32, write);
+                for _ in 0..20 {
+                    let status = rig.read(region::BAR0, layout::STATUS.into(), 1);
+                    assert_ne!(status, [0xff], "the device is gone");
+                    while let Some(dma) = rig.unanswered.pop_front() {
+                        let address = u64::from_ne_bytes(dma.body[..8].try_into().unwrap());
+                        let bytes = u64::from_ne_bytes(dma.body[8..16].try_into().unwrap()) as usize;
+                        match (dma.command, address > 1 << 63 && answered) {
+                            (DMA_READ, true) => rig.client.reply_read(dma.id, address, &vec![0; bytes]),
+                            (DMA_WRITE, true) => rig.client.reply_write(dma.id, address, bytes),
+                            _ => {
+                                rig.carry_out(&dma);
+                                if dma.command == DMA_WRITE && address < 1 << 63 {
+                                    rig.acknowledge(&dma);
+                                }
+                            }
+                        }
+                    }
+                }
+                rig.reset();
+                rig.unanswered.clear();
+                rig.memory.fill(0);
+            }
+        }
+        rig.set_up();
+        rig.request(false);
+        rig.finish_request();
+        rig.end();
+    }
+}
+
+/// A driver that has read back the end of a reset gives its buffers to others.
+#[test]
+fn no_write_is_sent_after_a_reset_was_answered() {
+    let resets: [(&str, fn(&mut Rig)); 5] = [
+        ("STATUS", |rig| {
+            rig.write(region::BAR0, layout::STATUS.into(), &[0]);
+            assert_eq!(rig.read(region::BAR0, layout::STATUS.into(), 1), [0]);
+        }),
+        ("PFN", |rig| {
+            rig.write(region::BAR0, layout::QUEUE_PFN.into(), &[0; 4]);
+            assert_eq!(rig.read(region::BAR0, layout::QUEUE_PFN.into(), 4), [0; 4]);
+        }),
+        ("DEVICE_RESET", |rig| rig.reset()),
+        ("function-level reset", |rig| {
+            rig.function_reset();
+            rig.read(region::CONFIG, pci::COMMAND.into(), 2);
+        }),
+        ("Bus Master", |rig| {
+            rig.write(region::CONFIG, pci::COMMAND.into(), &[3, 0]);
+            assert_eq!(rig.read(region::CONFIG, pci::COMMAND.into(), 2), [3, 0]);
+        }),
+    ];
+    for (name, reset) in resets {
+        let mut rig = Rig::new();
+        rig.set_up();
+        rig.request_with(REQUEST, LONG_DATA, 0x8000, false);
+        let mut writes = rig.listen();
+        assert!(writes.len() >= 64, "{name}: {} writes", writes.len());
+        reset(&mut rig);
+        writes.extend(rig.unanswered.drain(..).filter(|dma| dma.command == DMA_WRITE));
+        for write in &writes {
+            rig.acknowledge(write);
+        }
+        // Time enough for more.
+        let late = rig.listen();
+        assert_eq!(late.len(), 0, "{name}: {} of {}", late.len(), late.len() + writes.len());
+        rig.end();
+    }
+}
+
+/// The endpoint has as much credit for posted writes as the client acknowledges; what it has not sent takes no memory.
+#[test]
+fn the_endpoint_waits_for_a_client_that_acknowledges_nothing() {
+    let mut rig = Rig::new();
+    rig.set_up();
+    rig.request_with(REQUEST, LONG_DATA, 0x8000, false);
+    let writes = rig.listen().len();
+    assert!((64..96).contains(&writes), "{writes} writes");
+    let report = rig.end();
+    assert!(report.packets_from_device < 150, "{report:?}");
+}
+
+/// QEMU shows the guest base address registers of its own, which a function-level reset leaves as they are.
+#[test]
+fn base_addresses_survive_a_function_level_reset() {
+    let mut rig = Rig::new();
+    rig.set_up();
+    rig.write(region::CONFIG, u64::from(pci::BAR0) + 4, &0xfe00_0000_u32.to_le_bytes());
+    let bars = rig.read(region::CONFIG, pci::BAR0.into(), 4);
+    for round in 0..2 {
+        rig.function_reset();
+        assert_eq!(rig.read(region::CONFIG, pci::BAR0.into(), 4), bars, "round {round}");
+        assert_eq!(rig.read(region::CONFIG, u64::from(pci::BAR0) + 4, 4), 0xfe00_0000_u32.to_le_bytes());
+        // The rest is as it comes up, and nobody is at home until the guest says so.
+        assert_eq!(rig.read(region::CONFIG, pci::COMMAND.into(), 2), [0, 0]);
+        assert_eq!(rig.read(region::BAR0, layout::STATUS.into(), 1), [0xff]);
+        rig.write(region::CONFIG, pci::COMMAND.into(), &[7, 0]);
+        assert_eq!(rig.read(region::BAR0, layout::STATUS.into(), 1), [0]);
+        rig.write(region::BAR1, 0, &0xfee0_1000_u32.to_le_bytes());
+        assert_eq!(rig.read(region::BAR1, 0, 4), 0xfee0_1000_u32.to_le_bytes());
+        rig.write(region::BAR0, layout::STATUS.into(), &[3]);
+        rig.write(region::BAR0, layout::QUEUE_PFN.into(), &((RING >> 12) as u32).to_le_bytes());
+        rig.write(region::BAR0, layout::STATUS.into(), &[7]);
+        rig.memory.fill(0);
+        rig.request(false);
+        rig.finish_request();
+    }
+    // A reset of the machine takes them away, as QEMU does.
+    rig.reset();
+    rig.unanswered.clear();
+    assert_eq!(rig.read(region::CONFIG, u64::from(pci::BAR0) + 4, 4), [0; 4]);
+    assert_eq!(rig.end().function_resets, 2);
 }

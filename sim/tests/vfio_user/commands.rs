@@ -65,10 +65,21 @@ fn commands_before_version_are_refused() {
 fn device_is_pci_with_reset_9_regions_and_5_interrupts() {
     let mut setup = Setup::new();
     assert_eq!(setup.client.ask(GET_INFO, &words([16, 0, 0, 0])), Ok(words([16, 3, 9, 5])));
-    assert_eq!(setup.client.ask(GET_INFO, &words([99, 0, 0, 0, 0, 0])), Ok(words([16, 3, 9, 5])));
+    assert_eq!(setup.client.ask(GET_INFO, &words([99, 0, 0, 0])), Ok(words([16, 3, 9, 5])));
     for wrong in [vec![], vec![16, 0], words([16, 0, 0]), words([15, 0, 0, 0])] {
         assert_eq!(setup.client.ask(GET_INFO, &wrong), Err(Errno::INVAL));
     }
+}
+
+/// A client with a later version of the structure waits for all of it, and never for more than `argsz` says.
+#[test]
+fn device_info_is_as_long_as_the_clients_structure() {
+    let mut setup = Setup::new();
+    assert_eq!(setup.client.ask(GET_INFO, &words([20, 0, 0, 0, 0])), Ok(words([20, 3, 9, 5, 0])));
+    assert_eq!(setup.client.ask(GET_INFO, &words([24, 0, 0, 0, 0, 0])), Ok(words([24, 3, 9, 5, 0, 0])));
+    assert_eq!(setup.client.ask(GET_INFO, &words([99, 0, 0, 0, 0, 0, 0])), Ok(words([24, 3, 9, 5, 0, 0])));
+    assert_eq!(setup.client.ask(GET_INFO, &words([16, 0, 0, 0, 0])), Ok(words([16, 3, 9, 5])));
+    assert_eq!(setup.client.ask(GET_INFO, &words([u32::MAX, 0, 0, 0, 0])), Ok(words([20, 3, 9, 5, 0])));
 }
 
 #[test]

@@ -399,3 +399,131 @@ fn mapped_writes_are_done_before_the_interrupt_message_behind_them() {
     setup.client.expect_dma(DMA_WRITE, MSI, 4);
     assert_eq!(content(&file, 0), 2);
 }
+
+#[test]
+fn writes_that_wait_are_pushed_before_an_answer() {
+    let (mut setup, file, eventfd) = with_memory();
+    setup.order(|client| {
+        client.dma_write(UNMAPPED, &[1]);
+        client.dma_write(MAPPED, &[2]);
+        client.interrupt(irq::MSIX, 0);
+        client.dma_read(1, MAPPED, 1);
+        client.dma_write(UNMAPPED + 1, &[3]);
+        client.push_writes();
+    });
+    let mut ids = vec![];
+    for (address, value) in [(UNMAPPED, 1), (MAPPED, 2), (UNMAPPED + 1, 3)] {
+        let (id, data) = setup.client.expect_dma(DMA_WRITE, address, 1);
+        assert_eq!(data, [value]);
+        ids.push((id, address));
+    }
+    setup.expect_no_event();
+    assert_eq!((content(&file, 0), count(&eventfd)), (0x55, 0));
+    for (id, address) in ids {
+        setup.client.reply_write(id, address, 1);
+    }
+    assert_eq!(setup.event(), Event::Read(1, Ok(vec![0x55])));
+    assert_eq!(count(&eventfd), 1);
+}
+
+#[test]
+fn a_large_write_that_has_begun_is_pushed_to_its_end() {
+    let mut setup = Setup::new();
+    setup.order(|client| {
+        client.dma_write(UNMAPPED, &[7; 70 << 16]);
+        client.push_writes();
+    });
+    for part in 0..70 {
+        setup.client.expect_dma(DMA_WRITE, UNMAPPED + (part << 16), 1 << 16);
+    }
+    setup.settle();
+    assert!(setup.look(|client| client.is_full()));
+}
+
+#[test]
+fn forgotten_writes_and_interrupts_never_come() {
+    let (mut setup, file, eventfd) = with_memory();
+    setup.order(|client| {
+        client.dma_write(UNMAPPED, &[1]);
+        client.dma_write(MAPPED, &[2]);
+        client.interrupt(irq::MSIX, 0);
+        client.dma_read(1, MAPPED, 1);
+        client.forget_writes();
+    });
+    let (id, _) = setup.client.expect_dma(DMA_WRITE, UNMAPPED, 1);
+    setup.client.reply_write(id, UNMAPPED, 1);
+    assert_eq!(setup.event(), Event::Read(1, Ok(vec![0x55])));
+    setup.settle();
+    assert_eq!((content(&file, 0), count(&eventfd)), (0x55, 0));
+}
+
+#[test]
+fn writes_fill_the_queue_until_they_are_acknowledged() {
+    let mut setup = Setup::new();
+    let full = |setup: &mut Setup| setup.look(|client| client.is_full());
+    setup.order(|client| (0..63).for_each(|at| client.dma_write(UNMAPPED + at, &[1])));
+    let ids: Vec<_> = (0..63).map(|at| setup.client.expect_dma(DMA_WRITE, UNMAPPED + at, 1).0).collect();
+    assert!(!full(&mut setup));
+    setup.order(|client| client.dma_write(UNMAPPED, &[1]));
+    setup.client.expect_dma(DMA_WRITE, UNMAPPED, 1);
+    assert!(full(&mut setup));
+    setup.client.reply_write(ids[5], UNMAPPED + 5, 1);
+    assert!(!full(&mut setup));
+}
+
+#[test]
+fn a_client_that_acknowledges_nothing_is_given_up() {
+    for push in [false, true] {
+        let mut setup = Setup::new();
+        setup.order(move |client| {
+            (0..5000).for_each(|at| client.dma_write(UNMAPPED + at, &[1]));
+            if push {
+                client.push_writes();
+            }
+        });
+        while setup.client.receive().is_some() {}
+        let Event::Detached(statistics) = setup.event() else { panic!("it goes on") };
+        assert!(statistics.dma_messages <= 4096, "{statistics:?}");
+    }
+}
+
+/// A process that touches what lies behind the end of a file has SIGBUS.
+#[test]
+fn memory_whose_file_was_cut_fails_the_read_and_ends_the_client_at_a_write() {
+    let (mut setup, file, _) = with_memory();
+    file.set_len(0x1000).unwrap();
+    setup.order(|client| {
+        client.dma_read(1, MAPPED + 0x1000, 4);
+        client.dma_read(2, MAPPED + 0xffe, 4);
+        client.dma_read(3, MAPPED + 0xffc, 4);
+    });
+    assert_eq!(setup.event(), Event::Read(1, Err(Errno::FAULT)));
+    assert_eq!(setup.event(), Event::Read(2, Err(Errno::FAULT)));
+    assert_eq!(setup.event(), Event::Read(3, Ok(vec![0x55; 4])));
+    setup.order(|client| client.dma_write(MAPPED + 0x1000, &[1]));
+    let statistics = setup.expect_gone();
+    assert_eq!(statistics.failed_dma, 3);
+}
+
+/// Huge pages that nobody has set aside can be mapped, and not be touched.
+#[test]
+fn memory_for_which_there_are_no_pages_is_not_touched() {
+    use rustix::fs::{memfd_create, MemfdFlags};
+    let meminfo = std::fs::read_to_string("/proc/meminfo").unwrap();
+    let free = meminfo.lines().find_map(|line| line.strip_prefix("HugePages_Free:")).map(str::trim);
+    let flags = MemfdFlags::CLOEXEC | MemfdFlags::HUGETLB | MemfdFlags::HUGE_2MB;
+    let (Some("0"), Ok(file)) = (free, memfd_create("vfio-user-huge", flags)) else {
+        eprintln!("not tried: there are huge pages, or the kernel knows none");
+        return;
+    };
+    let file = File::from(file);
+    file.set_len(2 << 20).unwrap();
+    let mut setup = Setup::new();
+    setup.client.ask_with(DMA_MAP, &dma_map(READ_WRITE, 0, MAPPED, 2 << 20), &[file.as_fd()]).unwrap();
+    for _ in 0..4 {
+        setup.order(|client| client.dma_read(1, MAPPED, 4));
+        let (id, _) = setup.client.expect_dma(DMA_READ, MAPPED, 4);
+        setup.client.reply_read(id, MAPPED, &[9; 4]);
+        assert_eq!(setup.event(), Event::Read(1, Ok(vec![9; 4])));
+    }
+}

@@ -5,6 +5,7 @@ mod commands;
 mod dma;
 mod fake;
 mod hostile;
+mod independent;
 mod irqs;
 mod listener;
 mod maps;

@@ -1,6 +1,7 @@
 //! DMA_MAP and DMA_UNMAP: which regions there may be.
 use crate::fake::*;
 use std::os::fd::AsFd;
+use std::os::unix::fs::FileExt;
 use virtio_hdl::vfio_user::Errno;
 
 const PAGE: u64 = 4096;
@@ -31,16 +32,106 @@ fn regions_are_mapped_and_unmapped_again_and_again() {
     }
 }
 
+/// A refused DMA_MAP ends QEMU.
 #[test]
-fn regions_do_not_overlap_unless_they_are_the_same() {
-    let mut setup = Setup::new();
-    setup.map(4 * PAGE, 4 * PAGE).unwrap();
-    for (first, pages) in [(3, 2), (4, 3), (4, 5), (5, 1), (5, 3), (7, 1), (7, 9), (0, 5), (0, 100)] {
-        assert_eq!(setup.map(first * PAGE, pages * PAGE), Err(Errno::EXIST), "{pages} pages from {first} on");
+fn where_regions_overlap_the_newest_counts() {
+    for (first, pages) in [(3, 2), (4, 3), (4, 4), (4, 5), (5, 1), (5, 3), (7, 1), (7, 9), (0, 5), (0, 100)] {
+        let mut setup = Setup::new();
+        let (old, new) = (memfd(4 * PAGE), memfd(100 * PAGE));
+        old.write_all_at(&[0x11; 4 * PAGE as usize], 0).unwrap();
+        new.write_all_at(&[0x22; 100 * PAGE as usize], 0).unwrap();
+        // The last page of the file tells which part of it is behind a cut.
+        old.write_all_at(&[0x33], 4 * PAGE - 1).unwrap();
+        let mut map = |file: &std::fs::File, page: u64, pages: u64, value: u8| {
+            let body = dma_map(READ_WRITE, 0, page * PAGE, pages * PAGE);
+            assert_eq!(setup.client.ask_with(DMA_MAP, &body, &[file.as_fd()]), Ok(vec![]));
+            setup.order(move |client| client.dma_read(0, page * PAGE, 1));
+            let (id, _) = setup.client.expect_dma(DMA_READ, page * PAGE, 1);
+            setup.client.reply_read(id, page * PAGE, &[value]);
+            assert_eq!(setup.event(), Event::Read(0, Ok(vec![value])));
+        };
+        map(&old, 4, 4, 0x11);
+        map(&new, first, pages, 0x22);
+        for page in 4..8 {
+            let last = (page + 1) * PAGE - 1;
+            let expected = match (first..first + pages).contains(&page) {
+                true => 0x22,
+                false if page == 7 => 0x33,
+                false => 0x11,
+            };
+            setup.order(move |client| client.dma_read(1, last, 1));
+            assert_eq!(setup.event(), Event::Read(1, Ok(vec![expected])), "page {page}, {pages} from {first} on");
+        }
+        let (from, to) = (first.min(4), (first + pages).max(8));
+        assert_eq!(setup.unmap(from * PAGE, (to - from) * PAGE), Ok((to - from) * PAGE));
     }
-    setup.map(4 * PAGE, 4 * PAGE).unwrap();
-    setup.map(0, 4 * PAGE).unwrap();
-    setup.map(8 * PAGE, PAGE).unwrap();
+}
+
+/// SeaBIOS flips the ROM shadow below 1 MiB between ROM and RAM (PAM registers): QEMU takes the regions away and maps them
+/// in other pieces, of the same file, also only to be read.
+#[test]
+fn rom_shadows_are_flipped_while_the_device_works() {
+    let mut setup = Setup::new();
+    let file = memfd(0x20_0000);
+    file.write_all_at(&[0x77; 0x20_0000], 0).unwrap();
+    let map = |setup: &mut Setup, flags, address, size| {
+        let body = dma_map(flags, address, address, size);
+        assert_eq!(setup.client.ask_with(DMA_MAP, &body, &[file.as_fd()]), Ok(vec![]));
+    };
+    map(&mut setup, READ_WRITE, 0x10_0000, 0x10_0000);
+    setup.order(|client| client.dma_read(0, 0x10_0000, 4));
+    let (id, _) = setup.client.expect_dma(DMA_READ, 0x10_0000, 4);
+    setup.client.reply_read(id, 0x10_0000, &[0x77; 4]);
+    assert_eq!(setup.event(), Event::Read(0, Ok(vec![0x77; 4])));
+    for flip in 0..12 {
+        let pieces = match flip % 3 {
+            0 => vec![(READ_WRITE, 0, 0xc_0000), (READ_ONLY, 0xc_0000, 0x4_0000)],
+            1 => vec![(READ_WRITE, 0, 0xe_0000), (READ_ONLY, 0xe_0000, 0x1_0000), (READ_WRITE, 0xf_0000, 0x1_0000)],
+            _ => vec![(READ_WRITE, 0, 0x10_0000)],
+        };
+        for (flags, address, size) in &pieces {
+            map(&mut setup, *flags, *address, *size);
+        }
+        setup.order(|client| {
+            client.dma_read(1, 0xf_fff0, 4);
+            client.dma_write(0x1000, &[0x77; 8]);
+            client.dma_read(2, 0x1000, 8);
+        });
+        assert_eq!(setup.event(), Event::Read(1, Ok(vec![0x77; 4])), "flip {flip}");
+        assert_eq!(setup.event(), Event::Read(2, Ok(vec![0x77; 8])), "flip {flip}");
+        for (_, address, size) in &pieces {
+            assert_eq!(setup.unmap(*address, *size), Ok(*size), "flip {flip}");
+        }
+    }
+    assert_eq!(setup.statistics().failed_dma, 0);
+}
+
+/// A DIMM that is plugged in while the device works is another file, and goes again.
+#[test]
+fn memory_comes_and_goes_while_the_device_works() {
+    let mut setup = Setup::new();
+    let base = memfd(0x10_0000);
+    setup.client.ask_with(DMA_MAP, &dma_map(READ_WRITE, 0, 0, 0x10_0000), &[base.as_fd()]).unwrap();
+    for round in 1..10_u8 {
+        let dimm = memfd(16 * PAGE);
+        dimm.write_all_at(&[round; 16 * PAGE as usize], 0).unwrap();
+        let address = 0x1_0000_0000;
+        setup.client.ask_with(DMA_MAP, &dma_map(READ_WRITE, 0, address, 16 * PAGE), &[dimm.as_fd()]).unwrap();
+        setup.order(move |client| client.dma_read(0, address, 2));
+        let (id, _) = setup.client.expect_dma(DMA_READ, address, 2);
+        setup.client.reply_read(id, address, &[round; 2]);
+        assert_eq!(setup.event(), Event::Read(0, Ok(vec![round; 2])));
+        setup.order(move |client| client.dma_write(address + PAGE, &[0xff; 3]));
+        setup.settle();
+        let mut written = [0; 4];
+        dimm.read_exact_at(&mut written, PAGE).unwrap();
+        assert_eq!(written, [0xff, 0xff, 0xff, round]);
+        assert_eq!(setup.unmap(address, 16 * PAGE), Ok(16 * PAGE));
+        setup.order(move |client| client.dma_read(1, address, 1));
+        let (id, _) = setup.client.expect_dma(DMA_READ, address, 1);
+        setup.client.reply_failure(id, DMA_READ, 14);
+        assert_eq!(setup.event(), Event::Read(1, Err(Errno::FAULT)));
+    }
 }
 
 #[test]
