@@ -83,8 +83,8 @@ fn beats_keep_their_side_bands_under_random_standstill() {
 #[test]
 fn levels_change_in_their_cycle_and_watched_ports_tell_of_it() {
     let mut model = model(0);
-    let (driven, shown) = (model.level("driven").unwrap(), model.level("shown").unwrap());
-    let watch = model.watch(shown);
+    let (driven, shown) = (model.input_level("driven").unwrap(), model.level("shown").unwrap());
+    let watch = model.watch(shown).unwrap();
     model.reset(4);
     let start = model.cycle();
     for (cycle, value) in [(100, 5), (40, 3), (41, 0), (41, 9), (500_000, 1)] {
@@ -104,8 +104,8 @@ fn levels_change_in_their_cycle_and_watched_ports_tell_of_it() {
 #[test]
 fn a_watched_port_stops_the_run_in_its_cycle() {
     let mut model = model(0);
-    let (driven, shown) = (model.level("driven").unwrap(), model.level("shown").unwrap());
-    model.watch(shown);
+    let (driven, shown) = (model.input_level("driven").unwrap(), model.level("shown").unwrap());
+    model.watch(shown).unwrap();
     model.reset(4);
     assert_eq!(model.run(1000), Stop::Event);
     model.set_at(driven, 50, 1);

@@ -1,8 +1,8 @@
 //! The model layer by itself, on a small Verilog stand-in: build and cache, streams, pace, quiescence, replay.
 use std::path::Path;
 use virtio_hdl::model::{
-    BlkCommand, BlkOperation, DeviceEvent, Endpoint, EndpointOptions, Library, ModelError, Sources, Stall, Stop,
-    Transmitted,
+    BlkCommand, BlkOperation, DeviceEvent, Direction, Endpoint, EndpointOptions, Library, Model, ModelError, Sources,
+    Stall, Stop, StreamShape, Transmitted,
 };
 use virtio_hdl_rtl::verilog::Port;
 
@@ -266,4 +266,148 @@ fn samples_hold_every_port_in_the_window() {
     });
     // In cycle 139 the clock stood still.
     assert_eq!(seen, [(140, 1, 0, 0), (141, 0, 1, 7), (142, 0, 0, 7)]);
+}
+
+/// Ports that streams and levels cannot have, and some that they can.
+fn odd_sources() -> Sources {
+    let ports = [
+        ("clock", 1, true),
+        ("reset", 1, true),
+        ("busy", 1, false),
+        ("in_valid", 1, true),
+        ("in_ready", 1, false),
+        ("in_data", 64, true),
+        ("in_keep", 8, true),
+        ("in_last", 1, true),
+        ("in_side", 40, true),
+        ("wide_valid", 1, true),
+        ("wide_ready", 1, false),
+        ("wide_data", 4096, true),
+        ("odd_valid", 1, true),
+        ("odd_ready", 1, false),
+        ("odd_data", 64, true),
+        ("odd_keep", 3, true),
+        ("long_valid", 1, true),
+        ("long_ready", 1, false),
+        ("long_data", 512, true),
+        ("long_keep", 64, true),
+        ("twice_valid", 2, true),
+        ("twice_ready", 1, false),
+        ("sum", 64, false),
+    ];
+    let list: Vec<_> = ports
+        .iter()
+        .map(|(name, width, input)| format!("{} [{}:0] {name}", if *input { "input" } else { "output" }, width - 1))
+        .collect();
+    let ready = ["in", "wide", "odd", "long", "twice"].map(|name| format!("assign {name}_ready = 1'b1;")).join(" ");
+    let text = format!(
+        "module odd ({}); {ready} assign busy = 1'b0; assign sum = in_data + {{24'd0, in_side}}; endmodule\n",
+        list.join(", ")
+    );
+    Sources {
+        top: "odd".into(),
+        files: vec![("odd.v".into(), text)],
+        ports: ports.iter().map(|(name, width, input)| Port::plain(name, *width, *input)).collect(),
+    }
+}
+
+const BYTES: StreamShape = StreamShape { data: true, keep: true, last: true, side: &["side"], beats: false };
+const DATA: StreamShape = StreamShape { data: true, keep: false, last: false, side: &[], beats: false };
+const KEPT: StreamShape = StreamShape { data: true, keep: true, last: false, side: &[], beats: false };
+const BARE: StreamShape = StreamShape { data: false, keep: false, last: false, side: &[], beats: false };
+
+#[test]
+fn streams_and_levels_have_ports_for_which_there_is_room() {
+    let library = Library::build(&odd_sources()).unwrap();
+    let mut model = Model::load(&library, 1).unwrap();
+    for (name, shape) in [("wide", DATA), ("odd", KEPT), ("long", KEPT), ("twice", BARE)] {
+        let error = model.add_stream(name, Direction::Input, shape).unwrap_err().to_string();
+        assert!(error.contains(&format!("the stream {name} has a")), "{error}");
+    }
+    assert!(model.level("wide_data").is_err() && model.input_level("sum").is_err() && model.level("none").is_err());
+    let sum = model.level("sum").unwrap();
+    let error = model.watch(sum).unwrap_err().to_string();
+    assert!(error.contains("the port sum is too wide"), "{error}");
+    let (data, side) = (model.input_level("in_data").unwrap(), model.input_level("in_side").unwrap());
+    model.set(data, 1 << 63);
+    model.set(side, u64::MAX);
+    model.run(10);
+    assert_eq!(model.get(sum), (1 << 63) + (1 << 40) - 1);
+}
+
+#[test]
+fn packets_that_are_none_of_their_stream_are_refused() {
+    let library = Library::build(&odd_sources()).unwrap();
+    let mut model = Model::load(&library, 1).unwrap();
+    let stream = model.add_stream("in", Direction::Input, BYTES).unwrap();
+    // Data, their length in bytes, 40 bits of the side port.
+    for words in [
+        &[][..],
+        &[1],
+        &[4, 0, 0],
+        &[1, 5, 0, 0],
+        &[1, 0, 0, 0],
+        &[1, u32::MAX, 0, 0],
+        &[1, 2, 3, 8, 0, 0],
+        &[1, 2, 3, 13, 0, 0],
+    ] {
+        assert!(model.send(stream, 0, words).is_err(), "{words:?}");
+    }
+    for words in [&[1, 1, 0, 0][..], &[1, 2, 3, 9, 7, 7], &[1, 2, 3, 12, 0, 0]] {
+        model.send(stream, 0, words).unwrap();
+    }
+    assert_eq!(model.queued(stream).unwrap(), 16);
+    assert_eq!(model.run(1000), Stop::Quiescent);
+    assert_eq!(model.queued(stream).unwrap(), 0);
+}
+
+#[test]
+fn a_stream_of_another_model_is_refused() {
+    let library = Library::build(&odd_sources()).unwrap();
+    let (mut model, mut other) = (Model::load(&library, 1).unwrap(), Model::load(&library, 1).unwrap());
+    let stream = model.add_stream("in", Direction::Input, BYTES).unwrap();
+    let same_number = other.add_stream("long", Direction::Input, DATA).unwrap();
+    assert_ne!(stream, same_number);
+    let error = other.send(stream, 0, &[1, 1, 0, 0]).unwrap_err().to_string();
+    assert!(error.contains("another model"), "{error}");
+    model.send(stream, 0, &[1, 1, 0, 0]).unwrap();
+}
+
+#[test]
+#[should_panic = "the port is one of another model"]
+fn a_port_of_another_model_is_not_set() {
+    let (odd, standin) = (Library::build(&odd_sources()).unwrap(), Library::build(&sources()).unwrap());
+    let (mut model, other) = (Model::load(&odd, 1).unwrap(), Model::load(&standin, 1).unwrap());
+    model.set(other.input_level("blk_capacity").unwrap(), 1);
+}
+
+#[test]
+fn ports_of_another_width_than_the_models_are_found_when_it_is_built() {
+    let cache = tempfile::tempdir().unwrap();
+    let mut wrong = odd_sources();
+    wrong
+        .ports
+        .iter_mut()
+        .filter(|port| port.name == "in_keep")
+        .for_each(|port| *port = Port::plain("in_keep", 40, true));
+    let error = Library::build_in(cache.path(), &wrong).unwrap_err();
+    assert!(matches!(error, ModelError::ToolFailed { tool: "g++", .. }));
+    assert!(error.to_string().contains("the port in_keep has not 40 bits"), "{error}");
+}
+
+#[test]
+fn a_stream_that_runs_dry_is_told_of() {
+    let mut endpoint = endpoint(&EndpointOptions::default());
+    endpoint.set_blk_read_low(64).unwrap();
+    for _ in 0..4 {
+        endpoint.blk_read_data(0, &[2; 32]).unwrap();
+    }
+    assert_eq!(endpoint.blk_read_queued().unwrap(), 128);
+    let mut wanted = 0;
+    while endpoint.run(10_000).unwrap() != Stop::Quiescent {
+        while let Some(event) = endpoint.take_device_event() {
+            wanted += u32::from(matches!(event, DeviceEvent::ReadWanted(_)));
+        }
+    }
+    assert_eq!((wanted, endpoint.blk_read_queued().unwrap()), (2, 0), "with 32 bytes left, and with none");
 }

@@ -43,6 +43,20 @@ pub(super) mod ffi {
         Quiescent,
     }
 
+    // SAFETY: what Rust can call here keeps C++ within its own memory, whatever the arguments are.
+    //
+    // - Numbers of streams and ports are looked up with a check, and what does not exist throws; cxx makes that an `Err`.
+    //   Functions that cannot fail take neither.
+    // - Buffers of a fixed size are a beat (64 words), a `keep` (32 bits), a level (64 bits) and a watched value (32 bits):
+    //   the widths of ports are compared with them where streams are added (`StreamPorts::check`) and ports are looked up
+    //   (`Model::narrow`). Packets are compared with the ports of their stream in `InputStream::send`.
+    // - A port is a pointer to the model's own storage and a width. The widths are those of `Sources::ports`; the compiler
+    //   compares them with the storage when a library is built (see `library.rs`), and a library is loaded from the cache that
+    //   `Library` keeps, by a path that nobody outside this module can make.
+    // - The storage lives as long as the instance, and the instance as long as its `Model`, which nothing outlives: slices
+    //   that it hands out (`events`, `samples`) borrow it, and all that changes it needs it exclusively.
+    // - A `Model` stays in the thread that made it: Verilator's runtime keeps state per thread, and `UniquePtr` of an opaque
+    //   type is neither `Send` nor `Sync`.
     unsafe extern "C++" {
         include!("virtio-hdl/src/model/cpp/model.hpp");
 
@@ -53,12 +67,15 @@ pub(super) mod ffi {
         fn set_pace(self: Pin<&mut Model>, stream: u32, bytes_per_cycle: u64, framing: u32) -> Result<()>;
         fn set_stall(self: Pin<&mut Model>, stream: u32, share: u32) -> Result<()>;
         fn set_lookahead(self: Pin<&mut Model>, stream: u32, cycles: u64) -> Result<()>;
+        fn set_part(self: Pin<&mut Model>, stream: u32, words: u64) -> Result<u32>;
+        fn set_low_water(self: Pin<&mut Model>, stream: u32, words: u64) -> Result<()>;
+        fn queued(self: Pin<&mut Model>, stream: u32) -> Result<u64>;
         fn share_link(self: Pin<&mut Model>, stream: u32, with: u32) -> Result<()>;
         fn send(self: Pin<&mut Model>, stream: u32, not_before: u64, words: &[u32]) -> Result<()>;
-        fn set_level(self: Pin<&mut Model>, port: usize, value: u64);
-        fn set_level_at(self: Pin<&mut Model>, port: usize, cycle: u64, value: u64);
-        fn watch(self: Pin<&mut Model>, port: usize) -> u32;
-        fn level(&self, port: usize) -> u64;
+        fn set_level(self: Pin<&mut Model>, port: usize, value: u64) -> Result<()>;
+        fn set_level_at(self: Pin<&mut Model>, port: usize, cycle: u64, value: u64) -> Result<()>;
+        fn watch(self: Pin<&mut Model>, port: usize) -> Result<u32>;
+        fn level(&self, port: usize) -> Result<u64>;
         fn reset(self: Pin<&mut Model>, cycles: u32);
         fn run(self: Pin<&mut Model>, deadline: u64) -> Stop;
         fn cycle(&self) -> u64;

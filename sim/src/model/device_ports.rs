@@ -1,5 +1,5 @@
 //! The device side of an endpoint: the ports to a disk, or to an Ethernet port.
-use super::{Direction, Level, Model, ModelError, Packet, Stream, StreamShape};
+use super::{Direction, InputLevel, Model, ModelError, Packet, Stream, StreamShape};
 
 /// What a blk command asks of the disk.
 #[derive(Copy, Clone, Debug, PartialEq, Eq)]
@@ -32,28 +32,36 @@ pub struct BlkCommand {
 pub enum DeviceEvent {
     /// A blk command.
     Command(u64, BlkCommand),
-    /// The data of a blk write command, in whole beats, and whether they are to be discarded.
+    /// The data of a blk write command, in whole beats, and whether they are to be discarded; of a long one the rest.
     WriteData(u64, Vec<u32>, bool),
+    /// A part of the data of a long blk write command; more come.
+    WritePart(u64, Vec<u32>),
+    /// There is room for more data of blk read commands: see [`super::Endpoint::set_blk_read_low`].
+    ReadWanted(u64),
     /// A frame for the wire, without its check sequence, and whether it is to be spoilt there.
     Frame(u64, Vec<u8>, bool),
 }
+
+/// Words after which the data of a write come in parts.
+const WRITE_PART_WORDS: usize = 16 << 10;
 
 /// virtio-blk's ports.
 pub(super) struct BlkPorts {
     command: Stream,
     write: Stream,
+    write_part: Stream,
     pub status: Stream,
     pub read: Stream,
-    pub capacity: Level,
-    pub read_only: Level,
+    pub capacity: InputLevel,
+    pub read_only: InputLevel,
 }
 
 /// virtio-net's ports: AXI4-Stream to the wire and from it.
 pub(super) struct NetPorts {
     transmit: Stream,
     pub receive: Stream,
-    pub mac: Level,
-    pub link_up: Level,
+    pub mac: InputLevel,
+    pub link_up: InputLevel,
 }
 
 pub(super) enum DevicePorts {
@@ -64,7 +72,7 @@ pub(super) enum DevicePorts {
 impl DevicePorts {
     /// Takes charge of the ports that the model has.
     pub fn find(model: &mut Model) -> Result<Self, ModelError> {
-        match model.level("net_mac") {
+        match model.input_level("net_mac") {
             Ok(mac) => DevicePorts::net_of(model, mac),
             Err(_) => DevicePorts::blk_of(model),
         }
@@ -76,23 +84,26 @@ impl DevicePorts {
         let write = StreamShape { data: true, last: true, side: &["error"], ..StreamShape::default() };
         let status = StreamShape { side: &[""], ..StreamShape::default() };
         let read = StreamShape { data: true, ..StreamShape::default() };
+        let command = model.add_stream("blk_command", Output, command)?;
+        let write = model.add_stream("blk_write", Output, write)?;
         Ok(DevicePorts::Blk(BlkPorts {
-            command: model.add_stream("blk_command", Output, command)?,
-            write: model.add_stream("blk_write", Output, write)?,
+            command,
+            write,
+            write_part: model.set_part(write, WRITE_PART_WORDS)?,
             status: model.add_stream("blk_status", Input, status)?,
             read: model.add_stream("blk_read", Input, read)?,
-            capacity: model.level("blk_capacity")?,
-            read_only: model.level("blk_read_only")?,
+            capacity: model.input_level("blk_capacity")?,
+            read_only: model.input_level("blk_read_only")?,
         }))
     }
 
-    fn net_of(model: &mut Model, mac: Level) -> Result<Self, ModelError> {
+    fn net_of(model: &mut Model, mac: InputLevel) -> Result<Self, ModelError> {
         let frame = StreamShape { data: true, keep: true, last: true, side: &["error"], ..StreamShape::default() };
         Ok(DevicePorts::Net(NetPorts {
             transmit: model.add_stream("net_tx", Direction::Output, frame)?,
             receive: model.add_stream("net_rx", Direction::Input, frame)?,
             mac,
-            link_up: model.level("net_link_up")?,
+            link_up: model.input_level("net_link_up")?,
         }))
     }
 
@@ -134,6 +145,10 @@ impl DevicePorts {
         match (self, packet.words) {
             (DevicePorts::Blk(ports), words) if packet.stream == ports.command => {
                 command(words).map(|command| DeviceEvent::Command(at, command))
+            }
+            (DevicePorts::Blk(ports), _) if packet.stream == ports.read => Some(DeviceEvent::ReadWanted(at)),
+            (DevicePorts::Blk(ports), words) if packet.stream == ports.write_part => {
+                Some(DeviceEvent::WritePart(at, words.to_vec()))
             }
             (DevicePorts::Blk(_), [data @ .., error]) => Some(DeviceEvent::WriteData(at, data.to_vec(), *error != 0)),
             (DevicePorts::Net(_), [data @ .., length, error]) => {

@@ -181,6 +181,19 @@ impl Endpoint {
         self.model.send(stream, not_before, &words(bytes))
     }
 
+    /// Bytes of read data that the endpoint has not taken.
+    pub fn blk_read_queued(&mut self) -> Result<usize, ModelError> {
+        let stream = self.device.blk()?.read;
+        Ok(4 * self.model.queued(stream)?)
+    }
+
+    /// Asks for [`DeviceEvent::ReadWanted`] whenever read data have been taken and fewer bytes than these are left; 0: no
+    /// longer.
+    pub fn set_blk_read_low(&mut self, bytes: usize) -> Result<(), ModelError> {
+        let stream = self.device.blk()?.read;
+        self.model.set_low_water(stream, bytes / 4)
+    }
+
     /// The disk's size in 512-byte sectors, and whether it may only be read.
     pub fn set_blk_disk(&mut self, sectors: u64, read_only: bool) -> Result<(), ModelError> {
         let ports = self.device.blk()?;

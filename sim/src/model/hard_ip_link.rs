@@ -1,6 +1,6 @@
 //! The link of an endpoint behind a vendor's PCIe block, whose model stands between the ports and the TLPs.
 use super::endpoint::{EndpointOptions, LINK_FRAMING};
-use super::{Direction, Level, Model, ModelError, Packet, Stop, Stream, StreamShape};
+use super::{Direction, InputLevel, Model, ModelError, Packet, Stop, Stream, StreamShape};
 use crate::link::hard_ip::{Action, BeatLayout, Family, FromEndpoint, HardIp, Sent, Settings, ToEndpoint};
 use std::collections::HashMap;
 use virtio_hdl_rtl::pcie::function::FunctionConfig;
@@ -11,7 +11,7 @@ pub(super) struct HardIpLink {
     inputs: Vec<(ToEndpoint, Stream, BeatLayout)>,
     outputs: Vec<(FromEndpoint, Stream, BeatLayout)>,
     watched: Vec<(&'static str, Stream)>,
-    driven: HashMap<&'static str, Level>,
+    driven: HashMap<&'static str, InputLevel>,
     /// Cycles for which a run may go on behind a packet that left for the link, and behind a device event.
     lookahead: (u64, u64),
     nonposted_ready: bool,
@@ -67,10 +67,11 @@ impl HardIpLink {
         for port in block.watched() {
             // Nobody has all of them: a port that is not there never changes.
             if let Ok(level) = model.level(port) {
-                watched.push((*port, model.watch(level)));
+                watched.push((*port, model.watch(level)?));
             }
         }
-        let driven = block.driven().into_iter().filter_map(|port| Some((port, model.level(port).ok()?))).collect();
+        let driven =
+            block.driven().into_iter().filter_map(|port| Some((port, model.input_level(port).ok()?))).collect();
         let mut link = HardIpLink {
             block,
             inputs,

@@ -172,6 +172,25 @@ fn shim(sources: &Sources) -> String {
     SHIM.replace("@TOP@", &sources.top).replace("@COUNT@", &nets().count().to_string()).replace("@PORTS@", &rows)
 }
 
+/// Lets the compiler compare the widths of ports with the model's storage, which is read and written by them.
+fn width_checks(sources: &Sources) -> String {
+    let mut text = format!("\nstatic void virtio_hdl_widths(const V{}* top) {{\n    (void)top;\n", sources.top);
+    for (name, _, width) in sources.ports.iter().flat_map(|port| &port.nets) {
+        let bytes = match width {
+            0..=8 => 1,
+            9..=16 => 2,
+            17..=32 => 4,
+            33..=64 => 8,
+            wide => 4 * wide.div_ceil(32),
+        };
+        let _ = writeln!(
+            text,
+            "    static_assert(sizeof(top->{name}) == {bytes}, \"error: the port {name} has not {width} bits\");"
+        );
+    }
+    text + "}\n"
+}
+
 /// One library in the making.
 struct Build<'a> {
     /// Folder of its own.
@@ -194,7 +213,8 @@ impl Build<'_> {
         let progress = spinner();
         progress.set_message(format!("Verilating {top}"));
         self.write("shim.hpp", SHIM_HEADER)?;
-        self.write("shim.cpp", shim)?;
+        // Not part of the key: it adds nothing to what is made, and says no to what must not be.
+        self.write("shim.cpp", &format!("{shim}{}", width_checks(self.sources)))?;
         let mut verilator = Command::new("verilator");
         verilator.current_dir(self.work).args(VERILATOR_OPTIONS).args(["--top-module", top]);
         for (name, text) in &self.sources.files {

@@ -5,6 +5,7 @@
 //! cycles. What the model's ports mean is known here only as streams and levels; [`Endpoint`] gives the ports of an
 //! endpoint their names: those of its link, which carry raw TLPs or are those of a vendor's block, and its device side.
 use cxx::UniquePtr;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 mod bridge;
 mod device_ports;
@@ -51,13 +52,26 @@ pub struct StreamShape<'a> {
     pub beats: bool,
 }
 
-/// A stream of a model.
+/// A stream of a model, of which it is told apart from those of other models.
 #[derive(Copy, Clone, Debug, PartialEq, Eq)]
-pub struct Stream(u32);
+pub struct Stream {
+    model: u64,
+    number: u32,
+}
 
-/// A port that is set or read outside the clock: an input level, or an output to look at.
+/// An input of at most 64 bits, set outside the clock.
 #[derive(Copy, Clone, Debug, PartialEq, Eq)]
-pub struct Level(usize);
+pub struct InputLevel {
+    model: u64,
+    port: usize,
+}
+
+/// A port of at most 64 bits, read outside the clock.
+#[derive(Copy, Clone, Debug, PartialEq, Eq)]
+pub struct Level {
+    model: u64,
+    port: usize,
+}
 
 /// A packet that left the model.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -97,13 +111,19 @@ pub struct PortLayout {
 /// One instance of a Verilated model.
 pub struct Model {
     inner: UniquePtr<ffi::Model>,
+    /// Told apart from all others of this process.
+    id: u64,
     ports: Vec<PortLayout>,
 }
+
+/// Why ports that were looked up in this model cannot be refused.
+const LOOKED_UP: &str = "width and direction of the port were looked at before";
 
 impl Model {
     /// Loads an instance. The seed decides what registers without reset start with (0: all zero) and when streams
     /// stand still at random.
     pub fn load(library: &Library, seed: u64) -> Result<Self, ModelError> {
+        static MODELS: AtomicU64 = AtomicU64::new(0);
         let inner = ffi::load(&library.path().to_string_lossy(), seed)?;
         let ports = inner
             .ports()
@@ -115,7 +135,7 @@ impl Model {
                 input: port.input,
             })
             .collect();
-        Ok(Model { inner, ports })
+        Ok(Model { inner, id: MODELS.fetch_add(1, Ordering::Relaxed), ports })
     }
 
     /// All ports of the top module.
@@ -134,70 +154,132 @@ impl Model {
             beats: shape.beats,
             side: shape.side.iter().map(|side| side.to_string()).collect(),
         };
-        Ok(Stream(self.inner.pin_mut().add_stream(&names)?))
+        Ok(Stream { model: self.id, number: self.inner.pin_mut().add_stream(&names)? })
     }
 
     /// Limits a stream to a link's rate: bytes per cycle, of which every packet takes `framing` besides its own.
     pub fn set_pace(&mut self, stream: Stream, bytes_per_cycle: f64, framing: u32) -> Result<(), ModelError> {
+        let number = self.number(stream)?;
         let fixed = (bytes_per_cycle * 65536.0).round() as u64;
-        Ok(self.inner.pin_mut().set_pace(stream.0, fixed, framing)?)
+        Ok(self.inner.pin_mut().set_pace(number, fixed, framing)?)
     }
 
     /// Lets a stream stand still at random, in `share` of 256 cycles.
     pub fn set_stall(&mut self, stream: Stream, share: u8) -> Result<(), ModelError> {
-        Ok(self.inner.pin_mut().set_stall(stream.0, share.into())?)
+        let number = self.number(stream)?;
+        Ok(self.inner.pin_mut().set_stall(number, share.into())?)
     }
 
     /// Lets nothing move on a stream, whatever its stall, until [`set_stall`](Self::set_stall) is called again.
     pub fn hold(&mut self, stream: Stream) -> Result<(), ModelError> {
+        let number = self.number(stream)?;
         // in 256 of 256 cycles
-        Ok(self.inner.pin_mut().set_stall(stream.0, 256)?)
+        Ok(self.inner.pin_mut().set_stall(number, 256)?)
     }
 
     /// Lets a run go on for some cycles behind a packet that left by this stream, because nothing can answer it
     /// earlier. 0 unless set.
     pub fn set_lookahead(&mut self, stream: Stream, cycles: u64) -> Result<(), ModelError> {
-        Ok(self.inner.pin_mut().set_lookahead(stream.0, cycles)?)
+        let number = self.number(stream)?;
+        Ok(self.inner.pin_mut().set_lookahead(number, cycles)?)
+    }
+
+    /// Lets packets that leave by this stream and are longer than so many words come in parts: each a packet of the stream
+    /// that is returned, and at last one of this stream with the rest and the side ports.
+    pub fn set_part(&mut self, stream: Stream, words: usize) -> Result<Stream, ModelError> {
+        let number = self.number(stream)?;
+        Ok(Stream { model: self.id, number: self.inner.pin_mut().set_part(number, words as u64)? })
+    }
+
+    /// Makes a packet of no words of each one queued for the model that has moved while fewer than `words` words are left
+    /// queued: whoever has more to send hears of it in time. A run stops behind it. 0: no longer.
+    pub fn set_low_water(&mut self, stream: Stream, words: usize) -> Result<(), ModelError> {
+        let number = self.number(stream)?;
+        Ok(self.inner.pin_mut().set_low_water(number, words as u64)?)
+    }
+
+    /// Words of the packets queued for the model that have not moved as a whole.
+    pub fn queued(&mut self, stream: Stream) -> Result<usize, ModelError> {
+        let number = self.number(stream)?;
+        Ok(self.inner.pin_mut().queued(number)? as usize)
     }
 
     /// Lets two streams out of the model take turns on one link.
     pub fn share_link(&mut self, stream: Stream, with: Stream) -> Result<(), ModelError> {
-        Ok(self.inner.pin_mut().share_link(stream.0, with.0)?)
+        let (stream, with) = (self.number(stream)?, self.number(with)?);
+        Ok(self.inner.pin_mut().share_link(stream, with)?)
     }
 
     /// Queues a packet for the model; its first beat is offered in cycle `not_before` at the earliest, behind what was
     /// queued before.
     pub fn send(&mut self, stream: Stream, not_before: u64, words: &[u32]) -> Result<(), ModelError> {
-        Ok(self.inner.pin_mut().send(stream.0, not_before, words)?)
+        let number = self.number(stream)?;
+        Ok(self.inner.pin_mut().send(number, not_before, words)?)
+    }
+
+    /// The number of a stream of this model.
+    fn number(&self, stream: Stream) -> Result<u32, ModelError> {
+        match stream.model == self.id {
+            true => Ok(stream.number),
+            false => Err(ModelError::Unfit("the stream is one of another model".into())),
+        }
+    }
+
+    /// The number of a port of this model.
+    fn port(&self, model: u64, port: usize) -> usize {
+        assert_eq!(model, self.id, "the port is one of another model");
+        port
+    }
+
+    fn find(&self, name: &str, suits: impl Fn(&PortLayout) -> bool, what: &str) -> Result<usize, ModelError> {
+        let found = self.ports.iter().position(|port| port.name == name && suits(port));
+        found.ok_or_else(|| ModelError::Unfit(format!("the model has no {what} {name} of at most 64 bits")))
     }
 
     /// Finds a port of at most 64 bits.
     pub fn level(&self, name: &str) -> Result<Level, ModelError> {
-        match self.ports.iter().position(|port| port.name == name && port.width <= 64) {
-            Some(index) => Ok(Level(index)),
-            None => Err(ModelError::Unfit(format!("the model has no port {name} of at most 64 bits"))),
-        }
+        Ok(Level { model: self.id, port: self.find(name, |port| port.width <= 64, "port")? })
+    }
+
+    /// Finds an input of at most 64 bits.
+    pub fn input_level(&self, name: &str) -> Result<InputLevel, ModelError> {
+        Ok(InputLevel { model: self.id, port: self.find(name, |port| port.width <= 64 && port.input, "input")? })
     }
 
     /// Sets an input, from the next cycle on.
-    pub fn set(&mut self, level: Level, value: u64) {
-        self.inner.pin_mut().set_level(level.0, value);
+    ///
+    /// # Panics
+    /// When the input is one of another model.
+    pub fn set(&mut self, level: InputLevel, value: u64) {
+        let port = self.port(level.model, level.port);
+        self.inner.pin_mut().set_level(port, value).expect(LOOKED_UP);
     }
 
     /// Sets an input in cycle `cycle`, at once if that is past. Of two settings in one cycle the later call counts.
-    pub fn set_at(&mut self, level: Level, cycle: u64, value: u64) {
-        self.inner.pin_mut().set_level_at(level.0, cycle, value);
+    ///
+    /// # Panics
+    /// When the input is one of another model.
+    pub fn set_at(&mut self, level: InputLevel, cycle: u64, value: u64) {
+        let port = self.port(level.model, level.port);
+        self.inner.pin_mut().set_level_at(port, cycle, value).expect(LOOKED_UP);
     }
 
-    /// Makes each change of an output of at most 32 bits a packet of one word, beginning with the first value after a
+    /// Makes each change of a port of at most 32 bits a packet of one word, beginning with the first value after a
     /// reset. A run stops behind it.
-    pub fn watch(&mut self, level: Level) -> Stream {
-        Stream(self.inner.pin_mut().watch(level.0))
+    ///
+    /// # Panics
+    /// When the port is one of another model.
+    pub fn watch(&mut self, level: Level) -> Result<Stream, ModelError> {
+        let port = self.port(level.model, level.port);
+        Ok(Stream { model: self.id, number: self.inner.pin_mut().watch(port)? })
     }
 
     /// Reads a port as it is between two cycles.
+    ///
+    /// # Panics
+    /// When the port is one of another model.
     pub fn get(&self, level: Level) -> u64 {
-        self.inner.level(level.0)
+        self.inner.level(self.port(level.model, level.port)).expect(LOOKED_UP)
     }
 
     /// Holds `reset` for some cycles. What is queued for the model, on its ports or not yet drained is forgotten.
@@ -232,7 +314,7 @@ impl Model {
         while let [stream, count, first_low, first_high, last_low, last_high, rest @ ..] = words {
             let (packet, behind) = rest.split_at(*count as usize);
             each(Packet {
-                stream: Stream(*stream),
+                stream: Stream { model: self.id, number: *stream },
                 first_cycle: u64::from(*first_low) | u64::from(*first_high) << 32,
                 last_cycle: u64::from(*last_low) | u64::from(*last_high) << 32,
                 words: packet,

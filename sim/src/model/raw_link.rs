@@ -1,12 +1,12 @@
 //! The link of an endpoint that speaks raw TLPs.
 use super::endpoint::LINK_FRAMING;
-use super::{Direction, Level, Model, ModelError, Stream, StreamShape};
+use super::{Direction, InputLevel, Model, ModelError, Stream, StreamShape};
 
 /// Its ports.
 pub(super) struct RawLink {
     pub receive: Stream,
     pub transmit: Stream,
-    pub nonposted_ready: Level,
+    pub nonposted_ready: InputLevel,
 }
 
 impl RawLink {
@@ -19,7 +19,7 @@ impl RawLink {
             model.set_pace(receive, rate, LINK_FRAMING)?;
             model.set_pace(transmit, rate, LINK_FRAMING)?;
         }
-        let nonposted_ready = model.level("tx_nonposted_ready")?;
+        let nonposted_ready = model.input_level("tx_nonposted_ready")?;
         model.set(nonposted_ready, 1);
         Ok(RawLink { receive, transmit, nonposted_ready })
     }

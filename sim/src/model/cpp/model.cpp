@@ -12,6 +12,8 @@ namespace {
 constexpr uint32_t QUIET = 64;
 // Numbers of watched ports, apart from those of streams.
 constexpr uint32_t WATCHES = 1u << 31;
+// The same of parts of packets.
+constexpr uint32_t PARTS = 1u << 30;
 }  // namespace
 
 std::unique_ptr<Model> load(rust::Str library, uint64_t seed) {
@@ -22,6 +24,11 @@ Model::Model(const std::string& library, uint64_t seed) : library_(library), see
     clock_ = instance_.input("clock");
     reset_ = instance_.input("reset");
     busy_ = instance_.output("busy");
+    for (const Port* port : {&clock_, &reset_, &busy_}) {
+        if (port->width() != 1) {
+            throw std::runtime_error("clock, reset and busy have one bit");
+        }
+    }
     instance_.eval();
 }
 
@@ -45,6 +52,7 @@ uint32_t Model::add_stream(const StreamNames& names) {
         ports.keep = payload(with("_tkeep"));
         ports.last = payload(with("_tlast"));
         ports.beat = {ports.data, ports.keep, ports.last, payload(with("_tuser"))};
+        ports.check(std::string(names.name));
         return add_stream(std::move(ports), names.input);
     }
     ports.valid = payload(with("_valid"));
@@ -61,6 +69,7 @@ uint32_t Model::add_stream(const StreamNames& names) {
     for (const rust::String& side : names.side) {
         ports.side.push_back(payload(std::string(names.name) + (side.empty() ? "" : "_") + std::string(side)));
     }
+    ports.check(std::string(names.name));
     return add_stream(std::move(ports), names.input);
 }
 
@@ -69,7 +78,7 @@ uint32_t Model::add_stream(StreamPorts ports, bool input) {
     uint64_t seed = seed_ ^ (uint64_t(number) << 32);
     if (input) {
         numbers_.push_back({true, inputs_.size()});
-        inputs_.emplace_back(std::move(ports), seed);
+        inputs_.emplace_back(std::move(ports), number, seed);
     } else {
         numbers_.push_back({false, outputs_.size()});
         outputs_.emplace_back(std::move(ports), number, seed);
@@ -97,6 +106,27 @@ void Model::set_lookahead(uint32_t stream, uint64_t cycles) {
     outputs_[number.index].set_lookahead(cycles);
 }
 
+uint32_t Model::set_part(uint32_t stream, uint64_t words) {
+    StreamNumber number = numbers_.at(stream);
+    if (number.input) {
+        throw std::runtime_error("this stream enters the model");
+    }
+    outputs_[number.index].set_part(words, PARTS | stream);
+    return PARTS | stream;
+}
+
+InputStream& Model::input_stream(uint32_t stream) {
+    StreamNumber number = numbers_.at(stream);
+    if (!number.input) {
+        throw std::runtime_error("this stream leaves the model");
+    }
+    return inputs_[number.index];
+}
+
+void Model::set_low_water(uint32_t stream, uint64_t words) { input_stream(stream).set_low_water(words); }
+
+uint64_t Model::queued(uint32_t stream) { return input_stream(stream).queued(); }
+
 void Model::share_link(uint32_t stream, uint32_t with) {
     StreamNumber one = numbers_.at(stream), other = numbers_.at(with);
     if (one.input || other.input) {
@@ -106,20 +136,37 @@ void Model::share_link(uint32_t stream, uint32_t with) {
 }
 
 void Model::send(uint32_t stream, uint64_t not_before, rust::Slice<const uint32_t> words) {
-    StreamNumber number = numbers_.at(stream);
-    if (!number.input) {
-        throw std::runtime_error("this stream leaves the model");
+    input_stream(stream).send(not_before, words.data(), words.size());
+}
+
+// A port of at most so many bits.
+Port Model::narrow(size_t index, uint32_t bits) const {
+    if (index >= instance_.count()) {
+        throw std::out_of_range("the model has no such port");
     }
-    inputs_[number.index].send(not_before, words.data(), words.size());
+    Port port = instance_.port(index);
+    if (port.width() > bits) {
+        throw std::runtime_error(std::string("the port ") + instance_.name(index) + " is too wide for this");
+    }
+    return port;
+}
+
+Port Model::input_level(size_t index) const {
+    Port port = narrow(index, 64);
+    if (!port.input()) {
+        throw std::runtime_error(std::string("the port ") + instance_.name(index) + " is no input");
+    }
+    return port;
 }
 
 void Model::set_level(size_t index, uint64_t value) {
     const uint32_t words[2] = {static_cast<uint32_t>(value), static_cast<uint32_t>(value >> 32)};
-    instance_.port(index).set(words);
+    input_level(index).set(words);
     quiet_cycles_ = 0;
 }
 
 void Model::set_level_at(size_t index, uint64_t cycle, uint64_t value) {
+    input_level(index);
     timed_levels_.insert({cycle, {index, value}});
 }
 
@@ -133,13 +180,13 @@ void Model::apply_timed_levels() {
 
 uint32_t Model::watch(size_t index) {
     uint32_t number = WATCHES | static_cast<uint32_t>(watches_.size());
-    watches_.emplace_back(instance_.port(index), number);
+    watches_.emplace_back(narrow(index, 32), number);
     return number;
 }
 
 uint64_t Model::level(size_t index) const {
     uint32_t words[2] = {};
-    instance_.port(index).get(words);
+    narrow(index, 64).get(words);
     return words[0] | uint64_t(words[1]) << 32;
 }
 
@@ -228,6 +275,11 @@ Stop Model::run(uint64_t deadline) {
         bool moved = false;
         for (InputStream& input : inputs_) {
             moved |= input.advance();
+            if (input.take_low()) {
+                append(events_, input.number(), cycle_, cycle_, nullptr, 0);
+                event = true;
+                end = cycle_ + 1;
+            }
         }
         for (OutputStream& output : outputs_) {
             if (output.advance(cycle_, events_)) {

@@ -25,14 +25,22 @@ class Model {
     void set_pace(uint32_t stream, uint64_t bytes_per_cycle, uint32_t framing);
     void set_stall(uint32_t stream, uint32_t share);
     void set_lookahead(uint32_t stream, uint64_t cycles);
+    // Packets of an output stream that are longer than these words come in parts: events with the number that is returned,
+    // and in the end one with the stream's own and the rest.
+    uint32_t set_part(uint32_t stream, uint64_t words);
+    // A packet of an input stream that has moved is an event without words when fewer words than these are left.
+    void set_low_water(uint32_t stream, uint64_t words);
+    // Words of an input stream's packets that have not moved as a whole.
+    uint64_t queued(uint32_t stream);
     // Output streams that take turns on one link.
     void share_link(uint32_t stream, uint32_t with);
     void send(uint32_t stream, uint64_t not_before, rust::Slice<const uint32_t> words);
 
+    // An input of at most 64 bits; throws where the port is no such.
     void set_level(size_t port, uint64_t value);
     // The same in a cycle to come; in the order of the calls where cycles are equal.
     void set_level_at(size_t port, uint64_t cycle, uint64_t value);
-    // Changes of the port are events from now on, with this number.
+    // Changes of the port, of at most 32 bits, are events from now on, with this number.
     uint32_t watch(size_t port);
     uint64_t level(size_t port) const;
 
@@ -68,6 +76,9 @@ class Model {
 
   private:
     uint32_t add_stream(StreamPorts ports, bool input);
+    InputStream& input_stream(uint32_t stream);
+    Port narrow(size_t index, uint32_t bits) const;
+    Port input_level(size_t index) const;
     void settle();
     void edge();
     template <class Each> void play(Instance& instance, Each each) const;

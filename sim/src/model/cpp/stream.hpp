@@ -64,8 +64,13 @@ inline void append(std::vector<uint32_t>& events, uint32_t number, uint64_t firs
     events.insert(events.end(), words, words + count);
 }
 
+// Most words of a beat.
+constexpr size_t MAX_WORDS = 64;
+
 // What both ends share: the ports and the rate.
 struct StreamPorts {
+    // Throws where the ports have widths for which the streams have no room.
+    void check(const std::string& name) const;
     // One bit of keep per double word of data.
     bool keeps_words() const { return keep && keep.width() == data.words(); }
     // One bit of keep per byte of data.
@@ -90,10 +95,13 @@ struct StreamPorts {
 // Feeds the model.
 class InputStream {
   public:
-    InputStream(StreamPorts ports, uint64_t seed) : ports_(std::move(ports)), random_(seed) {}
+    InputStream(StreamPorts ports, uint32_t number, uint64_t seed)
+        : ports_(std::move(ports)), random_(seed), number_(number) {}
 
+    // Throws where the words are not a packet of these ports.
     void send(uint64_t not_before, const uint32_t* words, size_t count);
     Pace& pace() { return ports_.pace; }
+    uint32_t number() const { return number_; }
 
     // Before the clock edge: puts the next beat on the ports, if its time has come.
     void drive(uint64_t cycle) {
@@ -111,6 +119,16 @@ class InputStream {
         return true;
     }
     bool empty() const { return packets_.empty(); }
+    // Words of the packets that have not moved as a whole.
+    size_t queued() const { return queued_; }
+    // Fewer words than these are to be told of; 0: nobody is.
+    void set_low_water(size_t words) { low_water_ = words; }
+    // A packet has moved, and what is left is little. Once per packet.
+    bool take_low() {
+        bool low = low_;
+        low_ = false;
+        return low;
+    }
     // Forgets what has not moved.
     void clear();
     // The earliest cycle in which a beat can be there; only with packets queued.
@@ -130,9 +148,13 @@ class InputStream {
 
     StreamPorts ports_;
     Random random_;
+    uint32_t number_;
     std::deque<Packet> packets_;
     size_t position_ = 0;       // words of the front packet that have moved
     FixedCycles link_free_ = 0; // when the link can begin the next packet
+    size_t queued_ = 0;
+    size_t low_water_ = 0;
+    bool low_ = false;
     bool valid_ = false;        // a beat is on the ports and has not moved
     bool shown_ = false;        // the valid port is high
 };
@@ -166,6 +188,11 @@ class OutputStream {
     void clear() { inside_ = false; }
     // For how many cycles behind a packet the model may run on before the packet is looked at.
     uint64_t lookahead() const { return lookahead_; }
+    // A packet that is longer comes in parts of about so many words, all but the last under this number; 0: as a whole.
+    void set_part(size_t words, uint32_t number) {
+        part_words_ = words;
+        part_number_ = number;
+    }
     void set_lookahead(uint64_t cycles) { lookahead_ = cycles; }
     // Both take turns on one link.
     void share_link(const OutputStream& other) { link_free_ = other.link_free_; }
@@ -182,6 +209,8 @@ class OutputStream {
     std::vector<uint32_t> packet_;
     uint64_t first_cycle_ = 0;
     uint64_t lookahead_ = 0;
+    size_t part_words_ = 0;
+    uint32_t part_number_ = 0;
     std::shared_ptr<FixedCycles> link_free_ = std::make_shared<FixedCycles>(0);
     bool ready_ = false;
     bool inside_ = false;
