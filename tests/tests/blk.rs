@@ -1,12 +1,15 @@
 //! virtio-blk on the Verilated endpoint, driven by the host model.
 use virtio_hdl::backend::Disk;
-use virtio_hdl::host::blk::{Blk, Options};
+use virtio_hdl::host::blk::{Blk, Operation, Options, Request, Status};
 use virtio_hdl::host::pci::Bus;
+use virtio_hdl::host::ring::{Buffer, Shape};
+use virtio_hdl::host::Platform;
 use virtio_hdl::link::CompletionCut;
 use virtio_hdl::machine::{Machine, MachineOptions};
 use virtio_hdl::model::Stall;
 use virtio_hdl::scenario::{depth, random};
 use virtio_hdl_tests::{bound, example};
+use vm_memory::{Bytes, GuestAddress};
 
 const SECTORS: u64 = 2048;
 
@@ -57,6 +60,45 @@ fn random_requests_do_what_a_disk_does() {
         assert!(behind == content, "seed {seed}: the disk is not what it should be");
         machine.check().unwrap();
     }
+}
+
+/// A guest may ask for gigabytes at once.
+#[test]
+fn long_requests_go_in_pieces_and_take_little_memory() {
+    let config = example("blk");
+    let bytes = 6_u32 << 20;
+    let sectors = 2 * u64::from(bytes) / 512;
+    let (mut machine, _, mut blk) =
+        bound(&config, Disk::in_memory(sectors), &MachineOptions::default(), &Options::default());
+    let buffer = machine.allocate(bytes.into(), 4096).unwrap();
+    let content: Vec<u8> = (0..bytes).map(|i| (i ^ i >> 9) as u8).collect();
+    machine.memory().write_slice(&content, GuestAddress(buffer)).unwrap();
+    for (operation, writable) in [(Operation::Out, false), (Operation::In, true)] {
+        let data = vec![Buffer { address: buffer, bytes, writable }];
+        let request = Request { operation, sector: 8, data, shape: Shape::Direct };
+        blk.submit(&mut machine, &request).unwrap();
+        blk.kick(&mut machine).unwrap();
+        let mut most = 0;
+        let ended = loop {
+            machine.run(5000);
+            most = most.max(machine.endpoint().blk_read_queued().unwrap());
+            if let Some(ended) = blk.poll(&mut machine).unwrap().pop() {
+                break ended;
+            }
+            machine.check().unwrap();
+        };
+        assert_eq!(ended.status, Status::Ok);
+        assert!(most <= 4 << 20, "{most} bytes are kept for the endpoint");
+        if operation == Operation::Out {
+            let mut behind = vec![0; bytes as usize];
+            machine.disk().unwrap().read(8, &mut behind).unwrap();
+            assert!(behind == content, "what is on the disk is not what was written");
+            machine.memory().write_slice(&vec![0; bytes as usize], GuestAddress(buffer)).unwrap();
+        }
+    }
+    let mut back = vec![0; bytes as usize];
+    machine.memory().read_slice(&mut back, GuestAddress(buffer)).unwrap();
+    assert!(back == content, "what was read is not what was written");
 }
 
 #[test]

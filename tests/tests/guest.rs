@@ -192,6 +192,31 @@ fn linux_unbinds_and_binds_its_driver() {
     check_msix(&report);
 }
 
+/// Linux puts nothing back that QEMU shows as it was: the base addresses are QEMU's own.
+#[test]
+fn linux_resets_the_function_and_finds_the_disk_again() {
+    let disk = Ext4::new(17);
+    let served = serve("blk", &disk);
+    let job = "copy /dev/vda
+        cd /sys/bus/pci/drivers/virtio-pci; device=$(echo 0000:*)
+        grep -w flr /sys/bus/pci/devices/$device/reset_method
+        for round in 1 2; do
+            echo $device >unbind; [ ! -e /dev/vda ]
+            echo 1 >/sys/bus/pci/devices/$device/reset
+            echo $device >bind
+            while [ ! -b /dev/vda ]; do sleep 0.05; done
+            copy /dev/vda
+        done
+        cd /; echo reset and found";
+    let ended = boot(guest(job), &served);
+    assert!(ended.console.contains("reset and found"));
+    let report = served.end();
+    disk.check();
+    check_clean(&report);
+    check_msix(&report);
+    assert_eq!(report.function_resets, 2);
+}
+
 #[test]
 fn two_endpoints_work_at_once() {
     let disks = [Ext4::new(11), Ext4::new(12)];

@@ -151,6 +151,45 @@ fn machine_reset_stops_dma() {
     assert!(reports[0].resets >= 2, "{} resets", reports[0].resets);
 }
 
+/// Whoever owns the memory after a reset finds in it what he wrote.
+#[test]
+fn machine_reset_amid_long_reads_writes_nothing_late() {
+    const LENGTH: u64 = 256 << 10;
+    const READS: u64 = 32;
+    for kind in [Kind::ours("blk"), by_message()] {
+        let mut rig = Rig::new(Chipset::Q35, &[&kind]);
+        let mut blk = rig.probe(0, &Options::default());
+        rig.assert_works(0, &mut blk, 1);
+        let before = used_index(&rig, &blk);
+        let place = rig.platform.allocate(READS * LENGTH, BYTES).unwrap();
+        for n in 0..READS {
+            let data = vec![Buffer::writable(place + n * LENGTH, LENGTH as u32)];
+            let request = Request { operation: Operation::In, sector: 0, data, shape: Shape::Direct };
+            blk.submit(&mut rig.platform, &request).unwrap();
+        }
+        blk.kick(&mut rig.platform).unwrap();
+        let deadline = rig.platform.now() + PATIENCE;
+        while used_index(&rig, &blk) == before {
+            assert!(rig.platform.now() < deadline, "no read comes to its end");
+            rig.platform.run(1000);
+        }
+        rig.platform.reset().unwrap_or_else(|error| panic!("{error}"));
+        assert!(used_index(&rig, &blk).wrapping_sub(before) < READS as u16, "all is done before the reset");
+        // What was sent by message before the reset is still served when QEMU comes to it.
+        rig.platform.run(LONG);
+        let fill = vec![0xee; (READS * LENGTH) as usize];
+        rig.platform.memory().write_slice(&fill, GuestAddress(place)).unwrap();
+        rig.platform.run(LONG);
+        let mut found = vec![0; fill.len()];
+        rig.platform.memory().read_slice(&mut found, GuestAddress(place)).unwrap();
+        assert!(found == fill, "written after the reset");
+        rig.scan();
+        let mut blk = rig.probe(0, &Options::default());
+        rig.assert_works(0, &mut blk, 2);
+        rig.finish();
+    }
+}
+
 #[test]
 fn dma_goes_through_the_mapping_or_by_message() {
     for (kind, map) in [(Kind::ours("blk"), true), (by_message(), false)] {

@@ -126,6 +126,39 @@ fn serve_refuses_a_socket_in_use_and_what_is_no_socket() {
     }
 }
 
+/// As many descriptors as it has, and none for a client: it waits until there are some.
+#[test]
+fn a_server_without_descriptors_goes_on_when_there_are_some() {
+    use std::io::Write;
+    use std::os::unix::net::UnixStream;
+    let disk = Ext4::new(39);
+    let serve = Serve::start(&disk.path());
+    let process = serve.child.id();
+    let limit = |descriptors: usize| {
+        let limit = format!("--nofile={descriptors}:4096");
+        run(Command::new("prlimit").args(["--pid", &process.to_string(), &limit]));
+    };
+    // The lowest free number is the next.
+    let is_free = |number: &usize| !Path::new(&format!("/proc/{process}/fd/{number}")).exists();
+    limit((0..).find(is_free).unwrap());
+    let mut client = UnixStream::connect(serve.socket()).unwrap();
+    // VERSION 0.0 without capabilities
+    client.write_all(&[1, 0, 1, 0, 20, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0]).unwrap();
+    let seconds = processor_seconds(process);
+    std::thread::sleep(Duration::from_millis(1500));
+    assert!(processor_seconds(process) - seconds < 0.3, "it is busy with waiting");
+    limit(1024);
+    client.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
+    let mut reply = [0; 16];
+    client.read_exact(&mut reply).unwrap();
+    assert_eq!(reply[..4], [1, 0, 1, 0]);
+    drop(client);
+    serve.signal("TERM");
+    let (code, _, errors) = serve.end();
+    assert_eq!(code, Some(0), "{errors}");
+    assert_eq!(errors.matches("cannot accept a client for now").count(), 1, "{errors}");
+}
+
 #[test]
 fn an_idle_guest_costs_the_server_next_to_nothing() {
     let disk = Ext4::new(33);

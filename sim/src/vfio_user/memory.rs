@@ -184,10 +184,7 @@ impl Memory {
         let mut data = vec![0; bytes];
         // The guest's processors must have seen what the device wrote before, and what it reads is not older.
         fence(Ordering::SeqCst);
-        region
-            .get_slice(offset, bytes)
-            .and_then(|slice| slice.read_slice(&mut data, 0))
-            .map_err(|_| Errno::FAULT)?;
+        region.get_slice(offset, bytes).and_then(|slice| slice.read_slice(&mut data, 0)).map_err(|_| Errno::FAULT)?;
         fence(Ordering::SeqCst);
         Ok(data)
     }
@@ -197,10 +194,7 @@ impl Memory {
         let (_, _, region, offset) = self.locate(address, data.len()).ok_or(Errno::FAULT)?;
         provide(region, offset, data.len())?;
         fence(Ordering::SeqCst);
-        region
-            .get_slice(offset, data.len())
-            .and_then(|slice| slice.write_slice(data, 0))
-            .map_err(|_| Errno::FAULT)?;
+        region.get_slice(offset, data.len()).and_then(|slice| slice.write_slice(data, 0)).map_err(|_| Errno::FAULT)?;
         fence(Ordering::SeqCst);
         Ok(())
     }

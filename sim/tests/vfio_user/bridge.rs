@@ -184,8 +184,7 @@ impl Rig {
             let dma = match self.unanswered.pop_front() {
                 Some(dma) => dma,
                 None => {
-                    let ready = [rustix::event::PollFd::new(&self.client.stream, rustix::event::PollFlags::IN)];
-                    let mut ready = ready;
+                    let mut ready = [rustix::event::PollFd::new(&self.client.stream, rustix::event::PollFlags::IN)];
                     let timeout = rustix::event::Timespec::try_from(quiet).unwrap();
                     if rustix::event::poll(&mut ready, Some(&timeout)).unwrap() == 0 {
                         return writes;
@@ -413,7 +412,8 @@ fn a_descriptor_that_ends_at_the_last_address_hurts_nobody() {
 /// A driver that has read back the end of a reset gives its buffers to others.
 #[test]
 fn no_write_is_sent_after_a_reset_was_answered() {
-    let resets: [(&str, fn(&mut Rig)); 5] = [
+    type Reset = fn(&mut Rig);
+    let resets: [(&str, Reset); 5] = [
         ("STATUS", |rig| {
             rig.write(region::BAR0, layout::STATUS.into(), &[0]);
             assert_eq!(rig.read(region::BAR0, layout::STATUS.into(), 1), [0]);

@@ -282,11 +282,13 @@ impl Function {
                 return Err(PciError::BarSize { function: id, index, value: mask });
             }
             let window = &mut windows[usize::from(space == Space::Memory)];
-            let address = window.start.next_multiple_of(bytes);
-            if address + bytes > window.end {
+            // A device may claim to have as much as it likes.
+            let place = window.start.checked_next_multiple_of(bytes);
+            let place = place.and_then(|address| Some((address, address.checked_add(bytes)?)));
+            let Some((address, end)) = place.filter(|(_, end)| *end <= window.end) else {
                 return Err(PciError::NoRoom { function: id, index, bytes });
-            }
-            window.start = address + bytes;
+            };
+            window.start = end;
             platform.config_write(id, register, Width::Double, address as u32);
             if wide {
                 platform.config_write(id, register + 4, Width::Double, (address >> 32) as u32);

@@ -87,13 +87,13 @@ impl Msix {
 
     /// Whether a vector waits to be unmasked.
     pub fn is_pending(&self, platform: &mut dyn Platform, vector: u16) -> bool {
-        let offset = self.pending_offset + u32::from(vector / 32) * 4;
+        let offset = self.pending_offset.saturating_add(u32::from(vector / 32) * 4);
         self.pending.read(platform, offset, Width::Double) >> (vector % 32) & 1 == 1
     }
 
     fn write(&self, platform: &mut dyn Platform, vector: u16, field: u64, value: u32) {
-        let entry = self.table_offset + u32::from(vector) * MSIX_ENTRY_BYTES as u32;
-        self.table.write(platform, entry + field as u32, Width::Double, value);
+        let entry = self.table_offset.saturating_add(u32::from(vector) * MSIX_ENTRY_BYTES as u32);
+        self.table.write(platform, entry.saturating_add(field as u32), Width::Double, value);
     }
 
     fn control(&self, platform: &mut dyn Platform, function: &Function, set: u16, clear: u16) {
