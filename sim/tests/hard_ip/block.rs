@@ -5,7 +5,7 @@ use virtio_hdl::host::pci::{Bus, Options};
 use virtio_hdl::host::{Platform, Width};
 use virtio_hdl::link::hard_ip::{Action, Beat, Family, FromEndpoint, HardIp, Settings, ToEndpoint};
 use virtio_hdl::link::tlp::*;
-use virtio_hdl::link::{HostRequest, Interrupt, RootComplex};
+use virtio_hdl::link::{answer, HostRequest, Interrupt, RootComplex};
 use virtio_hdl_rtl::config::EndpointConfig;
 use virtio_hdl_rtl::endpoint::core::function_config;
 use virtio_hdl_rtl::pcie::layout::COMMAND_INTX_DISABLE;
@@ -348,4 +348,24 @@ fn what_the_driver_does_not_allow_is_told() {
     assert!(late.contains("cycles after bus mastering was switched off"), "{late}");
     let asserted = host.block.changed("cfg_interrupt_int", now, 1).unwrap_err().to_string();
     assert!(asserted.contains("asserted while the driver has INTx disabled"), "{asserted}");
+}
+
+/// A guest may give the endpoint any address.
+#[test]
+fn a_read_that_ends_at_the_last_address_comes_to_its_end() {
+    use virtio_hdl::link::hard_ip::reads::{error, Reads};
+    let (bytes, id) = (64, FunctionId::new(1, 0, 0));
+    let address = u64::MAX - (bytes - 1);
+    let (enables, length) = ByteEnables::of(address, bytes);
+    let request = MemoryRequest { requester: id, tag: 3, address, length, enables };
+    let mut reads = Reads::default();
+    reads.begin(Header::default(), &request, 1000);
+    let data = [7; 64];
+    let answers = answer(Header::default(), &request, FunctionId::new(0, 0, 0), Some(&data), 128);
+    for (index, tlp) in answers.iter().enumerate() {
+        let Kind::Completion(completion) = &tlp.kind else { panic!("{tlp:?}") };
+        let outcome = reads.completion(&tlp.header, completion);
+        assert_eq!((outcome.error, outcome.completed), (error::NONE, index + 1 == answers.len()));
+    }
+    assert_eq!(reads.deadline(), None);
 }

@@ -78,7 +78,8 @@ impl Reads {
         } else if lower != address & 0x7f {
             (error::ADDRESS, false)
         } else {
-            (read.next, read.left) = (read.next + bytes, u64::from(completion.byte_count) - bytes);
+            // Behind the last byte there may be no address.
+            (read.next, read.left) = (read.next.wrapping_add(bytes), u64::from(completion.byte_count) - bytes);
             (if header.poisoned { error::POISONED } else { error::NONE }, read.left == 0)
         };
         let address = if error == error::NONE { address } else { lower };
