@@ -1,0 +1,241 @@
+//! Hosts and events that guests meet in practice: an IOMMU, a shared interrupt line, devices that are taken away or reset
+//! under load.
+use serde_json::{json, Value};
+use std::io::{BufRead, BufReader, Write};
+use std::os::unix::net::UnixStream;
+use std::path::Path;
+use std::time::{Duration, Instant};
+use virtio_hdl::bridge::{BridgeOptions, Report};
+use virtio_hdl::guest::{vfio_user_pci, Ended, Guest};
+use virtio_hdl::vfio_user::ServerOptions;
+use virtio_hdl_tests::guest::{guest, Ext4};
+use virtio_hdl_tests::{example, Served};
+
+const TIMEOUT: Duration = Duration::from_secs(180);
+
+fn serve(disk: &Ext4) -> Served {
+    Served::start(&example("blk"), disk.port(), BridgeOptions::default(), ServerOptions::default())
+}
+
+#[track_caller]
+fn boot(guest: Guest) -> Ended {
+    let mut running = guest.start(|_| {}).unwrap_or_else(|error| panic!("{error}"));
+    let ended = running.wait(TIMEOUT).unwrap_or_else(|error| panic!("{error}"));
+    ended.job().unwrap_or_else(|error| panic!("{error}\n{}", ended.errors));
+    ended
+}
+
+/// The endpoint broke no rule and left no access unanswered.
+#[track_caller]
+fn check_clean(report: &Report) {
+    assert_eq!((report.violations, report.unanswered_accesses), (0, 0), "{report:?}");
+}
+
+/// QEMU's monitor.
+struct Monitor(BufReader<UnixStream>);
+
+impl Monitor {
+    /// The argument of QEMU's that gives it one there.
+    fn argument(socket: &Path) -> String {
+        format!("unix:{},server=on,wait=off", socket.display())
+    }
+
+    fn connect(socket: &Path) -> Self {
+        let end = Instant::now() + TIMEOUT;
+        let stream = loop {
+            match UnixStream::connect(socket) {
+                Ok(stream) => break stream,
+                Err(error) if Instant::now() > end => panic!("{}: {error}", socket.display()),
+                Err(_) => std::thread::sleep(Duration::from_millis(20)),
+            }
+        };
+        stream.set_read_timeout(Some(TIMEOUT)).unwrap();
+        let mut monitor = Monitor(BufReader::new(stream));
+        monitor.read();
+        monitor.execute("qmp_capabilities", json!({}));
+        monitor
+    }
+
+    fn read(&mut self) -> Value {
+        let mut line = String::new();
+        self.0.read_line(&mut line).unwrap();
+        serde_json::from_str(&line).unwrap_or_else(|error| panic!("{error}: {line}"))
+    }
+
+    fn execute(&mut self, command: &str, arguments: Value) {
+        let line = json!({ "execute": command, "arguments": arguments }).to_string();
+        self.0.get_mut().write_all(format!("{line}\n").as_bytes()).unwrap();
+        loop {
+            let answer = self.read();
+            assert!(answer.get("error").is_none(), "{command}: {answer}");
+            if answer.get("return").is_some() {
+                return;
+            }
+        }
+    }
+
+    fn wait_for(&mut self, event: &str) {
+        while self.read().get("event").and_then(Value::as_str) != Some(event) {}
+    }
+}
+
+/// A legacy driver hands physical addresses over. With `iommu=pt` the IOMMU lets them pass, and it may remap the interrupts.
+#[test]
+fn an_iommu_that_lets_the_device_pass_and_remaps_its_interrupts() {
+    let disk = Ext4::new(31);
+    let served = serve(&disk);
+    let machine = guest("copy /dev/vda; grep virtio0-req /proc/interrupts")
+        .append("intel_iommu=on iommu=pt no_timer_check")
+        .argument("-machine")
+        .argument("kernel-irqchip=split")
+        .device("intel-iommu,intremap=on,caching-mode=on")
+        .device(vfio_user_pci(&served.socket(), &[]));
+    let ended = boot(machine);
+    assert!(ended.console.contains("IR-PCI-MSI"), "interrupts are not remapped: {}", ended.console);
+    let report = served.end();
+    disk.check();
+    check_clean(&report);
+}
+
+/// With an IOMMU that translates, each of the physical addresses faults: the host says so, the endpoint's queue stops, nothing is
+/// written, and the server goes on to the next guest.
+#[test]
+fn behind_an_iommu_that_translates_dma_faults_and_nothing_is_written() {
+    let disk = Ext4::new(32);
+    let served = serve(&disk);
+    let mut running = guest("")
+        .append("intel_iommu=on iommu.passthrough=0 no_timer_check")
+        .device("intel-iommu,caching-mode=on")
+        .device(vfio_user_pci(&served.socket(), &[]))
+        .start(|_| {})
+        .unwrap_or_else(|error| panic!("{error}"));
+    running.wait_for("PTE Read access is not set", TIMEOUT).unwrap_or_else(|error| panic!("{error}"));
+    running.kill().unwrap_or_else(|error| panic!("{error}"));
+    boot(guest("copy /dev/vda").device(vfio_user_pci(&served.socket(), &[])));
+    let report = served.end();
+    disk.check();
+    check_clean(&report);
+    assert_eq!(report.clients.len(), 2, "{report:?}");
+    let client = &report.clients[0];
+    // a sector for SeaBIOS, before there is an IOMMU
+    assert!(client.written_mapped_bytes < 1024 && client.failed_dma > 0, "{client:?}");
+}
+
+/// Two endpoints on one line of the interrupt controller, both at work: no interrupt is nobody's, and none is lost.
+#[test]
+fn two_endpoints_share_an_interrupt_line_with_traffic_on_both() {
+    let disks = [Ext4::new(33), Ext4::new(34)];
+    let served = disks.each_ref().map(serve);
+    let job = "while [ ! -b /dev/vdb ]; do sleep 0.05; done
+        cat /dev/vdb >/dev/null & copy /dev/vda
+        wait; fresh
+        cat /dev/vda >/dev/null & copy /dev/vdb
+        wait
+        grep virtio0 /proc/interrupts | grep virtio1
+        [ -z \"$(dmesg | grep -i 'nobody cared')\" ]";
+    // Interrupt pins of slots that are four apart meet (PCI-to-PCI bridge specification, section 9.1).
+    let machine = ["0x4", "0x8"].iter().zip(&served).fold(guest(job).append("pci=nomsi"), |guest, (slot, served)| {
+        guest.device(vfio_user_pci(&served.socket(), &[("addr", json!(slot))]))
+    });
+    boot(machine);
+    for (disk, served) in disks.iter().zip(served) {
+        let report = served.end();
+        disk.check();
+        check_clean(&report);
+        assert!(report.intx_asserted > 8, "{report:?}");
+    }
+}
+
+/// The driver goes and comes while requests are under way: they fail, the next ones work.
+#[test]
+fn fifty_unbinds_under_load() {
+    let disk = Ext4::new(35);
+    let served = serve(&disk);
+    let job = "set +e
+        device=$(basename $(readlink -f /sys/block/vda/device/..))
+        round=0
+        while [ $round -lt 50 ]; do
+            dd if=/dev/vda of=/dev/null bs=1M 2>/dev/null &
+            echo $device >/sys/bus/pci/drivers/virtio-pci/unbind
+            wait
+            echo $device >/sys/bus/pci/drivers/virtio-pci/bind
+            while [ ! -b /dev/vda ]; do sleep 0.02; done
+            fresh
+            round=$((round + 1))
+        done
+        set -e
+        copy /dev/vda; echo rounds $round";
+    let ended = boot(guest(job).device(vfio_user_pci(&served.socket(), &[])));
+    assert!(ended.console.contains("rounds 50"), "{}", ended.console);
+    let report = served.end();
+    disk.check();
+    check_clean(&report);
+    assert!(report.msix_table_writes >= 50 * 8, "{report:?}");
+}
+
+/// The machine is reset while reads of 256 KiB are under way: none of them reaches the memory of the system that boots then.
+#[test]
+fn the_machine_is_reset_under_load() {
+    let disk = Ext4::new(36);
+    let served = serve(&disk);
+    let folder = tempfile::tempdir().unwrap();
+    let socket = folder.path().join("monitor");
+    let job = "mount -t ext4 /dev/vda /mnt
+        if [ ! -e /mnt/mark ]; then
+            touch /mnt/mark; umount /mnt
+            for reader in 1 2 3 4; do while true; do fresh; cat /dev/vda >/dev/null; done & done
+            sleep 1; echo 'under load'; sleep 100
+        fi
+        umount /mnt; copy /dev/vda; echo second";
+    let machine = guest(job)
+        .reboots()
+        .argument("-qmp")
+        .argument(Monitor::argument(&socket))
+        .device(vfio_user_pci(&served.socket(), &[]));
+    let mut running = machine.start(|_| {}).unwrap_or_else(|error| panic!("{error}"));
+    running.wait_for("under load", TIMEOUT).unwrap_or_else(|error| panic!("{error}"));
+    Monitor::connect(&socket).execute("system_reset", json!({}));
+    let ended = running.wait(TIMEOUT).unwrap_or_else(|error| panic!("{error}"));
+    ended.job().unwrap_or_else(|error| panic!("{error}\n{}", ended.errors));
+    assert!(ended.console.contains("second"), "{}", ended.console);
+    let report = served.end();
+    disk.check();
+    check_clean(&report);
+}
+
+/// The device is unplugged while it is read from, and plugged in again.
+#[test]
+fn the_device_is_unplugged_under_load() {
+    let disk = Ext4::new(37);
+    let served = serve(&disk);
+    let folder = tempfile::tempdir().unwrap();
+    let socket = folder.path().join("monitor");
+    let job = "set +e
+        while true; do fresh; cat /dev/vda >/dev/null || break; done &
+        sleep 1; echo 'under load'
+        while [ -b /dev/vda ]; do sleep 0.05; done
+        wait; echo unplugged
+        while [ ! -b /dev/vda ]; do sleep 0.05; done
+        set -e
+        copy /dev/vda";
+    let device = vfio_user_pci(&served.socket(), &[("bus", json!("root")), ("id", json!("disk"))]);
+    let machine = guest(job)
+        .argument("-qmp")
+        .argument(Monitor::argument(&socket))
+        .device("pcie-root-port,id=root,chassis=1")
+        .device(device.clone());
+    let mut running = machine.start(|_| {}).unwrap_or_else(|error| panic!("{error}"));
+    let mut monitor = Monitor::connect(&socket);
+    running.wait_for("under load", TIMEOUT).unwrap_or_else(|error| panic!("{error}"));
+    monitor.execute("device_del", json!({ "id": "disk" }));
+    monitor.wait_for("DEVICE_DELETED");
+    running.wait_for("unplugged", TIMEOUT).unwrap_or_else(|error| panic!("{error}"));
+    let device: Value = serde_json::from_str(&device).unwrap();
+    monitor.execute("device_add", device);
+    let ended = running.wait(TIMEOUT).unwrap_or_else(|error| panic!("{error}"));
+    ended.job().unwrap_or_else(|error| panic!("{error}\n{}", ended.errors));
+    let report = served.end();
+    disk.check();
+    check_clean(&report);
+    assert_eq!(report.clients.len(), 2, "{report:?}");
+}
