@@ -18,7 +18,8 @@ pub struct GatherRecord {
 /// Issues the reads for a stream of buffers, as long as there is space in the RAM and a slot.
 ///
 /// Buffers are cut at multiples of the maximum read request size, 512 bytes at most: small enough that data stream
-/// on before a long buffer is complete, large enough that headers do not matter. The bytes of a chain
+/// on before a long buffer is complete, large enough that headers do not matter. The limit is taken anew for each read,
+/// before it is measured: it may change at any time, but not between the measure and the cut. The bytes of a chain
 /// lie behind each other in the RAM, each chain begins with a new 16-byte word.
 #[derive(LogicBlock)]
 pub struct GatherRequester<const AW: usize> {
@@ -172,12 +173,6 @@ impl<const AW: usize> Logic for GatherRequester<AW> {
         self.free.d.next = self.free.q.val() - self.taken.val() + self.given.val();
 
         // cut
-        self.mask.d.next = 0x1FF.into();
-        match self.max_read_request.val().index() {
-            0 => self.mask.d.next = 0x07F.into(),
-            1 => self.mask.d.next = 0x0FF.into(),
-            _ => self.mask.d.next = 0x1FF.into(),
-        }
         self.below.next = !self.address.q.val().get_bits::<9>(0) & self.mask.q.val();
         self.room.d.next = bit_cast::<10, 9>(self.below.val()) + 1;
         // one sum: seen from the begin of the block, the end is not behind it; the block's size is (mask << 1 | 1) ^ mask
@@ -191,6 +186,13 @@ impl<const AW: usize> Logic for GatherRequester<AW> {
         self.measured.d.next = self.active.q.val();
         self.step.next = ((self.active.q.val() & self.measured.q.val()) | self.mark.q.val())
             & ((!self.read_valid.q.val() & !self.mark_valid.q.val()) | self.done.val());
+        if self.step.val() | !self.active.q.val() {
+            match self.max_read_request.val().index() {
+                0 => self.mask.d.next = 0x07F.into(),
+                1 => self.mask.d.next = 0x0FF.into(),
+                _ => self.mask.d.next = 0x1FF.into(),
+            }
+        }
         if self.done.val() {
             self.read_valid.d.next = false;
             self.mark_valid.d.next = false;

@@ -45,6 +45,10 @@ pub struct Chunk {
 
 /// Cuts a transfer at multiples of the maximum size, hence at 4 KiB too.
 ///
+/// The host may change the limit at any time. A transfer keeps the one that held when it was taken: the cuts are worked out
+/// ahead of the chunks, and with a limit that changes between the two they would miss bytes or go past the end. So a chunk of
+/// the old limit may follow the change, but never one of a transfer taken after it.
+///
 /// A transfer takes one cycle to load and then gives one chunk per cycle. `chunk` comes from the
 /// registers through two adders: the consumer registers it.
 #[derive(LogicBlock, Default)]
@@ -66,7 +70,11 @@ pub struct Splitter {
     ram_address: DFF<Bits<16>>,
     client: DFF<Bits<4>>,
     slot: DFF<Bits<6>>,
-    mask: DFF<Bits<12>>,
+    // what lies in bits 11:7 of the limit less one: of the link now, and of the transfer
+    limit: DFF<Bits<5>>,
+    held_limit: DFF<Bits<5>>,
+    coming_mask: Signal<Local, Bits<12>>,
+    mask: Signal<Local, Bits<12>>,
     below: Signal<Local, Bits<12>>,
     room: Signal<Local, Bits<13>>,
     byte: Signal<Local, Bits<2>>,
@@ -86,28 +94,30 @@ impl Logic for Splitter {
     #[hdl_gen]
     fn update(&mut self) {
         comment!("module dma_splitter: cuts a DMA request at multiples of the maximum TLP size");
-        dff_setup!(self, clock, active, last, first, address, remaining_less_one, ram_address, client, slot, mask);
+        dff_setup!(self, clock, active, last, first, address, remaining_less_one, ram_address, client, slot);
+        dff_setup!(self, clock, limit, held_limit);
         self.active.reset.next = self.reset.val();
 
-        // the limit of the link hardly ever changes
         match self.size.val().index() {
-            0 => self.mask.d.next = 0x07F.into(),
-            1 => self.mask.d.next = 0x0FF.into(),
-            2 => self.mask.d.next = 0x1FF.into(),
-            3 => self.mask.d.next = 0x3FF.into(),
-            4 => self.mask.d.next = 0x7FF.into(),
-            _ => self.mask.d.next = 0xFFF.into(),
+            0 => self.limit.d.next = 0x00.into(),
+            1 => self.limit.d.next = 0x01.into(),
+            2 => self.limit.d.next = 0x03.into(),
+            3 => self.limit.d.next = 0x07.into(),
+            4 => self.limit.d.next = 0x0F.into(),
+            _ => self.limit.d.next = 0x1F.into(),
         }
+        self.coming_mask.next = (bit_cast::<12, 5>(self.limit.q.val()) << 7) | 0x7F;
+        self.mask.next = (bit_cast::<12, 5>(self.held_limit.q.val()) << 7) | 0x7F;
         // bytes up to the next boundary, less one
-        self.below.next = !self.address.q.val().get_bits::<12>(0) & self.mask.q.val();
+        self.below.next = !self.address.q.val().get_bits::<12>(0) & self.mask.val();
         self.room.next = bit_cast::<13, 12>(self.below.val()) + 1;
         // less its own length less one: what follows a cut
         self.left_less_one.next = self.remaining_less_one.q.val() + !bit_cast::<13, 12>(self.below.val());
         // of a request that comes in: where it ends, seen from the block it begins in
         self.coming_offset.next =
-            bit_cast::<13, 12>(self.transfer.data.val().address.get_bits::<12>(0) & self.mask.q.val())
+            bit_cast::<13, 12>(self.transfer.data.val().address.get_bits::<12>(0) & self.coming_mask.val())
                 + self.transfer.data.val().length;
-        self.coming_beyond.next = self.coming_offset.val() & !bit_cast::<13, 12>(self.mask.q.val());
+        self.coming_beyond.next = self.coming_offset.val() & !bit_cast::<13, 12>(self.coming_mask.val());
 
         // all that depends on which chunk it is, for both kinds, beside the sum that decides
         self.byte.next = self.address.q.val().get_bits::<2>(0);
@@ -152,9 +162,9 @@ impl Logic for Splitter {
         if self.active.q.val() {
             if self.chunk.ready.val() {
                 // what follows a cut begins at the boundary
-                self.address.d.next = (self.address.q.val() | bit_cast::<64, 12>(self.mask.q.val())) + 1;
+                self.address.d.next = (self.address.q.val() | bit_cast::<64, 12>(self.mask.val())) + 1;
                 self.remaining_less_one.d.next = self.left_less_one.val();
-                self.last.d.next = !(self.left_less_one.val() & !bit_cast::<13, 12>(self.mask.q.val())).any();
+                self.last.d.next = !(self.left_less_one.val() & !bit_cast::<13, 12>(self.mask.val())).any();
                 self.ram_address.d.next = self.ram_address.q.val() + bit_cast::<16, 13>(self.room.val());
                 self.first.d.next = false;
                 if self.last.q.val() {
@@ -164,10 +174,12 @@ impl Logic for Splitter {
         } else {
             self.active.d.next = self.transfer.valid.val();
             self.first.d.next = true;
+            self.held_limit.d.next = self.limit.q.val();
             // the size of a block is (mask << 1 | 1) ^ mask
             self.last.d.next = !self.coming_beyond.val().any()
                 | (self.coming_offset.val()
-                    == (((bit_cast::<13, 12>(self.mask.q.val()) << 1) | 1) ^ bit_cast::<13, 12>(self.mask.q.val())));
+                    == (((bit_cast::<13, 12>(self.coming_mask.val()) << 1) | 1)
+                        ^ bit_cast::<13, 12>(self.coming_mask.val())));
             self.address.d.next = self.transfer.data.val().address;
             self.remaining_less_one.d.next = self.transfer.data.val().length - 1;
             self.ram_address.d.next = self.transfer.data.val().ram_address;

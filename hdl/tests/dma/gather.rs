@@ -31,6 +31,8 @@ struct Read {
 #[derive(Clone)]
 struct Plan {
     max_read_request: u64,
+    /// The host changes the limit at random: of a thousand cycles, in so many.
+    changes: u64,
     idle: u64,
     /// Percent of reads that fail.
     errors: u64,
@@ -74,7 +76,12 @@ fn run<const W: usize>(b: &mut Bench<Block<W>>, seed: u64, plan: &Plan, chains: 
         }
         place = place.div_ceil(16) * 16;
     }
-    let limit = (128u64 << plan.max_read_request).min(512);
+    let bytes_of = |code: u64| (128u64 << code).min(512);
+    let mut limit = bytes_of(plan.max_read_request);
+    // each limit with the cycle that ended it, and when the last three reads left: the limit of a read is taken when the one
+    // before it is cut, behind which up to two others wait
+    let mut before: Vec<(u64, u64)> = vec![];
+    let mut left = [b.cycles; 3];
     let mut reads: VecDeque<Read> = VecDeque::new();
     // per chain: bytes asked for and whether a read of it failed
     let mut asked_in_chain = (0usize, 0u64);
@@ -93,6 +100,12 @@ fn run<const W: usize>(b: &mut Bench<Block<W>>, seed: u64, plan: &Plan, chains: 
     b.uut.reset.next = false;
     while chain < chains.len() {
         let now = b.cycles;
+        if b.rng.below(1000) < plan.changes {
+            let code = b.rng.below(6);
+            before.push((limit, now));
+            limit = bytes_of(code);
+            b.uut.max_read_request.next = code.into();
+        }
         offered |= !descriptors.is_empty() && b.rng.below(100) >= plan.idle;
         b.uut.buffers.valid.next = offered;
         b.uut.buffers.data.next = descriptors.front().copied().unwrap_or_default();
@@ -177,7 +190,10 @@ fn run<const W: usize>(b: &mut Bench<Block<W>>, seed: u64, plan: &Plan, chains: 
             assert_eq!(request.slot.to_u64(), slots % 64);
             slots += 1;
             let (address, length) = (request.address.to_u64(), request.length.to_u64());
-            assert!((1..=limit).contains(&length) && address / limit == (address + length - 1) / limit);
+            let within = |limit: u64| length <= limit && address / limit == (address + length - 1) / limit;
+            let known = before.iter().filter(|(_, end)| *end >= left[2]).any(|(limit, _)| within(*limit));
+            assert!(length > 0 && (within(limit) || known), "{length} bytes at {address:#x}");
+            left = [now, left[0], left[1]];
             while asked_in_chain.1 == chains[asked_in_chain.0].buffers.iter().map(|b| b.1).sum::<u64>() {
                 asked_in_chain = (asked_in_chain.0 + 1, 0);
             }
@@ -233,8 +249,18 @@ fn random_chains(seed: u64, count: usize, longest: u64) -> Vec<Chain> {
 fn gather_packs_the_bytes_of_random_chains_and_fails_exactly_the_bad_ones() {
     let mut b = Bench::new("dma_gather_random", Block::<AW>::new(CLIENT), |u| &mut u.clock);
     for (seed, max_read_request, idle) in [(1, 0, 30), (2, 1, 0), (3, 5, 60), (4, 2, 10)] {
-        let plan = Plan { max_read_request, idle, errors: 5, latency: 20 };
+        let plan = Plan { max_read_request, changes: 0, idle, errors: 5, latency: 20 };
         run(&mut b, seed, &plan, &random_chains(seed, 120, 3 * RAM));
+    }
+    b.finish();
+}
+
+#[test]
+fn gather_reads_each_byte_once_when_the_limit_changes_at_any_time() {
+    let mut b = Bench::new("dma_gather_limits", Block::<AW>::new(CLIENT), |u| &mut u.clock);
+    for (seed, changes, idle) in [(31, 20, 30), (32, 100, 0), (33, 300, 10)] {
+        let plan = Plan { max_read_request: 2, changes, idle, errors: 5, latency: 20 };
+        run(&mut b, seed, &plan, &random_chains(seed, 100, 3 * RAM));
     }
     b.finish();
 }
@@ -244,7 +270,7 @@ fn gather_keeps_8_reads_in_flight_and_streams_a_beat_per_cycle() {
     let mut b = Bench::new("dma_gather_speed", Block::<8>::new(CLIENT), |u| &mut u.clock);
     // 64 KiB, a round trip of 100 cycles, in buffers of 4 KiB
     let latency = 100;
-    let plan = Plan { max_read_request: 2, idle: 0, errors: 0, latency };
+    let plan = Plan { max_read_request: 2, changes: 0, idle: 0, errors: 0, latency };
     let long = vec![Chain { buffers: (0..16).map(|i| (0x10_0000 + 4096 * i, 4096)).collect(), broken: false }];
     let outcome = run(&mut b, 1, &plan, &long);
     assert!(outcome.cycles <= 4096 + latency + 50, "4096 beats took {} cycles", outcome.cycles);

@@ -7,4 +7,5 @@ mod gather;
 mod read;
 mod read_corners;
 mod scatter;
+mod splitter;
 mod write;

@@ -31,8 +31,8 @@ struct Request {
 
 /// Puts packets together again and checks them against the requests, in their order.
 struct Host {
-    maximum: u64,
-    requests: VecDeque<Request>,
+    /// Each with the limits that it may have been cut with: one of them gives all its packets.
+    requests: VecDeque<(Request, Vec<u64>)>,
     /// Bytes of the first request that have come.
     written: u64,
     /// Beats of the packet at hand.
@@ -50,10 +50,14 @@ impl Host {
         }
         self.packets += 1;
         let beats = std::mem::take(&mut self.beats);
-        let request = *self.requests.front().expect("a packet nobody asked for");
+        let (request, limits) = self.requests.front_mut().expect("a packet nobody asked for");
+        let request = *request;
         let start = request.address + self.written;
-        let length = (request.length - self.written).min(self.maximum - start % self.maximum);
+        let left = request.length - self.written;
         let offset = start % 4;
+        let piece = |maximum: &u64| left.min(maximum - start % maximum);
+        limits.retain(|maximum| (offset + piece(maximum)).div_ceil(4) == beats[0].length.to_u64());
+        let length = piece(limits.first().expect("a packet of a length that no limit gives"));
         let dwords = (offset + length).div_ceil(4);
         assert_eq!(beats.len() as u64, dwords.div_ceil(4));
         let mut memory = HashMap::new();
@@ -101,15 +105,24 @@ fn run(
     requests: &[Request],
     stop_at: Option<u64>,
 ) -> u64 {
+    run_with_changes(b, seed, max_payload, 0, idle, requests, stop_at)
+}
+
+/// The same; of a thousand cycles, the host changes the limit in `changes`.
+fn run_with_changes(
+    b: &mut Bench<WriteEngine>,
+    seed: u64,
+    max_payload: u64,
+    changes: u64,
+    idle: u64,
+    requests: &[Request],
+    stop_at: Option<u64>,
+) -> u64 {
     b.rng = Rng(seed);
-    let mut host = Host {
-        maximum: (128 << max_payload).min(4096),
-        requests: VecDeque::new(),
-        written: 0,
-        beats: vec![],
-        due: VecDeque::new(),
-        packets: 0,
-    };
+    let maximum = |code: u64| (128u64 << code).min(4096);
+    // of this cycle and the three before it
+    let mut limits = [maximum(max_payload); 4];
+    let mut host = Host { requests: VecDeque::new(), written: 0, beats: vec![], due: VecDeque::new(), packets: 0 };
     let started = b.cycles;
     let (mut offered, mut accepted, mut done) = (false, 0, 0);
     let mut held: Option<TransmitBeat> = None;
@@ -123,6 +136,13 @@ fn run(
     b.uut.reset.next = false;
     let mut stopped = false;
     loop {
+        limits.rotate_right(1);
+        limits[0] = limits[1];
+        if b.rng.below(1000) < changes {
+            let code = b.rng.below(6);
+            limits[0] = maximum(code);
+            b.uut.max_payload.next = code.into();
+        }
         stopped |= stop_at.is_some_and(|at| b.cycles - started >= at);
         offered |= accepted < requests.len() && b.rng.below(100) >= idle;
         b.uut.stop.next = stopped;
@@ -149,7 +169,7 @@ fn run(
                 let (first, last) = ((r.source + 65536 - 3) / 16, (r.source + 65536 + r.length - 1) / 16);
                 r.client == client && (first..=last).any(|word| word % 4096 == past)
             };
-            assert!(host.requests.iter().any(ends_behind), "word {past:#x} is of no request");
+            assert!(host.requests.iter().any(|(request, _)| ends_behind(request)), "word {past:#x} is of no request");
         }
         if u.done_valid.val() {
             let (client, cycle) = host.due.pop_front().expect("done too early");
@@ -167,7 +187,7 @@ fn run(
             last_beat = b.cycles;
         }
         if u.request.valid.val() && u.request.ready.val() {
-            host.requests.push_back(requests[accepted]);
+            host.requests.push_back((requests[accepted], limits.to_vec()));
             accepted += 1;
             offered = false;
         }
@@ -207,6 +227,15 @@ fn write_engine_writes_random_requests_of_any_alignment_and_nothing_beside_them(
     let mut b = bench("dma_write_random");
     for (seed, max_payload, idle) in [(1, 0, 30), (2, 1, 0), (3, 5, 60)] {
         run(&mut b, seed, max_payload, idle, &random_requests(seed, 150, 4096), None);
+    }
+    b.finish();
+}
+
+#[test]
+fn write_engine_writes_each_byte_once_when_the_limit_changes_at_any_time() {
+    let mut b = bench("dma_write_limits");
+    for (seed, changes, idle) in [(11, 10, 30), (12, 100, 0), (13, 300, 60)] {
+        run_with_changes(&mut b, seed, 1, changes, idle, &random_requests(seed, 120, 4096), None);
     }
     b.finish();
 }
