@@ -55,7 +55,7 @@ fn gate_passes_or_swallows_whole_packets() {
 
 #[test]
 fn reset_sequence_is_quiesce_drain_clear() {
-    let mut bench = Bench::new("reset_sequencer", ResetSequencer::default(), |uut| &mut uut.clock);
+    let mut bench = Bench::new("reset_sequencer", ResetSequencer::new(50_000), |uut| &mut uut.clock);
     bench.cycle(|uut, _| uut.reset.next = true, |_| {});
     bench.uut.reset.next = false;
     let (mut clears, mut requests, mut drained_run, mut drained_before) = (0, 0, 0, 0);
@@ -64,7 +64,8 @@ fn reset_sequence_is_quiesce_drain_clear() {
             |uut, rng| {
                 uut.request.next = cycle % 400 == 10 || (cycle % 400 == 30 && rng.chance(1, 2));
                 uut.quiet.next = rng.chance(15, 16);
-                uut.drained.next = rng.chance(15, 16);
+                uut.drained.next = rng.chance(31, 32);
+                uut.device_idle.next = rng.chance(31, 32);
             },
             |uut| {
                 requests += usize::from(uut.request.val());
@@ -78,12 +79,51 @@ fn reset_sequence_is_quiesce_drain_clear() {
                 }
                 // the sequencer looks at it one cycle later
                 drained_before = drained_run;
-                drained_run = if uut.drained.val() { drained_run + 1 } else { 0 };
+                drained_run = if uut.drained.val() && uut.device_idle.val() { drained_run + 1 } else { 0 };
             },
         );
     }
     assert!(clears >= 10 && clears <= requests, "{clears} resets for {requests} requests");
     assert!(!bench.uut.busy.val());
+    bench.finish();
+}
+
+#[test]
+fn a_drain_waits_for_the_host_and_only_so_long_for_the_device_side() {
+    let patience = 300;
+    let mut bench = Bench::new("reset_sequencer_bound", ResetSequencer::new(patience), |uut| &mut uut.clock);
+    bench.cycle(|uut, _| uut.reset.next = true, |_| {});
+    bench.uut.reset.next = false;
+    // (cycles until the host has answered, until the device side has; never) -> cycles to the end
+    for (host, device, least, most) in [
+        (20, 40, 40, 70),
+        (40, 20, 40, 70),
+        (20, u64::MAX, patience, patience + 40),
+        (patience * 2, u64::MAX, patience * 2, patience * 2 + 40),
+        (patience + 5, 10, patience + 5, patience + 40),
+    ] {
+        let begun = bench.cycles;
+        let (mut clears, mut ended) = (0, None);
+        while ended.is_none() {
+            let cycle = bench.cycles - begun;
+            bench.cycle(
+                |uut, _| {
+                    uut.request.next = cycle == 0;
+                    uut.quiet.next = true;
+                    uut.drained.next = cycle >= host;
+                    uut.device_idle.next = cycle >= device;
+                },
+                |uut| {
+                    clears += usize::from(uut.clear.val());
+                    ended = (cycle > 2 && !uut.busy.val()).then_some(cycle);
+                },
+            );
+            assert!(cycle < 10 * patience, "never ends");
+        }
+        let cycles = ended.unwrap();
+        assert_eq!(clears, 1);
+        assert!((least..=most).contains(&cycles), "host {host}, device {device}: {cycles} cycles");
+    }
     bench.finish();
 }
 

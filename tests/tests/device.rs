@@ -194,7 +194,7 @@ fn function_level_reset_stops_dma_and_clears_the_function() {
     let mut s = default_setup();
     s.begin_reads();
     s.bus.function(SLOT).unwrap().reset(&mut s.machine).unwrap();
-    let before = s.initiated();
+    let (begun, before) = (s.machine.now(), s.initiated());
     s.machine.run(LONG);
     assert_eq!(s.initiated(), before);
     let command = s.machine.config_read(SLOT, pci::COMMAND, Width::Word) as u16;
@@ -203,20 +203,41 @@ fn function_level_reset_stops_dma_and_clears_the_function() {
     s.bus = bus;
     s.blk = Blk::probe(&mut s.machine, &mut s.bus, SLOT, &Options::default()).unwrap();
     s.assert_works();
+    assert!(s.machine.now() - begun < LONG + SOON, "reads that never left must not be waited for");
 }
 
+/// Cycles after which a device that is reset must be ready: 1 ms.
+const SOON: u64 = 125_000;
+
 #[test]
-fn clearing_bus_master_enable_stops_dma_and_setting_it_goes_on() {
-    let mut s = default_setup();
-    s.begin_reads();
-    s.bus.function(SLOT).unwrap().command(&mut s.machine, 0, pci::COMMAND_BUS_MASTER);
-    let before = s.initiated();
-    s.machine.run(LONG);
-    assert_eq!(s.initiated(), before, "DMA without bus mastering");
-    assert_eq!(s.blk.transport().status(&mut s.machine) & layout::STATUS_DRIVER_OK, 0);
-    s.bus.function(SLOT).unwrap().command(&mut s.machine, pci::COMMAND_BUS_MASTER, 0);
-    s.wait_all();
-    s.expect_reads();
+fn clearing_bus_master_enable_drops_what_was_begun_and_setting_it_brings_nothing_back() {
+    for delay in [0, 130, 200, 290, 400, 700, 1500] {
+        let mut s = default_setup();
+        for n in 0..16 {
+            s.submit(Operation::In, n);
+            s.submit(Operation::Out, n + 64);
+        }
+        s.blk.kick(&mut s.machine).unwrap();
+        s.machine.run(delay);
+        let function = s.bus.function(SLOT).unwrap().clone();
+        function.command(&mut s.machine, 0, pci::COMMAND_BUS_MASTER);
+        let before = s.initiated();
+        // a kick meanwhile
+        s.blk.transport().notify(&mut s.machine, 0);
+        s.machine.run(if delay == 200 { 0 } else { LONG });
+        assert_eq!(s.initiated(), before, "DMA without bus mastering");
+        assert_eq!(s.blk.transport().status(&mut s.machine) & layout::STATUS_DRIVER_OK, 0);
+        function.command(&mut s.machine, pci::COMMAND_BUS_MASTER, 0);
+        s.machine.run(LONG);
+        s.blk.transport().notify(&mut s.machine, 0);
+        s.machine.run(LONG);
+        assert_eq!(s.initiated(), before, "what was dropped came back, {delay} cycles after the kick");
+        // who resets it finds it ready
+        let begun = s.machine.now();
+        let mut s = s.probe_again();
+        s.assert_works();
+        assert!(s.machine.now() - begun < SOON, "ready after {} cycles", s.machine.now() - begun);
+    }
 }
 
 #[test]
@@ -234,24 +255,83 @@ fn reset_after_bus_mastering_was_taken_away_neither_hangs_nor_sends() {
         assert_eq!(s.blk.transport().status(&mut s.machine), 0);
         s.machine.run(LONG);
         assert_eq!(s.initiated(), before);
-        // reads that could not be sent any more are given up after the completion timeout
-        s.machine.run(PATIENCE / 2);
-        s.probe_again().assert_works();
+        let begun = s.machine.now();
+        let mut s = s.probe_again();
+        s.assert_works();
+        assert!(s.machine.now() - begun < SOON, "reads that never left must not be waited for");
     }
 }
 
 #[test]
-fn no_dma_while_the_function_sleeps() {
+fn old_drivers_use_their_queues_before_they_set_driver_ok() {
     let mut s = default_setup();
+    let transport = s.blk.transport();
+    let status = transport.status(&mut s.machine) & !layout::STATUS_DRIVER_OK;
+    transport.write(&mut s.machine, layout::STATUS, Width::Byte, u32::from(status));
     s.begin_reads();
-    let function = s.bus.function(SLOT).unwrap().clone();
-    function.set_power_state(&mut s.machine, 3).unwrap();
-    let before = s.initiated();
-    s.machine.run(LONG);
-    assert_eq!(s.initiated(), before, "DMA in D3hot");
-    function.set_power_state(&mut s.machine, 0).unwrap();
     s.wait_all();
     s.expect_reads();
+}
+
+/// Longer than the completion timeout, as every sleep is.
+#[test]
+fn no_dma_while_the_function_sleeps() {
+    for delay in [130, 290, 400, 700] {
+        let mut s = default_setup();
+        for n in 0..16 {
+            s.submit(Operation::In, n);
+            s.submit(Operation::Out, n + 64);
+        }
+        s.blk.kick(&mut s.machine).unwrap();
+        s.machine.run(delay);
+        let function = s.bus.function(SLOT).unwrap().clone();
+        function.set_power_state(&mut s.machine, 3).unwrap();
+        let before = s.initiated();
+        s.machine.run(PATIENCE);
+        assert_eq!(s.initiated(), before, "DMA in D3hot");
+        function.set_power_state(&mut s.machine, 0).unwrap();
+        for ended in s.wait_all() {
+            assert_eq!(ended.status, Status::Ok, "a read that waited was given up");
+        }
+        assert_eq!(s.diagnostic(8), 0, "timeouts");
+        assert_eq!(s.machine.root().violations(), []);
+        s.assert_works();
+    }
+}
+
+/// The host gives the credit of a read back when it has answered it, which may take long.
+#[test]
+fn neither_a_register_nor_a_reset_waits_for_the_credit_of_a_read() {
+    let mut options = MachineOptions::default();
+    options.link.credits.nonposted_headers = 8;
+    let slow = 400_000;
+    (options.link.read_latency.shortest_ns, options.link.read_latency.median_ns) = (slow, slow);
+    options.link.read_latency.longest_ns = slow;
+    let mut s = setup(&options, &Options::default());
+    for n in 0..16 {
+        s.submit(Operation::Out, n);
+    }
+    s.blk.kick(&mut s.machine).unwrap();
+    // the read of a page is under way, and the next ones wait
+    s.machine.run(4 * LONG);
+    let quick = |s: &mut Setup, what: &str| {
+        let begun = s.machine.now();
+        s.blk.transport().status(&mut s.machine);
+        s.machine.config_read(SLOT, pci::COMMAND, Width::Word);
+        let cycles = s.machine.now() - begun;
+        assert!(cycles < 3000, "{what}: answered after {cycles} cycles");
+    };
+    quick(&mut s, "at work");
+    for _ in 0..3 {
+        s.machine.run(LONG / 4);
+        s.blk.transport().write(&mut s.machine, layout::STATUS, Width::Byte, 0);
+        quick(&mut s, "in a reset");
+        let before = s.initiated();
+        s.machine.run(2 * LONG);
+        assert_eq!(s.initiated(), before, "a read left behind the reset");
+    }
+    let mut s = s.probe_again();
+    s.assert_works();
 }
 
 #[test]

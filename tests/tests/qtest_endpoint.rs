@@ -84,13 +84,13 @@ fn driver_programs_the_table_in_the_rtl() {
 }
 
 #[test]
-fn clearing_bus_master_enable_stops_dma_and_setting_it_goes_on() {
-    for (kind, map) in [(Kind::ours("blk"), true), (by_message(), false)] {
+fn clearing_bus_master_enable_drops_what_was_begun_and_a_second_probe_works() {
+    for kind in [Kind::ours("blk"), by_message()] {
         let mut rig = Rig::new(Chipset::Q35, &[&kind]);
         let mut blk = rig.probe(0, &Options::default());
         // From here on the mapping is known to be shared, and no message goes to QEMU.
         rig.assert_works(0, &mut blk, 1);
-        let place = submit_reads(&mut rig, &mut blk, 64);
+        submit_reads(&mut rig, &mut blk, 64);
         let before = used_index(&rig, &blk);
         blk.kick(&mut rig.platform).unwrap();
         rig.bus.function(slot(0)).unwrap().command(&mut rig.platform, 0, pci::COMMAND_BUS_MASTER);
@@ -100,15 +100,11 @@ fn clearing_bus_master_enable_stops_dma_and_setting_it_goes_on() {
         assert_eq!(used_index(&rig, &blk), off, "DMA without bus mastering");
         assert_eq!(blk.transport().status(&mut rig.platform) & STATUS_DRIVER_OK, 0);
         rig.bus.function(slot(0)).unwrap().command(&mut rig.platform, pci::COMMAND_BUS_MASTER, 0);
-        if map {
-            wait_all(&mut rig, &mut blk);
-            expect_reads(&rig, 0, place, 64);
-        } else {
-            // QEMU refuses a message that was sent before the bit was cleared and arrives afterwards: a read of the
-            // endpoint may have failed.
-            blk.remove(&mut rig.platform, &mut rig.bus).unwrap();
-            blk = rig.probe(0, &Options::default());
-        }
+        blk.transport().notify(&mut rig.platform, 0);
+        rig.platform.run(LONG);
+        assert_eq!(used_index(&rig, &blk), off, "what was begun before goes on");
+        blk.remove(&mut rig.platform, &mut rig.bus).unwrap();
+        blk = rig.probe(0, &Options::default());
         rig.assert_works(0, &mut blk, 2);
         rig.finish();
     }

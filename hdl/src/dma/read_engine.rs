@@ -33,8 +33,13 @@ pub struct ReadEngine<const TW: usize, const TAGS: usize> {
     pub extended_tag: Signal<In, Bit>,
     /// Our bus, device and function number.
     pub function_id: Signal<In, Bits<16>>,
-    /// No new read leaves; requests are swallowed and not retired; what is outstanding drains.
+    /// No read leaves any more, nor the one that waits to, which retires with an error; requests are swallowed and not
+    /// retired; what is outstanding drains.
     pub stop: Signal<In, Bit>,
+    /// Device Control 2: a read is never given up. It is while `stop` is high: a drain must end.
+    pub timeout_disable: Signal<In, Bit>,
+    /// The link has forgotten the reads that have left: they end with an error. Only while `stop` is high.
+    pub abandon: Signal<In, Bit>,
     /// Nothing is outstanding or queued.
     pub idle: Signal<Out, Bit>,
     pub request: Sink<ReadRequest>,
@@ -63,11 +68,12 @@ pub struct ReadEngine<const TW: usize, const TAGS: usize> {
     read: DFF<TransmitBeat>,
     read_valid: Reg<Bit>,
     issue: Signal<Local, Bit>,
+    out: Signal<Local, Bit>,
     beat: Signal<Local, TransmitBeat>,
 }
 
 impl<const TW: usize, const TAGS: usize> ReadEngine<TW, TAGS> {
-    /// An engine that gives a read up when it has not been answered `timeout` cycles after it was issued.
+    /// An engine that gives a read up when it has not been answered `timeout` cycles after it left.
     pub fn new(timeout: u64) -> Self {
         Self {
             clock: Default::default(),
@@ -76,6 +82,8 @@ impl<const TW: usize, const TAGS: usize> ReadEngine<TW, TAGS> {
             extended_tag: Default::default(),
             function_id: Default::default(),
             stop: Default::default(),
+            timeout_disable: Default::default(),
+            abandon: Default::default(),
             idle: Default::default(),
             request: Default::default(),
             transmit: Default::default(),
@@ -95,6 +103,7 @@ impl<const TW: usize, const TAGS: usize> ReadEngine<TW, TAGS> {
             read: Default::default(),
             read_valid: Default::default(),
             issue: Default::default(),
+            out: Default::default(),
             beat: Default::default(),
         }
     }
@@ -127,7 +136,7 @@ impl<const TW: usize, const TAGS: usize> Logic for ReadEngine<TW, TAGS> {
         // a read at most every other cycle: nothing here waits for the arbiter's answer
         self.issue.next = self.splitter.chunk.valid.val() & self.tags.available.val() & !self.read_valid.q.val();
         self.splitter.chunk.ready.next = self.issue.val();
-        self.stall_no_tag.next = self.splitter.chunk.valid.val() & !self.tags.available.val();
+        self.stall_no_tag.next = self.splitter.chunk.valid.val() & self.tags.exhausted.val();
         self.beat.next.data = 0.into();
         self.beat.next.last = true;
         self.beat.next.kind = TransmitKind::MemoryRead;
@@ -147,15 +156,23 @@ impl<const TW: usize, const TAGS: usize> Logic for ReadEngine<TW, TAGS> {
         if self.issue.val() {
             self.read.d.next = self.beat.val();
             self.read_valid.d.next = true;
-        } else if self.transmit.ready.val() {
+        } else if self.transmit.ready.val() | self.stop.val() {
             self.read_valid.d.next = false;
         }
+        self.out.next = self.read_valid.q.val() & !self.stop.val();
         self.transmit.data.next = self.read.q.val();
-        self.transmit.valid.next = self.read_valid.q.val();
+        self.transmit.valid.next = self.out.val();
 
         // tags
         self.tags.extended_tag.next = self.extended_tag.val();
+        self.tags.wanted.next = self.splitter.chunk.valid.val();
         self.tags.allocate.next = self.issue.val();
+        self.tags.waiting.next = self.read_valid.q.val();
+        self.tags.waiting_tag.next = self.read.q.val().tag;
+        self.tags.leave.next = self.out.val() & self.transmit.ready.val();
+        self.tags.withdraw.next = self.read_valid.q.val() & self.stop.val();
+        self.tags.abandon.next = self.abandon.val();
+        self.tags.patient.next = self.timeout_disable.val() & !self.stop.val();
         self.tags.chunk.next = self.splitter.chunk.data.val();
         self.tags.coming_tag.next = self.receiver.coming_tag.val();
         self.tags.lookup_tag.next = self.receiver.lookup_tag.val();
@@ -187,9 +204,10 @@ impl<const TW: usize, const TAGS: usize> Logic for ReadEngine<TW, TAGS> {
 
         self.retire.next = self.tags.retire.val();
         self.retire_valid.next = self.tags.retire_valid.val();
-        self.timeout.next = self.tags.expire.val();
+        self.timeout.next = self.tags.expire.val() & !self.abandon.val();
         self.unexpected_completion.next = self.receiver.unexpected.val();
-        self.error_completion.next = self.tags.bad.val();
+        // a read that was withdrawn is no such one
+        self.error_completion.next = self.tags.bad.val() & !self.stop.val();
         self.idle.next = self.tags.empty.val()
             & self.receiver.empty.val()
             & self.splitter.transfer.ready.val()

@@ -11,6 +11,12 @@ use rust_hdl::prelude::*;
 /// circle has 2^TW slots (`TAGS`); with extended tags the 8-bit tag counts on beyond them, and what is above
 /// the slot number is a generation by which a late completion of an earlier request is recognised.
 ///
+/// A read counts its age from the cycle in which it leaves: it may have waited for the link partner's credit or for the end of
+/// a sleep for longer than the timeout.
+///
+/// A tag that was given up rests for one to two timeouts, whatever its generation: its completion may come yet, and would fit
+/// the next read of the same length. The circle passes such a slot over: it is taken and given back without a read.
+///
 /// What the request set up and how far its completions have come are in separate RAMs, because both are
 /// written in the same cycle; `fresh` says that no completion has come yet.
 #[derive(LogicBlock)]
@@ -20,14 +26,29 @@ pub struct TagTable<const TW: usize, const TAGS: usize> {
     /// Tags of 8 bits may be used. Taken over when nothing is outstanding.
     pub extended_tag: Signal<In, Bit>,
 
-    /// A tag is free.
+    /// A tag is free. Not in the cycle after `allocate`.
     pub available: Signal<Out, Bit>,
+    /// None is.
+    pub exhausted: Signal<Out, Bit>,
+    /// A read waits for a tag.
+    pub wanted: Signal<In, Bit>,
     /// The tag that `allocate` takes.
     pub next_tag: Signal<Out, Bits<8>>,
-    /// A read leaves with `next_tag`.
+    /// A read is made, with `next_tag`; until it leaves there is no other.
     pub allocate: Signal<In, Bit>,
     /// What it reads.
     pub chunk: Signal<In, Chunk>,
+    /// The read made last has not left yet.
+    pub waiting: Signal<In, Bit>,
+    pub waiting_tag: Signal<In, Bits<8>>,
+    /// It leaves.
+    pub leave: Signal<In, Bit>,
+    /// It never will.
+    pub withdraw: Signal<In, Bit>,
+    /// Reads are not given up, however long they take.
+    pub patient: Signal<In, Bit>,
+    /// Reads that have left are not answered any more, and not late either: they end one after the other, and do not rest.
+    pub abandon: Signal<In, Bit>,
 
     /// Tag of the completion that is at hand in the next cycle; not the tag of a header that is at hand now.
     pub coming_tag: Signal<In, Bits<8>>,
@@ -79,6 +100,18 @@ pub struct TagTable<const TW: usize, const TAGS: usize> {
     limit_narrow: Constant<Bits<9>>,
     newest_inc: Signal<Local, Bits<8>>,
     oldest_inc: Signal<Local, Bits<8>>,
+    one_left: Signal<Local, Bit>,
+    steady: Signal<Local, Bit>,
+    space: Signal<Local, Bit>,
+    free: Reg<Bit>,
+    spent: Reg<Bit>,
+    // slots that rest: {rests, the quarter of `ticks` in which it began}
+    rest: LutRam<3, TW>,
+    quarter: Signal<Local, Bits<2>>,
+    rested: Signal<Local, Bits<2>>,
+    resting: Signal<Local, Bit>,
+    pass_over: Reg<Bit>,
+    waiting_slot: Signal<Local, Bits<TW>>,
     newest_slot: Signal<Local, Bits<TW>>,
     oldest_slot: Signal<Local, Bits<TW>>,
     coming_slot: Signal<Local, Bits<TW>>,
@@ -147,7 +180,7 @@ pub struct TagTable<const TW: usize, const TAGS: usize> {
 }
 
 impl<const TW: usize, const TAGS: usize> TagTable<TW, TAGS> {
-    /// A table whose requests are given up `timeout` cycles after they left (up to 1/8 later).
+    /// A table whose reads are given up `timeout` cycles after they left (up to 1/8 later).
     pub fn new(timeout: u64) -> Self {
         assert!((1..=8).contains(&TW) && TAGS == 1 << TW, "TAGS must be 2^TW, TW 1 to 8");
         Self {
@@ -155,9 +188,17 @@ impl<const TW: usize, const TAGS: usize> TagTable<TW, TAGS> {
             reset: Default::default(),
             extended_tag: Default::default(),
             available: Default::default(),
+            exhausted: Default::default(),
+            wanted: Default::default(),
             next_tag: Default::default(),
             allocate: Default::default(),
             chunk: Default::default(),
+            waiting: Default::default(),
+            waiting_tag: Default::default(),
+            leave: Default::default(),
+            withdraw: Default::default(),
+            patient: Default::default(),
+            abandon: Default::default(),
             coming_tag: Default::default(),
             lookup_tag: Default::default(),
             found: Default::default(),
@@ -189,6 +230,17 @@ impl<const TW: usize, const TAGS: usize> TagTable<TW, TAGS> {
             limit_narrow: Constant::new((TAGS.min(32) as u64).into()),
             newest_inc: Default::default(),
             oldest_inc: Default::default(),
+            one_left: Default::default(),
+            steady: Default::default(),
+            space: Default::default(),
+            free: Default::default(),
+            spent: Default::default(),
+            rest: Default::default(),
+            quarter: Default::default(),
+            rested: Default::default(),
+            resting: Default::default(),
+            pass_over: Default::default(),
+            waiting_slot: Default::default(),
             newest_slot: Default::default(),
             oldest_slot: Default::default(),
             coming_slot: Default::default(),
@@ -252,7 +304,7 @@ impl<const TW: usize, const TAGS: usize> Logic for TagTable<TW, TAGS> {
     #[hdl_gen]
     fn update(&mut self) {
         comment!("module dma_read_tags: outstanding reads, one per tag, retired in the order of issue");
-        dff_setup!(self, clock, wide, newest, oldest, count, open, failed, fresh);
+        dff_setup!(self, clock, wide, newest, oldest, count, free, spent, pass_over, open, failed, fresh);
         dff_setup!(
             self,
             clock,
@@ -282,6 +334,9 @@ impl<const TW: usize, const TAGS: usize> Logic for TagTable<TW, TAGS> {
         self.newest.reset.next = self.reset.val();
         self.oldest.reset.next = self.reset.val();
         self.count.reset.next = self.reset.val();
+        self.free.reset.next = self.reset.val();
+        self.spent.reset.next = self.reset.val();
+        self.pass_over.reset.next = self.reset.val();
         self.open.reset.next = self.reset.val();
         self.failed.reset.next = self.reset.val();
         self.fresh.reset.next = self.reset.val();
@@ -296,8 +351,9 @@ impl<const TW: usize, const TAGS: usize> Logic for TagTable<TW, TAGS> {
         self.expired.reset.next = self.reset.val();
         clock!(self, clock, issued_tag, issued_client, issued_address, issued_length, issued_lower);
         clock!(self, clock, next_address, next_remaining, next_lower);
-        clock!(self, clock, retire_client, retire_slot, retire_last, retire_first, retire_stamp);
+        clock!(self, clock, retire_client, retire_slot, retire_last, retire_first, retire_stamp, rest);
 
+        self.waiting_slot.next = bit_cast::<TW, 8>(self.waiting_tag.val());
         self.newest_slot.next = bit_cast::<TW, 8>(self.newest.q.val());
         self.oldest_slot.next = bit_cast::<TW, 8>(self.oldest.q.val());
         self.coming_slot.next = bit_cast::<TW, 8>(self.coming_tag.val());
@@ -328,19 +384,19 @@ impl<const TW: usize, const TAGS: usize> Logic for TagTable<TW, TAGS> {
         self.retire_slot.wen.next = self.allocate.val();
         self.retire_first.waddr.next = self.newest_slot.val();
         self.retire_first.wdata.next = 0.into();
-        if self.chunk.val().first {
+        if self.chunk.val().first & !self.pass_over.q.val() {
             self.retire_first.wdata.next = 1.into();
         }
-        self.retire_first.wen.next = self.allocate.val();
+        self.retire_first.wen.next = self.allocate.val() | self.pass_over.q.val();
         self.retire_last.waddr.next = self.newest_slot.val();
         self.retire_last.wdata.next = 0.into();
-        if self.chunk.val().last {
+        if self.chunk.val().last & !self.pass_over.q.val() {
             self.retire_last.wdata.next = 1.into();
         }
-        self.retire_last.wen.next = self.allocate.val();
-        self.retire_stamp.waddr.next = self.newest_slot.val();
+        self.retire_last.wen.next = self.allocate.val() | self.pass_over.q.val();
+        self.retire_stamp.waddr.next = self.waiting_slot.val();
         self.retire_stamp.wdata.next = self.ticks.q.val();
-        self.retire_stamp.wen.next = self.allocate.val();
+        self.retire_stamp.wen.next = self.leave.val();
 
         // age of the oldest; `too_old` is about the tag that was the oldest one cycle ago
         self.prescaler.d.next = self.prescaler.q.val() + 1;
@@ -351,7 +407,12 @@ impl<const TW: usize, const TAGS: usize> Logic for TagTable<TW, TAGS> {
         self.retire_stamp.raddr.next = self.oldest_slot.val();
         self.age.next = self.ticks.q.val() - self.retire_stamp.rdata.val();
         self.pop.next = self.count.q.val().any() & !self.open.q.val().get_bit(self.oldest_slot.val().index());
-        self.too_old.d.next = self.count.q.val().any() & !self.pop.val() & (self.age.val() > 16);
+        // the read that waits is the newest: it is the oldest as well when it is alone
+        self.one_left.next = !self.count.q.val().get_bits::<8>(1).any();
+        self.too_old.d.next = self.count.q.val().any()
+            & !self.pop.val()
+            & (((self.age.val() > 16) & !self.patient.val()) | self.abandon.val())
+            & !(self.waiting.val() & self.one_left.val());
         // it was open one cycle ago; `closed` says whether it has been closed since
         self.expiring.next = self.too_old.q.val() & !self.closed.q.val();
         self.closed.d.next = self.expiring.val()
@@ -439,9 +500,15 @@ impl<const TW: usize, const TAGS: usize> Logic for TagTable<TW, TAGS> {
             self.open_next.next = self.open_next.val().replace_bit(self.oldest_slot.val().index(), false);
             self.failed_next.next = self.failed_next.val().replace_bit(self.oldest_slot.val().index(), true);
         }
+        if self.withdraw.val() {
+            self.open_next.next = self.open_next.val().replace_bit(self.waiting_slot.val().index(), false);
+            self.failed_next.next = self.failed_next.val().replace_bit(self.waiting_slot.val().index(), true);
+        }
+        if self.allocate.val() | self.pass_over.q.val() {
+            self.failed_next.next = self.failed_next.val().replace_bit(self.newest_slot.val().index(), false);
+        }
         if self.allocate.val() {
             self.open_next.next = self.open_next.val().replace_bit(self.newest_slot.val().index(), true);
-            self.failed_next.next = self.failed_next.val().replace_bit(self.newest_slot.val().index(), false);
             self.fresh_next.next = self.fresh_next.val().replace_bit(self.newest_slot.val().index(), true);
         }
         self.open.d.next = self.open_next.val();
@@ -456,11 +523,33 @@ impl<const TW: usize, const TAGS: usize> Logic for TagTable<TW, TAGS> {
             self.oldest_inc.next = (self.oldest.q.val() + 1) & 0x1F;
         }
         self.next_tag.next = self.newest.q.val();
-        self.available.next = self.count.q.val() < self.limit_narrow.val();
+        self.space.next = self.count.q.val() < self.limit_narrow.val();
         if self.wide.q.val() {
-            self.available.next = self.count.q.val() < self.limit_wide.val();
+            self.space.next = self.count.q.val() < self.limit_wide.val();
         }
-        if self.allocate.val() {
+        // does the next slot rest? The answer is a register, one cycle behind the slot
+        self.quarter.next = self.ticks.q.val().get_bits::<2>(4);
+        self.rest.raddr.next = self.newest_slot.val();
+        self.rested.next = self.quarter.val() - self.rest.rdata.val().get_bits::<2>(0);
+        self.resting.next = self.rest.rdata.val().get_bit(2) & !self.rested.val().get_bit(1);
+        self.rest.waddr.next = self.newest_slot.val();
+        self.rest.wdata.next = 0.into();
+        self.rest.wen.next = self.expiring.val() | self.allocate.val();
+        if self.expiring.val() & !self.abandon.val() {
+            self.rest.waddr.next = self.oldest_slot.val();
+            self.rest.wdata.next = bit_cast::<3, 2>(self.quarter.val()) | 4;
+        }
+        // other tags than those allowed now drain first
+        self.steady.next = !self.allocate.val()
+            & !self.pass_over.q.val()
+            & (self.wide.q.val() == self.extended_tag.val())
+            & self.space.val();
+        self.free.d.next = self.steady.val() & !self.resting.val();
+        self.pass_over.d.next = self.steady.val() & self.resting.val() & self.wanted.val();
+        self.spent.d.next = !self.space.val() | self.resting.val();
+        self.available.next = self.free.q.val();
+        self.exhausted.next = self.spent.q.val();
+        if self.allocate.val() | self.pass_over.q.val() {
             self.newest.d.next = self.newest_inc.val();
             if !self.pop.val() {
                 self.count.d.next = self.count.q.val() + 1;
@@ -471,7 +560,11 @@ impl<const TW: usize, const TAGS: usize> Logic for TagTable<TW, TAGS> {
         if self.pop.val() {
             self.oldest.d.next = self.oldest_inc.val();
         }
-        if !self.count.q.val().any() & !self.allocate.val() & (self.wide.q.val() != self.extended_tag.val()) {
+        if !self.count.q.val().any()
+            & !self.allocate.val()
+            & !self.pass_over.q.val()
+            & (self.wide.q.val() != self.extended_tag.val())
+        {
             self.wide.d.next = self.extended_tag.val();
             self.newest.d.next = 0.into();
             self.oldest.d.next = 0.into();

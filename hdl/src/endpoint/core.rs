@@ -66,6 +66,10 @@ pub struct EndpointCore {
     pub max_read_request: Signal<In, Bits<3>>,
     /// Tags may have eight bits.
     pub extended_tag: Signal<In, Bit>,
+    /// Reads are never given up.
+    pub timeout_disable: Signal<In, Bit>,
+    /// The link has forgotten all reads that have left, as some do in a function-level reset.
+    pub reads_forgotten: Signal<In, Bit>,
     /// MSI-X in place of INTx.
     pub msix_enable: Signal<In, Bit>,
     /// All vectors are masked.
@@ -84,7 +88,7 @@ pub struct EndpointCore {
     pub intx_pending: Signal<Out, Bit>,
     /// Memory reads are outstanding: Device Status bit 5.
     pub reads_pending: Signal<Out, Bit>,
-    /// A device reset or a function-level reset is draining.
+    /// A reset is under way.
     pub quiescing: Signal<Out, Bit>,
     /// One cycle each: a request was answered with UR, a write to nowhere was dropped, a request was answered with completer
     /// abort, a poisoned write was not executed.
@@ -140,7 +144,11 @@ pub struct EndpointCore {
 
     clear: Signal<Local, Bit>,
     may_send: Reg<Bit>,
-    discard: Reg<Bit>,
+    // bus mastering was taken away from queues at work: they wait for DRIVER_OK or a reset
+    bus_master_then: Reg<Bit>,
+    driver_ok_then: Reg<Bit>,
+    halting: Reg<Bit>,
+    halted: Reg<Bit>,
     intx_message: Signal<Local, Bit>,
     intx_busy: Signal<Local, Bit>,
     msix_message: Signal<Local, Bit>,
@@ -198,6 +206,8 @@ impl EndpointCore {
             max_payload: Default::default(),
             max_read_request: Default::default(),
             extended_tag: Default::default(),
+            timeout_disable: Default::default(),
+            reads_forgotten: Default::default(),
             msix_enable: Default::default(),
             msix_function_mask: Default::default(),
             function_reset: Default::default(),
@@ -239,13 +249,17 @@ impl EndpointCore {
             registers: LegacyRegisters::new(&registers),
             interrupts: Default::default(),
             data_path: DataPath::new(queues, config.queue_size, config.completion_timeout_cycles()),
-            sequencer: Default::default(),
+            // the driver's patience with a reset is one of milliseconds
+            sequencer: ResetSequencer::new(config.link.clock_hz / 2000),
             counters: Diagnostics::new(fields),
             kick_waiting: Default::default(),
             at_work: Default::default(),
             clear: Default::default(),
             may_send: Default::default(),
-            discard: Default::default(),
+            bus_master_then: Default::default(),
+            driver_ok_then: Default::default(),
+            halting: Default::default(),
+            halted: Default::default(),
             intx_message: Default::default(),
             intx_busy: Default::default(),
             msix_message: Default::default(),
@@ -258,7 +272,8 @@ impl Logic for EndpointCore {
     #[hdl_gen]
     fn update(&mut self) {
         comment!("module endpoint_core: everything of an endpoint but its link and its device");
-        dff_setup!(self, clock, at_work, kick_waiting, discard, may_send);
+        dff_setup!(self, clock, at_work, kick_waiting, may_send);
+        dff_setup!(self, clock, bus_master_then, driver_ok_then, halting, halted);
         self.may_send.reset.next = self.reset.val();
         clock!(self, clock, arbiter, completer, registers, interrupts, data_path, sequencer, counters);
         self.arbiter.reset.next = self.reset.val();
@@ -287,8 +302,6 @@ impl Logic for EndpointCore {
         self.may_send.d.next = self.bus_master.val() & !self.d3hot.val();
         self.arbiter.bus_master.next = self.may_send.q.val();
         self.arbiter.nonposted_allowed.next = self.nonposted_ready.val();
-        self.discard.reset.next = self.reset.val();
-        self.discard.d.next = self.sequencer.stop.val() & !self.may_send.q.val();
 
         // ------------------------------------------------------------ function
         RegisterMaster::link(&mut self.config_bus, &mut self.completer.config_bus);
@@ -348,11 +361,12 @@ impl Logic for EndpointCore {
             if !self.intx_message.val() {
                 self.arbiter.interrupt.data.next = self.msix[i].message.data.val();
             }
-            // an interrupt write that may not leave any more must not keep a reset waiting
+            // nor does an interrupt of the old configuration leave once a reset has begun
             self.msix[i].message.ready.next =
-                self.discard.q.val() | (self.arbiter.interrupt.ready.val() & !self.intx_message.val());
+                self.sequencer.stop.val() | (self.arbiter.interrupt.ready.val() & !self.intx_message.val());
         }
-        self.arbiter.interrupt.valid.next = self.intx_message.val() | (self.msix_message.val() & !self.discard.q.val());
+        self.arbiter.interrupt.valid.next =
+            self.intx_message.val() | (self.msix_message.val() & !self.sequencer.stop.val());
 
         // ------------------------------------------------------------ virtio registers and interrupts
         self.registers.device_features.next = self.device_features.val();
@@ -372,21 +386,41 @@ impl Logic for EndpointCore {
         self.interrupts.isr_pending.next = self.registers.isr_pending.val();
 
         // ------------------------------------------------------------ reset
-        self.sequencer.request.next = self.registers.device_reset.val() | self.function_reset.val();
+        // Who takes bus mastering away may give the memory to others, as a kernel does that starts the next one: what the queues
+        // were doing is dropped as in a reset, and does not go on when bus mastering comes back. Registers stay, but for
+        // DRIVER_OK. A driver that has never set DRIVER_OK is not asked for it: old ones use their queues before.
+        self.bus_master_then.reset.next = self.reset.val();
+        self.bus_master_then.d.next = self.bus_master.val();
+        self.driver_ok_then.reset.next = self.reset.val();
+        self.driver_ok_then.d.next = self.registers.driver_ok.val();
+        self.halting.reset.next = self.reset.val() | self.registers.device_reset.val() | self.function_reset.val();
+        self.halting.d.next =
+            self.bus_master_then.q.val() & !self.bus_master.val() & self.registers.queue_active.val().any();
+        self.halted.reset.next = self.reset.val() | self.registers.device_reset.val() | self.function_reset.val();
+        if self.halting.q.val() {
+            self.halted.d.next = true;
+        } else if self.registers.driver_ok.val() & !self.driver_ok_then.q.val() {
+            self.halted.d.next = false;
+        }
+        self.data_path.halt.next = self.halted.q.val();
+        self.sequencer.request.next =
+            self.registers.device_reset.val() | self.function_reset.val() | self.halting.q.val();
         self.sequencer.quiet.next = self.data_path.quiet.val()
             & !self.intx_message.val()
             & !self.msix_message.val()
             & !self.interrupts.busy.val()
             & !self.msix_busy.val();
-        self.sequencer.drained.next = self.data_path.idle.val() & self.device_idle.val();
+        self.sequencer.drained.next = self.data_path.idle.val();
+        self.sequencer.device_idle.next = self.device_idle.val();
         self.device_stop.next = self.sequencer.stop.val();
 
         // ------------------------------------------------------------ queues and DMA
         self.data_path.stop.next = self.sequencer.stop.val();
-        self.data_path.discard.next = self.discard.q.val();
         self.data_path.max_payload.next = self.max_payload.val();
         self.data_path.max_read_request.next = self.max_read_request.val();
         self.data_path.extended_tag.next = self.extended_tag.val();
+        self.data_path.reads_forgotten.next = self.reads_forgotten.val();
+        self.data_path.timeout_disable.next = self.timeout_disable.val();
         self.data_path.function_id.next = self.function_id.val();
         self.data_path.driver_features.next = self.registers.driver_features.val();
         self.data_path.queue_pfn.next = self.registers.queue_pfn.val();

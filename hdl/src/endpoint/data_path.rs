@@ -14,8 +14,8 @@ use rust_hdl::prelude::*;
 /// Virtqueues and DMA engines: from kicks to the chain interface of each queue, and to packets.
 ///
 /// ```text
-///                    +-- read requests --> arbiter --> read engine --> gate --> nonposted
-/// chain interface <-> virtqueue 0..N                       ^---------------- completion
+///                    +-- read requests --> arbiter --> read engine ----------> nonposted
+/// chain interface <-> virtqueue 0..N                       ^----------------- completion
 ///                    +-- write requests -> arbiter --> write engine -> gate --> posted
 /// ```
 /// A queue that is alone has the engines to itself: there are arbiters only from two queues on.
@@ -25,15 +25,19 @@ pub struct DataPath {
     pub reset: Signal<In, Bit>,
     /// A device reset clears the queues; the engines have drained by then.
     pub clear: Signal<In, Bit>,
-    /// A device reset is under way: begin nothing.
+    /// A reset is under way: begin nothing. Packets that have not begun do not leave any more.
     pub stop: Signal<In, Bit>,
-    /// Packets that have not begun may not leave any more.
-    pub discard: Signal<In, Bit>,
+    /// Keep the queues off, though they are set up.
+    pub halt: Signal<In, Bit>,
     /// Limits of the link: 128 << n bytes.
     pub max_payload: Signal<In, Bits<3>>,
     pub max_read_request: Signal<In, Bits<3>>,
     /// Tags may have eight bits.
     pub extended_tag: Signal<In, Bit>,
+    /// Reads are never given up.
+    pub timeout_disable: Signal<In, Bit>,
+    /// The link has forgotten all reads that have left, as some do in a function-level reset.
+    pub reads_forgotten: Signal<In, Bit>,
     /// {bus, device, function}.
     pub function_id: Signal<In, Bits<16>>,
     /// Features the driver accepted.
@@ -77,7 +81,6 @@ pub struct DataPath {
 
     read_engine: ReadEngine<5, 32>,
     write_engine: WriteEngine,
-    read_gate: TransmitGate,
     write_gate: TransmitGate,
     queues: Vec<Virtqueue>,
     // none where there is one queue
@@ -108,10 +111,12 @@ impl DataPath {
             reset: Default::default(),
             clear: Default::default(),
             stop: Default::default(),
-            discard: Default::default(),
+            halt: Default::default(),
             max_payload: Default::default(),
             max_read_request: Default::default(),
             extended_tag: Default::default(),
+            timeout_disable: Default::default(),
+            reads_forgotten: Default::default(),
             function_id: Default::default(),
             driver_features: Default::default(),
             queue_pfn: Default::default(),
@@ -139,7 +144,6 @@ impl DataPath {
             stall_no_tag: Default::default(),
             read_engine: ReadEngine::new(timeout),
             write_engine: Default::default(),
-            read_gate: Default::default(),
             write_gate: Default::default(),
             queues: (0..queues as u64).map(|index| Virtqueue::new(index, queue_size)).collect(),
             read_arbiter: (0..arbiters).map(|_| ReadArbiter::new(queues)).collect(),
@@ -166,30 +170,30 @@ impl Logic for DataPath {
         comment!("module data_path: virtqueues and DMA engines");
         dff_setup!(self, clock, queue_enable, violation_known, violation_first);
         self.queue_enable.reset.next = self.clear.val();
-        clock!(self, clock, read_engine, write_engine, read_gate, write_gate);
+        clock!(self, clock, read_engine, write_engine, write_gate);
         self.violation_known.reset.next = self.clear.val();
         self.violation_first.reset.next = self.clear.val();
         self.read_engine.reset.next = self.reset.val();
         self.write_engine.reset.next = self.reset.val();
-        self.read_gate.reset.next = self.reset.val();
         self.write_gate.reset.next = self.reset.val();
 
         // ------------------------------------------------------------ engines and packets
         self.read_engine.stop.next = self.stop.val();
         self.read_engine.max_read_request.next = self.max_read_request.val();
+        self.read_engine.abandon.next = self.reads_forgotten.val() & self.stop.val();
+        self.read_engine.timeout_disable.next = self.timeout_disable.val();
         self.read_engine.extended_tag.next = self.extended_tag.val();
         self.read_engine.function_id.next = self.function_id.val();
         self.write_engine.stop.next = self.stop.val();
         self.write_engine.max_payload.next = self.max_payload.val();
-        self.read_gate.discard.next = self.discard.val();
-        self.write_gate.discard.next = self.discard.val();
+        self.write_gate.discard.next = self.stop.val();
         Sink::<CompletionBeat>::link(&mut self.completion, &mut self.read_engine.completion);
-        Source::<TransmitBeat>::join(&mut self.read_engine.transmit, &mut self.read_gate.upstream);
-        Source::<TransmitBeat>::link(&mut self.nonposted, &mut self.read_gate.downstream);
+        Source::<TransmitBeat>::link(&mut self.nonposted, &mut self.read_engine.transmit);
         Source::<TransmitBeat>::join(&mut self.write_engine.transmit, &mut self.write_gate.upstream);
         Source::<TransmitBeat>::link(&mut self.posted, &mut self.write_gate.downstream);
         self.reads_idle.next = self.read_engine.idle.val();
         self.idle.next = self.read_engine.idle.val() & self.write_engine.idle.val();
+        // reads that wait to leave never do once `stop` is high: nothing waits for the link partner's non-posted credit
         self.quiet.next = !self.read_engine.transmit.valid.val()
             & !self.write_engine.transmit.valid.val()
             & self.write_engine.idle.val();
@@ -203,7 +207,7 @@ impl Logic for DataPath {
         self.indirect.next = self.driver_features.val().get_bit(28);
         self.notify_on_empty.next = self.driver_features.val().get_bit(24);
         self.queue_enable.d.next = self.queue_active.val();
-        if self.stop.val() {
+        if self.stop.val() | self.halt.val() {
             self.queue_enable.d.next = 0.into();
         }
         self.interrupts.next = 0.into();

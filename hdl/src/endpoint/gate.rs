@@ -6,7 +6,7 @@ use rust_hdl::prelude::*;
 
 /// Lets packets through, or swallows whole packets while `discard` is high.
 ///
-/// A reset must get rid of packets that may not leave any more because bus mastering has been taken away. A packet
+/// What waits to leave when a reset begins must not leave later, nor keep the reset waiting until it may. A packet
 /// that has begun to leave goes on to its end, and one that has begun to be swallowed is swallowed to its end.
 #[derive(LogicBlock, Default)]
 pub struct TransmitGate {

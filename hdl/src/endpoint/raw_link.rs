@@ -49,6 +49,8 @@ pub struct RawLink {
     pub max_payload: Signal<Out, Bits<3>>,
     pub max_read_request: Signal<Out, Bits<3>>,
     pub extended_tag: Signal<Out, Bit>,
+    pub timeout_disable: Signal<Out, Bit>,
+    pub reads_forgotten: Signal<Out, Bit>,
     pub msix_enable: Signal<Out, Bit>,
     pub msix_function_mask: Signal<Out, Bit>,
     pub function_reset: Signal<Out, Bit>,
@@ -103,6 +105,8 @@ impl RawLink {
             max_payload: Default::default(),
             max_read_request: Default::default(),
             extended_tag: Default::default(),
+            timeout_disable: Default::default(),
+            reads_forgotten: Default::default(),
             msix_enable: Default::default(),
             msix_function_mask: Default::default(),
             function_reset: Default::default(),
@@ -199,6 +203,8 @@ impl Logic for RawLink {
         self.max_payload.next = self.config_space.max_payload.val();
         self.max_read_request.next = self.config_space.max_read_request.val();
         self.extended_tag.next = self.config_space.extended_tag.val();
+        self.timeout_disable.next = false;
+        self.reads_forgotten.next = false;
         self.msix_enable.next = self.config_space.msix_enable.val();
         self.msix_function_mask.next = self.config_space.msix_function_mask.val();
         self.function_reset.next = self.config_space.function_reset.val();

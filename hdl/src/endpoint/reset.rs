@@ -3,20 +3,20 @@ use crate::cells::Reg;
 use crate::comment;
 use rust_hdl::prelude::*;
 
-/// Stages of a device reset.
+/// Stages of a reset.
 #[derive(Copy, Clone, Debug, PartialEq, LogicState)]
 pub enum ResetState {
     /// No reset under way.
     Run,
-    /// New DMA is stopped; packets of the old configuration still leave, and register accesses wait for them.
+    /// DMA is stopped; a packet that has begun still leaves, and answers wait for it.
     Quiesce,
-    /// Register accesses go on; what the host and the device side still owe comes in and is forgotten.
+    /// Accesses go on; what the host and the device side still owe comes in and is forgotten.
     Drain,
     /// The data path is reset.
     Clear,
 }
 
-/// Reset sequencer.
+/// Reset sequencer: of a device reset, of a function-level reset, and of the end of bus mastering.
 ///
 /// ```text
 ///  request ->  Quiesce --quiet--> Drain --drained--> Clear -> Run
@@ -25,9 +25,12 @@ pub enum ResetState {
 /// ```
 /// A request during a reset asks for nothing more: all is stopped, and nothing begins before `Clear`.
 ///
-/// `hold` keeps register accesses waiting, so that the first access answered after the resetting write is answered
-/// behind the last packet of the old configuration.
-#[derive(LogicBlock, Default)]
+/// `hold` keeps answers waiting, so that the first one after the resetting write leaves behind the last packet of the old
+/// configuration.
+///
+/// A drain ends whatever the other sides do. The host's completions come, or their reads are given up after the completion
+/// timeout. The device side has `patience`: then the device is reset without its answers, and drops those that come later.
+#[derive(LogicBlock)]
 pub struct ResetSequencer {
     pub clock: Signal<In, Clock>,
     pub reset: Signal<In, Bit>,
@@ -35,11 +38,13 @@ pub struct ResetSequencer {
     pub request: Signal<In, Bit>,
     /// No packet of the data path is waiting to leave.
     pub quiet: Signal<In, Bit>,
-    /// Nothing is outstanding, at the host or at the device side.
+    /// Nothing is outstanding at the host.
     pub drained: Signal<In, Bit>,
+    /// Nor at the device side.
+    pub device_idle: Signal<In, Bit>,
     /// The engines must not begin anything.
     pub stop: Signal<Out, Bit>,
-    /// Register accesses must wait.
+    /// Accesses must wait.
     pub hold: Signal<Out, Bit>,
     /// Reset of the data path.
     pub clear: Signal<Out, Bit>,
@@ -55,20 +60,61 @@ pub struct ResetSequencer {
     settle: Reg<Bits<3>>,
     quiet_then: Reg<Bit>,
     drained_then: Reg<Bit>,
+    patience: Constant<Bits<20>>,
+    waited: Reg<Bits<20>>,
+    over: Reg<Bit>,
+}
+
+impl ResetSequencer {
+    /// Waits `patience` cycles for the device side.
+    pub fn new(patience: u64) -> Self {
+        assert!((1..1 << 20).contains(&patience), "1 to 2^20 - 1 cycles of patience, not {patience}");
+        Self {
+            clock: Default::default(),
+            reset: Default::default(),
+            request: Default::default(),
+            quiet: Default::default(),
+            drained: Default::default(),
+            device_idle: Default::default(),
+            stop: Default::default(),
+            hold: Default::default(),
+            clear: Default::default(),
+            busy: Default::default(),
+            state: Default::default(),
+            state_next: Default::default(),
+            stopping: Default::default(),
+            clearing: Default::default(),
+            stopped: Default::default(),
+            settle: Default::default(),
+            quiet_then: Default::default(),
+            drained_then: Default::default(),
+            patience: Constant::new(patience.into()),
+            waited: Default::default(),
+            over: Default::default(),
+        }
+    }
 }
 
 impl Logic for ResetSequencer {
     #[hdl_gen]
     fn update(&mut self) {
         comment!("module reset_sequencer: stops, drains and clears the data path");
-        dff_setup!(self, clock, state, stopping, clearing, stopped, settle, quiet_then, drained_then);
+        dff_setup!(self, clock, state, stopping, clearing, stopped, settle, quiet_then, drained_then, waited, over);
         self.stopping.reset.next = self.reset.val();
         self.clearing.reset.next = self.reset.val();
         self.stopped.reset.next = self.reset.val();
         self.quiet_then.reset.next = self.reset.val();
         self.drained_then.reset.next = self.reset.val();
         self.quiet_then.d.next = self.quiet.val();
-        self.drained_then.d.next = self.drained.val();
+        self.waited.reset.next = self.reset.val();
+        self.over.reset.next = self.reset.val();
+        self.drained_then.d.next = self.drained.val() & (self.device_idle.val() | self.over.q.val());
+        self.waited.d.next = 0.into();
+        self.over.d.next = false;
+        if self.state.q.val() == ResetState::Drain {
+            self.waited.d.next = self.waited.q.val() + 1;
+            self.over.d.next = self.over.q.val() | (self.waited.q.val() == self.patience.val());
+        }
         self.state.reset.next = self.reset.val();
         self.settle.reset.next = self.reset.val();
         // `quiet` and `drained` must hold for eight cycles: packets pass between blocks through registers

@@ -60,7 +60,7 @@ pub struct Completer {
     pub bar1_bus: RegisterMaster,
     /// The function sleeps: only config space answers.
     pub d3hot: Signal<In, Bit>,
-    /// While high no access to BAR0 begins; requests behind one wait.
+    /// While high no request is carried out or answered.
     pub hold: Signal<In, Bit>,
     /// One cycle: a request was answered with UR.
     pub unsupported: Signal<Out, Bit>,
@@ -343,9 +343,14 @@ impl Logic for Completer {
                     self.read_high.d.next = bits::<32>(0xFFFF_FFFF_u64);
                 } else if self.accesses.q.val() {
                     self.state.d.next = CompleterState::First;
-                    if (self.bank.q.val() == Target::Bar0) & self.hold.val() {
-                        self.state.d.next = CompleterState::Idle;
-                    }
+                }
+                if self.hold.val() {
+                    self.state.d.next = CompleterState::Idle;
+                    self.unsupported_pulse.d.next = false;
+                    self.unsupported_posted_pulse.d.next = false;
+                    self.aborted_pulse.d.next = false;
+                    self.dropped_pulse.d.next = false;
+                    self.poisoned_pulse.d.next = false;
                 }
             }
             CompleterState::First => {

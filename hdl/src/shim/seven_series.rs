@@ -93,6 +93,8 @@ macro_rules! seven_series {
             pub max_payload: Signal<Out, Bits<3>>,
             pub max_read_request: Signal<Out, Bits<3>>,
             pub extended_tag: Signal<Out, Bit>,
+            pub timeout_disable: Signal<Out, Bit>,
+            pub reads_forgotten: Signal<Out, Bit>,
             pub function_reset: Signal<Out, Bit>,
             pub link_busy: Signal<Out, Bit>,
             pub packet_malformed: Signal<Out, Bit>,
@@ -173,6 +175,8 @@ macro_rules! seven_series {
                     max_payload: Default::default(),
                     max_read_request: Default::default(),
                     extended_tag: Default::default(),
+                    timeout_disable: Default::default(),
+                    reads_forgotten: Default::default(),
                     function_reset: Default::default(),
                     link_busy: Default::default(),
                     packet_malformed: Default::default(),
@@ -281,6 +285,8 @@ macro_rules! seven_series {
                 self.max_payload.next = self.function.max_payload.val();
                 self.max_read_request.next = self.function.max_read_request.val();
                 self.extended_tag.next = self.function.extended_tag.val();
+                self.timeout_disable.next = false;
+                self.reads_forgotten.next = false;
                 self.function_reset.next = false;
                 self.link_busy.next = self.receive.busy.val()
                     | self.unpack.busy.val()

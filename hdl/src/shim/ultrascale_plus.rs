@@ -100,6 +100,8 @@ macro_rules! ultrascale_plus {
             pub max_payload: Signal<Out, Bits<3>>,
             pub max_read_request: Signal<Out, Bits<3>>,
             pub extended_tag: Signal<Out, Bit>,
+            pub timeout_disable: Signal<Out, Bit>,
+            pub reads_forgotten: Signal<Out, Bit>,
             pub function_reset: Signal<Out, Bit>,
             pub link_busy: Signal<Out, Bit>,
             pub packet_malformed: Signal<Out, Bit>,
@@ -182,6 +184,8 @@ macro_rules! ultrascale_plus {
                     max_payload: Default::default(),
                     max_read_request: Default::default(),
                     extended_tag: Default::default(),
+                    timeout_disable: Default::default(),
+                    reads_forgotten: Default::default(),
                     function_reset: Default::default(),
                     link_busy: Default::default(),
                     packet_malformed: Default::default(),
@@ -294,6 +298,8 @@ macro_rules! ultrascale_plus {
                 self.max_payload.next = self.function.max_payload.val();
                 self.max_read_request.next = self.function.max_read_request.val();
                 self.extended_tag.next = false;
+                self.timeout_disable.next = false;
+                self.reads_forgotten.next = self.function.reads_forgotten.val();
                 self.function_reset.next = self.function.function_reset.val();
                 self.link_busy.next = self.requests.busy.val()
                     | self.complete.busy.val()

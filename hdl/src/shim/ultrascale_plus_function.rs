@@ -60,6 +60,8 @@ pub struct UltraScalePlusFunction {
     pub max_read_request: Signal<Out, Bits<3>>,
     /// One cycle.
     pub function_reset: Signal<Out, Bit>,
+    /// In a function-level reset the block forgets the reads it has sent, and passes no completion of theirs on.
+    pub reads_forgotten: Signal<Out, Bit>,
     /// A memory read may be sent.
     pub nonposted_ready: Signal<Out, Bit>,
     /// One cycle: one was.
@@ -110,6 +112,7 @@ impl UltraScalePlusFunction {
             max_payload: Default::default(),
             max_read_request: Default::default(),
             function_reset: Default::default(),
+            reads_forgotten: Default::default(),
             nonposted_ready: Default::default(),
             read: Default::default(),
             intx_level: Default::default(),
@@ -179,6 +182,7 @@ impl Logic for UltraScalePlusFunction {
         self.cfg_interrupt_pending.next = bits::<4>(0).replace_bit(0, self.pending.val());
 
         self.function_reset.next = false;
+        self.reads_forgotten.next = false;
         self.cfg_flr_done.next = bits::<4>(0);
         match self.state.q.val() {
             FunctionReset::Idle => {
@@ -192,6 +196,7 @@ impl Logic for UltraScalePlusFunction {
             }
             FunctionReset::Settle => self.state.d.next = FunctionReset::Drain,
             FunctionReset::Drain => {
+                self.reads_forgotten.next = true;
                 if !self.quiescing.val() {
                     self.state.d.next = FunctionReset::Done;
                 }

@@ -15,6 +15,8 @@ const CLIENTS: u64 = 3;
 struct Plan {
     requests: usize,
     max_read_request: u64,
+    /// The host changes the limit at random: of a thousand cycles, in so many.
+    changes: u64,
     extended: bool,
     /// Longest request.
     longest: u64,
@@ -28,7 +30,16 @@ struct Plan {
 
 impl Default for Plan {
     fn default() -> Self {
-        Plan { requests: 150, max_read_request: 2, extended: true, longest: 4096, idle: 30, faults: 0, silence: 0 }
+        Plan {
+            requests: 150,
+            max_read_request: 2,
+            changes: 0,
+            extended: true,
+            longest: 4096,
+            idle: 30,
+            faults: 0,
+            silence: 0,
+        }
     }
 }
 
@@ -40,6 +51,8 @@ struct Request {
     slot: u64,
     /// Bytes asked for with MRd so far.
     asked: u64,
+    /// Limits that it may have been cut with: one of them gives all its reads.
+    limits: Vec<u64>,
     must_fail: bool,
 }
 
@@ -77,11 +90,13 @@ impl Root {
     fn take_read(&mut self, read: TransmitBeat, rng: &mut Rng) {
         assert_eq!(read.kind, TransmitKind::MemoryRead);
         assert!(read.last);
-        let maximum = (128 << self.plan.max_read_request).min(4096);
         let request = &mut self.requests[self.first_unasked];
         let start = request.address + request.asked;
-        let length = (request.length - request.asked).min(maximum - start % maximum);
         let offset = start % 4;
+        let piece = |maximum: &u64| (request.length - request.asked).min(maximum - start % maximum);
+        request.limits.retain(|maximum| (offset + piece(maximum)).div_ceil(4) == read.length.to_u64());
+        let maximum = request.limits.first().expect("a read of a length that no limit gives");
+        let length = (request.length - request.asked).min(maximum - start % maximum);
         let dwords = (offset + length).div_ceil(4);
         let end = (offset + length) % 4;
         let tail = if end == 0 { 0xF } else { (1 << end) - 1 };
@@ -285,6 +300,9 @@ fn run(b: &mut Bench<Engine>, seed: u64, plan: &Plan) -> u64 {
     let mut held: Option<TransmitBeat> = None;
     let mut completion_out = false;
     let mut pause = 0;
+    let maximum = |code: u64| (128u64 << code).min(4096);
+    // of this cycle and the three before it
+    let mut limits = [maximum(plan.max_read_request); 4];
 
     b.uut.function_id.next = OUR_ID.into();
     b.uut.max_read_request.next = plan.max_read_request.into();
@@ -295,6 +313,13 @@ fn run(b: &mut Bench<Engine>, seed: u64, plan: &Plan) -> u64 {
     b.uut.reset.next = false;
     while retired < plan.requests {
         // drive
+        limits.rotate_right(1);
+        limits[0] = limits[1];
+        if b.rng.below(1000) < plan.changes {
+            let code = b.rng.below(6);
+            limits[0] = maximum(code);
+            b.uut.max_read_request.next = code.into();
+        }
         if offered.is_none() && accepted < plan.requests && b.rng.below(100) >= plan.idle {
             let client = b.rng.below(CLIENTS) as usize;
             let length = match b.rng.below(3) {
@@ -385,6 +410,7 @@ fn run(b: &mut Bench<Engine>, seed: u64, plan: &Plan) -> u64 {
                 client: r.client.to_u64() as usize,
                 slot: r.slot.to_u64(),
                 asked: 0,
+                limits: limits.to_vec(),
                 must_fail: false,
             };
             for i in 0..request.length {
@@ -442,6 +468,15 @@ fn read_engine_delivers_random_requests_whatever_the_order_and_cut_of_completion
 }
 
 #[test]
+fn read_engine_reads_each_byte_once_when_the_limit_changes_at_any_time() {
+    let mut b = bench("dma_read_limits", 60_000);
+    for (seed, changes, idle) in [(5, 10, 30), (6, 100, 0)] {
+        run(&mut b, seed, &Plan { changes, idle, requests: 120, ..Plan::default() });
+    }
+    b.finish();
+}
+
+#[test]
 fn read_engine_survives_lying_completions_and_fails_exactly_their_requests() {
     let mut b = bench("dma_read_faults", 60_000);
     for seed in [11, 12] {
@@ -456,5 +491,7 @@ fn read_engine_gives_up_reads_that_are_never_answered_and_drops_their_late_compl
     for seed in [21, 22] {
         run(&mut b, seed, &Plan { silence: 8, longest: 300, requests: 150, idle: 5, ..Plan::default() });
     }
+    let plan = Plan { silence: 8, longest: 300, requests: 100, idle: 5, extended: false, ..Plan::default() };
+    run(&mut b, 23, &plan);
     b.finish();
 }

@@ -113,13 +113,16 @@ impl Situation {
 #[test]
 fn read_engine_issues_a_read_every_other_cycle_and_takes_completions_with_one_cycle_between() {
     let mut s = Situation::new("dma_read_speed", 10_000, 0);
+    // behind a reset the kind of tags is taken over first
+    s.cycles(4);
+    let begun = s.bench.cycles;
     // 32 reads of 128 bytes for one request, then no tag is left
     s.request(0x1000, 4096, 0x100);
     s.request(0x9000, 4096, 0x2105);
     s.cycles(90);
     assert_eq!(s.reads.len(), 32);
     assert_eq!(s.reads[31].0 - s.reads[0].0, 62, "one read in two cycles");
-    assert_eq!(s.reads[0].0, 3, "the first read leaves two cycles behind its request");
+    assert_eq!(s.reads[0].0 - begun, 2, "the first read leaves two cycles behind its request");
     assert!(s.stalls > 0, "a read that waits for a tag is counted");
     // the pieces come without a pause, 64 bytes each; between two is the cycle that a header takes on the link
     (0..32).for_each(|read| s.answer(read, 64));
@@ -223,5 +226,164 @@ fn read_engine_stops_swallows_requests_drains_and_goes_on_after_that() {
     assert_eq!(s.retired.len(), 1);
     assert!(!s.retired[0].1.error);
     assert!(s.bench.uut.idle.val());
+    s.bench.finish();
+}
+
+#[test]
+fn read_engine_counts_the_age_of_a_read_from_its_leaving() {
+    let timeout = 160;
+    let mut s = Situation::new("dma_read_age", timeout, 0);
+    // one leaves, the other one may not: a sleep, or no credit
+    s.request(0x1000, 128, 0);
+    while s.reads.is_empty() {
+        s.cycle();
+    }
+    s.bench.uut.transmit.ready.next = false;
+    s.request(0x2000, 128, 0x100);
+    s.cycles(5 * timeout);
+    assert_eq!(s.timeouts.len(), 1, "the one that left is given up, the one that waits is not");
+    assert_eq!((s.reads.len(), s.retired.len()), (1, 1));
+    s.bench.uut.transmit.ready.next = true;
+    s.cycles(timeout / 2);
+    assert_eq!(s.reads.len(), 2);
+    s.answer(1, 64);
+    s.cycles(30);
+    assert_eq!(s.retired.len(), 2);
+    assert!(!s.retired[1].1.error, "answered in time");
+    // at any phase of the clock that ages are counted with
+    for phase in 0..12 {
+        s.bench.uut.transmit.ready.next = false;
+        let (read, given_up) = (s.reads.len(), s.timeouts.len());
+        s.request(0x3000, 64, 0);
+        s.cycles(3 * timeout + phase);
+        s.bench.uut.transmit.ready.next = true;
+        s.cycles(2 * timeout);
+        let age = s.timeouts[given_up] - s.reads[read].0;
+        assert!((timeout..=timeout * 9 / 8 + 12).contains(&age), "given up after {age} cycles");
+    }
+    s.bench.finish();
+}
+
+#[test]
+fn read_engine_can_be_told_not_to_give_reads_up_until_it_stops() {
+    let timeout = 160;
+    let mut s = Situation::new("dma_read_patience", timeout, 0);
+    s.bench.uut.timeout_disable.next = true;
+    s.request(0x1000, 128, 0);
+    s.cycles(6 * timeout);
+    assert!(s.timeouts.is_empty());
+    s.bench.uut.stop.next = true;
+    s.cycles(2 * timeout);
+    assert_eq!(s.timeouts.len(), 1, "a drain has an end");
+    assert!(s.bench.uut.idle.val());
+    s.bench.finish();
+}
+
+#[test]
+fn read_engine_forgets_at_once_a_read_that_waits_when_it_stops() {
+    let mut s = Situation::new("dma_read_withdraw", 100_000, 0);
+    for others in 0..3 {
+        // reads that have left, then one that may not
+        let first = s.reads.len();
+        s.bench.uut.stop.next = false;
+        s.bench.uut.transmit.ready.next = true;
+        (0..others).for_each(|_| s.request(0x1000, 128, 0));
+        s.cycles(20);
+        s.bench.uut.transmit.ready.next = false;
+        s.request(0x2000, 4096, 0x100);
+        s.cycles(20);
+        s.bench.uut.stop.next = true;
+        s.cycles(3);
+        s.bench.uut.transmit.ready.next = true;
+        s.cycles(3);
+        assert_eq!(s.reads.len() as u64, first as u64 + others, "nothing leaves behind a stop");
+        (first..s.reads.len()).for_each(|read| s.answer(read, 128));
+        s.cycles(others * 10 + 10);
+        assert!(s.bench.uut.idle.val(), "drained as soon as the host has answered what left");
+    }
+    assert!(s.timeouts.is_empty());
+    // and works on
+    s.bench.uut.stop.next = false;
+    let (read, retired) = (s.reads.len(), s.retired.len());
+    s.request(0x5000, 64, 0);
+    s.cycles(10);
+    s.answer(read, 64);
+    s.cycles(20);
+    assert!(s.retired.len() == retired + 1 && !s.retired[retired].1.error);
+    s.bench.finish();
+}
+
+#[test]
+fn read_engine_gives_a_tag_that_was_given_up_a_rest() {
+    for extended in [false, true] {
+        let timeout = 1600;
+        let mut s = Situation::new("dma_read_rest", timeout, 0);
+        s.bench.uut.extended_tag.next = extended;
+        // a few before it, so that it is not the first tag
+        let mut answered = 0;
+        let mut serve = |s: &mut Situation, count: usize| {
+            for _ in 0..count {
+                s.request(0x1000, 64, 0);
+                s.cycles(6);
+                let read = s.reads.len() - 1;
+                s.answer(read, 64);
+                s.cycles(12);
+                answered += 1;
+            }
+            answered
+        };
+        serve(&mut s, 5);
+        let silent = s.reads.len();
+        s.request(0x1000, 64, 0);
+        s.cycles(2 * timeout);
+        let given_up = s.timeouts[0];
+        let tag = s.reads[silent].1.tag.to_u64();
+        // its answer comes late, and looks like that of any read since
+        let mut late = 0;
+        while s.bench.cycles < given_up + 3 * timeout {
+            let done = serve(&mut s, 7);
+            s.answer(silent, 64);
+            s.cycles(12);
+            late += 1;
+            assert_eq!(s.retired.len(), done + 1, "late answer {late} ends no read");
+            assert_eq!(s.writes.len(), 4 * done, "late answer {late} writes nothing");
+        }
+        assert!(s.retired.iter().filter(|(_, retire)| retire.error).count() == 1);
+        let again = s.reads[silent + 1..].iter().find(|(_, read)| read.tag.to_u64() % 32 == tag % 32);
+        let rest = again.expect("it comes back").0 - given_up;
+        assert!((timeout..=5 * timeout / 2).contains(&rest), "rested for {rest} cycles");
+        s.bench.finish();
+    }
+}
+
+#[test]
+fn read_engine_ends_what_the_link_has_forgotten_at_once_and_its_tags_do_not_rest() {
+    let timeout = 100_000;
+    let mut s = Situation::new("dma_read_abandon", timeout, 0);
+    s.bench.uut.extended_tag.next = false;
+    for _ in 0..3 {
+        let first = s.reads.len();
+        // all tags
+        s.request(0x1000, 4096, 0);
+        while s.reads.len() < first + 32 {
+            s.cycle();
+        }
+        s.bench.uut.stop.next = true;
+        s.cycles(20);
+        assert!(!s.bench.uut.idle.val());
+        s.bench.uut.abandon.next = true;
+        s.cycles(32 * 4);
+        assert!(s.bench.uut.idle.val());
+        s.bench.uut.abandon.next = false;
+        s.bench.uut.stop.next = false;
+    }
+    assert!(s.timeouts.is_empty(), "no read was late");
+    assert!(s.retired.iter().all(|(_, retire)| retire.error));
+    let (read, retired) = (s.reads.len(), s.retired.len());
+    s.request(0x5000, 64, 0);
+    s.cycles(10);
+    s.answer(read, 64);
+    s.cycles(20);
+    assert!(s.retired.len() == retired + 1 && !s.retired[retired].1.error);
     s.bench.finish();
 }
