@@ -7,7 +7,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 use virtio_hdl_rtl::board::{fusesoc, project, Board, Fitted};
-use virtio_hdl_rtl::config::EndpointConfig;
+use virtio_hdl_rtl::config::{Bar0, EndpointConfig};
 use virtio_hdl_rtl::endpoint;
 use virtio_hdl_rtl::verilog::Design;
 
@@ -106,6 +106,9 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<()> {
 
     let lines = design.modules.iter().map(|module| module.text.lines().count()).sum();
     let (top, board) = (output.top, output.board);
+    if output.config.bar0 == Bar0::Memory {
+        eprintln!("note: BAR0 is in memory space: Linux drives it, but SeaBIOS, iPXE, U-Boot and OVMF only look for an I/O BAR");
+    }
     let report = Report { top, folder, board, files, lines, milliseconds, resources };
     if arguments.json {
         println!("{}", serde_json::to_string_pretty(&report)?);
