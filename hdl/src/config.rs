@@ -94,6 +94,14 @@ impl Device {
         }
     }
 
+    /// How many of them, from the first on, the driver may write.
+    pub fn writable_config_bytes(self) -> usize {
+        match self {
+            Device::Blk => 0,
+            Device::Net => (layout::net::CONFIG_STATUS - layout::net::CONFIG_MAC) as usize,
+        }
+    }
+
     /// The features it can offer, with their names in a configuration.
     pub fn features(self) -> &'static [(&'static str, Feature)] {
         match self {

@@ -1,10 +1,11 @@
-//! Disks on QEMU's PCI bus, with no guest: QEMU's own, and the Verilated endpoint through vfio-user-pci.
+//! Disks and network cards on QEMU's PCI bus, with no guest: QEMU's own, and the Verilated endpoint through vfio-user-pci.
 use crate::Served;
 use std::fmt::Display;
 use std::io::Write as _;
 use std::time::Duration;
-use tempfile::NamedTempFile;
-use virtio_hdl::backend::{DevicePort, Disk, DiskPort};
+use tempfile::{NamedTempFile, TempDir};
+use virtio_hdl::backend::net::Loopback;
+use virtio_hdl::backend::{DevicePort, Disk, DiskPort, NetPort};
 use virtio_hdl::bridge::{BridgeOptions, Report};
 use virtio_hdl::guest::{FindOptions, Qemu};
 use virtio_hdl::host::blk::{Blk, Operation, Options, Request};
@@ -15,6 +16,7 @@ use virtio_hdl::host::Platform;
 use virtio_hdl::link::FunctionId;
 use virtio_hdl::qtest::{Chipset, QtestOptions, QtestPlatform};
 use virtio_hdl::vfio_user::ServerOptions;
+use virtio_hdl_rtl::config::Device;
 use virtio_hdl_rtl::virtio::layout::blk::SECTOR_BYTES;
 
 /// Size of each disk.
@@ -31,16 +33,18 @@ const QUIET: u64 = 20_000;
 /// Cycles after which an interrupt will never come.
 const LONG: u64 = 50_000_000;
 
-/// Disk n is device 4 + n of bus 0.
+/// Disk or card n is device 4 + n of bus 0.
 pub const fn slot(disk: usize) -> FunctionId {
     FunctionId::new(0, 4 + disk as u8, 0)
 }
 
-/// Whose disk it is.
+/// Whose disk or card it is.
 #[derive(Clone, Debug)]
 pub enum Kind {
     /// QEMU's `virtio-blk-pci` with these properties.
     Theirs(&'static str),
+    /// QEMU's `virtio-net-pci` with these properties, on a wire without another end.
+    TheirNet(&'static str),
     /// The Verilated endpoint of an example configuration.
     Ours { example: &'static str, bridge: BridgeOptions, server: ServerOptions },
 }
@@ -62,6 +66,7 @@ pub struct Rig {
     /// Its disks.
     pub bus: Bus,
     images: Vec<NamedTempFile>,
+    _sockets: TempDir,
     served: Vec<Served>,
 }
 
@@ -73,6 +78,7 @@ impl Rig {
     /// Starts QEMU with these disks.
     pub fn new(chipset: Chipset, kinds: &[&Kind]) -> Self {
         let qemu = ok(Qemu::find(&FindOptions::default()));
+        let sockets = ok(tempfile::tempdir());
         let (mut images, mut served, mut arguments) = (Vec::new(), Vec::new(), Vec::new());
         for (n, kind) in kinds.iter().enumerate() {
             let mut image = ok(NamedTempFile::new());
@@ -87,10 +93,35 @@ impl Rig {
                         slot(n).device()
                     )
                 }
+                Kind::TheirNet(properties) => {
+                    let path = |end: &str| sockets.path().join(format!("{end}{n}")).display().to_string();
+                    arguments.push("-netdev".into());
+                    arguments.push(
+                        format!(
+                            "dgram,id=net{n},local.type=unix,local.path={},remote.type=unix,remote.path={}",
+                            path("local"),
+                            path("remote")
+                        )
+                        .into(),
+                    );
+                    format!(
+                        "virtio-net-pci,disable-modern=on,disable-legacy=off,addr={:02x}.0,netdev=net{n},{properties}",
+                        slot(n).device()
+                    )
+                }
                 Kind::Ours { example, bridge, server } => {
-                    let disk = ok(Disk::open(image.path(), false)).with_serial(SERIAL);
-                    let port = DevicePort::Disk(DiskPort::new(disk, 0));
-                    let endpoint = Served::start(&crate::example(example), port, bridge.clone(), *server);
+                    let config = crate::example(example);
+                    let port = match config.device {
+                        Device::Blk => {
+                            let disk = ok(Disk::open(image.path(), false)).with_serial(SERIAL);
+                            DevicePort::Disk(DiskPort::new(disk, 0))
+                        }
+                        Device::Net => {
+                            let wire = Box::new(Loopback::new());
+                            DevicePort::Net(NetPort::new(wire, config.net.mac, config.link.clock_hz))
+                        }
+                    };
+                    let endpoint = Served::start(&config, port, bridge.clone(), *server);
                     // JSON: socket is a structure.
                     let device = format!(
                         r#"{{"driver":"vfio-user-pci","addr":"{:02x}.0","x-msg-timeout":{},"socket":{{"type":"unix","path":"{}"}}}}"#,
@@ -115,7 +146,7 @@ impl Rig {
         };
         let mut platform = ok(QtestPlatform::start(&options));
         let bus = ok(Bus::scan(&mut platform, &BusOptions::default()));
-        Rig { platform, bus, images, served }
+        Rig { platform, bus, images, _sockets: sockets, served }
     }
 
     /// Scans the bus anew, as after a reset.
@@ -179,6 +210,11 @@ impl Rig {
     /// Ends QEMU, then the servers, and tells what those did.
     pub fn finish(mut self) -> Vec<Report> {
         self.check();
+        self.end()
+    }
+
+    /// The same, whatever QEMU has complained about.
+    pub fn end(self) -> Vec<Report> {
         drop(self.platform);
         self.served.into_iter().map(Served::end).collect()
     }

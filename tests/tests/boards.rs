@@ -151,7 +151,9 @@ fn check_top(written: &Written) {
     // what goes to the endpoint and comes from it is there on both sides
     let endpoint = connections(&top, "endpoint");
     for (name, (width, driven)) in &endpoint {
-        assert!(*width > 0 && *driven, "{} endpoint {name}", written.project.top);
+        // the cards' far end filters no addresses
+        let open = written.board.card.is_some() && *name == "net_mac_current";
+        assert!(open || (*width > 0 && *driven), "{} endpoint {name}", written.project.top);
     }
     assert!(endpoint.keys().filter(|name| names.contains(*name)).count() > 30);
     check_pins(written, &top);

@@ -154,6 +154,37 @@ fn bad_ring_descriptor_read_fails() {
     }
 }
 
+/// The device side answers late, so the reset drains for long; the driver is ready before that, and has read the capacity.
+#[test]
+fn a_change_while_a_reset_drains_is_told_afterwards() {
+    let drain = 40_000;
+    for name in ["blk", "blk-intx"] {
+        let options = MachineOptions { disk_latency: drain, ..MachineOptions::default() };
+        let mut s = setup_of(&example(name), &options, &Options::default());
+        s.submit(Operation::In, 0);
+        s.blk.kick(&mut s.machine).unwrap();
+        s.machine.run(2000);
+        let status = |s: &mut Setup, value| s.blk.transport().write(&mut s.machine, layout::STATUS, Width::Byte, value);
+        let isr = |s: &mut Setup| s.blk.transport().read(&mut s.machine, layout::ISR, Width::Byte);
+        status(&mut s, 0);
+        status(&mut s, 7);
+        s.machine.endpoint().set_blk_disk(SECTORS + 1, false).unwrap();
+        s.machine.run(drain / 4);
+        assert_eq!(isr(&mut s), 0, "{name}: nothing is told during the reset");
+        s.machine.run(2 * drain);
+        assert_eq!(isr(&mut s), 3, "{name}");
+        s.machine.run(LONG);
+        assert_eq!(isr(&mut s), 0, "{name}: told once");
+        // no driver cares any more
+        s.machine.endpoint().set_blk_disk(SECTORS, false).unwrap();
+        s.machine.run(LONG);
+        status(&mut s, 0);
+        status(&mut s, 7);
+        s.machine.run(LONG);
+        assert_eq!(isr(&mut s), 0, "{name}: a change before the reset");
+    }
+}
+
 #[test]
 fn status_zero_stops_all_dma_before_the_next_read_is_answered() {
     reset_stops_dma(|s| s.blk.transport().write(&mut s.machine, layout::STATUS, Width::Byte, 0));

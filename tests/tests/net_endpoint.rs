@@ -159,11 +159,10 @@ fn a_network_card_has_its_ids_two_queues_and_its_address() {
         assert_eq!(s.register(layout::QUEUE_VECTOR, Width::Word), 1 + queue);
     }
     s.write_register(layout::QUEUE_SEL, Width::Word, 2);
-    assert_eq!(s.register(layout::QUEUE_SEL, Width::Word), 1, "a queue that is not there");
+    assert_eq!(s.register(layout::QUEUE_SEL, Width::Word), 2, "a queue that is not there");
+    assert_eq!(s.register(layout::QUEUE_NUM, Width::Word), 0);
     s.net.transport().notify(&mut s.machine, 2);
-    // the device config is read only, and ends behind the status
-    assert_eq!(s.net.mac(&mut s.machine), s.config.net.mac);
-    s.net.transport().set_config(&mut s.machine, net::CONFIG_MAC, &[0x52, 1, 2, 3, 4, 5]);
+    // the device config ends behind the status
     assert_eq!(s.net.mac(&mut s.machine), s.config.net.mac);
     let status = layout::DEVICE_CONFIG_MSIX + net::CONFIG_STATUS;
     assert_eq!(s.register(status, Width::Word), u32::from(net::STATUS_LINK_UP));
@@ -171,6 +170,63 @@ fn a_network_card_has_its_ids_two_queues_and_its_address() {
     s.provide(1);
     s.assert_sends(1);
     s.assert_receives(2);
+}
+
+/// What Linux does for `ip link set address`.
+#[test]
+fn an_address_that_the_driver_writes_is_used_until_a_reset() {
+    for name in ["net", "net-intx"] {
+        let mut s = setup(name, &MachineOptions::default());
+        let own = s.config.net.mac;
+        assert_eq!((s.net.mac(&mut s.machine), s.machine.endpoint().net_mac().unwrap()), (own, own));
+        let other = [0x52, 1, 2, 3, 4, 5];
+        s.net.transport().set_config(&mut s.machine, net::CONFIG_MAC, &other);
+        assert_eq!((s.net.mac(&mut s.machine), s.machine.endpoint().net_mac().unwrap()), (other, other));
+        // the status behind it is not the driver's
+        s.net.transport().set_config(&mut s.machine, net::CONFIG_STATUS, &[0, 0]);
+        assert!(s.net.link_up(&mut s.machine));
+        s.provide(1);
+        s.assert_sends(1);
+        s.assert_receives(2);
+        s.net.transport().reset(&mut s.machine).unwrap();
+        assert_eq!((s.net.mac(&mut s.machine), s.machine.endpoint().net_mac().unwrap()), (own, own));
+    }
+}
+
+/// A driver must not do that, but no frame may be shifted by it: what is negotiated holds while DRIVER_OK is set.
+#[test]
+fn features_that_are_written_under_traffic_change_nothing() {
+    for delay in [0, 60, 130, 200, 270, 340, 480, 800, 1500] {
+        let mut s = setup("net", &MachineOptions::default());
+        s.provide(10);
+        for n in 0..10 {
+            s.put(&frame(60 + 70 * usize::from(n), n));
+            let outgoing = Outgoing { frame: frame(60 + 70 * usize::from(n), n), ..Outgoing::default() };
+            s.net.send(&mut s.machine, &outgoing).unwrap();
+        }
+        s.net.kick(&mut s.machine).unwrap();
+        s.machine.run(delay);
+        let features = s.register(layout::GUEST_FEATURES, Width::Double);
+        for other in [0, 1 << net::FEATURE_MAC, features] {
+            s.write_register(layout::GUEST_FEATURES, Width::Double, other);
+            assert_eq!(s.register(layout::GUEST_FEATURES, Width::Double), other);
+            s.machine.run(150);
+        }
+        s.write_register(layout::GUEST_FEATURES, Width::Double, 0);
+        s.machine.run(LONG);
+        for n in 0..10 {
+            let expected = Some(frame(60 + 70 * usize::from(n), n));
+            assert_eq!(s.wire.take(), expected, "frame {n} out, {delay} cycles after the kick");
+            assert_eq!(
+                s.poll().map(|incoming| incoming.frame),
+                expected,
+                "frame {n} in, {delay} cycles after the kick"
+            );
+        }
+        s.provide(1);
+        s.assert_sends(1);
+        s.assert_receives(2);
+    }
 }
 
 #[test]
@@ -215,7 +271,8 @@ fn with_two_vectors_the_queues_share_one() {
     s.machine.check().unwrap();
 }
 
-/// A change of the config sets both bits of the ISR, and the driver is told of none before it is ready.
+/// A change of the config sets both bits of the ISR, and the driver is told of none before it is ready: then of those since its
+/// reset, since it may have read the state that was before.
 #[test]
 fn a_link_that_changes_raises_the_interrupt_line() {
     let mut s = setup("net-intx", &MachineOptions::default());
@@ -227,6 +284,19 @@ fn a_link_that_changes_raises_the_interrupt_line() {
     s.net.transport().reset(&mut s.machine).unwrap();
     s.wire.set_link(true);
     s.put(&frame(1, 0));
+    s.machine.run(LONG);
+    assert_eq!(s.register(layout::ISR, Width::Byte), 0);
+    s.write_register(layout::STATUS, Width::Byte, 7);
+    s.machine.run(LONG);
+    assert_eq!(s.register(layout::ISR, Width::Byte), 3);
+    assert_eq!(s.register(layout::ISR, Width::Byte), 0);
+    // a change before a reset is of no interest after it
+    s.write_register(layout::STATUS, Width::Byte, 3);
+    s.wire.set_link(false);
+    s.put(&frame(1, 0));
+    s.machine.run(LONG);
+    s.net.transport().reset(&mut s.machine).unwrap();
+    s.write_register(layout::STATUS, Width::Byte, 7);
     s.machine.run(LONG);
     assert_eq!(s.register(layout::ISR, Width::Byte), 0);
 }

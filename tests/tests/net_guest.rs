@@ -101,6 +101,22 @@ fn the_driver_is_unloaded_and_loaded_again() {
     check_clean(&served.end());
 }
 
+/// It writes the address byte by byte into the device config, which is behind the vectors; after a reset it is the card's own.
+#[test]
+fn linux_sets_the_address_of_the_card() {
+    let (served, _) = serve("net", "peer", MAC);
+    let job = r#"address
+        config() { dd if=/sys/class/net/eth0/device/../resource0 bs=1 skip=24 count=6 2>/dev/null | md5sum; }
+        ip link set eth0 address 52:54:00:0a:0b:0c
+        [ "$(config)" = "$(printf '\122\124\000\012\013\014' | md5sum)" ]
+        dhcp; pings
+        rmmod virtio_net; insmod /modules/virtio_net.ko; address
+        [ "$(config)" = "$(printf '\122\124\000\253\315\001' | md5sum)" ]"#;
+    let ended = boot(net_guest(job), &served);
+    assert_eq!(ended.console.matches("address 52:54:00:ab:cd:01").count(), 2, "{}", ended.console);
+    check_clean(&served.end());
+}
+
 #[test]
 fn two_guests_talk_through_two_endpoints() {
     let folder = tempfile::tempdir().unwrap();

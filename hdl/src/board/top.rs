@@ -48,6 +48,8 @@ pub fn print(
             ("reset", _) => "reset".to_string(),
             ("busy", _) => "busy".to_string(),
             ("net_mac", _) if board.card.is_some() => mac(config),
+            // the cards' far end has no filter of addresses
+            ("net_mac_current", _) if board.card.is_some() => String::new(),
             ("net_link_up", _) if board.card.is_some() => "1'b1".to_string(),
             (_, Some(port)) => {
                 driven.extend((!is_input).then_some(name));
@@ -312,7 +314,7 @@ impl UserSide {
     }
 
     fn plain(&mut self, name: &str, width: usize, is_input: bool) -> Result<String, BoardError> {
-        let known = ["blk_capacity", "blk_read_only", "blk_status", "net_link_up", "net_mac"];
+        let known = ["blk_capacity", "blk_read_only", "blk_status", "net_link_up", "net_mac", "net_mac_current"];
         if !known.contains(&name) {
             return Err(mismatch(name, "neither the IP nor the device side has such a port"));
         }

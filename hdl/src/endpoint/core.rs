@@ -107,7 +107,9 @@ pub struct EndpointCore {
     pub device_config: Signal<In, Bits<256>>,
     /// One cycle: it has changed, and the driver is to know.
     pub config_changed: Signal<In, Bit>,
-    /// Features the driver accepted.
+    /// The first eight bytes of it as the driver reads them, with what it has written.
+    pub driver_config: Signal<Out, Bits<64>>,
+    /// Features the driver accepted; they stay while DRIVER_OK is set.
     pub driver_features: Signal<Out, Bits<32>>,
     /// The driver has set DRIVER_OK.
     pub driver_ok: Signal<Out, Bit>,
@@ -140,6 +142,8 @@ pub struct EndpointCore {
     sequencer: ResetSequencer,
     counters: Diagnostics,
     kick_waiting: Reg<Bits<4>>,
+    change_waiting: Reg<Bit>,
+    tell_change: Signal<Local, Bit>,
     at_work: Reg<Bit>,
 
     clear: Signal<Local, Bit>,
@@ -187,6 +191,7 @@ impl EndpointCore {
             queue_sizes: vec![config.queue_size; queues],
             vectors: u16::from(config.vectors),
             device_config_length: config.device.config_bytes() as u16,
+            writable_config_length: config.device.writable_config_bytes() as u16,
             safe_features: config.safe_features(),
         };
         let messages = usize::from(intx == Intx::Messages);
@@ -229,6 +234,7 @@ impl EndpointCore {
             device_features: Default::default(),
             device_config: Default::default(),
             config_changed: Default::default(),
+            driver_config: Default::default(),
             driver_features: Default::default(),
             driver_ok: Default::default(),
             device_reset: Default::default(),
@@ -253,6 +259,8 @@ impl EndpointCore {
             sequencer: ResetSequencer::new(config.link.clock_hz / 2000),
             counters: Diagnostics::new(fields),
             kick_waiting: Default::default(),
+            change_waiting: Default::default(),
+            tell_change: Default::default(),
             at_work: Default::default(),
             clear: Default::default(),
             may_send: Default::default(),
@@ -272,7 +280,7 @@ impl Logic for EndpointCore {
     #[hdl_gen]
     fn update(&mut self) {
         comment!("module endpoint_core: everything of an endpoint but its link and its device");
-        dff_setup!(self, clock, at_work, kick_waiting, may_send);
+        dff_setup!(self, clock, at_work, kick_waiting, change_waiting, may_send);
         dff_setup!(self, clock, bus_master_then, driver_ok_then, halting, halted);
         self.may_send.reset.next = self.reset.val();
         clock!(self, clock, arbiter, completer, registers, interrupts, data_path, sequencer, counters);
@@ -375,9 +383,17 @@ impl Logic for EndpointCore {
         self.registers.bus_master.next = self.bus_master.val();
         self.registers.isr_queue.next = self.interrupts.isr_queue.val();
         self.registers.isr_config.next = self.interrupts.isr_config.val();
+        self.driver_config.next = self.registers.driver_config.val();
         self.driver_features.next = self.registers.driver_features.val();
         self.driver_ok.next = self.registers.driver_ok.val();
-        self.interrupts.config_interrupt.next = self.config_changed.val() & self.registers.driver_ok.val();
+        // a change while the driver sets the device up, or while a reset still drains, waits: the driver may have read what was before
+        self.tell_change.next =
+            self.change_waiting.q.val() & self.registers.driver_ok.val() & !self.sequencer.busy.val();
+        self.change_waiting.reset.next =
+            self.reset.val() | self.registers.device_reset.val() | self.function_reset.val();
+        self.change_waiting.d.next =
+            self.config_changed.val() | (self.change_waiting.q.val() & !self.tell_change.val());
+        self.interrupts.config_interrupt.next = self.tell_change.val();
         self.interrupts.queue_interrupt.next = self.data_path.queue_interrupt.val();
         self.interrupts.msix_enable.next = self.msix_enable.val();
         self.interrupts.intx_disable.next = self.intx_disable.val();
@@ -474,6 +490,7 @@ impl Logic for EndpointCore {
             | self.registers.notify.val().any()
             | self.registers.device_reset.val()
             | self.kick_waiting.q.val().any()
+            | self.tell_change.val()
             | !self.data_path.idle.val()
             | self.data_path.queue_busy.val()
             | !self.device_idle.val()

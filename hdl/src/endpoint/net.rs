@@ -18,6 +18,8 @@ pub struct NetSide {
     pub reset: Signal<In, Bit>,
     /// Hardware address, its first byte in bits 7:0.
     pub net_mac: Signal<In, Bits<48>>,
+    /// The address in use: `net_mac`, or what the driver has written in its place until the next reset. For a filter in the MAC.
+    pub net_mac_current: Signal<Out, Bits<48>>,
     /// The Ethernet link is up.
     pub net_link_up: Signal<In, Bit>,
     /// Frames to the wire, without frame check sequence: AXI4-Stream, byte 0 in bits 7:0; `keep` marks bytes.
@@ -40,6 +42,7 @@ pub struct NetSide {
     pub device_features: Signal<Out, Bits<32>>,
     pub device_config: Signal<Out, Bits<256>>,
     pub config_changed: Signal<Out, Bit>,
+    pub driver_config: Signal<In, Bits<64>>,
     pub driver_features: Signal<In, Bits<32>>,
     pub driver_ok: Signal<In, Bit>,
     pub device_reset: Signal<In, Bit>,
@@ -67,6 +70,7 @@ impl NetSide {
             clock: Default::default(),
             reset: Default::default(),
             net_mac: Default::default(),
+            net_mac_current: Default::default(),
             net_link_up: Default::default(),
             net_tx_valid: Default::default(),
             net_tx_ready: Default::default(),
@@ -83,6 +87,7 @@ impl NetSide {
             device_features: Default::default(),
             device_config: Default::default(),
             config_changed: Default::default(),
+            driver_config: Default::default(),
             driver_features: Default::default(),
             driver_ok: Default::default(),
             device_reset: Default::default(),
@@ -115,6 +120,7 @@ impl Logic for NetSide {
         self.device_features.next = self.offered.val();
         self.config_bytes.next = bit_cast::<256, 48>(self.net_mac.val());
         self.device_config.next = self.config_bytes.val().replace_bit(48, self.net_link_up.val());
+        self.net_mac_current.next = self.driver_config.val().get_bits::<48>(0);
         self.link_change.value.next = self.net_link_up.val();
         self.config_changed.next = self.link_change.changed.val();
         self.net.csum.next = self.driver_features.val().get_bit(0);

@@ -30,9 +30,7 @@ pub enum CompleterState {
 /// | request | what happens |
 /// |---|---|
 /// | config, function 0 | access to config space, in any power state |
-/// | BAR0, one double word, enabled bytes in a row | one access |
-/// | BAR0, anything else of up to two double words | reads all ones, writes are dropped |
-/// | BAR1, one or two double words | one or two accesses |
+/// | BAR0 or BAR1, one or two double words | one or two accesses |
 /// | longer read / write of a BAR | completer abort / dropped |
 /// | nowhere: no BAR there, space disabled, D3hot, other function, not supported | UR / dropped |
 /// | poisoned write | UR / dropped |
@@ -68,7 +66,7 @@ pub struct Completer {
     pub unsupported_posted: Signal<Out, Bit>,
     /// One cycle: a request was answered with completer abort.
     pub aborted: Signal<Out, Bit>,
-    /// One cycle: a write of a size or shape that the registers do not take was dropped.
+    /// One cycle: a write that is longer than the registers take was dropped.
     pub dropped: Signal<Out, Bit>,
     /// One cycle: a poisoned write was not executed.
     pub poisoned: Signal<Out, Bit>,
@@ -93,7 +91,6 @@ pub struct Completer {
     skipped: DFF<Bits<3>>,
     no_bytes: DFF<Bit>,
     too_long: DFF<Bit>,
-    in_one: DFF<Bit>,
     accesses: DFF<Bit>,
     has_data: DFF<Bit>,
     answers: DFF<Bit>,
@@ -156,7 +153,6 @@ impl Completer {
             skipped: Default::default(),
             no_bytes: Default::default(),
             too_long: Default::default(),
-            in_one: Default::default(),
             accesses: Default::default(),
             has_data: Default::default(),
             answers: Default::default(),
@@ -205,7 +201,6 @@ impl Logic for Completer {
             skipped,
             no_bytes,
             too_long,
-            in_one,
             accesses,
             has_data,
             answers,
@@ -291,7 +286,6 @@ impl Logic for Completer {
                 self.skipped.d.next = self.decode.skipped.val();
                 self.no_bytes.d.next = self.first_be.val() == bits::<4>(0);
                 self.too_long.d.next = self.length.val() > bits::<11>(2);
-                self.in_one.d.next = (self.length.val() != bits::<11>(2)) & self.decode.in_a_row.val();
                 self.accesses.d.next =
                     (self.first_be.val() != bits::<4>(0)) | (self.decode.target.val() == Target::ConfigSpace);
                 if self.request.valid.val() {
@@ -337,10 +331,6 @@ impl Logic for Completer {
                     self.dropped_pulse.d.next = self.is_write.q.val();
                     self.status.d.next = self.status_aborted.val();
                     self.has_data.d.next = false;
-                } else if (self.bank.q.val() == Target::Bar0) & !self.in_one.q.val() {
-                    self.dropped_pulse.d.next = self.is_write.q.val();
-                    self.read_low.d.next = bits::<32>(0xFFFF_FFFF_u64);
-                    self.read_high.d.next = bits::<32>(0xFFFF_FFFF_u64);
                 } else if self.accesses.q.val() {
                     self.state.d.next = CompleterState::First;
                 }

@@ -32,8 +32,6 @@ pub struct RequestDecode {
     pub is_write: Signal<Out, Bit>,
     /// To be answered.
     pub nonposted: Signal<Out, Bit>,
-    /// The enabled bytes of the first double word have no gap.
-    pub in_a_row: Signal<Out, Bit>,
     /// A memory request.
     pub memory: Signal<Out, Bit>,
     /// Bytes before the first enabled one, and those with the bytes behind the last.
@@ -66,7 +64,6 @@ impl RequestDecode {
             offset: Default::default(),
             is_write: Default::default(),
             nonposted: Default::default(),
-            in_a_row: Default::default(),
             memory: Default::default(),
             first_byte: Default::default(),
             address: Default::default(),
@@ -153,11 +150,6 @@ impl Logic for RequestDecode {
         } else if !self.final_be.val().get_bit(3) {
             self.tail.next = bits::<2>(1);
         }
-        self.in_a_row.next = (self.first_be.val() != bits::<4>(5))
-            & (self.first_be.val() != bits::<4>(9))
-            & (self.first_be.val() != bits::<4>(10))
-            & (self.first_be.val() != bits::<4>(11))
-            & (self.first_be.val() != bits::<4>(13));
 
         self.skipped.next = bit_cast::<3, 2>(self.head.val()) + bit_cast::<3, 2>(self.tail.val());
         self.memory.next = self.is_memory.val();

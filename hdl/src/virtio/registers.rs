@@ -1,8 +1,10 @@
 //! The legacy register file in BAR0 (virtio 1.x, section 4.1.4.8 "Legacy Interfaces: A Note on PCI Device Layout").
+use super::writable_config::WritableConfig;
 use super::MAX_QUEUES;
 use crate::cells::Reg;
 use crate::comment;
 use crate::pcie::register_bus::RegisterSlave;
+use num_bigint::BigUint;
 use rust_hdl::prelude::*;
 
 /// What the constructor of [`LegacyRegisters`] needs to know.
@@ -14,6 +16,8 @@ pub struct LegacyRegistersConfig {
     pub vectors: u16,
     /// Length of the device-specific configuration, bytes, a multiple of 4 up to 32.
     pub device_config_length: u16,
+    /// Bytes from its start on that the driver may write, up to 8.
+    pub writable_config_length: u16,
     /// What a driver that writes BAD_FEATURE (bit 30) back is given instead.
     pub safe_features: u32,
 }
@@ -25,8 +29,12 @@ pub struct LegacyRegistersConfig {
 ///   0x10 QUEUE_NOTIFY   0x12 STATUS          0x13 ISR        0x14 CONFIG_VECTOR 0x16 QUEUE_VECTOR
 ///   0x14 device config while MSI-X is disabled, 0x18 while it is enabled
 /// ```
-/// Each header register answers at its own offset and size; every other access reads all ones and changes
-/// nothing. The per-queue outputs carry queue 0 in the lowest bits.
+/// Accesses are cut as QEMU cuts them for its own device: four enabled bytes are one access, else each half is one, of
+/// 16 bits or, with one byte enabled, of 8. An access at a register's own offset reaches that register, and no other, whatever its
+/// width: reads are cut off or extended with zeros, and what is written is a number of the access's width. Every other access of the
+/// header reads all ones and changes nothing. Bytes that are not enabled read as anything.
+///
+/// The per-queue outputs carry queue 0 in the lowest bits.
 #[derive(LogicBlock)]
 pub struct LegacyRegisters {
     pub clock: Signal<In, Clock>,
@@ -45,8 +53,11 @@ pub struct LegacyRegisters {
     pub isr_queue: Signal<In, Bit>,
     /// The device config changed: sets ISR bits 0 and 1.
     pub isr_config: Signal<In, Bit>,
-    /// Features the driver accepted.
+    /// Features the driver accepted: what GUEST_FEATURES holds until DRIVER_OK, and what it held then as long as that is set. A
+    /// device that is at work is not given others; drivers that use queues before DRIVER_OK may negotiate after that.
     pub driver_features: Signal<Out, Bits<32>>,
+    /// The first eight bytes of the device config as the driver reads them, with what it has written.
+    pub driver_config: Signal<Out, Bits<64>>,
     /// Page frame of each queue, 0 = inactive.
     pub queue_pfn: Signal<Out, Bits<128>>,
     /// The page frame is not 0.
@@ -65,8 +76,10 @@ pub struct LegacyRegisters {
     pub device_reset: Signal<Out, Bit>,
 
     features: Reg<Bits<32>>,
-    /// The selected queue.
-    select: Reg<Bits<2>>,
+    accepted: Reg<Bits<32>>,
+    /// QUEUE_SEL, and which of the queues it names: none, if there is no such queue.
+    select: Reg<Bits<10>>,
+    selected: Reg<Bits<4>>,
     status: Reg<Bits<8>>,
     isr: Reg<Bits<2>>,
     /// A vector, or 0x7f for none.
@@ -81,20 +94,28 @@ pub struct LegacyRegisters {
     shifted: Reg<Bit>,
     done: Reg<Bit>,
     read_data: Reg<Bits<32>>,
+    /// One, if the driver may write something of the device config.
+    writable: Vec<WritableConfig>,
 
     queue_size: Vec<Constant<Bits<16>>>,
-    queue_count: Constant<Bits<16>>,
     vectors: Constant<Bits<16>>,
     /// Behind the device config, without and with MSI-X.
     config_end: Constant<Bits<12>>,
     shifted_end: Constant<Bits<12>>,
     safe_features: Constant<Bits<32>>,
+    /// All of the device config but its first eight bytes.
+    not_driver_bytes: Constant<Bits<256>>,
 
     access: Signal<Local, Bit>,
     write: Signal<Local, Bit>,
     read: Signal<Local, Bit>,
     clear: Signal<Local, Bit>,
     enable: Signal<Local, Bits<4>>,
+    /// Accesses: of all four bytes; at the double word's own offset; at that plus 2; at that plus 3.
+    whole: Signal<Local, Bit>,
+    at_0: Signal<Local, Bit>,
+    at_2: Signal<Local, Bit>,
+    at_3: Signal<Local, Bit>,
     address: Signal<Local, Bits<12>>,
     config_dword: Signal<Local, Bits<3>>,
     in_config: Signal<Local, Bit>,
@@ -105,12 +126,20 @@ pub struct LegacyRegisters {
     selected_pfn: Signal<Local, Bits<32>>,
     selected_size: Signal<Local, Bits<16>>,
     selected_vector: Signal<Local, Bits<7>>,
+    selected_next: Signal<Local, Bits<4>>,
     shown_vector: Signal<Local, Bits<16>>,
     shown_config_vector: Signal<Local, Bits<16>>,
     config_shift: Signal<Local, Bits<8>>,
     wide: Signal<Local, Bits<32>>,
     isr_next: Signal<Local, Bits<2>>,
     notify_next: Signal<Local, Bits<4>>,
+    driver_bytes: Signal<Local, Bits<64>>,
+    shown_config: Signal<Local, Bits<256>>,
+    register_0: Signal<Local, Bits<32>>,
+    register_2: Signal<Local, Bits<16>>,
+    register_3: Signal<Local, Bits<16>>,
+    value_low: Signal<Local, Bits<16>>,
+    value_high: Signal<Local, Bits<16>>,
     value: Signal<Local, Bits<32>>,
     one_pfn: Signal<Local, Bits<32>>,
     one_vector: Signal<Local, Bits<7>>,
@@ -126,6 +155,8 @@ impl LegacyRegisters {
         let queues = config.queue_sizes.len();
         assert!((1..=MAX_QUEUES).contains(&queues), "1 to {MAX_QUEUES} queues");
         assert!(config.device_config_length <= 32 && config.device_config_length % 4 == 0);
+        let writable = config.writable_config_length;
+        assert!(writable <= config.device_config_length.min(8));
         Self {
             clock: Default::default(),
             reset: Default::default(),
@@ -137,6 +168,7 @@ impl LegacyRegisters {
             isr_queue: Default::default(),
             isr_config: Default::default(),
             driver_features: Default::default(),
+            driver_config: Default::default(),
             queue_pfn: Default::default(),
             queue_active: Default::default(),
             queue_vector: Default::default(),
@@ -146,7 +178,9 @@ impl LegacyRegisters {
             isr_pending: Default::default(),
             device_reset: Default::default(),
             features: Default::default(),
+            accepted: Default::default(),
             select: Default::default(),
+            selected: Reg::new(1.into()),
             status: Default::default(),
             isr: Default::default(),
             config_vector_reg: Reg::new(0x7f.into()),
@@ -159,17 +193,22 @@ impl LegacyRegisters {
             shifted: Default::default(),
             done: Default::default(),
             read_data: Default::default(),
+            writable: (0..usize::from(writable > 0)).map(|_| WritableConfig::new(writable)).collect(),
             queue_size: config.queue_sizes.iter().map(|size| Constant::new(u64::from(*size).into())).collect(),
-            queue_count: Constant::new((queues as u64).into()),
             vectors: Constant::new(u64::from(config.vectors).into()),
             config_end: Constant::new((u64::from(config.device_config_length) + 0x14).into()),
             shifted_end: Constant::new((u64::from(config.device_config_length) + 0x18).into()),
             safe_features: Constant::new(u64::from(config.safe_features).into()),
+            not_driver_bytes: Constant::new(Bits::from((BigUint::from(1u8) << 256u32) - (BigUint::from(1u8) << 64u32))),
             access: Default::default(),
             write: Default::default(),
             read: Default::default(),
             clear: Default::default(),
             enable: Default::default(),
+            whole: Default::default(),
+            at_0: Default::default(),
+            at_2: Default::default(),
+            at_3: Default::default(),
             address: Default::default(),
             config_dword: Default::default(),
             in_config: Default::default(),
@@ -180,12 +219,20 @@ impl LegacyRegisters {
             selected_pfn: Default::default(),
             selected_size: Default::default(),
             selected_vector: Default::default(),
+            selected_next: Default::default(),
             shown_vector: Default::default(),
             shown_config_vector: Default::default(),
             config_shift: Default::default(),
             wide: Default::default(),
             isr_next: Default::default(),
             notify_next: Default::default(),
+            driver_bytes: Default::default(),
+            shown_config: Default::default(),
+            register_0: Default::default(),
+            register_2: Default::default(),
+            register_3: Default::default(),
+            value_low: Default::default(),
+            value_high: Default::default(),
             value: Default::default(),
             one_pfn: Default::default(),
             one_vector: Default::default(),
@@ -204,7 +251,9 @@ impl Logic for LegacyRegisters {
             self,
             clock,
             features,
+            accepted,
             select,
+            selected,
             status,
             isr,
             config_vector_reg,
@@ -225,7 +274,9 @@ impl Logic for LegacyRegisters {
         // what a driver's reset clears is reset together, in the cycle after the resetting write
         self.clear.next = self.reset.val() | self.reset_request.q.val();
         self.features.reset.next = self.clear.val();
+        self.accepted.reset.next = self.clear.val();
         self.select.reset.next = self.clear.val();
+        self.selected.reset.next = self.clear.val();
         self.status.reset.next = self.clear.val();
         self.active.reset.next = self.clear.val();
         self.isr.reset.next = self.clear.val();
@@ -238,12 +289,27 @@ impl Logic for LegacyRegisters {
         self.enable.next = self.bus.enable.val();
         // BAR0 has at most 256 bytes
         self.address.next = self.bus.address.val() & 0xFF;
-        self.low_half.next = self.bus.write_data.val().get_bits::<16>(0);
-        self.high_half.next = self.bus.write_data.val().get_bits::<16>(16);
+        self.whole.next = self.enable.val() == 0xf;
+        self.at_0.next = self.enable.val().get_bit(0);
+        self.at_2.next = self.enable.val().get_bit(2) & !self.whole.val();
+        self.at_3.next = self.enable.val().get_bit(3) & !self.enable.val().get_bit(2);
+        // what is written to the register at the double word's own offset, and to the one at that plus 2
+        self.wide.next = self.bus.write_data.val();
+        self.low_half.next = self.wide.val().get_bits::<16>(0);
+        self.high_half.next = self.wide.val().get_bits::<16>(16);
+        if !self.enable.val().get_bit(1) {
+            self.low_half.next = self.wide.val().get_bits::<16>(0) & 0xff;
+        }
+        if !self.enable.val().get_bit(3) {
+            self.high_half.next = self.wide.val().get_bits::<16>(16) & 0xff;
+        }
+        if !self.whole.val() {
+            self.wide.next = bit_cast::<32, 16>(self.low_half.val());
+        }
 
         // a vector the function does not have reads back as none
         self.accepted_vector_low.next = 0x7f.into();
-        if self.low_half.val() < self.vectors.val() {
+        if (self.low_half.val() < self.vectors.val()) & (!self.whole.val() | (self.high_half.val() == 0)) {
             self.accepted_vector_low.next = self.low_half.val().get_bits::<7>(0);
         }
         self.accepted_vector_high.next = 0x7f.into();
@@ -256,7 +322,7 @@ impl Logic for LegacyRegisters {
         self.selected_size.next = 0.into();
         self.selected_vector.next = 0x7f.into();
         for i in 0..self.pfn.len() {
-            if self.select.q.val() == i.to_bits::<2>() {
+            if self.selected.q.val().get_bit(i) {
                 self.selected_pfn.next = self.pfn[i].q.val();
                 self.selected_size.next = self.queue_size[i].val();
                 self.selected_vector.next = self.vector[i].q.val();
@@ -283,53 +349,58 @@ impl Logic for LegacyRegisters {
         }
         self.config_shift.next = bit_cast::<8, 3>(self.config_dword.val()) << 5;
 
-        // reads
-        self.value.next = 0xffff_ffff_u64.into();
-        if self.in_config.val() {
-            self.value.next = self.device_config.val().get_bits::<32>(self.config_shift.val().index());
-        } else {
-            match self.address.val().index() {
-                0x00 => {
-                    if self.enable.val() == 0xf {
-                        self.value.next = self.device_features.val();
-                    }
-                }
-                0x04 => {
-                    if self.enable.val() == 0xf {
-                        self.value.next = self.features.q.val();
-                    }
-                }
-                0x08 => {
-                    if self.enable.val() == 0xf {
-                        self.value.next = self.selected_pfn.val();
-                    }
-                }
-                0x0c => {
-                    if self.enable.val() == 0x3 {
-                        self.value.next = bit_cast::<32, 16>(self.selected_size.val());
-                    }
-                    if self.enable.val() == 0xc {
-                        self.value.next = bit_cast::<32, 2>(self.select.q.val()) << 16;
-                    }
-                }
-                0x10 => {
-                    if self.enable.val() == 0x4 {
-                        self.value.next = bit_cast::<32, 8>(self.status.q.val()) << 16;
-                    }
-                    if self.enable.val() == 0x8 {
-                        self.value.next = bit_cast::<32, 2>(self.isr.q.val()) << 24;
-                    }
-                }
-                0x14 => {
-                    if self.shifted.q.val() & (self.enable.val() == 0x3) {
-                        self.value.next = bit_cast::<32, 16>(self.shown_config_vector.val());
-                    }
-                    if self.shifted.q.val() & (self.enable.val() == 0xc) {
-                        self.value.next = bit_cast::<32, 16>(self.shown_vector.val()) << 16;
-                    }
-                }
-                _ => {}
+        self.driver_bytes.next = self.device_config.val().get_bits::<64>(0);
+        self.shown_config.next = self.device_config.val();
+        for i in 0..self.writable.len() {
+            self.writable[i].clock.next = self.clock.val();
+            self.writable[i].reset.next = self.clear.val();
+            self.writable[i].write.next = self.write.val() & self.in_config.val();
+            self.writable[i].dword.next = self.config_dword.val();
+            self.writable[i].enable.next = self.enable.val();
+            self.writable[i].data.next = self.bus.write_data.val();
+            self.writable[i].own.next = self.device_config.val().get_bits::<64>(0);
+            self.driver_bytes.next = self.writable[i].shown.val();
+            self.shown_config.next =
+                (self.device_config.val() & self.not_driver_bytes.val()) | bit_cast::<256, 64>(self.driver_bytes.val());
+        }
+
+        // reads: the registers at the double word's own offset, at that plus 2 and at that plus 3
+        self.register_0.next = 0xffff_ffff_u64.into();
+        self.register_2.next = 0xffff.into();
+        self.register_3.next = 0xffff.into();
+        match self.address.val().index() {
+            0x00 => self.register_0.next = self.device_features.val(),
+            0x04 => self.register_0.next = self.features.q.val(),
+            0x08 => self.register_0.next = self.selected_pfn.val(),
+            0x0c => {
+                self.register_0.next = bit_cast::<32, 16>(self.selected_size.val());
+                self.register_2.next = bit_cast::<16, 10>(self.select.q.val());
             }
+            0x10 => {
+                self.register_2.next = bit_cast::<16, 8>(self.status.q.val());
+                self.register_3.next = bit_cast::<16, 2>(self.isr.q.val()) << 8;
+            }
+            0x14 => {
+                if self.shifted.q.val() {
+                    self.register_0.next = bit_cast::<32, 16>(self.shown_config_vector.val());
+                    self.register_2.next = self.shown_vector.val();
+                }
+            }
+            _ => {}
+        }
+        self.value_low.next = 0xffff.into();
+        if self.at_0.val() {
+            self.value_low.next = self.register_0.val().get_bits::<16>(0);
+        }
+        self.value_high.next = self.register_3.val();
+        if self.whole.val() {
+            self.value_high.next = self.register_0.val().get_bits::<16>(16);
+        } else if self.at_2.val() {
+            self.value_high.next = self.register_2.val();
+        }
+        self.value.next = (bit_cast::<32, 16>(self.value_high.val()) << 16) | bit_cast::<32, 16>(self.value_low.val());
+        if self.in_config.val() {
+            self.value.next = self.shown_config.val().get_bits::<32>(self.config_shift.val().index());
         }
         if self.read.val() {
             self.read_data.d.next = self.value.val();
@@ -337,7 +408,7 @@ impl Logic for LegacyRegisters {
 
         // ISR: reading clears it, what comes in the same cycle stays
         self.isr_next.next = self.isr.q.val();
-        if self.read.val() & !self.in_config.val() & (self.address.val() == 0x10) & (self.enable.val() == 0x8) {
+        if self.read.val() & !self.in_config.val() & (self.address.val() == 0x10) & self.at_3.val() {
             self.isr_next.next = 0.into();
         }
         if self.isr_queue.val() {
@@ -359,11 +430,17 @@ impl Logic for LegacyRegisters {
         }
         self.reset_request.d.next = false;
         self.notify_next.next = 0.into();
-        self.wide.next = self.bus.write_data.val();
+        self.selected_next.next = 0.into();
+        for i in 0..self.pfn.len() {
+            if self.high_half.val() == i.to_bits::<16>() {
+                self.selected_next.next = self.selected_next.val().replace_bit(i, true);
+            }
+        }
         if self.write.val() & !self.in_config.val() {
             match self.address.val().index() {
                 0x04 => {
-                    if self.enable.val() == 0xf {
+                    // FEATURES_OK ends the negotiation, for a driver that knows of it
+                    if self.at_0.val() & !self.status.q.val().get_bit(3) {
                         self.features.d.next = self.wide.val() & self.device_features.val();
                         if self.wide.val().get_bit(30) {
                             // the driver echoed BAD_FEATURE: it did not negotiate at all
@@ -372,10 +449,11 @@ impl Logic for LegacyRegisters {
                     }
                 }
                 0x08 => {
-                    if self.enable.val() == 0xf {
+                    if self.at_0.val() {
+                        // whichever queue is selected, also one that is not there
                         self.reset_request.d.next = self.wide.val() == 0;
                         for i in 0..self.pfn.len() {
-                            if self.select.q.val() == i.to_bits::<2>() {
+                            if self.selected.q.val().get_bit(i) {
                                 self.pfn[i].d.next = self.wide.val();
                                 self.active.d.next = self.active.q.val().replace_bit(i, self.wide.val().any());
                             }
@@ -383,30 +461,32 @@ impl Logic for LegacyRegisters {
                     }
                 }
                 0x0c => {
-                    if (self.enable.val() == 0xc) & (self.high_half.val() < self.queue_count.val()) {
-                        self.select.d.next = self.high_half.val().get_bits::<2>(0);
+                    // a driver that looks for queues selects one after the other until it finds no more
+                    if self.at_2.val() & (self.high_half.val() < bits::<16>(1024)) {
+                        self.select.d.next = self.high_half.val().get_bits::<10>(0);
+                        self.selected.d.next = self.selected_next.val();
                     }
                 }
                 0x10 => {
-                    if self.enable.val() == 0x3 {
+                    if self.at_0.val() {
                         for i in 0..self.pfn.len() {
                             if self.low_half.val() == i.to_bits::<16>() {
                                 self.notify_next.next = self.notify_next.val().replace_bit(i, true);
                             }
                         }
                     }
-                    if self.enable.val() == 0x4 {
-                        self.status.d.next = self.wide.val().get_bits::<8>(16);
-                        self.reset_request.d.next = self.wide.val().get_bits::<8>(16) == 0;
+                    if self.at_2.val() {
+                        self.status.d.next = self.high_half.val().get_bits::<8>(0);
+                        self.reset_request.d.next = self.high_half.val().get_bits::<8>(0) == 0;
                     }
                 }
                 0x14 => {
-                    if self.shifted.q.val() & (self.enable.val() == 0x3) {
+                    if self.shifted.q.val() & self.at_0.val() {
                         self.config_vector_reg.d.next = self.accepted_vector_low.val();
                     }
-                    if self.shifted.q.val() & (self.enable.val() == 0xc) {
+                    if self.shifted.q.val() & self.at_2.val() {
                         for i in 0..self.pfn.len() {
-                            if self.select.q.val() == i.to_bits::<2>() {
+                            if self.selected.q.val().get_bit(i) {
                                 self.vector[i].d.next = self.accepted_vector_high.val();
                             }
                         }
@@ -425,7 +505,11 @@ impl Logic for LegacyRegisters {
 
         self.bus.done.next = self.done.q.val();
         self.bus.read_data.next = self.read_data.q.val();
-        self.driver_features.next = self.features.q.val();
+        if !self.status.q.val().get_bit(2) {
+            self.accepted.d.next = self.features.q.val();
+        }
+        self.driver_features.next = self.accepted.q.val();
+        self.driver_config.next = self.driver_bytes.val();
         self.config_vector.next = self.shown_config_vector.val();
         self.notify.next = self.notify_reg.q.val();
         self.driver_ok.next = self.status.q.val().get_bit(2);

@@ -101,7 +101,6 @@ fn expect(request: &Request, state: &State, shape: &Shape) -> (Vec<Access>, Opti
     let mut accesses = vec![];
     // completion status and data
     let mut answer = (0, vec![]);
-    let contiguous = first == 0 || (first >> first.trailing_zeros()) & ((first >> first.trailing_zeros()) + 1) == 0;
     match bus {
         _ if write && request.poisoned => {
             counts[4] += 1;
@@ -115,10 +114,6 @@ fn expect(request: &Request, state: &State, shape: &Shape) -> (Vec<Access>, Opti
         Some(_) if length > 2 => {
             counts[if write { 3 } else { 2 }] += 1;
             answer.0 = 4;
-        }
-        Some(1) if length == 2 || !contiguous => {
-            counts[3] += usize::from(write);
-            answer.1 = vec![0xffff_ffff; length as usize];
         }
         Some(bus) if first == 0 && bus != 0 => answer.1 = vec![0],
         Some(bus) => {

@@ -108,7 +108,12 @@ fn blk_config(config: &EndpointConfig) -> Vec<(u32, u32, &'static str, String)> 
 
 fn net_config() -> Vec<(u32, u32, &'static str, String)> {
     vec![
-        (net::CONFIG_MAC, 6, "mac", "from the port net_mac".into()),
+        (
+            net::CONFIG_MAC,
+            6,
+            "mac",
+            "from the port net_mac; what the driver writes is on net_mac_current until a reset".into(),
+        ),
         (net::CONFIG_STATUS, 2, "status", "bit 0: the link is up, from the port net_link_up".into()),
     ]
 }

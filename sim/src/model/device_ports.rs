@@ -1,5 +1,5 @@
 //! The device side of an endpoint: the ports to a disk, or to an Ethernet port.
-use super::{Direction, InputLevel, Model, ModelError, Packet, Stream, StreamShape};
+use super::{Direction, InputLevel, Level, Model, ModelError, Packet, Stream, StreamShape};
 
 /// What a blk command asks of the disk.
 #[derive(Copy, Clone, Debug, PartialEq, Eq)]
@@ -61,6 +61,7 @@ pub(super) struct NetPorts {
     transmit: Stream,
     pub receive: Stream,
     pub mac: InputLevel,
+    pub mac_current: Level,
     pub link_up: InputLevel,
 }
 
@@ -103,6 +104,7 @@ impl DevicePorts {
             transmit: model.add_stream("net_tx", Direction::Output, frame)?,
             receive: model.add_stream("net_rx", Direction::Input, frame)?,
             mac,
+            mac_current: model.level("net_mac_current")?,
             link_up: model.input_level("net_link_up")?,
         }))
     }

@@ -218,6 +218,12 @@ impl Endpoint {
         Ok(())
     }
 
+    /// The hardware address that the endpoint shows its MAC: the driver's, where it has written one.
+    pub fn net_mac(&self) -> Result<[u8; 6], ModelError> {
+        let [a, b, c, d, e, f, ..] = self.model.get(self.device.net()?.mac_current).to_le_bytes();
+        Ok([a, b, c, d, e, f])
+    }
+
     /// Whether the link has credit for read requests.
     pub fn set_nonposted_ready(&mut self, ready: bool) {
         match &mut self.link {
