@@ -86,6 +86,14 @@ impl Device {
         1 + self.queues() as u8
     }
 
+    /// The shortest queue that holds a request: header, data and status of a disk's, header and frame of a network card's.
+    pub fn shortest_queue(self) -> u16 {
+        match self {
+            Device::Blk => 4,
+            Device::Net => 2,
+        }
+    }
+
     /// Bytes of the device config behind the registers.
     pub fn config_bytes(self) -> usize {
         match self {
@@ -303,7 +311,7 @@ impl Default for NetOptions {
 pub struct EndpointConfig {
     /// The device.
     pub device: Device,
-    /// Size of each virtqueue, a power of 2 from 2 to 256.
+    /// Size of each virtqueue, a power of 2 from [`Device::shortest_queue`] to 256.
     pub queue_size: u16,
     /// MSI-X vectors, 0 to 8; 0 means INTx only: no MSI-X capability, no BAR1.
     pub vectors: u8,

@@ -133,7 +133,13 @@ fn diagnostics_count_events_and_show_the_violation() {
     let mut bench = Bench::new("diagnostics", Diagnostics::new(FIELDS), |uut| &mut uut.clock);
     bench.cycle(|uut, _| uut.reset.next = true, |_| {});
     bench.uut.reset.next = false;
-    let rules = [Violation::Nothing, Violation::AvailableIndex, Violation::NextRange, Violation::RequestTooShort];
+    let rules = [
+        Violation::Nothing,
+        Violation::AvailableIndex,
+        Violation::NextRange,
+        Violation::RequestTooShort,
+        Violation::AddressRange,
+    ];
     let mut counts = [0u64; FIELDS - 1];
     for cycle in 0..2000u64 {
         let rule = rules[cycle as usize / 7 % rules.len()];

@@ -2,6 +2,7 @@
 use std::fs;
 use std::path::Path;
 use std::process::Output;
+use virtio_hdl_rtl::config::{Device, EndpointConfig, EXAMPLES};
 use virtio_hdl_tests::program;
 
 fn run(arguments: &[&str]) -> Output {
@@ -60,6 +61,78 @@ fn mistakes_of_the_user_are_explained_and_exit_with_1() {
     refused(&["sim", "blk", "--disk", &path("odd.img")], "has 700 bytes, which is not a multiple of 512");
     refused(&["sim", "blk", "--disk", &path("none.img")], "none.img: No such file");
     refused(&["sim", "blk"], "needs a disk image: --disk IMAGE");
+}
+
+#[test]
+fn numbers_out_of_range_name_the_option_and_its_range() {
+    let most = u64::MAX.to_string();
+    for (option, value, range) in [
+        ("--requests", "0", "1..=1000000000"),
+        ("--requests", &most, "1..=1000000000"),
+        ("--disk-latency", &most, "0..=2000000"),
+        ("--depth", "0", "1..=64"),
+        ("--vcd-from", &most, "0..=1000000000000"),
+        ("--vcd-to", &most, "0..=1000000000000"),
+    ] {
+        for config in ["blk", "net"] {
+            let output = run(&["sim", config, "--vcd", "/nowhere/x.vcd", option, value]);
+            assert_eq!(output.status.code(), Some(2), "{option} {value}");
+            let message = text(&output.stderr);
+            assert!(message.contains(&format!("'{option} <")) && message.contains(range), "{message}");
+        }
+    }
+}
+
+/// Runs a scenario; its figures.
+#[track_caller]
+fn simulate(config: &str, arguments: &[&str]) -> String {
+    let all = [&["sim", config, "--json"], arguments].concat();
+    let output = run(&all);
+    assert!(output.status.success(), "{all:?}: {}", text(&output.stderr));
+    text(&output.stdout)
+}
+
+#[test]
+fn every_example_runs_every_scenario_that_fits_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name).to_string_lossy().into_owned();
+    let content: Vec<u8> = (0..200 * 512u32).map(|index| (index.wrapping_mul(2_654_435_761) >> 24) as u8).collect();
+    fs::write(path("disk.img"), &content).unwrap();
+    let mut configs: Vec<String> = EXAMPLES.iter().map(|(name, _)| name.to_string()).collect();
+    // and the shortest queues that are allowed
+    for (name, text) in
+        [("blk-4", "device = \"blk\"\nqueue_size = 4\n"), ("net-2", "device = \"net\"\nqueue_size = 2\n")]
+    {
+        fs::write(path(name), text).unwrap();
+        configs.push(path(name));
+    }
+    for config in &configs {
+        match EndpointConfig::load(config).unwrap().device {
+            Device::Blk => {
+                simulate(config, &["--disk", &path("disk.img"), "--to", &path("copy.img")]);
+                assert!(fs::read(path("copy.img")).unwrap() == content, "{config}");
+                simulate(config, &["--scenario", "random", "--requests", "60", "--seed", "1"]);
+                simulate(config, &["--scenario", "random", "--requests", "1"]);
+                simulate(config, &["--scenario", "depth", "--requests", "40"]);
+            }
+            Device::Net => {
+                simulate(config, &["--scenario", "frames", "--requests", "60", "--seed", "1"]);
+            }
+        }
+    }
+}
+
+#[test]
+fn a_disk_of_one_sector_runs_what_fits_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let image = folder.path().join("one.img").to_string_lossy().into_owned();
+    fs::write(&image, [7; 512]).unwrap();
+    simulate("blk", &["--disk", &image]);
+    simulate("blk", &["--disk", &image, "--scenario", "random", "--requests", "200"]);
+    refused(
+        &["sim", "blk", "--disk", &image, "--scenario", "depth"],
+        "the disk is smaller than a request of 4096 bytes",
+    );
 }
 
 #[test]

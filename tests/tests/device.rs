@@ -186,6 +186,97 @@ fn a_change_while_a_reset_drains_is_told_afterwards() {
 }
 
 #[test]
+fn bad_ring_buffer_or_table_behind_the_last_address() {
+    for (bytes, flags) in [(512, DESCRIPTOR_WRITE), (512, 0), (512, DESCRIPTOR_INDIRECT)] {
+        bad_ring(Violation::AddressRange, 20, |s| {
+            s.descriptor(20, s.buffers, 16, DESCRIPTOR_NEXT, 21);
+            s.descriptor(21, 0u64.wrapping_sub(256), bytes, flags, 22);
+            s.offer(20);
+        });
+    }
+}
+
+/// What a read of the ring is for.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum RingRead {
+    Index,
+    Slots,
+    Descriptor,
+    Table,
+    UsedEvent,
+}
+
+/// A read of the ring fails while requests are under way. Those that were taken come to their end, the others are neither read nor
+/// answered, and a reset recovers.
+fn ring_read_fails(kind: RingRead, fault: Fault) {
+    let what = format!("{kind:?} {fault:?}");
+    let mut s = default_setup();
+    let (ring, size) = s.ring();
+    let available = ring + layout::avail_offset(size);
+    let used = |s: &Setup| -> u16 { s.machine.memory().read_obj(GuestAddress(ring + used_offset(size) + 2)).unwrap() };
+    for n in 0..8 {
+        s.submit(Operation::In, n);
+    }
+    s.blk.kick(&mut s.machine).unwrap();
+    s.machine.run(700);
+    let written = Arc::new(Mutex::new(vec![]));
+    let log = written.clone();
+    s.machine.root().watch(move |access| {
+        if let DeviceAccess::Write { address, .. } = access {
+            log.lock().unwrap().push(*address);
+        }
+    });
+    let slot = available + layout::RING_ENTRIES + 2 * 8;
+    let mut request = s.request(Operation::In, 8);
+    request.shape = if kind == RingRead::Table { Shape::Indirect } else { Shape::Direct };
+    s.blk.submit(&mut s.machine, &request).unwrap();
+    let head: u16 = s.machine.memory().read_obj(GuestAddress(slot)).unwrap();
+    let descriptor = ring + 16 * u64::from(head);
+    let table: u64 = s.machine.memory().read_obj(GuestAddress(descriptor)).unwrap();
+    let (place, bytes, head) = match kind {
+        RingRead::Index => (available, 4, 0),
+        RingRead::Slots => (slot, 2, 0),
+        RingRead::Descriptor => (descriptor, 16, head),
+        RingRead::Table => (table, 16, head),
+        RingRead::UsedEvent => (ring + layout::used_event_offset(size), 2, 0),
+    };
+    s.machine.root().inject(place..place + bytes, fault);
+    for n in 9..12 {
+        s.submit(Operation::In, n);
+    }
+    s.blk.kick(&mut s.machine).unwrap();
+    // longer than the completion timeout
+    s.machine.run(2 * PATIENCE / 5);
+    assert_eq!(s.machine.root().pending_faults(), 0, "{what}: was not read");
+    let report = s.diagnostic(0);
+    assert_eq!((report & 0xff, report >> 16), (Violation::RingRead as u32, u32::from(head)), "{what}");
+    if kind != RingRead::UsedEvent {
+        assert_eq!(used(&s), 8, "{what}: chains used");
+        let others = s.buffers + 8 * 4096..s.buffers + 12 * 4096;
+        let stray = written.lock().unwrap().iter().copied().find(|address| others.contains(address));
+        assert_eq!(stray, None, "{what}: written to a buffer that was not taken");
+    }
+    let before = (s.initiated(), used(&s));
+    s.submit(Operation::In, 13);
+    s.blk.kick(&mut s.machine).unwrap();
+    s.blk.transport().notify(&mut s.machine, 0);
+    s.machine.run(LONG);
+    assert_eq!((s.initiated(), used(&s)), before, "{what}: the queue goes on");
+    let mut s = s.probe_again();
+    assert_eq!(s.diagnostic(0), 0, "{what}: a reset clears the report");
+    s.assert_works();
+}
+
+#[test]
+fn ring_reads_of_every_kind_fail_under_load_and_a_reset_recovers() {
+    for fault in [Fault::Unsupported, Fault::Aborted, Fault::Poisoned, Fault::Lost] {
+        for kind in [RingRead::Index, RingRead::Slots, RingRead::Descriptor, RingRead::Table, RingRead::UsedEvent] {
+            ring_read_fails(kind, fault);
+        }
+    }
+}
+
+#[test]
 fn status_zero_stops_all_dma_before_the_next_read_is_answered() {
     reset_stops_dma(|s| s.blk.transport().write(&mut s.machine, layout::STATUS, Width::Byte, 0));
 }

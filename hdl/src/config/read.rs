@@ -9,6 +9,8 @@ use toml::de::DeTable;
 
 /// Largest queue: what the ring engine's index memories hold.
 const MAX_QUEUE_SIZE: u64 = 256;
+/// Shortest queue for Linux's virtio-net: it stops its transmit queue while fewer than MAX_SKB_FRAGS + 2 descriptors are free.
+const LINUX_NET_QUEUE_SIZE: u64 = 32;
 
 pub(super) fn read(text: &str, file: &str) -> Result<EndpointConfig, ConfigError> {
     let mut problems = Problems::new(text);
@@ -32,10 +34,17 @@ fn document_of(document: DeTable, problems: &mut Problems, warnings: &mut Vec<Pr
     let mut top = Table::new("", document);
     let device = top.choice(problems, "device", Device::NAMES).map_or(Device::Blk, |(device, _)| device);
     let mut config = EndpointConfig::of(device);
-    if let Some((size, _)) =
-        top.number(problems, "queue_size", 2..=MAX_QUEUE_SIZE, "a power of 2 from 2 to 256", u64::is_power_of_two)
-    {
+    let shortest = u64::from(device.shortest_queue());
+    let allowed = format!("a power of 2 from {shortest} to {MAX_QUEUE_SIZE}");
+    let size = top.number(problems, "queue_size", shortest..=MAX_QUEUE_SIZE, &allowed, u64::is_power_of_two);
+    if let Some((size, place)) = size {
         config.queue_size = size as u16;
+        if device == Device::Net && size < LINUX_NET_QUEUE_SIZE {
+            let message = format!(
+                "queue_size = {size}: Linux's driver sends nothing more once fewer than 19 descriptors are free, which                  is always; {LINUX_NET_QUEUE_SIZE} or more suit every driver"
+            );
+            warnings.push(problems.at(&place, message));
+        }
     }
     if let Some((vectors, _)) = top.number(problems, "vectors", 0..=8, "0 (no MSI-X) to 8", |_| true) {
         config.vectors = vectors as u8;
@@ -54,12 +63,9 @@ fn document_of(document: DeTable, problems: &mut Problems, warnings: &mut Vec<Pr
         config.completion_timeout_us = microseconds as u32;
     }
     let features = top.choices(problems, "features", device.features());
-    if let Some((chosen, _)) = &features {
+    if let Some((chosen, _)) = features {
         config.features = chosen.iter().map(|(feature, _)| *feature).collect();
-    } else if config.queue_size < 4 {
-        config.features.remove(&Feature::SegMax);
     }
-    let chosen = features.map(|(chosen, _)| chosen).unwrap_or_default();
     config.blk = BlkOptions::of(config.queue_size);
 
     if let Some((mut ids, _)) = top.table(problems, "ids", "ids") {
@@ -79,13 +85,6 @@ fn document_of(document: DeTable, problems: &mut Problems, warnings: &mut Vec<Pr
                 net.finish(problems);
             }
         }
-    }
-    let seg_max = chosen.iter().find(|(feature, _)| *feature == Feature::SegMax);
-    if let Some((_, place)) = seg_max.filter(|_| config.queue_size < 4) {
-        problems.add(
-            place,
-            "the feature seg_max needs a queue_size of at least 4: a request's header and status take two descriptors",
-        );
     }
     if let Some((mut link, place)) = top.table(problems, "link", "link") {
         read_link(&mut link, problems, &place, &mut config);

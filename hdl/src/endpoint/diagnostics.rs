@@ -123,6 +123,7 @@ impl Logic for Diagnostics {
             Violation::TotalLength => self.rule.next = 11.into(),
             Violation::RingRead => self.rule.next = 12.into(),
             Violation::RequestTooShort => self.rule.next = 13.into(),
+            Violation::AddressRange => self.rule.next = 14.into(),
             _ => self.rule.next = 0.into(),
         }
         self.fields[0].next = (bit_cast::<32, 16>(self.violation.val().head) << 16)

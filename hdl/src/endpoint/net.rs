@@ -100,7 +100,7 @@ impl NetSide {
             device_violation_valid: (0..2).map(|_| Default::default()).collect(),
             device_violation: (0..2).map(|_| Default::default()).collect(),
             device_events: (0..5).map(|_| Default::default()).collect(),
-            net: Default::default(),
+            net: NetDevice::new(config.queue_size),
             link_change: Default::default(),
             offered: Constant::new(u64::from(config.host_features()).into()),
             config_bytes: Default::default(),

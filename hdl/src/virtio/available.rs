@@ -36,6 +36,9 @@ pub enum PollState {
 /// ```
 /// A slot is read only after the index that covers it has been returned: PCIe lets reads pass reads, so a slot read
 /// in parallel with its index could be older than the index.
+///
+/// A broken rule, a failed read included, halts it until it is reset: nothing is asked for any more, and no slot that has not
+/// been handed on becomes a head. What a buffer of slots held before is never taken for what could not be read.
 #[derive(LogicBlock)]
 pub struct AvailableReader {
     pub clock: Signal<In, Clock>,
@@ -135,6 +138,9 @@ pub struct AvailableReader {
     // as it is told, one cycle later
     told: Reg<Bit>,
     told_report: Reg<ViolationReport>,
+    halted: Reg<Bit>,
+    go: Signal<Local, Bit>,
+    found: Signal<Local, Bit>,
     update: Signal<Local, NotifyUpdate>,
     write_client: Signal<Local, Bits<4>>,
     write_mine: Signal<Local, Bit>,
@@ -221,6 +227,9 @@ impl AvailableReader {
             report: Default::default(),
             told: Default::default(),
             told_report: Default::default(),
+            halted: Default::default(),
+            go: Default::default(),
+            found: Default::default(),
             update: Default::default(),
             write_client: Default::default(),
             write_mine: Default::default(),
@@ -263,9 +272,11 @@ impl Logic for AvailableReader {
         clock!(self, clock, request_stage, head_stage);
         self.request_stage.reset.next = self.reset.val();
         self.head_stage.reset.next = self.reset.val();
-        dff_setup!(self, clock, told, told_report);
+        dff_setup!(self, clock, told, told_report, halted);
         self.told.reset.next = self.reset.val();
         self.told_report.reset.next = self.reset.val();
+        self.halted.reset.next = self.reset.val();
+        self.go.next = self.enable.val() & !self.halted.q.val();
         self.poll.reset.next = self.reset.val();
         self.kicked.reset.next = self.reset.val();
         self.armed.reset.next = self.reset.val();
@@ -314,18 +325,18 @@ impl Logic for AvailableReader {
         self.retired_slot.next = self.retire.val().slot;
         self.retired_error.next = self.retire.val().error;
 
-        self.told.d.next = false;
+        self.found.next = false;
         self.report.next.rule = Violation::Nothing;
         self.report.next.head = 0.into();
 
         // ------------------------------------------------------------ the index
-        if self.kick.val() & self.enable.val() {
+        if self.kick.val() & self.go.val() {
             self.kicked.d.next = true;
         }
         self.poll_request.next = false;
         self.update.next.enable = false;
         self.update.next.index = self.known_index.q.val();
-        self.notify.valid.next = self.mute.q.val();
+        self.notify.valid.next = self.mute.q.val() & self.go.val();
         if self.notify.ready.val() {
             self.mute.d.next = false;
         }
@@ -335,15 +346,15 @@ impl Logic for AvailableReader {
         match self.poll.q.val() {
             PollState::Asleep => {
                 self.armed.d.next = false;
-                if self.kicked.q.val() & self.enable.val() {
+                if self.kicked.q.val() & self.go.val() {
                     // with EVENT_IDX a stale avail_event keeps the driver quiet
                     self.mute.d.next = !self.event_idx.val();
                     self.poll.d.next = PollState::Request;
                 }
             }
             PollState::Request => {
-                self.poll_request.next = self.enable.val();
-                if self.enable.val() & self.request_stage.input.ready.val() {
+                self.poll_request.next = self.go.val();
+                if self.go.val() & self.request_stage.input.ready.val() {
                     // this read sees whatever the kick announced
                     self.kicked.d.next = self.kick.val();
                     self.poll.d.next = PollState::Wait;
@@ -354,7 +365,7 @@ impl Logic for AvailableReader {
                     self.poll.d.next = PollState::Compare;
                     if self.retired_error.val() {
                         self.poll.d.next = PollState::Asleep;
-                        self.told.d.next = true;
+                        self.found.next = true;
                         self.report.next.rule = Violation::RingRead;
                     }
                 }
@@ -367,7 +378,7 @@ impl Logic for AvailableReader {
                 if self.too_far.q.val() {
                     self.known_index.d.next = self.known_index.q.val();
                     self.poll.d.next = PollState::Asleep;
-                    self.told.d.next = true;
+                    self.found.next = true;
                     self.report.next.rule = Violation::AvailableIndex;
                 } else if self.news.q.val() {
                     self.mute.d.next = self.armed.q.val() & !self.event_idx.val();
@@ -387,7 +398,7 @@ impl Logic for AvailableReader {
             PollState::Arm => {
                 // an update that mutes must have gone first
                 if !self.mute.q.val() {
-                    self.notify.valid.next = true;
+                    self.notify.valid.next = self.go.val();
                     self.update.next.enable = true;
                     if self.notify.ready.val() {
                         self.poll.d.next = PollState::ArmWait;
@@ -434,7 +445,7 @@ impl Logic for AvailableReader {
         self.measured.d.next = !self.offer.q.val();
         if self.measured.q.val()
             & !self.offer.q.val()
-            & self.enable.val()
+            & self.go.val()
             & self.missing.q.val().any()
             & !self.fill_busy.val()
         {
@@ -452,12 +463,12 @@ impl Logic for AvailableReader {
             self.slot_request.next.slot = 2.into();
         }
         self.slot_request.next.client = self.client.val();
-        self.request_stage.input.valid.next = self.poll_request.val() | self.offer.q.val();
+        self.request_stage.input.valid.next = self.poll_request.val() | (self.offer.q.val() & self.go.val());
         self.request_stage.input.data.next = self.slot_request.val();
         if self.poll_request.val() {
             self.request_stage.input.data.next = self.index_request.val();
         }
-        if self.offer.q.val() & !self.poll_request.val() & self.request_stage.input.ready.val() {
+        if self.offer.q.val() & self.go.val() & !self.poll_request.val() & self.request_stage.input.ready.val() {
             self.offer.d.next = false;
             self.fetch_index.d.next = self.fetch_index.q.val() + bit_cast::<16, 5>(self.offer_count.q.val());
             self.fill.d.next = !self.fill.q.val();
@@ -469,15 +480,15 @@ impl Logic for AvailableReader {
                 self.count0.d.next = self.offer_count.q.val();
             }
         }
-        if self.retired.val() & (self.retired_slot.val() == 1) {
-            self.ready0.d.next = true;
-        }
-        if self.retired.val() & (self.retired_slot.val() == 2) {
-            self.ready1.d.next = true;
-        }
-        if self.retired.val() & self.retired_error.val() & self.retired_slot.val().any() {
-            self.told.d.next = true;
-            self.report.next.rule = Violation::RingRead;
+        if self.retired.val() & self.retired_slot.val().any() {
+            if self.retired_error.val() {
+                self.found.next = true;
+                self.report.next.rule = Violation::RingRead;
+            } else if self.retired_slot.val().get_bit(0) {
+                self.ready0.d.next = true;
+            } else {
+                self.ready1.d.next = true;
+            }
         }
 
         // ------------------------------------------------------------ the heads
@@ -489,17 +500,17 @@ impl Logic for AvailableReader {
         }
         self.slot_shift.next = bit_cast::<8, 3>(self.position.q.val().get_bits::<3>(0)) << 4;
         self.head.next = self.line.val().get_bits::<16>(self.slot_shift.val().index());
-        self.head_valid.next = self.drain_ready.val() & self.enable.val();
+        self.head_valid.next = self.drain_ready.val() & self.go.val();
         self.head_stage.input.data.next = self.head.val();
         self.head_stage.input.valid.next = self.head_valid.val();
         // checked behind the register; a bad one stays there, the queue is stopped
         self.head_bad.next = (self.head_stage.output.data.val() & !self.queue_mask.val()).any();
         self.heads.data.next = self.head_stage.output.data.val();
-        self.heads.valid.next = self.head_stage.output.valid.val() & !self.head_bad.val();
-        self.head_stage.output.ready.next = self.heads.ready.val() & !self.head_bad.val();
+        self.heads.valid.next = self.head_stage.output.valid.val() & !self.head_bad.val() & self.go.val();
+        self.head_stage.output.ready.next = self.heads.ready.val() & !self.head_bad.val() & self.go.val();
         self.position_next.next = self.position.q.val() + 1;
         if self.head_stage.output.valid.val() & self.head_bad.val() {
-            self.told.d.next = true;
+            self.found.next = true;
             self.report.next.rule = Violation::HeadRange;
             self.report.next.head = self.head_stage.output.data.val();
         }
@@ -518,6 +529,10 @@ impl Logic for AvailableReader {
             }
         }
 
+        self.told.d.next = self.found.val();
+        if self.found.val() {
+            self.halted.d.next = true;
+        }
         Source::<ReadRequest>::link(&mut self.request, &mut self.request_stage.output);
         self.known.next = self.known_index.q.val();
         self.asleep.next = (self.poll.q.val() == PollState::Asleep) & !self.kicked.q.val();

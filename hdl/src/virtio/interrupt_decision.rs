@@ -17,12 +17,16 @@ pub enum DecisionState {
     Wait,
     /// Decides.
     Look,
+    /// Stopped by a read that failed.
+    Halt,
 }
 
 /// Interrupt decision of one queue.
 ///
 /// The driver's wish (`avail.flags`, or `used_event` with EVENT_IDX) is read after the used index has left, never before:
 /// reads push posted writes ahead of them, so a driver that changes its wish either sees the new index or is seen.
+///
+/// When that read fails the queue stops, and nothing is read or raised any more until a reset.
 /// `needs_event` of [`super::layout`] is the rule in Rust.
 #[derive(LogicBlock)]
 pub struct InterruptDecision {
@@ -189,8 +193,7 @@ impl Logic for InterruptDecision {
                     self.state.d.next = DecisionState::Look;
                     if self.retire.val().error {
                         self.violation_valid.next = true;
-                        self.decided.d.next = self.new_index.q.val();
-                        self.state.d.next = DecisionState::Idle;
+                        self.state.d.next = DecisionState::Halt;
                     }
                 }
             }
@@ -200,7 +203,7 @@ impl Logic for InterruptDecision {
                     | (self.notify_on_empty.val() & (self.seen_index.val() == self.new_index.q.val()));
                 self.state.d.next = DecisionState::Idle;
             }
-            _ => self.state.d.next = DecisionState::Idle,
+            _ => {}
         }
         self.out.next.address = self.address.q.val();
         self.out.next.length = 4.into();
@@ -214,8 +217,9 @@ impl Logic for InterruptDecision {
         self.request.valid.next = self.state.q.val() == DecisionState::Offer;
         self.raise_interrupt.next = self.raise.q.val();
         self.violation.next = self.report.val();
-        self.busy.next = (self.state.q.val() != DecisionState::Idle)
-            | (self.written_index.val() != self.decided.q.val())
-            | self.raise.q.val();
+        self.busy.next = (self.state.q.val() != DecisionState::Halt)
+            & ((self.state.q.val() != DecisionState::Idle)
+                | (self.written_index.val() != self.decided.q.val())
+                | self.raise.q.val());
     }
 }

@@ -195,6 +195,7 @@ impl Logic for RingEngine {
         self.window.load.next = self.walker.load.val();
         self.window.position.next = self.walker.position.val();
         self.window.free.next = self.walker.free.val();
+        self.window.stop.next = self.walker.stopped.val();
         Source::<WindowRequest>::join(&mut self.walker.further, &mut self.window.further);
         Source::<Chain>::link(&mut self.chain, &mut self.walker.chain);
         Source::<BufferDescriptor>::link(&mut self.readable, &mut self.walker.readable);

@@ -1,6 +1,13 @@
 //! What the parts of the ring engine exchange.
 use rust_hdl::prelude::*;
 
+/// Descriptors of the longest chain in an indirect table, and of the longest such table, whatever the size of the queue.
+///
+/// The specification (virtio 1.x, 2.7.5.3.1) forbids a driver chains longer than the queue, but Linux's drivers do not look: a frame of
+/// virtio-net takes up to 19 descriptors, more with a larger MAX_SKB_FRAGS, as an entry of a queue of any size. QEMU's own
+/// devices take 1,024.
+pub const LONGEST_CHAIN: u16 = 256;
+
 /// The driver's notifications are to be switched on or off.
 #[derive(Copy, Clone, Debug, PartialEq, Default, LogicStruct)]
 pub struct NotifyUpdate {
@@ -34,7 +41,7 @@ pub enum Violation {
     HeadRange,
     /// `next` not in the table.
     NextRange,
-    /// A loop, or more descriptors than the queue is long.
+    /// A loop: more descriptors than the queue is long, or than [`LONGEST_CHAIN`] with an indirect table.
     ChainTooLong,
     /// An indirect descriptor without the feature.
     IndirectNotNegotiated,
@@ -42,7 +49,7 @@ pub enum Violation {
     IndirectNested,
     /// An indirect descriptor with the NEXT flag.
     IndirectWithNext,
-    /// Indirect table length 0, not a multiple of 16, or longer than the queue.
+    /// Indirect table length 0, not a multiple of 16, or of more than [`LONGEST_CHAIN`] descriptors.
     IndirectLength,
     /// A buffer of zero bytes.
     ZeroLength,
@@ -54,6 +61,8 @@ pub enum Violation {
     RingRead,
     /// The chain is too short for a request of this device.
     RequestTooShort,
+    /// A buffer or an indirect table goes on behind the last address, 2^64 - 1.
+    AddressRange,
 }
 
 /// Report of a violation, with the head where one is known.

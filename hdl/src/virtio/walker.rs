@@ -38,6 +38,9 @@ pub enum WalkState {
 /// before it takes the first byte.
 ///
 /// A chain that breaks a rule gets end marks with `error`, and the walker halts until it is reset.
+///
+/// A chain that is in the queue's table to its end has no more descriptors than the queue, else it is a loop; with an indirect table
+/// it may have [`LONGEST_CHAIN`].
 #[derive(LogicBlock)]
 pub struct ChainWalker {
     pub clock: Signal<In, Clock>,
@@ -66,6 +69,8 @@ pub struct ChainWalker {
     pub chain: Source<Chain>,
     /// A descriptor is being worked on, or a buffer handed out; low while nothing but the outside can move the walk on.
     pub busy: Signal<Out, Bit>,
+    /// A rule was broken: no further chain is walked.
+    pub stopped: Signal<Out, Bit>,
     /// One cycle: a rule was broken.
     pub violation_valid: Signal<Out, Bit>,
     pub violation: Signal<Out, ViolationReport>,
@@ -86,7 +91,7 @@ pub struct ChainWalker {
     wanted: DFF<Bits<16>>,
     contiguous: DFF<Bit>,
     // the chain so far
-    count: DFF<Bits<16>>,
+    count: DFF<Bits<9>>,
     readable_total: DFF<Bits<32>>,
     writable_total: DFF<Bits<32>>,
     writable_seen: DFF<Bit>,
@@ -102,6 +107,7 @@ pub struct ChainWalker {
     further_count: DFF<Bits<5>>,
 
     queue_size: Constant<Bits<16>>,
+    longest_chain: Constant<Bits<16>>,
 
     flags: Signal<Local, Bits<16>>,
     head_to_end: Signal<Local, Bits<16>>,
@@ -112,13 +118,19 @@ pub struct ChainWalker {
     broken_rule: Signal<Local, Violation>,
     inside: DFF<Bit>,
     behind: DFF<Bit>,
+    // the end of the buffer or of the table is 2^64 or beyond, is not 2^64
+    carries: DFF<Bit>,
+    some_behind: DFF<Bit>,
+    top_sum: Signal<Local, Bits<33>>,
+    past_end: Signal<Local, Bit>,
     // the violation as it is told, one cycle later
     told: Reg<Bit>,
     told_rule: Reg<Violation>,
     bad: Signal<Local, Bit>,
     total: Signal<Local, Bits<32>>,
     sum: Signal<Local, Bits<33>>,
-    count_next: Signal<Local, Bits<16>>,
+    count_next: Signal<Local, Bits<9>>,
+    too_long: Signal<Local, Bit>,
     offset: Signal<Local, Bits<16>>,
     window_end: Signal<Local, Bits<16>>,
     to_table_end: Signal<Local, Bits<16>>,
@@ -156,6 +168,7 @@ impl ChainWalker {
             writable: Default::default(),
             chain: Default::default(),
             busy: Default::default(),
+            stopped: Default::default(),
             violation_valid: Default::default(),
             violation: Default::default(),
             store: Default::default(),
@@ -184,6 +197,7 @@ impl ChainWalker {
             further_address: Default::default(),
             further_count: Default::default(),
             queue_size: Constant::new(u64::from(queue_size).into()),
+            longest_chain: Constant::new(u64::from(LONGEST_CHAIN).into()),
             flags: Default::default(),
             head_to_end: Default::default(),
             first_count: Default::default(),
@@ -193,12 +207,17 @@ impl ChainWalker {
             broken_rule: Default::default(),
             inside: Default::default(),
             behind: Default::default(),
+            carries: Default::default(),
+            some_behind: Default::default(),
+            top_sum: Default::default(),
+            past_end: Default::default(),
             told: Default::default(),
             told_rule: Reg::new(Violation::Nothing),
             bad: Default::default(),
             total: Default::default(),
             sum: Default::default(),
             count_next: Default::default(),
+            too_long: Default::default(),
             offset: Default::default(),
             window_end: Default::default(),
             to_table_end: Default::default(),
@@ -247,6 +266,8 @@ impl Logic for ChainWalker {
             rule,
             inside,
             behind,
+            carries,
+            some_behind,
             told,
             told_rule
         );
@@ -277,7 +298,11 @@ impl Logic for ChainWalker {
         self.length_count.next = self.length.q.val().get_bits::<28>(4);
         self.table_length_bad.next = (self.length.q.val().get_bits::<4>(0) != 0)
             | (self.length_count.val() == 0)
-            | (self.length_count.val() > bit_cast::<28, 16>(self.queue_size.val()));
+            | (self.length_count.val() > bit_cast::<28, 16>(self.longest_chain.val()));
+        self.too_long.next = (bit_cast::<16, 9>(self.count.q.val()) >= self.longest_chain.val())
+            | (!self.nested.q.val() & (bit_cast::<16, 9>(self.count.q.val()) >= self.queue_size.val()));
+        self.top_sum.next =
+            bit_cast::<33, 32>(self.address.q.val().get_bits::<32>(0)) + bit_cast::<33, 32>(self.length.q.val());
         self.broken_rule.next = Violation::Nothing;
         if self.flag_indirect.q.val() {
             if !self.indirect.val() {
@@ -293,18 +318,22 @@ impl Logic for ChainWalker {
             self.broken_rule.next = Violation::ZeroLength;
         } else if self.writable_seen.q.val() & !self.flag_write.q.val() {
             self.broken_rule.next = Violation::WritableFirst;
-        } else if self.count.q.val() >= self.queue_size.val() {
+        } else if self.too_long.val() {
             self.broken_rule.next = Violation::ChainTooLong;
         } else if self.sum.val().get_bit(32) {
             self.broken_rule.next = Violation::TotalLength;
         } else if self.flag_next.q.val() & (self.next_index.q.val() >= self.table_size.q.val()) {
             self.broken_rule.next = Violation::NextRange;
         }
-        self.bad.next = self.rule.q.val() != Violation::Nothing;
+        self.past_end.next = self.carries.q.val() & self.some_behind.q.val();
+        self.bad.next = (self.rule.q.val() != Violation::Nothing) | self.past_end.val();
 
         // ------------------------------------------------------------ the walk
         self.told.d.next = false;
         self.told_rule.d.next = self.rule.q.val();
+        if self.past_end.val() {
+            self.told_rule.d.next = Violation::AddressRange;
+        }
         self.report.next.rule = self.told_rule.q.val();
         self.report.next.head = self.head.val();
         self.free.next = false;
@@ -368,6 +397,8 @@ impl Logic for ChainWalker {
             }
             WalkState::Compare => {
                 self.rule.d.next = self.broken_rule.val();
+                self.carries.d.next = self.address.q.val().get_bits::<32>(32).all() & self.top_sum.val().get_bit(32);
+                self.some_behind.d.next = self.top_sum.val().get_bits::<32>(0).any();
                 self.inside.d.next = (self.next_index.q.val() >= self.window_base.q.val())
                     & (self.offset.val() < self.window_count.q.val());
                 self.behind.d.next = self.next_index.q.val() == self.window_end.val();
@@ -452,6 +483,7 @@ impl Logic for ChainWalker {
             | (self.state.q.val() == WalkState::Compare)
             | (self.state.q.val() == WalkState::Refetch)
             | self.store.busy.val();
+        self.stopped.next = self.broken.q.val();
         self.violation_valid.next = self.told.q.val();
         self.violation.next = self.report.val();
         self.window_request.next.address = self.further_address.q.val();

@@ -72,6 +72,8 @@ pub struct WindowReader {
     pub further: Sink<WindowRequest>,
     /// One cycle: the walker is done with the oldest context.
     pub free: Signal<In, Bit>,
+    /// The walker has stopped: read nothing any more.
+    pub stop: Signal<In, Bit>,
     /// Some context is in use.
     pub busy: Signal<Out, Bit>,
 
@@ -104,6 +106,7 @@ pub struct WindowReader {
 
     client: Constant<Bits<4>>,
     queue_size: Constant<Bits<16>>,
+    longest_chain: Constant<Bits<16>>,
 
     retired: Signal<Local, Bit>,
     retired_slot: Signal<Local, Bits<6>>,
@@ -157,6 +160,7 @@ impl WindowReader {
             descriptor: Default::default(),
             further: Default::default(),
             free: Default::default(),
+            stop: Default::default(),
             busy: Default::default(),
             head_ram: Default::default(),
             table_ram: Default::default(),
@@ -183,6 +187,7 @@ impl WindowReader {
             decode_table: Default::default(),
             client: Constant::new(client.into()),
             queue_size: Constant::new(u64::from(queue_size).into()),
+            longest_chain: Constant::new(u64::from(LONGEST_CHAIN).into()),
             retired: Default::default(),
             retired_slot: Default::default(),
             retired_context: Default::default(),
@@ -311,13 +316,14 @@ impl Logic for WindowReader {
         self.first_flags.next = self.decode_flags.q.val();
         self.first_table_length.next = self.decode_length.q.val();
         self.first_table_count.next = self.first_table_length.val().get_bits::<28>(4);
-        // what breaks a rule is left to the walker, which reports in order
+        // what breaks a rule is left to the walker, which reports in order; so are tables so far up that they could pass the last address
         self.first_table_ok.next = self.indirect.val()
             & (self.first_flags.val().get_bits::<3>(0).get_bit(2))
             & !self.first_flags.val().get_bit(0)
             & (self.first_table_length.val().get_bits::<4>(0) == 0)
             & self.first_table_count.val().any()
-            & (self.first_table_count.val() <= bit_cast::<28, 16>(self.queue_size.val()));
+            & (self.first_table_count.val() <= bit_cast::<28, 16>(self.longest_chain.val()))
+            & !self.decode_address.q.val().get_bits::<16>(48).all();
         self.table_ram.waddr.next = self.decode.q.val();
         self.table_ram.wdata.next =
             (bit_cast::<80, 16>(self.decode_count.q.val()) << 64) | bit_cast::<80, 64>(self.decode_address.q.val());
@@ -390,7 +396,7 @@ impl Logic for WindowReader {
 
         // the oldest chain goes first: all others wait behind it
         self.request_stage.input.valid.next =
-            self.further.valid.val() | self.decode_offers.val() | self.first_offer.q.val();
+            (self.further.valid.val() | self.decode_offers.val() | self.first_offer.q.val()) & !self.stop.val();
         self.request_stage.input.data.next = self.first_request.val();
         if self.further.valid.val() {
             self.request_stage.input.data.next = self.further_request.val();

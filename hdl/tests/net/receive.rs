@@ -1,6 +1,7 @@
 //! From the wire to chains.
 use crate::packet;
-use crate::world::{bench, Features, World};
+use crate::world::{bench, bench_of, Features, World};
+use virtio_hdl_rtl::device::net::NetDevice;
 use virtio_hdl_rtl::testing::Rng;
 use virtio_hdl_rtl::virtio::types::{Chain, Violation, ViolationReport};
 
@@ -101,6 +102,28 @@ fn net_receive_merges_up_to_16_chains() {
     world.run_until_quiet(&mut bench, 2000);
     assert_eq!(world.seen.no_buffer, 2);
     bench.finish();
+}
+
+/// What no number of chains can hold does not wait for one more than the queue can have.
+#[test]
+fn net_receive_drops_a_frame_that_needs_more_chains_than_the_queue_has() {
+    for queue_size in [2, 4] {
+        let device = NetDevice::new(queue_size);
+        let mut bench = bench_of(&format!("net_receive_small_queue_{queue_size}"), device, features(true, false));
+        let mut world = World::new(features(true, false), 4, 4);
+        world.most_chains = usize::from(queue_size);
+        let most = 256 * usize::from(queue_size) - 12;
+        for head in 0..queue_size {
+            world.offer_receive(head, 256, &[]);
+        }
+        // far too long, one byte too long, then one that takes all chains
+        for length in [1500, most + 1, most] {
+            world.receive(&vec![length as u8; length], false);
+        }
+        world.run_until_quiet(&mut bench, 2000);
+        assert_eq!((world.seen.no_buffer, world.frames_in), (2, 1));
+        bench.finish();
+    }
 }
 
 #[test]

@@ -48,6 +48,8 @@ pub struct World {
     pub features: Features,
     /// In how many of 4 cycles the device's outputs are taken.
     pub patient: u64,
+    /// Most chains of a frame, with MRG_RXBUF.
+    pub most_chains: usize,
     pub tx_chains: Feed<Chain>,
     pub tx_bytes: Feed<ByteBeat>,
     pub rx_chains: Feed<Chain>,
@@ -83,6 +85,7 @@ impl World {
         Self {
             features,
             patient,
+            most_chains: 16,
             tx_chains: Feed::new(eager),
             tx_bytes: Feed::new(eager),
             rx_chains: Feed::new(eager),
@@ -208,7 +211,7 @@ impl World {
     /// Most chains of a frame.
     fn limit(&self) -> usize {
         if self.features.merge {
-            16
+            self.most_chains
         } else {
             1
         }
@@ -396,7 +399,12 @@ fn beats(bytes: &[u8], failed: usize) -> Vec<ByteBeat> {
 
 /// The device with these features, just reset.
 pub fn bench(name: &str, features: Features) -> Bench<NetDevice> {
-    let mut bench = Bench::new(name, NetDevice::default(), |uut| &mut uut.clock);
+    bench_of(name, NetDevice::default(), features)
+}
+
+/// This device, just reset.
+pub fn bench_of(name: &str, device: NetDevice, features: Features) -> Bench<NetDevice> {
+    let mut bench = Bench::new(name, device, |uut| &mut uut.clock);
     bench.uut.merge.next = features.merge;
     bench.uut.csum.next = features.csum;
     bench.uut.guest_csum.next = features.guest_csum;

@@ -7,7 +7,7 @@ use virtio_hdl_rtl::dma::types::*;
 use virtio_hdl_rtl::testing::{Bench, Rng};
 use virtio_hdl_rtl::virtio::layout;
 use virtio_hdl_rtl::virtio::ring::RingEngine;
-use virtio_hdl_rtl::virtio::types::Chain;
+use virtio_hdl_rtl::virtio::types::{Chain, Violation};
 
 /// Negotiated features.
 #[derive(Clone, Copy)]
@@ -35,8 +35,8 @@ impl Descriptor {
 }
 
 /// A chain as the driver offered it.
-struct Offered {
-    head: u16,
+pub struct Offered {
+    pub head: u16,
     readable: Vec<Descriptor>,
     writable: Vec<Descriptor>,
     /// Descriptors of the table that it occupies.
@@ -85,11 +85,11 @@ pub struct Driver {
     features: Features,
     available: u16,
     /// All chains offered, in order.
-    offered: Vec<Offered>,
+    pub offered: Vec<Offered>,
     /// How many of them the driver has taken back.
     reclaimed: usize,
     /// How many chains the engine has handed on, and how far it is with their buffers: (chain, buffer).
-    chains: usize,
+    pub chains: usize,
     readable: (usize, usize),
     writable: (usize, usize),
     /// Elements the device is to use.
@@ -98,6 +98,8 @@ pub struct Driver {
     kicked: bool,
     in_reset: bool,
     tables: Vec<(u64, u64)>,
+    /// The cycle from which on a violation is told.
+    pub stopped_at: Option<u64>,
 }
 
 impl Driver {
@@ -122,6 +124,7 @@ impl Driver {
             kicked: false,
             in_reset: false,
             tables: vec![],
+            stopped_at: None,
         };
         driver.bench.uut.enable.next = true;
         driver.bench.uut.ring_base.next = driver.base.into();
@@ -145,6 +148,7 @@ impl Driver {
         self.to_use.clear();
         (self.available, self.reclaimed, self.chains, self.interrupts) = (0, 0, 0, 0);
         (self.readable, self.writable, self.using, self.kicked) = ((0, 0), (0, 0), false, false);
+        self.stopped_at = None;
     }
 
     // ---------------------------------------------------------------- the ring
@@ -162,10 +166,10 @@ impl Driver {
         self.tables.push((at, at + 16));
         self.write_descriptor(at, address, length, flags, next);
     }
-    fn available_ring(&self) -> u64 {
+    pub fn available_ring(&self) -> u64 {
         self.base + layout::avail_offset(self.queue_size)
     }
-    fn used_ring(&self) -> u64 {
+    pub fn used_ring(&self) -> u64 {
         self.base + layout::used_offset(self.queue_size)
     }
     pub fn set_available_index(&mut self, index: u16) {
@@ -195,7 +199,7 @@ impl Driver {
         self.offer_indirect(&[head], buffers, table, &order);
     }
     /// The first `direct` buffers in the queue's table, the others in an indirect table in random order.
-    fn offer_indirect(&mut self, indexes: &[u16], buffers: &[Descriptor], table: u64, order: &[u16]) {
+    pub fn offer_indirect(&mut self, indexes: &[u16], buffers: &[Descriptor], table: u64, order: &[u16]) {
         let direct = indexes.len() - 1;
         for i in 0..direct {
             let next = indexes[i + 1];
@@ -269,6 +273,9 @@ impl Driver {
 
     fn observe(&mut self, seen: Seen) {
         self.interrupts += usize::from(seen.interrupt);
+        if self.stopped_at.is_none() && self.bench.uut.violation.val().rule != Violation::Nothing {
+            self.stopped_at = Some(self.bench.cycles);
+        }
         self.using = seen.used == Some(false);
         if seen.used == Some(true) {
             self.to_use.pop_front();
@@ -325,6 +332,19 @@ impl Driver {
         panic!("the engine does not go to sleep");
     }
 
+    /// Runs until nothing has moved for a while, inside and outside.
+    pub fn run_until_quiet(&mut self) {
+        let mut quiet = 0;
+        for _ in 0..60_000 {
+            self.cycle();
+            quiet = if self.asleep() { quiet + 1 } else { 0 };
+            if quiet == 300 {
+                return;
+            }
+        }
+        panic!("the engine does not come to rest");
+    }
+
     /// Every read was of the ring or of an indirect table.
     pub fn expect_only_named_reads(&self) {
         let ring = (self.base, self.base + layout::ring_bytes(self.queue_size));
@@ -345,6 +365,7 @@ impl Driver {
     pub fn run_random(&mut self, count: usize) {
         let mut rng = Rng(0xd21_0e12 + u64::from(self.queue_size));
         let mut free: Vec<u16> = (0..self.queue_size).collect();
+        let room = self.room();
         let (mut awake, mut seen_interrupts, mut quiet) = (true, 0, 0);
         while self.reclaimed < count {
             quiet += 1;
@@ -358,7 +379,7 @@ impl Driver {
                 if !self.features.event_idx {
                     self.no_interrupt(rng.chance(1, 2));
                 }
-                while self.offered.len() < count && free.len() > 4 && rng.chance(3, 4) {
+                while self.offered.len() < count && free.len() > room && rng.chance(3, 4) {
                     self.offer_random(&mut rng, &mut free);
                 }
                 for _ in 0..rng.below(40) {
@@ -373,6 +394,40 @@ impl Driver {
         }
         self.settle();
         self.expect_only_named_reads();
+    }
+
+    /// Free descriptors that must be there before a random chain is offered.
+    fn room(&self) -> usize {
+        usize::from(self.queue_size / 2).min(4)
+    }
+
+    /// Offers random chains without end for so many cycles, or until a read has failed.
+    pub fn run_until_failure(&mut self, rng: &mut Rng, cycles: u64) {
+        let mut free: Vec<u16> = (0..self.queue_size).collect();
+        let room = self.room();
+        let end = self.bench.cycles + cycles;
+        while self.dma.failed.is_none() && self.bench.cycles < end {
+            self.reclaim(&mut free);
+            while free.len() > room && rng.chance(3, 4) {
+                self.offer_random(rng, &mut free);
+            }
+            self.enable_interrupts();
+            for _ in 0..rng.below(60) {
+                self.cycle();
+            }
+        }
+        // it goes on for a while, as a driver does that knows nothing
+        for _ in 0..30 {
+            self.reclaim(&mut free);
+            while free.len() > room && rng.chance(3, 4) {
+                self.offer_random(rng, &mut free);
+            }
+            self.enable_interrupts();
+            self.kick();
+            for _ in 0..40 {
+                self.cycle();
+            }
+        }
     }
 
     fn reclaim(&mut self, free: &mut Vec<u16>) {
@@ -403,7 +458,9 @@ impl Driver {
         let mut count = readable + writable;
         let indirect = self.features.indirect && rng.chance(1, 2);
         if indirect && rng.chance(1, 3) {
-            count = 1 + rng.below(u64::from(self.queue_size) - 1) as usize;
+            // tables are not bound to the queue's size
+            let most = if rng.chance(1, 8) { 250 } else { u64::from(self.queue_size) - 1 };
+            count = 1 + rng.below(most) as usize;
         }
         let buffers: Vec<_> = (0..count)
             .map(|i| Descriptor {

@@ -1,6 +1,7 @@
 //! The ring engine against a Rust driver: chains of every shape, interrupts, notifications, bad rings.
 mod buffer_store;
 mod driver;
+mod failing;
 mod memory;
 mod used;
 
@@ -52,6 +53,28 @@ fn virtqueue_chains_as_long_as_the_queue_are_walked_before_a_buffer_is_taken() {
         driver.settle();
         driver.finish();
     }
+}
+
+#[test]
+fn virtqueue_indirect_tables_longer_than_the_queue() {
+    // what Linux's network driver does with 17 fragments, the longest table, and one behind a descriptor of the queue's
+    let mut driver = Driver::new("ring_indirect_longer", 2, Features { indirect: true, ..PLAIN });
+    let buffers = |count: u64| -> Vec<_> {
+        (0..count)
+            .map(|i| Descriptor { address: 0x40000 + 64 * i, length: 1 + i as u32, writable: i >= count / 2 })
+            .collect()
+    };
+    driver.offer_table(1, &buffers(19), 0x50000);
+    driver.offer_table(0, &buffers(256), 0x60000);
+    driver.kick();
+    driver.run_until_used(2);
+    let order: Vec<u16> = (0..255).collect();
+    driver.offer_indirect(&[1, 0], &buffers(256), 0x70000, &order);
+    driver.kick();
+    driver.run_until_used(3);
+    driver.run_until_taken(3);
+    driver.settle();
+    driver.finish();
 }
 
 #[test]
@@ -127,7 +150,7 @@ fn bad_ring(name: &str, features: Features, rule: Violation, head: u16, spoil: i
     spoil(&mut driver);
     driver.kick();
     driver.run_until_used(1);
-    for _ in 0..1500 {
+    for _ in 0..2500 {
         driver.cycle();
     }
     let report = driver.bench.uut.violation.val();
@@ -158,7 +181,7 @@ fn bad_ring_loop() {
 }
 
 #[test]
-fn bad_ring_indirect_chain_longer_than_the_queue() {
+fn bad_ring_loop_in_an_indirect_table() {
     let features = Features { indirect: true, ..PLAIN };
     bad_ring("bad_long", features, Violation::ChainTooLong, 0, |driver| {
         for i in 0..8 {
@@ -213,7 +236,7 @@ fn bad_ring_indirect_with_next() {
 
 #[test]
 fn bad_ring_indirect_length_not_a_multiple_of_16() {
-    for (i, length) in [0, 8, 24, 9 * 16, 0xffff_fff0].into_iter().enumerate() {
+    for (i, length) in [0, 8, 24, 257 * 16, 0xffff_fff0].into_iter().enumerate() {
         let name = format!("bad_indirect_length_{i}");
         bad_ring(&name, Features { indirect: true, ..PLAIN }, Violation::IndirectLength, 0, |driver| {
             driver.descriptor(0, 0x50000, length, 4, 0);
@@ -246,6 +269,70 @@ fn bad_ring_total_length_over_32_bits() {
         driver.descriptor(1, 0x40000, 1, 2, 0);
         driver.offer_head(0);
     });
+}
+
+/// Of a buffer or table of `length` bytes that ends this far behind the last address.
+fn far_up(length: u32, behind: u64) -> u64 {
+    0u64.wrapping_sub(u64::from(length)).wrapping_add(behind)
+}
+
+#[test]
+fn bad_ring_buffer_behind_the_last_address() {
+    for (i, (length, behind, flags)) in
+        [(16, 1, 0), (16, 15, 2), (0xffff_ffff, 1, 2), (0x8000_0000, 0x7fff_ffff, 0)].into_iter().enumerate()
+    {
+        let name = format!("bad_address_{i}");
+        bad_ring(&name, Features { indirect: true, ..PLAIN }, Violation::AddressRange, 0, |driver| {
+            driver.descriptor(0, far_up(length, behind), length, flags, 0);
+            driver.offer_head(0);
+        });
+        let name = format!("bad_address_in_table_{i}");
+        bad_ring(&name, Features { indirect: true, ..PLAIN }, Violation::AddressRange, 0, |driver| {
+            driver.table_descriptor(0x50000, 0, 0x30000, 4, flags | 1, 1);
+            driver.table_descriptor(0x50000, 1, far_up(length, behind), length, flags, 0);
+            driver.descriptor(0, 0x50000, 32, 4, 0);
+            driver.offer_head(0);
+        });
+    }
+}
+
+#[test]
+fn bad_ring_indirect_table_behind_the_last_address() {
+    for (i, (count, behind)) in [(1, 1), (2, 16), (256, 256 * 16 - 1), (256, 1)].into_iter().enumerate() {
+        for first in [true, false] {
+            let name = format!("bad_table_address_{i}_{first}");
+            bad_ring(&name, Features { indirect: true, ..PLAIN }, Violation::AddressRange, 0, |driver| {
+                let table = far_up(16 * count, behind);
+                if first {
+                    driver.descriptor(0, table, 16 * count, 4, 0);
+                } else {
+                    driver.descriptor(0, 0x30000, 4, 1, 1);
+                    driver.descriptor(1, table, 16 * count, 4, 0);
+                }
+                driver.offer_head(0);
+            });
+        }
+    }
+}
+
+#[test]
+fn virtqueue_buffers_and_tables_up_to_the_last_address() {
+    let mut driver = Driver::new("ring_last_address", 8, Features { indirect: true, ..PLAIN });
+    let buffers = [Descriptor::readable(far_up(64, 0), 64), Descriptor::writable(far_up(0xffff_ffff, 0), 0xffff_ffff)];
+    driver.offer_chain(7, &buffers);
+    driver.offer_table(3, &buffers, 0x50000);
+    // there is no memory, but the table is read
+    driver.descriptor(0, far_up(32, 0), 32, 4, 0);
+    driver.offer_head(0);
+    driver.kick();
+    driver.run_until_used(2);
+    for _ in 0..1500 {
+        driver.cycle();
+    }
+    let report = driver.bench.uut.violation.val();
+    assert_eq!((report.rule, report.head.to_u64()), (Violation::RingRead, 0));
+    assert!(driver.dma.read_log.contains(&(far_up(32, 0), 32)));
+    driver.finish();
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! Host memory and the DMA side of the ring engine, as the engines in `dma` show themselves to their clients.
 use rust_hdl::prelude::*;
 use std::collections::VecDeque;
+use virtio_hdl_rtl::cells::Source;
 use virtio_hdl_rtl::dma::types::*;
 use virtio_hdl_rtl::testing::{Bench, Port, Rng};
 use virtio_hdl_rtl::virtio::ring::{client, RingEngine};
@@ -57,6 +58,20 @@ fn ram_writes(request: &ReadRequest, offset: u64, bytes: &[u8]) -> Vec<RamWrite>
     (0..2).filter(|next| enable[*next] != 0).map(write).collect()
 }
 
+/// What is taken from a source in this cycle; `since` follows when it began to be offered.
+fn asked<T: Synth>(source: &Source<T>, since: &mut Option<u64>, cycle: u64) -> Option<Asked<T>> {
+    if !source.valid.val() {
+        *since = None;
+        return None;
+    }
+    let begun = *since.get_or_insert(cycle);
+    if !source.ready.val() {
+        return None;
+    }
+    *since = None;
+    Some(Asked { since: begun, request: source.data.val() })
+}
+
 enum Step {
     Beat(RamWrite),
     Retire(ReadRetire),
@@ -69,16 +84,44 @@ enum Write {
     Done,
 }
 
+/// A read on its way: when its data are due, and whether it is to fail.
+struct Read {
+    due: u64,
+    request: ReadRequest,
+    fails: bool,
+}
+
+/// What the engine asked for: the cycle in which it was offered, and what it is.
+#[derive(Clone, Copy, Debug)]
+pub struct Asked<T> {
+    pub since: u64,
+    pub request: T,
+}
+
+/// Which reads fail.
+pub type Failure = Box<dyn FnMut(&ReadRequest) -> bool>;
+
 /// Serves the engine's reads and writes with random delays.
 pub struct Dma {
-    reads: VecDeque<(u64, ReadRequest)>,
+    reads: VecDeque<Read>,
     steps: VecDeque<Step>,
     write_requests: VecDeque<WriteRequest>,
     write: Write,
     /// Reads of this address fail.
     pub poisoned: Option<u64>,
+    /// Chooses other reads that fail, in the order in which they are asked for.
+    pub failure: Option<Failure>,
+    /// The first read that failed, and the cycle in which it came to its end.
+    pub failed: Option<(u64, ReadRequest)>,
     /// All addresses read: (address, length).
     pub read_log: Vec<(u64, u64)>,
+    /// All reads and writes asked for.
+    pub asked_reads: Vec<Asked<ReadRequest>>,
+    pub asked_writes: Vec<Asked<WriteRequest>>,
+    /// Since when each source offers what it offers: the three of reads, then that of writes.
+    offered: [Option<u64>; 4],
+    /// Slots of the available ring that the engine has been given.
+    pub slots_read: usize,
     /// Longest time a read takes.
     pub latency: u64,
     /// The descriptors that have been read.
@@ -95,7 +138,13 @@ impl Dma {
             write_requests: VecDeque::new(),
             write: Write::Idle,
             poisoned: None,
+            failure: None,
+            failed: None,
             read_log: vec![],
+            asked_reads: vec![],
+            asked_writes: vec![],
+            offered: [None; 4],
+            slots_read: 0,
             latency,
             window_ram: vec![[0; 16]; 256],
             window_word: None,
@@ -104,15 +153,25 @@ impl Dma {
 
     /// Sets the engine's inputs for one cycle.
     pub fn drive(&mut self, uut: &mut RingEngine, rng: &mut Rng, cycle: u64, memory: &Memory) {
-        if self.steps.is_empty() && self.reads.front().is_some_and(|(due, _)| *due <= cycle) {
-            let (_, request) = self.reads.pop_front().unwrap();
+        if self.steps.is_empty() && self.reads.front().is_some_and(|read| read.due <= cycle) {
+            let Read { request, fails, .. } = self.reads.pop_front().unwrap();
             let (address, length) = (request.address.to_u64(), request.length.to_u64());
             self.read_log.push((address, length));
-            let error = self.poisoned == Some(address) || address + length > memory.0.len() as u64;
-            if !error {
-                for (i, chunk) in memory.read(address, length).chunks(16).enumerate() {
-                    self.steps.extend(ram_writes(&request, 16 * i as u64, chunk).into_iter().map(Step::Beat));
+            let end = address.saturating_add(length);
+            let error = fails || self.poisoned == Some(address) || end > memory.0.len() as u64;
+            // of one that fails part of the data may come before that is known, or something else
+            let mut bytes = if end > memory.0.len() as u64 { vec![] } else { memory.read(address, length).to_vec() };
+            if error {
+                bytes.truncate(rng.below(length + 1) as usize);
+                if rng.chance(1, 2) {
+                    bytes.iter_mut().for_each(|byte| *byte = rng.next() as u8);
                 }
+                self.failed.get_or_insert((cycle + bytes.len().div_ceil(16) as u64, request));
+            } else if request.client == client::AVAILABLE && request.slot != 0 {
+                self.slots_read += length as usize / 2;
+            }
+            for (i, chunk) in bytes.chunks(16).enumerate() {
+                self.steps.extend(ram_writes(&request, 16 * i as u64, chunk).into_iter().map(Step::Beat));
             }
             self.steps.push_back(Step::Retire(ReadRetire { client: request.client, slot: request.slot, error }));
         }
@@ -158,14 +217,18 @@ impl Dma {
     /// Takes the engine's outputs of one cycle.
     pub fn observe(&mut self, uut: &RingEngine, rng: &mut Rng, cycle: u64, memory: &mut Memory) {
         self.window_word = uut.window_read_valid.val().then(|| uut.window_read_word.val().index());
-        for source in [&uut.available_request, &uut.window_request, &uut.decision_request] {
-            if source.valid.val() && source.ready.val() {
+        for (i, source) in [&uut.available_request, &uut.window_request, &uut.decision_request].into_iter().enumerate()
+        {
+            if let Some(asked) = asked(source, &mut self.offered[i], cycle) {
                 let due = cycle + 8 + rng.below(self.latency);
-                self.reads.push_back((due, source.data.val()));
+                let fails = self.failure.as_mut().is_some_and(|failure| failure(&asked.request));
+                self.reads.push_back(Read { due, request: asked.request, fails });
+                self.asked_reads.push(asked);
             }
         }
-        if uut.used_request.valid.val() && uut.used_request.ready.val() {
-            self.write_requests.push_back(uut.used_request.data.val());
+        if let Some(asked) = asked(&uut.used_request, &mut self.offered[3], cycle) {
+            self.write_requests.push_back(asked.request);
+            self.asked_writes.push(asked);
         }
         self.write = match std::mem::replace(&mut self.write, Write::Idle) {
             Write::Address(request) => Write::Data(request),

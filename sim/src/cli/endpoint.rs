@@ -29,7 +29,7 @@ pub(super) struct EndpointArguments {
     #[arg(long)]
     pub read_only: bool,
     /// Cycles that the disk takes for a request (blk)
-    #[arg(long, default_value_t = 0, value_name = "CYCLES")]
+    #[arg(long, default_value_t = 0, value_name = "CYCLES", value_parser = clap::value_parser!(u64).range(..=1_000_000_000))]
     disk_latency: u64,
     /// What the Ethernet port is connected to (net): peer (a built-in host, 10.0.2.2), loopback[,swap], unix:LOCAL,REMOTE,
     /// udp:LOCAL:PORT,REMOTE:PORT, tap:NAME, pcap:FILE[,fast]

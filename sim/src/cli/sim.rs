@@ -24,6 +24,10 @@ use virtio_hdl_rtl::config::{Device, EndpointConfig};
 
 /// Sectors of the disk in memory where no image is given.
 const MEMORY_SECTORS: u64 = 8192;
+/// Most requests of a run.
+const MOST_REQUESTS: u64 = 1_000_000_000;
+/// Slowest disk: a request that takes longer counts as lost.
+pub(super) const MOST_DISK_LATENCY: u64 = 2_000_000;
 
 #[derive(Copy, Clone, Debug, PartialEq, Eq, ValueEnum)]
 pub(super) enum Scenario {
@@ -71,12 +75,12 @@ pub(super) struct Arguments {
     #[arg(long)]
     read_only: bool,
     /// Cycles that the disk takes for a request
-    #[arg(long, default_value_t = 0, value_name = "CYCLES")]
+    #[arg(long, default_value_t = 0, value_name = "CYCLES", value_parser = clap::value_parser!(u64).range(..=MOST_DISK_LATENCY))]
     disk_latency: u64,
     /// Requests (scenarios random and depth), frames each way (frames)
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=MOST_REQUESTS))]
     requests: Option<u64>,
-    /// Requests outstanding
+    /// Requests outstanding, if the queue holds so many
     #[arg(long, default_value_t = 32, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=64))]
     depth: u64,
     /// Decides everything random; the same seed gives the same run
@@ -317,9 +321,10 @@ impl Setup<'_> {
                 let requests = self.arguments.requests.unwrap_or(if depth == 1 { 200 } else { 2000 });
                 let run =
                     depth::Options { write, bytes: 4096, depth: depth as usize, requests, seed: self.arguments.seed };
-                let mut phase = Phase::begin(&format!("{name} 4 KiB, depth {depth}"), &machine);
+                let mut phase = Phase::begin("", &machine);
                 let result = depth::run(&mut machine, &mut blk, &options.link, &run);
                 let figures = outcome(&mut machine, result)?;
+                phase.name = format!("{name} 4 KiB, depth {}", figures.depth);
                 phase.requests = figures.requests;
                 phase.bytes = figures.requests * u64::from(figures.bytes);
                 phase.end(&mut machine)?;

@@ -5,7 +5,7 @@
 use super::sim::Running;
 use crate::backend::Disk;
 use crate::link::LinkConfig;
-use crate::machine::MachineOptions;
+use crate::machine::{Machine, MachineOptions};
 use crate::model::Library;
 use crate::scenario::depth;
 use anyhow::ensure;
@@ -19,6 +19,8 @@ const ROUNDS: usize = 5;
 #[derive(Clone, Debug, Serialize)]
 pub(super) struct Speed {
     cycles: u64,
+    /// Requests outstanding.
+    depth: usize,
     cosimulation: Vec<f64>,
     bare: Vec<f64>,
     /// Median of co-simulation by bare model.
@@ -27,11 +29,11 @@ pub(super) struct Speed {
 
 pub(super) fn measure(library: &Library, options: &MachineOptions, requests: u64) -> anyhow::Result<Speed> {
     let recorded = MachineOptions { record: true, ..options.clone() };
-    let (mut machine, _) = read(library, &recorded, requests)?;
+    let (mut machine, _, depth) = read(library, &recorded, requests)?;
     ensure!(machine.endpoint().replay_matches()?, "the bare model does not do what it did in the co-simulation");
-    let mut speed = Speed { cycles: machine.clocked(), cosimulation: vec![], bare: vec![], ratio: 0.0 };
+    let mut speed = Speed { cycles: machine.clocked(), depth, cosimulation: vec![], bare: vec![], ratio: 0.0 };
     for _ in 0..ROUNDS {
-        let (run, seconds) = read(library, options, requests)?;
+        let (run, seconds, _) = read(library, options, requests)?;
         ensure!(run.clocked() == speed.cycles, "the same seed gave another run");
         speed.cosimulation.push(speed.cycles as f64 / seconds);
         let bare = machine.endpoint().replay()?;
@@ -42,15 +44,16 @@ pub(super) fn measure(library: &Library, options: &MachineOptions, requests: u64
     Ok(speed)
 }
 
-/// A run of reads with 32 outstanding, from power-on; the machine, and the seconds it took.
-fn read(library: &Library, options: &MachineOptions, requests: u64) -> anyhow::Result<(crate::machine::Machine, f64)> {
+/// A run of reads with 32 outstanding, or as many as the queue holds, from power-on; the machine, the seconds it took, and how many
+/// were outstanding.
+fn read(library: &Library, options: &MachineOptions, requests: u64) -> anyhow::Result<(Machine, f64, usize)> {
     let begin = Instant::now();
     let Running { mut machine, mut blk } = Running::start(library, Disk::in_memory(8192), options)?;
     let run = depth::Options { write: false, bytes: 4096, depth: 32, requests, seed: options.link.seed };
     let link: &LinkConfig = &options.link;
-    depth::run(&mut machine, &mut blk, link, &run)?;
+    let figures = depth::run(&mut machine, &mut blk, link, &run)?;
     machine.check()?;
-    Ok((machine, begin.elapsed().as_secs_f64()))
+    Ok((machine, begin.elapsed().as_secs_f64(), figures.depth))
 }
 
 /// The value in the middle; 0 of none.
@@ -65,7 +68,7 @@ pub(super) fn print(speed: &Speed, json: bool) -> anyhow::Result<()> {
         println!("{}", serde_json::to_string_pretty(speed)?);
         return Ok(());
     }
-    println!("{} cycles of 4 KiB reads, 32 outstanding; median of {ROUNDS} rounds in turn", speed.cycles);
+    println!("{} cycles of 4 KiB reads, {} outstanding; median of {ROUNDS} rounds in turn", speed.cycles, speed.depth);
     println!(
         "  {:>8.0} thousand cycles per second with driver, root complex and disk",
         median(&speed.cosimulation) / 1e3

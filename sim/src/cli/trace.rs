@@ -3,16 +3,19 @@ use crate::trace::{TraceOptions, Trigger};
 use clap::Args;
 use std::path::PathBuf;
 
+/// Last cycle that can be named: more than two years of simulation.
+const MOST_CYCLES: u64 = 1_000_000_000_000;
+
 #[derive(Args)]
 pub(super) struct TraceArguments {
     /// Write a VCD of the ports and of decoded TLPs
     #[arg(long, value_name = "FILE")]
     vcd: Option<PathBuf>,
     /// First cycle of the VCD
-    #[arg(long, value_name = "CYCLE", requires = "vcd")]
+    #[arg(long, value_name = "CYCLE", requires = "vcd", value_parser = clap::value_parser!(u64).range(..=MOST_CYCLES))]
     vcd_from: Option<u64>,
     /// Cycle that ends the VCD; with a trigger: how many cycles from it on
-    #[arg(long, value_name = "CYCLE", requires = "vcd")]
+    #[arg(long, value_name = "CYCLE", requires = "vcd", value_parser = clap::value_parser!(u64).range(..=MOST_CYCLES))]
     vcd_to: Option<u64>,
     /// The VCD begins a little before this
     #[arg(long, value_enum, requires = "vcd")]

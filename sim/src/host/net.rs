@@ -223,6 +223,11 @@ impl Net {
         self.outgoing.len()
     }
 
+    /// Entries of each queue; of the shorter one, were they to differ.
+    pub fn queue_size(&self) -> u16 {
+        self.receive.size().min(self.transmit.size())
+    }
+
     /// Room for another chain of this many buffers: in the receive queue, in the transmit queue.
     pub fn has_room(&self, buffers: usize) -> (bool, bool) {
         (self.receive.free_descriptors() >= buffers, self.transmit.free_descriptors() >= buffers)

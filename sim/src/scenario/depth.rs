@@ -20,9 +20,9 @@ pub struct Options {
     pub write: bool,
     /// Bytes of each request, a multiple of 512.
     pub bytes: u32,
-    /// Requests outstanding.
+    /// Requests outstanding; no more than the queue holds.
     pub depth: usize,
-    /// Requests measured.
+    /// Requests measured, at least one.
     pub requests: u64,
     /// Chooses the sectors.
     pub seed: u64,
@@ -52,13 +52,18 @@ pub struct Figures {
     pub latency_p99: u64,
 }
 
-/// Keeps `depth` requests outstanding until `requests` have ended.
+/// Descriptors of a request: header, data, status.
+const DESCRIPTORS: usize = 3;
+
+/// Keeps `depth` requests outstanding, or as many as the queue holds, until `requests` have ended.
 pub fn run(
     platform: &mut dyn Platform,
     blk: &mut Blk,
     link: &LinkConfig,
     options: &Options,
 ) -> Result<Figures, ScenarioError> {
+    let depth = options.depth.min(usize::from(blk.queue().size()) / DESCRIPTORS);
+    let options = &Options { depth, ..options.clone() };
     let size = u64::from(options.bytes) * options.depth as u64;
     let memory = platform.allocate(size, 4096).ok_or(ScenarioError::Memory(size))?;
     let result = measure(platform, blk, link, options, memory);
@@ -75,6 +80,9 @@ fn measure(
 ) -> Result<Figures, ScenarioError> {
     let mut rng = ChaCha8Rng::seed_from_u64(options.seed);
     let places = blk.capacity(platform) * 512 / u64::from(options.bytes);
+    if places == 0 {
+        return Err(ScenarioError::SmallDisk(options.bytes.into()));
+    }
     let mut free: Vec<u64> = (0..options.depth as u64).map(|n| memory + n * u64::from(options.bytes)).collect();
     let mut begun = HashMap::new();
     let mut latencies = Vec::new();

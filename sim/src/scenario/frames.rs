@@ -18,6 +18,8 @@ const PATIENCE: u64 = 4_000_000;
 const ON_THE_WAY: usize = 6 << 10;
 /// Buffers of a frame at most, with a margin to the 16 that the endpoint merges.
 const SHORTEST_BUFFER: u32 = 128;
+/// Shortest queue for which buffers are made as short as that.
+const MERGING_QUEUE: u16 = 128;
 /// Chains for frames that come in.
 const PROVIDED: usize = 64;
 
@@ -137,8 +139,10 @@ impl Run<'_> {
 
     /// Gives the device chains to receive into.
     fn provide(&mut self) -> Result<(), ScenarioError> {
-        let merge = self.net.has_feature(FEATURE_MRG_RXBUF);
-        while self.net.receive_buffers() < PROVIDED && self.net.has_room(8).0 {
+        // a short queue could be full of buffers that are too small together
+        let merge = self.net.has_feature(FEATURE_MRG_RXBUF) && self.net.queue_size() >= MERGING_QUEUE;
+        let most = 8.min(self.net.queue_size().into());
+        while self.net.receive_buffers() < PROVIDED && self.net.has_room(most).0 {
             let all = self.net.header_bytes() + FRAME_BYTES_MAX;
             let bytes = match merge {
                 true => self.rng.random_range(SHORTEST_BUFFER..=all),
@@ -150,13 +154,15 @@ impl Run<'_> {
         Ok(())
     }
 
-    /// Lengths of the buffers of a chain of this many bytes, at most eight of them.
+    /// Lengths of the buffers of a chain of this many bytes, at most eight of them, and no more than the queue holds.
     fn cut(&mut self, bytes: u32) -> Vec<u32> {
         match self.rng.random_range(0..3) {
             0 => vec![],
             // as Linux does without ANY_LAYOUT: the header has a descriptor of its own
             1 => vec![self.net.header_bytes()],
-            _ => (0..self.rng.random_range(0..7)).map(|_| self.rng.random_range(1..=bytes)).collect(),
+            _ => (0..self.rng.random_range(0..7.min(self.net.queue_size())))
+                .map(|_| self.rng.random_range(1..=bytes))
+                .collect(),
         }
     }
 
@@ -167,9 +173,10 @@ impl Run<'_> {
     }
 
     fn send(&mut self) -> Result<(), ScenarioError> {
+        let most = 9.min(self.net.queue_size().into());
         while self.submitted < self.options.frames
             && self.net.transmitting() < self.options.depth
-            && self.net.has_room(9).1
+            && self.net.has_room(most).1
         {
             let frame = self.frame(FRAME_BYTES_MIN..=FRAME_BYTES_MAX);
             let length = frame.len() as u32;

@@ -28,6 +28,9 @@ pub enum ScenarioError {
     /// The machine failed.
     #[error(transparent)]
     Machine(#[from] MachineError),
+    /// The disk does not hold a request.
+    #[error("the disk is smaller than a request of {0} bytes")]
+    SmallDisk(u64),
     /// Guest memory ran out.
     #[error("no {0} bytes of guest memory are left")]
     Memory(u64),

@@ -19,7 +19,7 @@ const PATIENCE: u64 = 20_000_000;
 const REGION_BYTES: u64 = 64 << 10;
 /// Longest request in sectors.
 const MOST_SECTORS: u64 = 64;
-/// Most descriptors of a chain, those of header and status included.
+/// Most descriptors of a chain, those of header and status included, and no more than the queue has.
 const MOST_DESCRIPTORS: usize = 64;
 
 /// What is done.
@@ -80,6 +80,8 @@ struct Run<'a> {
     regions: Vec<u64>,
     outstanding: BTreeMap<Ticket, Expected>,
     report: Report,
+    /// Most descriptors of a chain.
+    most_descriptors: usize,
 }
 
 /// Does random requests. `disk` is the model of the disk: what it holds before, and what it must hold after.
@@ -93,7 +95,9 @@ pub fn run(
     let size = REGION_BYTES * options.depth as u64;
     let memory = platform.allocate(size, 4096).ok_or(ScenarioError::Memory(size))?;
     let start = platform.now();
+    let most_descriptors = MOST_DESCRIPTORS.min(blk.queue().size().into());
     let mut run = Run {
+        most_descriptors,
         platform,
         blk,
         options,
@@ -116,7 +120,7 @@ impl Run<'_> {
         while self.report.requests < self.options.requests {
             let burst = self.rng.random_range(1..=self.options.depth);
             for _ in 0..burst {
-                let room = self.blk.queue().free_descriptors() >= MOST_DESCRIPTORS;
+                let room = self.blk.queue().free_descriptors() >= self.most_descriptors;
                 if submitted == self.options.requests || self.regions.is_empty() || !room {
                     break;
                 }
@@ -143,7 +147,8 @@ impl Run<'_> {
             0 => capacity,
             1 => capacity + 1 - sectors.min(capacity),
             2 => self.rng.random_range(capacity..=u64::MAX),
-            _ => self.rng.random_range(0..=capacity - sectors),
+            // a disk smaller than the request refuses it
+            _ => self.rng.random_range(0..=capacity.saturating_sub(sectors)),
         };
         let mut bytes = sectors * SECTOR_BYTES;
         let mut operation = match self.rng.random_range(0..100) {
@@ -192,7 +197,7 @@ impl Run<'_> {
         if bytes == 0 {
             return buffers;
         }
-        let most = (MOST_DESCRIPTORS as u64 - 2).min(bytes);
+        let most = (self.most_descriptors as u64 - 2).min(bytes);
         let count = match self.rng.random_range(0..4) {
             0 => 1,
             1 => self.rng.random_range(1..=most),

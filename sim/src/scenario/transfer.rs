@@ -9,8 +9,10 @@ use vm_memory::{Bytes, GuestAddress};
 
 /// Bytes of a page; each is a descriptor.
 const PAGE_BYTES: u64 = 4096;
-/// Pages of a request.
+/// Pages of a request, if the queue has so many descriptors.
 const REQUEST_PAGES: u64 = 4;
+/// Descriptors of header and status.
+const OTHER_DESCRIPTORS: u64 = 2;
 /// Cycles after which a request has been lost.
 const PATIENCE: u64 = 50_000_000;
 
@@ -29,7 +31,7 @@ struct Outstanding {
     bytes: usize,
 }
 
-/// Moves `content` from or to the beginning of the disk with `depth` requests outstanding, and tells `progress` how
+/// Moves `content` from or to the beginning of the disk with up to `depth` requests outstanding, and tells `progress` how
 /// many bytes are done. Returns the number of requests. `content` is whole sectors.
 pub fn run(
     platform: &mut dyn Platform,
@@ -39,14 +41,17 @@ pub fn run(
     depth: usize,
     progress: &mut dyn FnMut(u64),
 ) -> Result<u64, ScenarioError> {
-    let region_bytes = PAGE_BYTES * REQUEST_PAGES;
+    let pages = REQUEST_PAGES.min(u64::from(blk.queue().size()).saturating_sub(OTHER_DESCRIPTORS)).max(1);
+    let descriptors = (pages + OTHER_DESCRIPTORS) as usize;
+    let region_bytes = PAGE_BYTES * pages;
     let size = region_bytes * depth as u64;
     let memory = platform.allocate(size, PAGE_BYTES).ok_or(ScenarioError::Memory(size))?;
     let mut free: Vec<u64> = (0..depth as u64).map(|index| memory + index * region_bytes).collect();
     let mut outstanding = HashMap::new();
     let (mut next, mut done, mut requests) = (0, 0, 0);
     while done < content.len() {
-        while next < content.len() {
+        // a short queue holds fewer than `depth`
+        while next < content.len() && (outstanding.is_empty() || blk.queue().free_descriptors() >= descriptors) {
             let Some(region) = free.pop() else { break };
             let bytes = (content.len() - next).min(region_bytes as usize);
             if way == Way::Write {

@@ -54,6 +54,13 @@ pub struct Receive {
     waiting: Signal<Local, Bit>,
 }
 
+impl Receive {
+    /// For a queue of `queue_size` descriptors.
+    pub fn new(queue_size: u16) -> Self {
+        Self { plan: ReceivePlan::new(queue_size), ..Self::default() }
+    }
+}
+
 impl Logic for Receive {
     #[hdl_gen]
     fn update(&mut self) {

@@ -28,7 +28,8 @@ pub enum PlanState {
 /// Gives each frame the chains it needs: one, or up to 16 with MRG_RXBUF. Five cycles for a frame in one chain, six more for each
 /// further one.
 ///
-/// A frame that does not fit is dropped; the chains wait for the next one.
+/// A frame that does not fit is dropped; the chains wait for the next one. So is one that would need more chains than the queue has
+/// descriptors: when all are here the driver can give no other.
 #[derive(LogicBlock)]
 pub struct ReceivePlan {
     pub clock: Signal<In, Clock>,
@@ -67,6 +68,7 @@ pub struct ReceivePlan {
     bare: DFF<Bit>,
     no_fit_event: Reg<Bit>,
 
+    most_chains: Constant<Bits<5>>,
     short_header: Constant<Bits<13>>,
     long_header: Constant<Bits<13>>,
 
@@ -85,8 +87,9 @@ pub struct ReceivePlan {
     out_part: Signal<Local, ReceivePart>,
 }
 
-impl Default for ReceivePlan {
-    fn default() -> Self {
+impl ReceivePlan {
+    /// For chains of a queue of `queue_size` descriptors.
+    pub fn new(queue_size: u16) -> Self {
         use layout::net;
         Self {
             clock: Default::default(),
@@ -115,6 +118,7 @@ impl Default for ReceivePlan {
             free: Default::default(),
             bare: Default::default(),
             no_fit_event: Default::default(),
+            most_chains: Constant::new(u64::from(queue_size.min(16)).into()),
             short_header: Constant::new(u64::from(net::HEADER_BYTES).into()),
             long_header: Constant::new(u64::from(net::MERGE_HEADER_BYTES).into()),
             held: Default::default(),
@@ -131,6 +135,13 @@ impl Default for ReceivePlan {
             out_command: Default::default(),
             out_part: Default::default(),
         }
+    }
+}
+
+impl Default for ReceivePlan {
+    /// For a queue of any size from 16 on.
+    fn default() -> Self {
+        Self::new(16)
     }
 }
 
@@ -193,7 +204,7 @@ impl Logic for ReceivePlan {
         self.number.next = self.walk_next.val() - self.front.q.val();
         self.limit.next = 1.into();
         if self.merge.val() {
-            self.limit.next = 16.into();
+            self.limit.next = self.most_chains.val();
         }
         self.full.d.next = self.number.val() == self.limit.val();
         self.missing.d.next = self.at.val() == self.tail.q.val();
