@@ -1,8 +1,8 @@
 //! The small blocks of the endpoint: gate, reset sequencer, counters, interrupt controller.
-use virtio_hdl_rtl::endpoint::diagnostics::Diagnostics;
+use virtio_hdl_rtl::endpoint::diagnostics::{violation_in_words, Diagnostics, RULES};
 use virtio_hdl_rtl::endpoint::gate::TransmitGate;
 use virtio_hdl_rtl::endpoint::reset::ResetSequencer;
-use virtio_hdl_rtl::testing::{Bench, Port};
+use virtio_hdl_rtl::testing::Bench;
 use virtio_hdl_rtl::virtio::interrupts::InterruptController;
 use virtio_hdl_rtl::virtio::types::{Violation, ViolationReport};
 
@@ -88,6 +88,7 @@ fn reset_sequence_is_quiesce_drain_clear() {
     bench.finish();
 }
 
+/// All fields, through the window and as config space sees them, after events of any density, any number of them at once.
 #[test]
 fn a_drain_waits_for_the_host_and_only_so_long_for_the_device_side() {
     let patience = 300;
@@ -131,8 +132,6 @@ fn a_drain_waits_for_the_host_and_only_so_long_for_the_device_side() {
 fn diagnostics_count_events_and_show_the_violation() {
     const FIELDS: usize = 21;
     let mut bench = Bench::new("diagnostics", Diagnostics::new(FIELDS), |uut| &mut uut.clock);
-    bench.cycle(|uut, _| uut.reset.next = true, |_| {});
-    bench.uut.reset.next = false;
     let rules = [
         Violation::Nothing,
         Violation::AvailableIndex,
@@ -140,26 +139,87 @@ fn diagnostics_count_events_and_show_the_violation() {
         Violation::RequestTooShort,
         Violation::AddressRange,
     ];
-    let mut counts = [0u64; FIELDS - 1];
-    for cycle in 0..2000u64 {
-        let rule = rules[cycle as usize / 7 % rules.len()];
-        bench.cycle(
-            |uut, rng| {
-                uut.events.iter_mut().for_each(|event| event.next = Port::random(rng));
-                uut.violation.next = ViolationReport { rule, head: (cycle & 0xff).into() };
-                uut.violation_queue.next = (cycle >> 3 & 3).into();
-            },
-            |uut| {
-                let field = |n: usize| uut.fields[n].val().to_u64();
-                assert_eq!(field(0), rule as u64 | (cycle >> 3 & 3) << 8 | (cycle & 0xff) << 16);
-                for (n, count) in counts.iter_mut().enumerate() {
-                    assert_eq!(field(n + 1), *count);
-                    *count += u64::from(uut.events[n].val());
+    // a reset in the middle begins anew
+    for round in 0..2 {
+        bench.cycle(|uut, _| uut.reset.next = true, |_| {});
+        bench.uut.reset.next = false;
+        let mut counts = [0u64; FIELDS];
+        for (burst, rule) in rules.into_iter().cycle().take(12).enumerate() {
+            let chance = [1, 2, 40][burst % 3];
+            let (head, queue) = (burst as u64 * 77, burst as u64 & 3);
+            for _ in 0..300 {
+                bench.cycle(
+                    |uut, rng| uut.events.iter_mut().for_each(|event| event.next = rng.chance(1, chance)),
+                    |uut| counts.iter_mut().skip(1).zip(&uut.events).for_each(|(n, e)| *n += u64::from(e.val())),
+                );
+            }
+            counts[0] = rule as u64 | queue << 8 | head << 16;
+            // two rounds later the counters are what they are
+            for _ in 0..2 * FIELDS {
+                bench.cycle(
+                    |uut, _| {
+                        uut.events.iter_mut().for_each(|event| event.next = false);
+                        uut.violation.next = ViolationReport { rule, head: head.into() };
+                        uut.violation_queue.next = queue.into();
+                    },
+                    |_| {},
+                );
+            }
+            assert_eq!(bench.uut.violation_word.val().to_u64(), counts[0]);
+            for place in 0..64u64 {
+                let wanted = counts.get(place as usize).copied().unwrap_or(0);
+                let mut cycles = 0;
+                let mut done = false;
+                while !done {
+                    bench.cycle(
+                        |uut, rng| {
+                            uut.window.valid.next = true;
+                            uut.window.write.next = place % 5 == 4;
+                            uut.window.write_data.next = (rng.next() & 0xffff_ffff).into();
+                            uut.window.address.next = (0xc00 + 4 * place).into();
+                            uut.config_address.next = (rng.next() & 0xffc).into();
+                        },
+                        |uut| {
+                            done = uut.window.done.val();
+                            if done {
+                                assert_eq!(uut.window.read_data.val().to_u64(), wanted, "round {round}, field {place}");
+                            }
+                        },
+                    );
+                    cycles += 1;
                 }
-            },
-        );
+                assert_eq!(cycles, 3);
+                // config space: of the first 256 bytes, from 0xa4 on
+                bench.cycle(
+                    |uut, _| {
+                        uut.window.valid.next = false;
+                        uut.config_address.next = (4 * place).into();
+                    },
+                    |uut| assert!(!uut.window.done.val()),
+                );
+                let wanted = place.checked_sub(0xa4 / 4).and_then(|field| counts.get(field as usize)).unwrap_or(&0);
+                bench
+                    .cycle(|_, _| {}, |uut| assert_eq!(uut.config_word.val().to_u64(), *wanted, "at {:#x}", 4 * place));
+            }
+        }
     }
     bench.finish();
+}
+
+/// Every rule has words, and its number is the code of the type.
+#[test]
+fn every_violation_has_words() {
+    for rule in 0..RULES.len() as u32 {
+        let field = rule | 1 << 8 | 0x1234 << 16;
+        let words = violation_in_words(field);
+        assert_eq!(words.is_some(), rule != 0);
+        let named = words.is_none_or(|words| {
+            words.contains("queue 1") && words.contains("head 4660") && words.contains(RULES[rule as usize])
+        });
+        assert!(named, "rule {rule}");
+    }
+    assert_eq!(Violation::RequestTooShort as usize, RULES.len() - 1, "a rule without words");
+    assert!(violation_in_words(0xff).is_some_and(|words| words.contains("255")), "a number without words");
 }
 
 #[test]

@@ -44,7 +44,7 @@ blocks! {
     transmit_arbiter: tlp::transmit_arbiter::TransmitArbiter::default();
     config_space: pcie::ConfigSpace::new(&function());
     msix_table: pcie::MsixTable::new(20);
-    intx_messages: pcie::IntxMessages::default();
+    messages: pcie::FunctionMessages::default();
     completer: pcie::completer::Completer::new(64, 4096);
     read_engine: dma::ReadEngine::<5, 32>::new(1000);
     write_engine: dma::WriteEngine::default();

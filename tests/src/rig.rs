@@ -5,10 +5,12 @@ use virtio_hdl::host::blk::{Blk, Ended, Operation, Options, Request, Ticket};
 use virtio_hdl::host::pci::Bus;
 use virtio_hdl::host::ring::{Buffer, Descriptor, Shape};
 use virtio_hdl::host::{Platform, Width};
+use virtio_hdl::link::{CompletionStatus, HostRequest};
 use virtio_hdl::machine::{Machine, MachineOptions, SLOT};
 use virtio_hdl_rtl::config::EndpointConfig;
 use virtio_hdl_rtl::pcie::layout as pci;
-use virtio_hdl_rtl::pcie::registers::{DIAGNOSTICS, MSIX_PBA_OFFSET};
+use virtio_hdl_rtl::pcie::registers::{DIAGNOSTICS, DIAGNOSTICS_OFFSET, MSIX_PBA_OFFSET};
+use virtio_hdl_rtl::virtio::layout;
 use vm_memory::{Bytes, GuestAddress};
 
 /// Sectors of the disk.
@@ -105,6 +107,12 @@ impl Setup {
         self.machine.config_read(SLOT, DIAGNOSTICS + 4 * field, Width::Double)
     }
 
+    /// A field of the diagnostics by way of BAR1.
+    pub fn window(&mut self, field: u64) -> u32 {
+        let address = self.bus.function(SLOT).unwrap().bar(1).unwrap().address;
+        self.machine.mmio_read(address + u64::from(DIAGNOSTICS_OFFSET) + 4 * field, Width::Double)
+    }
+
     /// Packets that the device has sent of its own accord.
     pub fn initiated(&self) -> (u64, u64, u64) {
         let statistics = self.machine.statistics();
@@ -184,6 +192,58 @@ impl Setup {
             assert!(self.machine.wait_interrupt(deadline).is_some(), "{what}: not delivered on unmask");
             assert_eq!(self.blk.poll(&mut self.machine).unwrap().len(), 1);
             assert_eq!(table.read(&mut self.machine, MSIX_PBA_OFFSET, Width::Double), 0, "{what}: still pending");
+        }
+    }
+
+    /// Of a driver with INTx only: a sleeping function does not interrupt, however long its interrupt has been due. The
+    /// line is down from the first to the last moment of the sleep, and comes up in D0.
+    pub fn expect_no_intx_from_sleep(&mut self, what: &str) {
+        let function = self.bus.function(SLOT).unwrap().clone();
+        let pending =
+            |s: &mut Setup| s.machine.config_read(SLOT, pci::STATUS, Width::Word) as u16 & pci::STATUS_INTERRUPT != 0;
+        // due before the sleep, and asserted
+        self.submit(Operation::In, 0);
+        self.blk.kick(&mut self.machine).unwrap();
+        self.machine.run(LONG);
+        assert!(self.machine.root().intx(), "{what}: no interrupt");
+        function.set_power_state(&mut self.machine, 3).unwrap();
+        self.machine.run(LONG);
+        assert!(!self.machine.root().intx(), "{what}: asserted by a function that sleeps");
+        assert!(pending(self), "{what}: Interrupt Status is forgotten");
+        function.set_power_state(&mut self.machine, 0).unwrap();
+        self.machine.run(LONG);
+        assert!(self.machine.root().intx(), "{what}: forgotten in the sleep");
+        assert_eq!(self.blk.transport().read(&mut self.machine, layout::ISR, Width::Byte) & 1, 1);
+        assert_eq!(self.blk.poll(&mut self.machine).unwrap().len(), 1);
+        self.machine.run(LONG);
+        assert!(!self.machine.root().intx(), "{what}: asserted for nothing");
+        // due at any moment around the beginning of the sleep
+        for delay in (0..4000).step_by(250) {
+            self.submit(Operation::In, 0);
+            self.blk.kick(&mut self.machine).unwrap();
+            self.machine.run(delay);
+            function.set_power_state(&mut self.machine, 3).unwrap();
+            // a level that was on its way arrives, and goes again
+            self.machine.run(2000);
+            for _ in 0..20 {
+                self.machine.run(500);
+                assert!(!self.machine.root().intx(), "{what}: asserted in D3hot, {delay} cycles after the kick");
+            }
+            function.set_power_state(&mut self.machine, 0).unwrap();
+            self.wait_all();
+        }
+    }
+
+    /// Makes a request of the host's processor and waits: status and bytes read.
+    pub fn ask(&mut self, request: HostRequest) -> (Option<CompletionStatus>, Vec<u8>) {
+        let now = self.machine.now();
+        let id = self.machine.root().submit(now, request).unwrap();
+        loop {
+            if let Some(completion) = self.machine.root().completed(id) {
+                return (completion.status, completion.data);
+            }
+            self.machine.advance(u64::MAX);
+            self.machine.check().unwrap();
         }
     }
 }

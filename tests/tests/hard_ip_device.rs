@@ -7,7 +7,7 @@ use virtio_hdl::host::virtio_pci::VectorPolicy;
 use virtio_hdl::host::{Platform, Width};
 use virtio_hdl::link::tlp::{ByteEnables, Kind, MemoryRequest};
 use virtio_hdl::link::{CompletionStatus, Fault, HostRequest, RootComplex, Tlp};
-use virtio_hdl::machine::{Machine, MachineOptions, SLOT};
+use virtio_hdl::machine::{MachineOptions, SLOT};
 use virtio_hdl::model::Stall;
 use virtio_hdl_rtl::config::LinkInterface;
 use virtio_hdl_rtl::pcie::layout as pci;
@@ -88,6 +88,49 @@ fn intx_disable_keeps_the_line_down_and_the_status_bit_up() {
     }
 }
 
+#[test]
+fn intx_waits_for_d0_behind_every_block() {
+    for block in BLOCKS {
+        let mut s = with_intx(block, 9);
+        s.expect_no_intx_from_sleep(&format!("{block:?}"));
+        sound(&mut s, &format!("{block:?}"));
+    }
+}
+
+/// The diagnostics of a device whose config space is the block's: in BAR1.
+#[test]
+fn the_diagnostics_are_in_bar1_behind_every_block() {
+    for block in BLOCKS {
+        let mut s = disk(block, &options(10));
+        s.assert_works();
+        let (reads, writes, interrupts) = s.initiated();
+        s.machine.run(LONG);
+        let counted = |s: &mut Setup, field: u64| s.window(field);
+        assert_eq!(counted(&mut s, 0), 0, "{block:?}: no violation");
+        assert_eq!(counted(&mut s, 12), reads as u32, "{block:?}: reads");
+        assert_eq!(counted(&mut s, 13), writes as u32, "{block:?}: writes");
+        assert_eq!(counted(&mut s, 14), interrupts as u32, "{block:?}: interrupts");
+        // Four at once, and what is written there is lost.
+        let address = s.bus.function(SLOT).unwrap().bar(1).unwrap().address + 0xc30;
+        let (status, data) = s.ask(HostRequest::MemoryRead { address, bytes: 16 });
+        assert_eq!(status, Some(CompletionStatus::Successful), "{block:?}");
+        for (n, word) in data.chunks(4).enumerate() {
+            let word = u32::from_le_bytes(word.try_into().unwrap());
+            assert_eq!(word, s.window(12 + n as u64), "{block:?}: field {}", 12 + n);
+        }
+        s.machine.mmio_write(address, Width::Double, 0xffff_ffff);
+        assert_eq!(s.window(12), reads as u32, "{block:?}: written");
+        // The first violation: rule, queue, head.
+        s.offer(256);
+        s.blk.kick(&mut s.machine).unwrap();
+        s.machine.run(LONG);
+        assert_eq!(s.window(0), 2 | 256 << 16, "{block:?}: head index out of range");
+        let mut s = s.probe_again();
+        assert_eq!(s.window(0), 0, "{block:?}: a reset clears the report");
+        sound(&mut s, &format!("{block:?}"));
+    }
+}
+
 /// A driver that reads ISR instead of waiting finds in memory what the device wrote before it set the bit.
 #[test]
 fn the_answer_to_a_register_read_comes_behind_the_writes_before_it() {
@@ -114,19 +157,6 @@ fn the_answer_to_a_register_read_comes_behind_the_writes_before_it() {
     }
 }
 
-/// Makes a request of the host and waits: status and bytes.
-fn ask(machine: &mut Machine, request: HostRequest) -> (Option<CompletionStatus>, usize) {
-    let now = machine.now();
-    let id = machine.root().submit(now, request).unwrap();
-    loop {
-        if let Some(completion) = machine.root().completed(id) {
-            return (completion.status, completion.data.len());
-        }
-        machine.advance(u64::MAX);
-        machine.check().unwrap();
-    }
-}
-
 #[test]
 fn requests_that_the_device_does_not_serve_are_refused() {
     for block in BLOCKS {
@@ -135,11 +165,15 @@ fn requests_that_the_device_does_not_serve_are_refused() {
         let (bar0, bar1) = (function.bar(0).unwrap(), function.bar(1).unwrap());
         let read = |bytes| HostRequest::MemoryRead { address: bar1.address, bytes };
         for (bytes, expected) in [
-            (8, (Some(CompletionStatus::Successful), 8)),
-            (12, (Some(CompletionStatus::CompleterAbort), 0)),
-            (64, (Some(CompletionStatus::CompleterAbort), 0)),
+            (8, Some(CompletionStatus::Successful)),
+            (12, Some(CompletionStatus::Successful)),
+            (16, Some(CompletionStatus::Successful)),
+            (20, Some(CompletionStatus::CompleterAbort)),
+            (64, Some(CompletionStatus::CompleterAbort)),
         ] {
-            assert_eq!(ask(&mut s.machine, read(bytes)), expected, "{block:?}: {bytes} bytes");
+            let served = if expected == Some(CompletionStatus::Successful) { bytes.into() } else { 0 };
+            let (status, data) = s.ask(read(bytes));
+            assert_eq!((status, data.len()), (expected, served), "{block:?}: {bytes} bytes");
         }
         // A locked read gets past the block, and no further. The answer comes as one without data.
         let (enables, length) = ByteEnables::of(bar1.address, 4);
@@ -154,9 +188,9 @@ fn requests_that_the_device_does_not_serve_are_refused() {
         // The space is disabled: the block answers.
         function.command(&mut s.machine, 0, pci::COMMAND_IO | pci::COMMAND_MEMORY);
         let port = bar0.address as u32;
-        let refused = (Some(CompletionStatus::UnsupportedRequest), 0);
-        assert_eq!(ask(&mut s.machine, HostRequest::IoRead { port, bytes: 1 }), refused, "{block:?}");
-        assert_eq!(ask(&mut s.machine, read(4)), refused, "{block:?}");
+        let refused = (Some(CompletionStatus::UnsupportedRequest), vec![]);
+        assert_eq!(s.ask(HostRequest::IoRead { port, bytes: 1 }), refused, "{block:?}");
+        assert_eq!(s.ask(read(4)), refused, "{block:?}");
         function.command(&mut s.machine, pci::COMMAND_IO | pci::COMMAND_MEMORY, 0);
         s.assert_works();
     }

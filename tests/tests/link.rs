@@ -6,11 +6,18 @@ use virtio_hdl::backend::Disk;
 use virtio_hdl::host::blk::{Blk, Operation, Options, Request, Status, Ticket};
 use virtio_hdl::host::pci::Bus;
 use virtio_hdl::host::ring::{Buffer, Shape};
+use virtio_hdl::host::virtio_pci::VectorPolicy;
 use virtio_hdl::host::Platform;
-use virtio_hdl::link::{CompletionCut, Credits, DeviceAccess, Fault, Latency, LinkConfig};
+use virtio_hdl::host::Width;
+use virtio_hdl::link::tlp::*;
+use virtio_hdl::link::{CompletionCut, Credits, DeviceAccess, Fault, HostRequest, Latency, LinkConfig, RootComplex};
 use virtio_hdl::machine::{Machine, MachineOptions, SLOT};
 use virtio_hdl::model::Stall;
+use virtio_hdl_rtl::config::Device;
+use virtio_hdl_rtl::endpoint::diagnostics;
+use virtio_hdl_rtl::pcie::layout as pci;
 use virtio_hdl_rtl::virtio::layout::*;
+use virtio_hdl_tests::rig::{setup, setup_of, Setup, LONG};
 use virtio_hdl_tests::{bound, example};
 use vm_memory::{Bytes, GuestAddress};
 
@@ -233,4 +240,242 @@ fn failed_read_of_the_ring_hangs_nothing_and_a_reset_recovers() {
         assert_eq!(machine.root().violations(), []);
         machine.check().unwrap();
     }
+}
+
+/// A disk whose driver has INTx only.
+fn with_intx() -> Setup {
+    let policies = VectorPolicy::ALL.into_iter().rev().take(1).collect();
+    setup(&MachineOptions { link: link(), ..MachineOptions::default() }, &Options { policies, ..Options::default() })
+}
+
+#[test]
+fn intx_waits_for_d0() {
+    let mut s = with_intx();
+    s.expect_no_intx_from_sleep("raw packets");
+    s.assert_works();
+    assert_eq!(s.machine.root().violations(), []);
+}
+
+/// The messages that have come, without their times.
+fn messages(s: &mut Setup) -> Vec<u8> {
+    std::iter::from_fn(|| s.machine.root().take_message()).map(|(_, code)| code).collect()
+}
+
+/// Sends a message of the root complex to everybody.
+fn broadcast(s: &mut Setup, code: u8) {
+    let message = Message {
+        requester: RootComplex::ID,
+        tag: 0,
+        routing: Routing::Broadcast,
+        code,
+        fields: [0; 2],
+        payload: vec![],
+    };
+    let now = s.machine.now();
+    s.machine.root().send(now, Tlp::from(Kind::Message(message)).encode());
+}
+
+#[test]
+fn power_turn_off_is_answered_in_every_power_state_and_under_traffic() {
+    let mut s = with_intx();
+    for state in [0, 3] {
+        s.bus.function(SLOT).unwrap().clone().set_power_state(&mut s.machine, state).unwrap();
+        broadcast(&mut s, PME_TURN_OFF);
+        s.machine.run(LONG);
+        assert_eq!(messages(&mut s), [PME_TO_ACK], "D{state}");
+        // Set_Slot_Power_Limit and the like are nobody's affair
+        broadcast(&mut s, 0x50);
+        s.machine.run(LONG);
+        assert!(messages(&mut s).is_empty(), "D{state}");
+    }
+    s.bus.function(SLOT).unwrap().clone().set_power_state(&mut s.machine, 0).unwrap();
+    s.begin_reads();
+    broadcast(&mut s, PME_TURN_OFF);
+    broadcast(&mut s, PME_TURN_OFF);
+    s.wait_all();
+    s.expect_reads();
+    let acknowledged = messages(&mut s);
+    assert!(!acknowledged.is_empty() && acknowledged.iter().all(|code| *code == PME_TO_ACK), "{acknowledged:x?}");
+    assert_eq!(s.machine.root().violations(), []);
+}
+
+/// What goes wrong at the device.
+#[derive(Copy, Clone, Debug)]
+enum Error {
+    /// A read that hits nothing: a locked one.
+    UnsupportedRead,
+    /// A write that hits nothing.
+    UnsupportedWrite,
+    /// A completion that nobody waits for.
+    UnexpectedCompletion,
+    /// A read that is longer than the registers take.
+    TooLong,
+    /// A packet that is none.
+    Malformed,
+    /// A write of wrong data.
+    Poisoned,
+}
+
+fn provoke(s: &mut Setup, error: Error) {
+    let bar1 = s.bus.function(SLOT).unwrap().bar(1).unwrap().address;
+    let memory = |address, bytes| {
+        let (enables, length) = ByteEnables::of(address, bytes);
+        MemoryRequest { requester: RootComplex::ID, tag: 200, address, length, enables }
+    };
+    let packet = match error {
+        Error::UnsupportedRead => Tlp::from(Kind::MemoryRead { request: memory(bar1, 4), locked: true }),
+        Error::UnsupportedWrite => {
+            Tlp::from(Kind::MemoryWrite { request: memory(bar1 + 0x10_0000, 4), payload: vec![1] })
+        }
+        Error::UnexpectedCompletion => Tlp::from(Kind::Completion(Completion {
+            completer: RootComplex::ID,
+            requester: SLOT,
+            tag: 250,
+            status: CompletionStatus::UnsupportedRequest,
+            byte_count: 4,
+            lower_address: 0,
+            payload: vec![],
+            locked: false,
+        })),
+        Error::TooLong => Tlp::from(Kind::MemoryRead { request: memory(bar1, 64), locked: false }),
+        Error::Malformed => Tlp::from(Kind::MemoryRead { request: memory(bar1, 4), locked: false }),
+        Error::Poisoned => {
+            let mut tlp = Tlp::from(Kind::MemoryWrite { request: memory(bar1, 4), payload: vec![1] });
+            tlp.header.poisoned = true;
+            tlp
+        }
+    };
+    let mut dwords = packet.encode();
+    if matches!(error, Error::Malformed) {
+        dwords.push(0);
+    }
+    let now = s.machine.now();
+    s.machine.root().send(now, dwords);
+    s.machine.run(2000);
+}
+
+/// Role-based error reporting (PCI Express Base Specification, 6.2.3.2.4): what the requester is told of in a completion is
+/// advisory, and goes by the enable of correctable errors; SERR# Enable stands in for the other two.
+#[test]
+fn errors_are_reported_as_the_enables_ask() {
+    const CORRECTABLE: u16 = 1;
+    const NONFATAL: u16 = 2;
+    const FATAL: u16 = 4;
+    const UNSUPPORTED: u16 = 8;
+    const SERR: u16 = 1 << 8;
+    let mut s = with_intx();
+    let function = s.bus.function(SLOT).unwrap().clone();
+    let control = function.capability(pci::CAPABILITY_EXPRESS).unwrap() + pci::EXPRESS_DEVICE_CONTROL;
+    let before = s.machine.config_read(SLOT, control, Width::Word) & !15;
+    for asleep in [false, true] {
+        for serr in [0, SERR] {
+            function.command(&mut s.machine, serr, !serr & SERR);
+            for enables in 0..16u16 {
+                s.machine.config_write(SLOT, control, Width::Word, before | u32::from(enables));
+                let on = |bits: u16| enables & bits == bits;
+                for (error, code, wanted) in [
+                    (Error::UnsupportedRead, ERR_COR, on(CORRECTABLE | UNSUPPORTED)),
+                    (Error::UnsupportedWrite, ERR_NONFATAL, on(NONFATAL | UNSUPPORTED) || serr != 0),
+                    (Error::UnexpectedCompletion, ERR_COR, on(CORRECTABLE)),
+                    (Error::Malformed, ERR_FATAL, on(FATAL) || serr != 0),
+                    (Error::TooLong, ERR_COR, on(CORRECTABLE)),
+                    (Error::Poisoned, ERR_NONFATAL, on(NONFATAL) || serr != 0),
+                ] {
+                    // asleep, nothing hits a BAR: unsupported requests
+                    if asleep && matches!(error, Error::TooLong | Error::Poisoned) {
+                        continue;
+                    }
+                    s.machine.config_write(SLOT, pci::STATUS, Width::Word, 0xffff);
+                    if asleep {
+                        function.set_power_state(&mut s.machine, 3).unwrap();
+                    }
+                    provoke(&mut s, error);
+                    let what = format!("{error:?}, Device Control {enables:#x}, SERR# {serr:#x}, asleep: {asleep}");
+                    assert_eq!(messages(&mut s), if wanted { vec![code] } else { vec![] }, "{what}");
+                    let signaled = s.machine.config_read(SLOT, pci::STATUS, Width::Word) & 1 << 14 != 0;
+                    assert_eq!(signaled, wanted && serr != 0 && code != ERR_COR, "{what}: Signaled System Error");
+                    function.set_power_state(&mut s.machine, 0).unwrap();
+                }
+            }
+        }
+    }
+    s.assert_works();
+}
+
+/// Device Control 2: without a timeout a request waits for its read as long as it takes, a reset ends it, and with the timeout
+/// back it fails.
+#[test]
+fn completion_timeout_can_be_disabled() {
+    let mut config = example("blk");
+    config.completion_timeout_us = 50;
+    let mut s = setup_of(&config, &MachineOptions { link: link(), ..MachineOptions::default() }, &Options::default());
+    let express = s.bus.function(SLOT).unwrap().capability(pci::CAPABILITY_EXPRESS).unwrap();
+    let capabilities = s.machine.config_read(SLOT, express + pci::EXPRESS_DEVICE_CAPABILITIES_2, Width::Double);
+    assert_eq!(capabilities, pci::EXPRESS_TIMEOUT_DISABLE_SUPPORTED);
+    let control = express + pci::EXPRESS_DEVICE_CONTROL_2;
+    let disable = u32::from(pci::EXPRESS_TIMEOUT_DISABLE);
+    for reset in [false, true] {
+        s.machine.config_write(SLOT, control, Width::Word, 0xffff);
+        assert_eq!(s.machine.config_read(SLOT, control, Width::Word), disable);
+        s.machine.root().inject(s.buffers..s.buffers + 512, Fault::Lost);
+        s.submit(Operation::Out, 0);
+        s.blk.kick(&mut s.machine).unwrap();
+        s.machine.run(200_000);
+        assert_eq!(s.blk.poll(&mut s.machine).unwrap().len(), 0, "given up");
+        assert_eq!(s.machine.root().pending_faults(), 0);
+        if reset {
+            s = s.probe_again();
+        } else {
+            s.machine.config_write(SLOT, control, Width::Word, 0);
+            let ended = s.wait_all();
+            assert_eq!(ended.iter().map(|ended| ended.status).collect::<Vec<_>>(), [Status::IoError]);
+        }
+        s.assert_works();
+    }
+}
+
+/// Reads of memory BARs of up to 16 bytes, at any address, are the bytes that single reads give. Longer ones are against the
+/// programming model.
+#[test]
+fn memory_bars_are_read_up_to_16_bytes_at_any_address() {
+    let mut s = setup_of(
+        &example("blk-memory-bar"),
+        &MachineOptions { link: link(), ..MachineOptions::default() },
+        &Options::default(),
+    );
+    let function = s.bus.function(SLOT).unwrap().clone();
+    // behind the registers that a read changes: device config, table, diagnostics
+    for (bar, from) in [(0, 0x18), (1, 0), (1, 0x800), (1, 0xc00)] {
+        let base = function.bar(bar).unwrap().address + from;
+        let single: Vec<u8> = (0..40).map(|n| s.machine.mmio_read(base + n, Width::Byte) as u8).collect();
+        for offset in 0..8usize {
+            for bytes in 1..=16 - offset % 4 {
+                let address = base + offset as u64;
+                let (status, data) = s.ask(HostRequest::MemoryRead { address, bytes: bytes as u16 });
+                assert_eq!(status, Some(CompletionStatus::Successful), "{bytes} bytes at {address:#x}");
+                assert_eq!(data, single[offset..offset + bytes], "{bytes} bytes at {address:#x}");
+            }
+        }
+        let (status, _) = s.ask(HostRequest::MemoryRead { address: base, bytes: 20 });
+        assert_eq!(status, Some(CompletionStatus::CompleterAbort), "20 bytes");
+    }
+    s.assert_works();
+    assert_eq!(s.machine.root().violations(), []);
+}
+
+#[test]
+fn the_diagnostics_are_in_bar1_as_in_config_space() {
+    let mut s = setup(&MachineOptions { link: link(), ..MachineOptions::default() }, &Options::default());
+    s.assert_works();
+    s.offer(256);
+    s.blk.kick(&mut s.machine).unwrap();
+    s.machine.run(LONG);
+    let fields = diagnostics::fields(Device::Blk).count() as u16;
+    let shown: Vec<u32> = (0..fields).map(|field| s.diagnostic(field)).collect();
+    assert_eq!(shown[0], 2 | 256 << 16, "head index out of range");
+    assert!(shown[12] > 0 && shown[13] > 0 && shown[14] > 0, "{shown:?}");
+    let window: Vec<u32> = (0..fields).map(|field| s.window(field.into())).collect();
+    assert_eq!(window, shown);
+    assert_eq!((s.window(fields.into()), s.window(63)), (0, 0), "behind the last");
+    assert_eq!(s.machine.endpoint().queue_violation(), shown[0], "the port");
 }

@@ -266,3 +266,30 @@ fn register_read_latency() {
         rig.finish();
     }
 }
+
+/// A queue that a bad ring has stopped, and kicks before Bus Master is set: nobody tells the driver, the server counts them.
+#[test]
+fn stopped_queues_and_kicks_without_bus_mastering_are_counted() {
+    let mut rig = Rig::new(Chipset::Q35, &[&Kind::ours("blk")]);
+    let mut blk = rig.probe(0, &Options::default());
+    rig.assert_works(0, &mut blk, 4);
+    for _ in 0..2 {
+        blk.queue_mut().offer(rig.platform.memory(), 256).unwrap();
+        blk.kick(&mut rig.platform).unwrap();
+        rig.platform.run(LONG);
+        blk.remove(&mut rig.platform, &mut rig.bus).unwrap();
+        blk = rig.probe(0, &Options::default());
+    }
+    rig.assert_works(0, &mut blk, 5);
+    let function = rig.bus.function(slot(0)).unwrap().clone();
+    function.command(&mut rig.platform, 0, pci::COMMAND_BUS_MASTER);
+    blk.transport().notify(&mut rig.platform, 0);
+    blk.transport().notify(&mut rig.platform, 0);
+    rig.platform.run(LONG);
+    function.command(&mut rig.platform, pci::COMMAND_BUS_MASTER, 0);
+    blk.transport().notify(&mut rig.platform, 0);
+    rig.platform.run(LONG);
+    let reports = rig.finish();
+    let told = (reports[0].queue_violations, reports[0].kicks_without_bus_master, reports[0].violations);
+    assert_eq!(told, (2, 2, 0));
+}

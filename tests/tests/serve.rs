@@ -4,6 +4,12 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 use virtio_hdl::guest::{vfio_user_pci, Guest, Running};
+use virtio_hdl::host::blk::{Blk, Options};
+use virtio_hdl::host::pci::{Bus, Options as BusOptions};
+use virtio_hdl::host::Platform;
+use virtio_hdl::link::FunctionId;
+use virtio_hdl::qtest::{Chipset, QtestOptions, QtestPlatform};
+use virtio_hdl_rtl::pcie::layout::COMMAND_BUS_MASTER;
 use virtio_hdl_tests::guest::{guest, run, Ext4};
 use virtio_hdl_tests::program;
 
@@ -279,4 +285,41 @@ fn a_boot_takes_at_most_half_as_long_again_as_with_qemus_own_disk() {
         figures["ratio"].as_f64().unwrap()
     };
     assert!((0..3).any(|_| ratio() <= 1.5), "see the figures above");
+}
+
+/// What a driver does wrong is told in words, on standard error, while the guest runs.
+#[test]
+fn serve_says_which_rule_stopped_a_queue_and_that_bus_master_is_off() {
+    const SLOT: FunctionId = FunctionId::new(0, 4, 0);
+    let disk = Ext4::new(37);
+    let serve = Serve::start(&disk.path());
+    let device = vfio_user_pci(&serve.socket(), &[("addr", "04.0".into())]);
+    let options = QtestOptions {
+        qemu: virtio_hdl_tests::guest::qemu(),
+        chipset: Chipset::Q35,
+        memory_bytes: 64 << 20,
+        arguments: vec!["-device".into(), device.into()],
+        functions: vec![SLOT],
+        timeout: Duration::from_secs(60),
+    };
+    let mut platform = QtestPlatform::start(&options).unwrap_or_else(|error| panic!("{error}"));
+    let mut bus = Bus::scan(&mut platform, &BusOptions::default()).unwrap();
+    let mut blk = Blk::probe(&mut platform, &mut bus, SLOT, &Options::default()).unwrap();
+    blk.queue_mut().offer(platform.memory(), 256).unwrap();
+    blk.kick(&mut platform).unwrap();
+    platform.run(1_000_000);
+    bus.function(SLOT).unwrap().command(&mut platform, 0, COMMAND_BUS_MASTER);
+    for _ in 0..3 {
+        blk.transport().notify(&mut platform, 0);
+    }
+    platform.run(1_000_000);
+    drop(platform);
+    serve.signal("TERM");
+    let (code, _, errors) = serve.end();
+    assert_eq!(code, Some(0), "{errors}");
+    for words in
+        ["queue 0 has stopped at head 256: the head index is not below", "kicks queue 0 while Bus Master is off"]
+    {
+        assert_eq!(errors.matches(words).count(), 1, "{words}: {errors}");
+    }
 }

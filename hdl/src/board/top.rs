@@ -47,6 +47,8 @@ pub fn print(
             ("clock", _) => clock.to_string(),
             ("reset", _) => "reset".to_string(),
             ("busy", _) => "busy".to_string(),
+            // on a card a net for a logic analyser; the host reads it in BAR1
+            ("queue_violation", _) if board.card.is_some() => name.to_string(),
             ("net_mac", _) if board.card.is_some() => mac(config),
             // the cards' far end has no filter of addresses
             ("net_mac_current", _) if board.card.is_some() => String::new(),
@@ -108,6 +110,9 @@ pub fn print(
     }
     if !taken.contains("busy") {
         text.push_str("    wire busy;\n");
+    }
+    if !taken.contains("queue_violation") {
+        text.push_str("    wire [31:0] queue_violation;\n");
     }
     reset(&mut text, clock, ip_reset);
     text.push_str(&user.assignments);
@@ -314,7 +319,15 @@ impl UserSide {
     }
 
     fn plain(&mut self, name: &str, width: usize, is_input: bool) -> Result<String, BoardError> {
-        let known = ["blk_capacity", "blk_read_only", "blk_status", "net_link_up", "net_mac", "net_mac_current"];
+        let known = [
+            "blk_capacity",
+            "blk_read_only",
+            "blk_status",
+            "net_link_up",
+            "net_mac",
+            "net_mac_current",
+            "queue_violation",
+        ];
         if !known.contains(&name) {
             return Err(mismatch(name, "neither the IP nor the device side has such a port"));
         }

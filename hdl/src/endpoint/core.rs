@@ -8,7 +8,7 @@ use crate::config::{Bar0, EndpointConfig};
 use crate::dma::types::*;
 use crate::pcie::completer::Completer;
 use crate::pcie::function::{BarSpace, FunctionConfig};
-use crate::pcie::intx_messages::IntxMessages;
+use crate::pcie::messages::FunctionMessages;
 use crate::pcie::msix_table::MsixTable;
 use crate::pcie::register_bus::RegisterMaster;
 use crate::tlp::transmit_arbiter::TransmitArbiter;
@@ -82,7 +82,13 @@ pub struct EndpointCore {
     pub packet_malformed: Signal<In, Bit>,
     pub packet_message: Signal<In, Bit>,
     pub transmit_stalled: Signal<In, Bit>,
-    /// INTx is asserted.
+    /// Messages to send, one cycle each: an error is to be reported, PME_Turn_Off is to be answered.
+    pub error_correctable: Signal<In, Bit>,
+    pub error_nonfatal: Signal<In, Bit>,
+    pub error_fatal: Signal<In, Bit>,
+    pub turn_off: Signal<In, Bit>,
+    /// INTx is asserted. A function that sleeps does not interrupt (PCI Express Base Specification, 5.3.1): the level comes
+    /// back in D0.
     pub intx_level: Signal<Out, Bit>,
     /// INTx is wanted: Status bit 3.
     pub intx_pending: Signal<Out, Bit>,
@@ -99,8 +105,10 @@ pub struct EndpointCore {
     /// One cycle each: a read request timed out, a completion came in that nobody waits for.
     pub completion_timeout: Signal<Out, Bit>,
     pub completion_unexpected: Signal<Out, Bit>,
-    /// What config space shows of events and violations; see [`diagnostics::fields`].
-    pub diagnostics: Vec<Signal<Out, Bits<32>>>,
+    /// What our own config space shows of events and violations at the address that was on `config_bus` one cycle before.
+    pub diagnostic: Signal<Out, Bits<32>>,
+    /// The first violation since the device reset, 0 before: field 0 of the diagnostics, see [`diagnostics::FIELDS`].
+    pub queue_violation: Signal<Out, Bits<32>>,
     /// Features offered.
     pub device_features: Signal<In, Bits<32>>,
     /// Device-specific configuration, byte 0 in bits 7:0.
@@ -134,8 +142,8 @@ pub struct EndpointCore {
     arbiter: TransmitArbiter,
     completer: Completer,
     msix: Vec<MsixTable>,
-    // none where a hard block sends INTx
-    intx: Vec<IntxMessages>,
+    // none where a hard block sends them
+    messages: Vec<FunctionMessages>,
     registers: LegacyRegisters,
     interrupts: InterruptController,
     data_path: DataPath,
@@ -153,8 +161,9 @@ pub struct EndpointCore {
     driver_ok_then: Reg<Bit>,
     halting: Reg<Bit>,
     halted: Reg<Bit>,
-    intx_message: Signal<Local, Bit>,
-    intx_busy: Signal<Local, Bit>,
+    message: Signal<Local, Bit>,
+    message_busy: Signal<Local, Bit>,
+    in_window: Signal<Local, Bit>,
     msix_message: Signal<Local, Bit>,
     msix_busy: Signal<Local, Bit>,
 }
@@ -220,6 +229,10 @@ impl EndpointCore {
             packet_malformed: Default::default(),
             packet_message: Default::default(),
             transmit_stalled: Default::default(),
+            error_correctable: Default::default(),
+            error_nonfatal: Default::default(),
+            error_fatal: Default::default(),
+            turn_off: Default::default(),
             intx_level: Default::default(),
             intx_pending: Default::default(),
             reads_pending: Default::default(),
@@ -230,7 +243,8 @@ impl EndpointCore {
             write_poisoned: Default::default(),
             completion_timeout: Default::default(),
             completion_unexpected: Default::default(),
-            diagnostics: (0..fields).map(|_| Default::default()).collect(),
+            diagnostic: Default::default(),
+            queue_violation: Default::default(),
             device_features: Default::default(),
             device_config: Default::default(),
             config_changed: Default::default(),
@@ -251,7 +265,7 @@ impl EndpointCore {
             arbiter: Default::default(),
             completer: Completer::new(function.bar0_size, function.bar1_size()),
             msix: (0..usize::from(config.vectors > 0)).map(|_| MsixTable::new(function.vectors)).collect(),
-            intx: (0..messages).map(|_| Default::default()).collect(),
+            messages: (0..messages).map(|_| Default::default()).collect(),
             registers: LegacyRegisters::new(&registers),
             interrupts: Default::default(),
             data_path: DataPath::new(queues, config.queue_size, config.completion_timeout_cycles()),
@@ -268,8 +282,9 @@ impl EndpointCore {
             driver_ok_then: Default::default(),
             halting: Default::default(),
             halted: Default::default(),
-            intx_message: Default::default(),
-            intx_busy: Default::default(),
+            message: Default::default(),
+            message_busy: Default::default(),
+            in_window: Default::default(),
             msix_message: Default::default(),
             msix_busy: Default::default(),
         }
@@ -328,24 +343,35 @@ impl Logic for EndpointCore {
         self.completion_timeout.next = self.data_path.timeout.val();
         self.completion_unexpected.next = self.data_path.unexpected_completion.val();
 
-        // ------------------------------------------------------------ INTx messages and MSI-X, where they are
-        self.intx_message.next = false;
-        self.intx_busy.next = false;
+        // ------------------------------------------------------------ messages and MSI-X, where they are; diagnostics
+        self.message.next = false;
+        self.message_busy.next = false;
         self.msix_message.next = false;
         self.msix_busy.next = false;
-        self.completer.bar1_bus.done.next = false;
-        self.completer.bar1_bus.read_data.next = 0.into();
+        // the last quarter of BAR1 begins with them
+        self.in_window.next = self.completer.bar1_bus.address.val().get_bits::<4>(8) == 12;
+        self.counters.window.valid.next = self.completer.bar1_bus.valid.val() & self.in_window.val();
+        self.counters.window.write.next = self.completer.bar1_bus.write.val();
+        self.counters.window.address.next = self.completer.bar1_bus.address.val();
+        self.counters.window.enable.next = self.completer.bar1_bus.enable.val();
+        self.counters.window.write_data.next = self.completer.bar1_bus.write_data.val();
+        self.completer.bar1_bus.done.next = self.counters.window.done.val();
+        self.completer.bar1_bus.read_data.next = self.counters.window.read_data.val();
         self.interrupts.fire.ready.next = true;
         // where there is neither, nothing is ever valid here
         self.arbiter.interrupt.data.next = self.completer.completion.data.val();
-        for i in 0..self.intx.len() {
-            self.intx[i].clock.next = self.clock.val();
-            self.intx[i].reset.next = self.reset.val();
-            self.intx[i].level.next = self.interrupts.intx.val();
-            self.intx_message.next = self.intx[i].message.valid.val();
-            self.intx_busy.next = self.intx[i].busy.val();
-            self.arbiter.interrupt.data.next = self.intx[i].message.data.val();
-            self.intx[i].message.ready.next = self.arbiter.interrupt.ready.val();
+        for i in 0..self.messages.len() {
+            self.messages[i].clock.next = self.clock.val();
+            self.messages[i].reset.next = self.reset.val();
+            self.messages[i].level.next = self.interrupts.intx.val();
+            self.messages[i].error_correctable.next = self.error_correctable.val();
+            self.messages[i].error_nonfatal.next = self.error_nonfatal.val();
+            self.messages[i].error_fatal.next = self.error_fatal.val();
+            self.messages[i].turn_off.next = self.turn_off.val();
+            self.message.next = self.messages[i].message.valid.val();
+            self.message_busy.next = self.messages[i].busy.val();
+            self.arbiter.interrupt.data.next = self.messages[i].message.data.val();
+            self.messages[i].message.ready.next = self.arbiter.interrupt.ready.val();
         }
         for i in 0..self.msix.len() {
             self.msix[i].clock.next = self.clock.val();
@@ -354,27 +380,28 @@ impl Logic for EndpointCore {
             self.msix[i].forget.next = self.registers.device_reset.val();
             self.msix[i].enable.next = self.msix_enable.val();
             self.msix[i].function_mask.next = self.msix_function_mask.val();
-            self.msix[i].bus.valid.next = self.completer.bar1_bus.valid.val();
+            self.msix[i].bus.valid.next = self.completer.bar1_bus.valid.val() & !self.in_window.val();
             self.msix[i].bus.write.next = self.completer.bar1_bus.write.val();
             self.msix[i].bus.address.next = self.completer.bar1_bus.address.val();
             self.msix[i].bus.enable.next = self.completer.bar1_bus.enable.val();
             self.msix[i].bus.write_data.next = self.completer.bar1_bus.write_data.val();
-            self.completer.bar1_bus.done.next = self.msix[i].bus.done.val();
-            self.completer.bar1_bus.read_data.next = self.msix[i].bus.read_data.val();
+            self.completer.bar1_bus.done.next = self.counters.window.done.val() | self.msix[i].bus.done.val();
+            if !self.in_window.val() {
+                self.completer.bar1_bus.read_data.next = self.msix[i].bus.read_data.val();
+            }
             self.msix[i].fire.data.next = self.interrupts.fire.data.val();
             self.msix[i].fire.valid.next = self.interrupts.fire.valid.val();
             self.interrupts.fire.ready.next = self.msix[i].fire.ready.val();
             self.msix_busy.next = self.msix[i].busy.val();
             self.msix_message.next = self.msix[i].message.valid.val();
-            if !self.intx_message.val() {
+            if !self.message.val() {
                 self.arbiter.interrupt.data.next = self.msix[i].message.data.val();
             }
             // nor does an interrupt of the old configuration leave once a reset has begun
             self.msix[i].message.ready.next =
-                self.sequencer.stop.val() | (self.arbiter.interrupt.ready.val() & !self.intx_message.val());
+                self.sequencer.stop.val() | (self.arbiter.interrupt.ready.val() & !self.message.val());
         }
-        self.arbiter.interrupt.valid.next =
-            self.intx_message.val() | (self.msix_message.val() & !self.sequencer.stop.val());
+        self.arbiter.interrupt.valid.next = self.message.val() | (self.msix_message.val() & !self.sequencer.stop.val());
 
         // ------------------------------------------------------------ virtio registers and interrupts
         self.registers.device_features.next = self.device_features.val();
@@ -396,7 +423,7 @@ impl Logic for EndpointCore {
         self.interrupts.config_interrupt.next = self.tell_change.val();
         self.interrupts.queue_interrupt.next = self.data_path.queue_interrupt.val();
         self.interrupts.msix_enable.next = self.msix_enable.val();
-        self.interrupts.intx_disable.next = self.intx_disable.val();
+        self.interrupts.intx_disable.next = self.intx_disable.val() | self.d3hot.val();
         self.interrupts.queue_vector.next = self.registers.queue_vector.val();
         self.interrupts.config_vector.next = self.registers.config_vector.val();
         self.interrupts.isr_pending.next = self.registers.isr_pending.val();
@@ -422,7 +449,7 @@ impl Logic for EndpointCore {
         self.sequencer.request.next =
             self.registers.device_reset.val() | self.function_reset.val() | self.halting.q.val();
         self.sequencer.quiet.next = self.data_path.quiet.val()
-            & !self.intx_message.val()
+            & !self.message.val()
             & !self.msix_message.val()
             & !self.interrupts.busy.val()
             & !self.msix_busy.val();
@@ -480,9 +507,9 @@ impl Logic for EndpointCore {
         for i in 0..self.device_events.len() {
             self.counters.events[i + 15].next = self.device_events[i].val();
         }
-        for i in 0..self.diagnostics.len() {
-            self.diagnostics[i].next = self.counters.fields[i].val();
-        }
+        self.counters.config_address.next = self.completer.config_bus.address.val();
+        self.diagnostic.next = self.counters.config_word.val();
+        self.queue_violation.next = self.counters.violation_word.val();
         self.busy.next = self.at_work.q.val();
         self.at_work.reset.next = self.reset.val();
         self.at_work.d.next = self.link_busy.val()
@@ -496,7 +523,7 @@ impl Logic for EndpointCore {
             | !self.device_idle.val()
             | self.interrupts.busy.val()
             | self.msix_busy.val()
-            | self.intx_busy.val()
+            | self.message_busy.val()
             | self.arbiter.transmit.valid.val()
             | self.sequencer.busy.val();
     }

@@ -1,36 +1,14 @@
-//! What a debugger can read in the vendor-specific capability: the last ring violation and event counters.
-use crate::cells::Reg;
+//! What a debugger can read in BAR1 and in the vendor-specific capability: the first ring violation and event counters.
+use crate::cells::{LutRam, Reg};
 use crate::comment;
 use crate::config::Device;
+use crate::pcie::register_bus::RegisterSlave;
+use crate::pcie::registers as at;
 use crate::virtio::types::{Violation, ViolationReport};
 use rust_hdl::prelude::*;
 
-/// One counter.
-#[derive(LogicBlock, Default)]
-pub struct EventCounter {
-    pub clock: Signal<In, Clock>,
-    pub reset: Signal<In, Bit>,
-    /// Counts one.
-    pub event: Signal<In, Bit>,
-    /// Events so far, modulo 2^32.
-    pub total: Signal<Out, Bits<32>>,
-    value: Reg<Bits<32>>,
-}
-
-impl Logic for EventCounter {
-    #[hdl_gen]
-    fn update(&mut self) {
-        comment!("module event_counter: counts the cycles in which its event is high");
-        dff_setup!(self, clock, value);
-        self.value.reset.next = self.reset.val();
-        if self.event.val() {
-            self.value.d.next = self.value.q.val() + 1;
-        }
-        self.total.next = self.value.q.val();
-    }
-}
-
-/// Double words that every endpoint has, in their order at [`crate::pcie::registers::DIAGNOSTICS`].
+/// Double words that every endpoint has, in their order at [`at::DIAGNOSTICS_OFFSET`] in BAR1 and at [`at::DIAGNOSTICS`] in the
+/// endpoint's own config space.
 pub const FIELDS: [&str; 16] = [
     "violation: rule in bits 7:0, queue in bits 15:8, head descriptor in bits 31:16",
     "packets received malformed, dropped",
@@ -69,7 +47,42 @@ pub fn fields(device: Device) -> impl Iterator<Item = &'static str> {
     FIELDS.iter().chain(device_fields(device)).copied()
 }
 
+/// What the rule numbers of field 0 mean.
+pub const RULES: [&str; 14] = [
+    "no rule is broken",
+    "the available index went on by more than the queue has entries",
+    "the head index is not below the queue's size",
+    "a descriptor's next is out of range",
+    "the chain is longer than the queue, or has a loop",
+    "an indirect descriptor though the feature was not negotiated",
+    "an indirect descriptor inside an indirect table",
+    "an indirect descriptor with NEXT set",
+    "the length of an indirect table is no multiple of 16, or 0",
+    "a descriptor of length 0",
+    "a writable descriptor before a readable one",
+    "the chain's bytes do not fit into 32 bits",
+    "a read of the ring failed",
+    "the chain is too short for a request",
+];
+
+/// Which queue stopped, and why: the words for field 0, none while it is 0.
+pub fn violation_in_words(field: u32) -> Option<String> {
+    let (rule, queue, head) = (field & 0xff, field >> 8 & 0xff, field >> 16);
+    let words = RULES.get(rule as usize).copied().unwrap_or("a rule without a name");
+    (rule != 0).then(|| {
+        format!("queue {queue} has stopped at head {head}: {words} (rule {rule}); a reset of the device recovers it")
+    })
+}
+
 /// Diagnostics registers: field 0 is the violation, field N counts event N - 1.
+///
+/// The counters lie in a RAM, and one adder goes round them; what happens meanwhile is kept in a few bits per counter. A
+/// number is up to two rounds old, which are less than 50 cycles.
+///
+/// ```text
+/// events -> collected, 5 bits each -> + -> RAM, by turns
+///                                     ^----+ +--> word <- index of the access to config space or BAR1
+/// ```
 #[derive(LogicBlock)]
 pub struct Diagnostics {
     pub clock: Signal<In, Clock>,
@@ -79,27 +92,77 @@ pub struct Diagnostics {
     pub violation_queue: Signal<In, Bits<2>>,
     /// Events, in the order of [`fields`] from field 1.
     pub events: Vec<Signal<In, Bit>>,
-    /// All fields.
-    pub fields: Vec<Signal<Out, Bits<32>>>,
+    /// Accesses to BAR1 at [`at::DIAGNOSTICS_OFFSET`]; writes are lost.
+    pub window: RegisterSlave,
+    /// Address of an access to config space.
+    pub config_address: Signal<In, Bits<12>>,
+    /// What the vendor-specific capability has there, one cycle later, while nobody is at the window; else 0.
+    pub config_word: Signal<Out, Bits<32>>,
+    /// Field 0.
+    pub violation_word: Signal<Out, Bits<32>>,
 
-    counters: Vec<EventCounter>,
+    collected: Vec<Reg<Bits<5>>>,
+    /// The field whose turn it is.
+    turn: Reg<Bits<5>>,
+    /// The first round: the RAM holds what it held before the reset.
+    first_round: Reg<Bit>,
+    slot: DFF<Bits<5>>,
+    slot_valid: Reg<Bit>,
+    base: DFF<Bits<32>>,
+    amount: DFF<Bits<5>>,
+    counters: LutRam<32, 5>,
+    shown: LutRam<32, 5>,
+    word: DFF<Bits<32>>,
+    looked_up: Reg<Bit>,
+    done: Reg<Bit>,
+
+    count: Signal<Local, Bits<5>>,
+    sum: Signal<Local, Bits<32>>,
+    index: Signal<Local, Bits<6>>,
+    first: Signal<Local, Bits<32>>,
     code: Signal<Local, Violation>,
     rule: Signal<Local, Bits<8>>,
+
+    last: Constant<Bits<5>>,
+    fields: Constant<Bits<6>>,
+    config_first: Constant<Bits<6>>,
 }
 
 impl Diagnostics {
-    /// `fields` registers, the violation included.
+    /// `fields` registers, the violation included: 2 to [`at::MAX_DIAGNOSTICS`].
     pub fn new(fields: usize) -> Self {
+        assert!((2..=usize::from(at::MAX_DIAGNOSTICS)).contains(&fields), "{fields} double words of diagnostics");
         Self {
             clock: Default::default(),
             reset: Default::default(),
             violation: Default::default(),
             violation_queue: Default::default(),
             events: (1..fields).map(|_| Default::default()).collect(),
-            fields: (0..fields).map(|_| Default::default()).collect(),
-            counters: (1..fields).map(|_| EventCounter::default()).collect(),
+            window: Default::default(),
+            config_address: Default::default(),
+            config_word: Default::default(),
+            violation_word: Default::default(),
+            collected: (1..fields).map(|_| Default::default()).collect(),
+            turn: Reg::new(1.into()),
+            first_round: Reg::new(true),
+            slot: Default::default(),
+            slot_valid: Default::default(),
+            base: Default::default(),
+            amount: Default::default(),
+            counters: Default::default(),
+            shown: Default::default(),
+            word: Default::default(),
+            looked_up: Default::default(),
+            done: Default::default(),
+            count: Default::default(),
+            sum: Default::default(),
+            index: Default::default(),
+            first: Default::default(),
             code: Default::default(),
             rule: Default::default(),
+            last: Constant::new((fields as u64 - 1).into()),
+            fields: Constant::new((fields as u64).into()),
+            config_first: Constant::new(u64::from(at::DIAGNOSTICS / 4).into()),
         }
     }
 }
@@ -107,7 +170,53 @@ impl Diagnostics {
 impl Logic for Diagnostics {
     #[hdl_gen]
     fn update(&mut self) {
-        comment!("module diagnostics: last ring violation and event counters");
+        comment!("module diagnostics: first ring violation and event counters");
+        dff_setup!(self, clock, turn, first_round, slot, slot_valid, base, amount, word, looked_up, done);
+        clock!(self, clock, counters, shown);
+        self.turn.reset.next = self.reset.val();
+        self.first_round.reset.next = self.reset.val();
+        self.slot_valid.reset.next = self.reset.val();
+        self.looked_up.reset.next = self.reset.val();
+        self.done.reset.next = self.reset.val();
+
+        comment!("what has happened since the counter's last turn; at its turn it begins anew");
+        self.amount.d.next = 0.into();
+        for i in 0..self.collected.len() {
+            self.collected[i].clock.next = self.clock.val();
+            self.collected[i].reset.next = self.reset.val();
+            self.count.next = self.collected[i].q.val();
+            if self.turn.q.val() == (i + 1).to_bits::<5>() {
+                self.amount.d.next = self.collected[i].q.val();
+                self.count.next = 0.into();
+            }
+            self.collected[i].d.next = self.count.val();
+            if self.events[i].val() {
+                self.collected[i].d.next = self.count.val() + 1;
+            }
+        }
+
+        comment!("the turn: read, and added in the cycle behind");
+        self.turn.d.next = self.turn.q.val() + 1;
+        if self.turn.q.val() == self.last.val() {
+            self.turn.d.next = 1.into();
+            self.first_round.d.next = false;
+        }
+        self.counters.raddr.next = self.turn.q.val();
+        self.base.d.next = self.counters.rdata.val();
+        if self.first_round.q.val() {
+            self.base.d.next = 0.into();
+        }
+        self.slot.d.next = self.turn.q.val();
+        self.slot_valid.d.next = true;
+        self.sum.next = self.base.q.val() + bit_cast::<32, 5>(self.amount.q.val());
+        self.counters.waddr.next = self.slot.q.val();
+        self.counters.wdata.next = self.sum.val();
+        self.counters.wen.next = self.slot_valid.q.val();
+        self.shown.waddr.next = self.slot.q.val();
+        self.shown.wdata.next = self.sum.val();
+        self.shown.wen.next = self.slot_valid.q.val();
+
+        comment!("field 0");
         self.code.next = self.violation.val().rule;
         match self.code.val() {
             Violation::AvailableIndex => self.rule.next = 1.into(),
@@ -126,14 +235,27 @@ impl Logic for Diagnostics {
             Violation::AddressRange => self.rule.next = 14.into(),
             _ => self.rule.next = 0.into(),
         }
-        self.fields[0].next = (bit_cast::<32, 16>(self.violation.val().head) << 16)
+        self.first.next = (bit_cast::<32, 16>(self.violation.val().head) << 16)
             | (bit_cast::<32, 2>(self.violation_queue.val()) << 8)
             | bit_cast::<32, 8>(self.rule.val());
-        for i in 0..self.counters.len() {
-            self.counters[i].clock.next = self.clock.val();
-            self.counters[i].reset.next = self.reset.val();
-            self.counters[i].event.next = self.events[i].val();
-            self.fields[i + 1].next = self.counters[i].total.val();
+        self.violation_word.next = self.first.val();
+
+        comment!("an access looks a field up in one cycle, and is answered behind it");
+        self.index.next = self.config_address.val().get_bits::<6>(2) - self.config_first.val();
+        if self.window.valid.val() {
+            self.index.next = self.window.address.val().get_bits::<6>(2);
         }
+        self.shown.raddr.next = self.index.val().get_bits::<5>(0);
+        self.word.d.next = self.shown.rdata.val();
+        if self.index.val() == 0 {
+            self.word.d.next = self.first.val();
+        } else if (self.index.val() >= self.fields.val()) | self.first_round.q.val() {
+            self.word.d.next = 0.into();
+        }
+        self.looked_up.d.next = self.window.valid.val() & !self.looked_up.q.val() & !self.done.q.val();
+        self.done.d.next = self.window.valid.val() & self.looked_up.q.val() & !self.done.q.val();
+        self.window.done.next = self.done.q.val();
+        self.window.read_data.next = self.word.q.val();
+        self.config_word.next = self.word.q.val();
     }
 }

@@ -60,28 +60,33 @@ pub fn generate(config: &EndpointConfig) -> Result<Generated, PrintError> {
     };
     let behind_what = if behind { format!(" behind {module}") } else { ", raw TLPs".into() };
     let title = format!("virtio-{} PCIe endpoint{behind_what}", config.device.name());
-    let unread = unread(config.link.interface, diagnostics::fields(config.device).count());
-    let open: Vec<_> = unread.iter().map(String::as_str).collect();
-    // config requests end in the hard block
-    let zero: &[_] = if behind { &["config_bus_done", "config_bus_read_data"] } else { &[] };
-    let loose = Loose { open: &open, zero };
+    let open = unread(config.link.interface);
+    let loose = Loose { open: &open, zero: &undriven(config.link.interface) };
     let (design, ports) = verilog::join(&top_name(config), &title, vec![link, core, device], loose)?;
     Ok(Generated { design, ports })
 }
 
 /// Outputs of the core that the link does not read.
-fn unread(interface: LinkInterface, diagnostics: usize) -> Vec<String> {
+fn unread(interface: LinkInterface) -> Vec<&'static str> {
     let config_bus = ["config_bus_valid", "config_bus_write", "config_bus_address", "config_bus_enable"];
-    let config_space = ["config_bus_write_data", "config_target", "request_aborted", "write_poisoned"];
+    let config_space = ["config_bus_write_data", "config_target", "request_aborted", "write_poisoned", "diagnostic"];
     let reports = ["request_unsupported", "posted_unsupported", "completion_timeout", "completion_unexpected"];
     let names: Vec<&[&str]> = match interface {
         LinkInterface::Tlp => vec![&["intx_level", "quiescing"]],
         LinkInterface::SevenSeries => vec![&config_bus, &config_space, &["quiescing"]],
         LinkInterface::UltraScalePlus => vec![&config_bus, &config_space, &reports, &["reads_pending"]],
     };
-    let shown = if interface == LinkInterface::Tlp { 0 } else { diagnostics };
-    let counters = (0..shown).map(|n| format!("diagnostics_{n}"));
-    names.concat().into_iter().map(String::from).chain(counters).collect()
+    names.concat()
+}
+
+/// Inputs of the core that the link does not drive: config requests end in a hard block, which sends the messages, too.
+fn undriven(interface: LinkInterface) -> Vec<&'static str> {
+    let config_space = ["config_bus_done", "config_bus_read_data"];
+    let messages = ["error_correctable", "error_nonfatal", "error_fatal", "turn_off"];
+    match interface {
+        LinkInterface::Tlp => vec![],
+        LinkInterface::SevenSeries | LinkInterface::UltraScalePlus => [&config_space[..], &messages].concat(),
+    }
 }
 
 fn part<U: Block>(instance: &str, mut uut: U, module: &str) -> Result<Part, PrintError> {

@@ -57,6 +57,10 @@ pub struct RawLink {
     pub link_busy: Signal<Out, Bit>,
     pub packet_malformed: Signal<Out, Bit>,
     pub packet_message: Signal<Out, Bit>,
+    pub error_correctable: Signal<Out, Bit>,
+    pub error_nonfatal: Signal<Out, Bit>,
+    pub error_fatal: Signal<Out, Bit>,
+    pub turn_off: Signal<Out, Bit>,
     pub transmit_stalled: Signal<Out, Bit>,
     pub intx_pending: Signal<In, Bit>,
     pub reads_pending: Signal<In, Bit>,
@@ -66,7 +70,7 @@ pub struct RawLink {
     pub write_poisoned: Signal<In, Bit>,
     pub completion_timeout: Signal<In, Bit>,
     pub completion_unexpected: Signal<In, Bit>,
-    pub diagnostics: Vec<Signal<In, Bits<32>>>,
+    pub diagnostic: Signal<In, Bits<32>>,
 
     unpack: ReceiveUnpack,
     bar_decode: BarDecode,
@@ -113,6 +117,10 @@ impl RawLink {
             link_busy: Default::default(),
             packet_malformed: Default::default(),
             packet_message: Default::default(),
+            error_correctable: Default::default(),
+            error_nonfatal: Default::default(),
+            error_fatal: Default::default(),
+            turn_off: Default::default(),
             transmit_stalled: Default::default(),
             intx_pending: Default::default(),
             reads_pending: Default::default(),
@@ -122,7 +130,7 @@ impl RawLink {
             write_poisoned: Default::default(),
             completion_timeout: Default::default(),
             completion_unexpected: Default::default(),
-            diagnostics: (0..function.diagnostics).map(|_| Default::default()).collect(),
+            diagnostic: Default::default(),
             unpack: Default::default(),
             bar_decode: BarDecode::new(bar0_is_io, function.bar0_size, function.bar1_size()),
             pack: Default::default(),
@@ -193,9 +201,7 @@ impl Logic for RawLink {
         self.config_space.malformed_received.next = self.unpack.malformed.val();
         self.config_space.completion_timeout.next = self.completion_timeout.val();
         self.config_space.unexpected_completion.next = self.completion_unexpected.val();
-        for i in 0..self.diagnostics.len() {
-            self.config_space.diagnostics[i].next = self.diagnostics[i].val();
-        }
+        self.config_space.diagnostic.next = self.diagnostic.val();
         self.function_id.next = self.config_space.function_id.val();
         self.bus_master.next = self.config_space.bus_master.val();
         self.intx_disable.next = self.config_space.intx_disable.val();
@@ -203,7 +209,7 @@ impl Logic for RawLink {
         self.max_payload.next = self.config_space.max_payload.val();
         self.max_read_request.next = self.config_space.max_read_request.val();
         self.extended_tag.next = self.config_space.extended_tag.val();
-        self.timeout_disable.next = false;
+        self.timeout_disable.next = self.config_space.timeout_disable.val();
         self.reads_forgotten.next = false;
         self.msix_enable.next = self.config_space.msix_enable.val();
         self.msix_function_mask.next = self.config_space.msix_function_mask.val();
@@ -212,6 +218,10 @@ impl Logic for RawLink {
         // ------------------------------------------------------------ events
         self.packet_malformed.next = self.unpack.malformed.val();
         self.packet_message.next = self.unpack.message.val();
+        self.error_correctable.next = self.config_space.report_correctable.val();
+        self.error_nonfatal.next = self.config_space.report_nonfatal.val();
+        self.error_fatal.next = self.config_space.report_fatal.val();
+        self.turn_off.next = self.unpack.turn_off.val();
         self.transmit_stalled.next = self.pack.tx.valid.val() & !self.tx_ready.val();
         self.link_busy.next = self.unpack.busy.val() | self.pack.tx.valid.val();
     }

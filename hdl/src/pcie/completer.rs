@@ -14,10 +14,8 @@ pub enum CompleterState {
     Idle,
     /// Decides what becomes of it.
     Decide,
-    /// Register access of the first double word.
-    First,
-    /// Register access of the second double word.
-    Second,
+    /// Register access of one double word after the other.
+    Access,
     /// Sends the completion.
     Answer,
     /// Takes the request away.
@@ -30,11 +28,15 @@ pub enum CompleterState {
 /// | request | what happens |
 /// |---|---|
 /// | config, function 0 | access to config space, in any power state |
-/// | BAR0 or BAR1, one or two double words | one or two accesses |
+/// | BAR, read of up to four double words, write of up to two | as many accesses, from the first double word on |
 /// | longer read / write of a BAR | completer abort / dropped |
 /// | nowhere: no BAR there, space disabled, D3hot, other function, not supported | UR / dropped |
 /// | poisoned write | UR / dropped |
 /// | no byte enabled | answered without an access (config: accessed, changes nothing) |
+///
+/// Sixteen bytes are what a processor reads at once. Longer reads are against the programming model of registers, which a
+/// device may answer with completer abort (PCI Express Base Specification, 2.3.1, implementation note on optimizations
+/// based on a restricted programming model); MSI-X itself allows 4 and 8 bytes (PCI Local Bus Specification 3.0, 6.8.2).
 ///
 /// Completions follow the PCI Express Base Specification, 2.2.9: byte count and lower address of a memory read
 /// from its byte enables, 4 and 0 for all others.
@@ -80,8 +82,11 @@ pub struct Completer {
     access_enable: DFF<Bits<4>>,
     access_data: DFF<Bits<32>>,
     status: DFF<Bits<3>>,
-    read_low: DFF<Bits<32>>,
-    read_high: DFF<Bits<32>>,
+    /// The double words read.
+    read: Vec<DFF<Bits<32>>>,
+    /// The double word at hand, and the last one.
+    word: DFF<Bits<2>>,
+    last_word: DFF<Bits<2>>,
     byte_count: DFF<Bits<12>>,
     lower_address: DFF<Bits<7>>,
     is_write: DFF<Bit>,
@@ -110,6 +115,9 @@ pub struct Completer {
     access_address: Signal<Local, Bits<12>>,
     access_done: Signal<Local, Bit>,
     access_read: Signal<Local, Bits<32>>,
+    next_word: Signal<Local, Bits<2>>,
+    lane: Signal<Local, Bits<32>>,
+    payload: Signal<Local, Bits<128>>,
 
     status_unsupported: Constant<Bits<3>>,
     status_aborted: Constant<Bits<3>>,
@@ -142,8 +150,9 @@ impl Completer {
             access_enable: Default::default(),
             access_data: Default::default(),
             status: Default::default(),
-            read_low: Default::default(),
-            read_high: Default::default(),
+            read: (0..4).map(|_| Default::default()).collect(),
+            word: Default::default(),
+            last_word: Default::default(),
             byte_count: Default::default(),
             lower_address: Default::default(),
             is_write: Default::default(),
@@ -171,6 +180,9 @@ impl Completer {
             access_address: Default::default(),
             access_done: Default::default(),
             access_read: Default::default(),
+            next_word: Default::default(),
+            lane: Default::default(),
+            payload: Default::default(),
             status_unsupported: Constant::new(u64::from(format::STATUS_UNSUPPORTED_REQUEST).into()),
             status_aborted: Constant::new(u64::from(format::STATUS_COMPLETER_ABORT).into()),
         }
@@ -190,8 +202,8 @@ impl Logic for Completer {
             access_enable,
             access_data,
             status,
-            read_low,
-            read_high,
+            word,
+            last_word,
             byte_count,
             lower_address,
             is_write,
@@ -210,6 +222,10 @@ impl Logic for Completer {
             dropped_pulse,
             poisoned_pulse
         );
+        for i in 0..4 {
+            self.read[i].clock.next = self.clock.val();
+            self.read[i].d.next = self.read[i].q.val();
+        }
         self.state.reset.next = self.reset.val();
         self.unsupported_pulse.reset.next = self.reset.val();
         self.unsupported_posted_pulse.reset.next = self.reset.val();
@@ -232,8 +248,7 @@ impl Logic for Completer {
         self.dword_address.next = bit_cast::<7, 5>(self.address.val().get_bits::<5>(2)) << 2;
 
         comment!("the access: held until done");
-        self.access.next =
-            (self.state.q.val() == CompleterState::First) | (self.state.q.val() == CompleterState::Second);
+        self.access.next = self.state.q.val() == CompleterState::Access;
         self.access_address.next = self.offset.q.val();
         self.config_bus.valid.next = false;
         self.bar0_bus.valid.next = false;
@@ -272,6 +287,7 @@ impl Logic for Completer {
         self.bar1_bus.enable.next = self.access_enable.q.val();
         self.bar1_bus.write_data.next = self.access_data.q.val();
 
+        self.next_word.next = self.word.q.val() + bits::<2>(1);
         self.request.ready.next = false;
         self.completion.valid.next = false;
         match self.state.q.val() {
@@ -285,7 +301,10 @@ impl Logic for Completer {
                 self.first_byte.d.next = self.decode.first_byte.val();
                 self.skipped.d.next = self.decode.skipped.val();
                 self.no_bytes.d.next = self.first_be.val() == bits::<4>(0);
-                self.too_long.d.next = self.length.val() > bits::<11>(2);
+                self.too_long.d.next = (self.length.val() > bits::<11>(4))
+                    | (self.decode.is_write.val() & (self.length.val() > bits::<11>(2)));
+                self.word.d.next = bits::<2>(0);
+                self.last_word.d.next = self.length.val().get_bits::<2>(0) - bits::<2>(1);
                 self.accesses.d.next =
                     (self.first_be.val() != bits::<4>(0)) | (self.decode.target.val() == Target::ConfigSpace);
                 if self.request.valid.val() {
@@ -310,8 +329,9 @@ impl Logic for Completer {
                 self.has_data.d.next = !self.is_write.q.val();
                 self.access_enable.d.next = self.first_be.val();
                 self.access_data.d.next = self.data.val().get_bits::<32>(0);
-                self.read_low.d.next = bits::<32>(0);
-                self.read_high.d.next = bits::<32>(0);
+                for i in 0..4 {
+                    self.read[i].d.next = bits::<32>(0);
+                }
                 if self.answers.q.val() {
                     self.state.d.next = CompleterState::Answer;
                 } else {
@@ -332,7 +352,7 @@ impl Logic for Completer {
                     self.status.d.next = self.status_aborted.val();
                     self.has_data.d.next = false;
                 } else if self.accesses.q.val() {
-                    self.state.d.next = CompleterState::First;
+                    self.state.d.next = CompleterState::Access;
                 }
                 if self.hold.val() {
                     self.state.d.next = CompleterState::Idle;
@@ -343,28 +363,26 @@ impl Logic for Completer {
                     self.poisoned_pulse.d.next = false;
                 }
             }
-            CompleterState::First => {
+            CompleterState::Access => {
                 if self.access_done.val() {
-                    self.read_low.d.next = self.access_read.val();
-                    self.offset.d.next = self.offset.q.val() + bits::<12>(4);
-                    self.access_enable.d.next = self.request.data.val().last_be;
-                    self.access_data.d.next = self.data.val().get_bits::<32>(32);
-                    if self.length.val() == bits::<11>(2) {
-                        self.state.d.next = CompleterState::Second;
-                    } else if self.answers.q.val() {
-                        self.state.d.next = CompleterState::Answer;
-                    } else {
-                        self.state.d.next = CompleterState::Done;
+                    for i in 0..4 {
+                        if self.word.q.val() == i.to_bits::<2>() {
+                            self.read[i].d.next = self.access_read.val();
+                        }
                     }
-                }
-            }
-            CompleterState::Second => {
-                if self.access_done.val() {
-                    self.read_high.d.next = self.access_read.val();
-                    if self.answers.q.val() {
-                        self.state.d.next = CompleterState::Answer;
-                    } else {
-                        self.state.d.next = CompleterState::Done;
+                    self.offset.d.next = self.offset.q.val() + bits::<12>(4);
+                    self.word.d.next = self.next_word.val();
+                    self.access_enable.d.next = bits::<4>(15);
+                    if self.next_word.val() == self.last_word.q.val() {
+                        self.access_enable.d.next = self.request.data.val().last_be;
+                    }
+                    self.access_data.d.next = self.data.val().get_bits::<32>(32);
+                    if self.word.q.val() == self.last_word.q.val() {
+                        if self.answers.q.val() {
+                            self.state.d.next = CompleterState::Answer;
+                        } else {
+                            self.state.d.next = CompleterState::Done;
+                        }
                     }
                 }
             }
@@ -381,12 +399,16 @@ impl Logic for Completer {
         }
 
         comment!("the completion");
+        self.payload.next = bits::<128>(0);
+        for i in 0..4 {
+            self.lane.next = self.read[i].q.val();
+            self.payload.next = self.payload.val() | (bit_cast::<128, 32>(self.lane.val()) << (i * 32).to_bits::<7>());
+        }
         self.completion.data.next.data = bits::<128>(0);
         self.completion.data.next.kind = TransmitKind::Completion;
         self.completion.data.next.length = bits::<11>(0);
         if self.has_data.q.val() {
-            self.completion.data.next.data =
-                (bit_cast::<128, 32>(self.read_high.q.val()) << 32) | bit_cast::<128, 32>(self.read_low.q.val());
+            self.completion.data.next.data = self.payload.val();
             self.completion.data.next.kind = TransmitKind::CompletionData;
             self.completion.data.next.length = self.length.val();
         }

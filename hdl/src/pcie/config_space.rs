@@ -18,6 +18,12 @@ use rust_hdl::prelude::*;
 /// All other offsets up to 0xfff read 0 and take no writes. A function-level reset puts every register back but
 /// those the PCI Express Base Specification (6.6.2) leaves alone: maximum payload, link control, and the
 /// bus and device numbers.
+///
+/// Errors are reported by their role (6.2.3.2.4). What the requester is told of in a completion, or what is nothing but a
+/// completion too many, is advisory: ERR_COR. A poisoned packet, a read that timed out, and a write to nowhere: ERR_NONFATAL. A
+/// malformed packet: ERR_FATAL. Device Control says which are sent, SERR# Enable stands in for the last two, and unsupported
+/// requests are reported by Device Control only if their own bit is set, too (6.2.6). What is not the fault of a packet
+/// that came in is not reported asleep (5.3.1.4.1).
 #[derive(LogicBlock)]
 pub struct ConfigSpace {
     /// Rising edge.
@@ -60,8 +66,14 @@ pub struct ConfigSpace {
     pub intx_pending: Signal<In, Bit>,
     /// Read requests are outstanding: Device Status bit 5.
     pub transactions_pending: Signal<In, Bit>,
-    /// Double words to read from 0xa4 on.
-    pub diagnostics: Vec<Signal<In, Bits<32>>>,
+    /// The double word of the diagnostics that lies at the address on the bus, one cycle behind it; 0 where none does.
+    pub diagnostic: Signal<In, Bits<32>>,
+    /// Device Control 2: reads never time out.
+    pub timeout_disable: Signal<Out, Bit>,
+    /// One cycle each: an error is to be reported.
+    pub report_correctable: Signal<Out, Bit>,
+    pub report_nonfatal: Signal<Out, Bit>,
+    pub report_fatal: Signal<Out, Bit>,
     /// One cycle: a completion came in with unsupported request.
     pub received_master_abort: Signal<In, Bit>,
     /// One cycle: a completion came in with completer abort.
@@ -84,7 +96,6 @@ pub struct ConfigSpace {
     pub unexpected_completion: Signal<In, Bit>,
 
     looked_up: Reg<Bit>,
-    diagnostic: DFF<Bits<32>>,
     done: Reg<Bit>,
     read_data: DFF<Bits<32>>,
     function: Reg<Bits<16>>,
@@ -102,6 +113,10 @@ pub struct ConfigSpace {
     payload_size: Reg<Bits<3>>,
     link_control: Reg<Bits<16>>,
     target_speed: Reg<Bits<4>>,
+    timeout_disabled: Reg<Bit>,
+    reporting_correctable: Reg<Bit>,
+    reporting_nonfatal: Reg<Bit>,
+    reporting_fatal: Reg<Bit>,
     resetting: Reg<Bit>,
 
     clear: Signal<Local, Bit>,
@@ -124,7 +139,9 @@ pub struct ConfigSpace {
     power_value: Signal<Local, Bits<32>>,
     new_power_state: Signal<Local, Bits<2>>,
     message_control: Signal<Local, Bits<32>>,
-    diagnostics_dword: Signal<Local, Bits<6>>,
+    system_error: Signal<Local, Bit>,
+    unsupported_reported: Signal<Local, Bit>,
+    timed_out: Signal<Local, Bit>,
     new_payload_size: Signal<Local, Bits<3>>,
     read_size: Signal<Local, Bits<3>>,
 
@@ -145,6 +162,7 @@ pub struct ConfigSpace {
     msix_pba: Constant<Bits<32>>,
     express_capability: Constant<Bits<32>>,
     device_capabilities: Constant<Bits<32>>,
+    device_capabilities_2: Constant<Bits<32>>,
     device_control_writable: Constant<Bits<16>>,
     max_payload_supported: Constant<Bits<3>>,
     link_capabilities: Constant<Bits<32>>,
@@ -180,7 +198,11 @@ impl ConfigSpace {
             function_reset: Default::default(),
             intx_pending: Default::default(),
             transactions_pending: Default::default(),
-            diagnostics: (0..function.diagnostics).map(|_| Default::default()).collect(),
+            diagnostic: Default::default(),
+            timeout_disable: Default::default(),
+            report_correctable: Default::default(),
+            report_nonfatal: Default::default(),
+            report_fatal: Default::default(),
             received_master_abort: Default::default(),
             received_target_abort: Default::default(),
             signaled_target_abort: Default::default(),
@@ -192,7 +214,6 @@ impl ConfigSpace {
             completion_timeout: Default::default(),
             unexpected_completion: Default::default(),
             looked_up: Default::default(),
-            diagnostic: Default::default(),
             done: Default::default(),
             read_data: Default::default(),
             function: Default::default(),
@@ -210,6 +231,10 @@ impl ConfigSpace {
             payload_size: Default::default(),
             link_control: Default::default(),
             target_speed: Reg::new(u64::from(function.link_speed).into()),
+            timeout_disabled: Default::default(),
+            reporting_correctable: Default::default(),
+            reporting_nonfatal: Default::default(),
+            reporting_fatal: Default::default(),
             resetting: Default::default(),
             clear: Default::default(),
             access: Default::default(),
@@ -231,7 +256,9 @@ impl ConfigSpace {
             power_value: Default::default(),
             new_power_state: Default::default(),
             message_control: Default::default(),
-            diagnostics_dword: Default::default(),
+            system_error: Default::default(),
+            unsupported_reported: Default::default(),
+            timed_out: Default::default(),
             new_payload_size: Default::default(),
             read_size: Default::default(),
             id: dword(function.id()),
@@ -251,6 +278,7 @@ impl ConfigSpace {
             msix_pba: dword(function.msix_pba()),
             express_capability: dword(function.express_capability()),
             device_capabilities: dword(function.device_capabilities()),
+            device_capabilities_2: dword(function.device_capabilities_2()),
             device_control_writable: word(at::EXPRESS_DEVICE_CONTROL_WRITABLE),
             max_payload_supported: Constant::new(u64::from(function.max_payload).into()),
             link_capabilities: dword(function.link_capabilities()),
@@ -270,7 +298,6 @@ impl Logic for ConfigSpace {
             self,
             clock,
             looked_up,
-            diagnostic,
             done,
             read_data,
             function,
@@ -288,6 +315,10 @@ impl Logic for ConfigSpace {
             payload_size,
             link_control,
             target_speed,
+            timeout_disabled,
+            reporting_correctable,
+            reporting_nonfatal,
+            reporting_fatal,
             resetting
         );
         comment!("a function-level reset spares the function's number, the payload size and the link");
@@ -310,9 +341,13 @@ impl Logic for ConfigSpace {
         self.vectors_masked.reset.next = self.clear.val();
         self.device_control.reset.next = self.clear.val();
         self.device_status.reset.next = self.clear.val();
+        self.timeout_disabled.reset.next = self.clear.val();
+        self.reporting_correctable.reset.next = self.reset.val();
+        self.reporting_nonfatal.reset.next = self.reset.val();
+        self.reporting_fatal.reset.next = self.reset.val();
 
         comment!(
-            "the access: diagnostics are looked up in one cycle, the register in the next, the answer comes behind it"
+            "the access: diagnostics are looked up outside in one cycle, the register in the next, the answer comes behind it"
         );
         self.access.next = self.bus.valid.val() & self.looked_up.q.val() & !self.done.q.val();
         self.looked_up.d.next = self.bus.valid.val() & !self.looked_up.q.val() & !self.done.q.val();
@@ -332,12 +367,31 @@ impl Logic for ConfigSpace {
         self.set_high.next = self.set.val().get_bits::<16>(16);
         self.keep_low.next = self.keep.val().get_bits::<16>(0);
 
+        comment!("errors to report: Device Control 0 correctable, 1 non-fatal, 2 fatal, 3 unsupported requests");
+        self.system_error.next = self.command.q.val().get_bit(8);
+        self.unsupported_reported.next = self.device_control.q.val().get_bit(3);
+        self.timed_out.next = self.completion_timeout.val() & (self.power_state.q.val() == bits::<2>(0));
+        self.reporting_correctable.d.next = self.device_control.q.val().get_bit(0)
+            & ((self.unsupported_request.val() & self.unsupported_reported.val())
+                | self.signaled_target_abort.val()
+                | self.unexpected_completion.val());
+        comment!("of a poisoned request that is answered as unsupported the answer tells");
+        self.reporting_nonfatal.d.next = (((self.poisoned_received.val() & !self.unsupported_request.val())
+            | self.timed_out.val())
+            & (self.device_control.q.val().get_bit(1) | self.system_error.val()))
+            | (self.unsupported_posted.val()
+                & ((self.device_control.q.val().get_bit(1) & self.unsupported_reported.val())
+                    | self.system_error.val()));
+        self.reporting_fatal.d.next =
+            self.malformed_received.val() & (self.device_control.q.val().get_bit(2) | self.system_error.val());
+
         comment!("what has happened since the driver last cleared it");
         self.status_events.next = bits::<16>(0)
             .replace_bit(8, self.poisoned_completion.val() & self.command.q.val().get_bit(6))
             .replace_bit(11, self.signaled_target_abort.val())
             .replace_bit(12, self.received_target_abort.val())
             .replace_bit(13, self.received_master_abort.val())
+            .replace_bit(14, self.system_error.val() & (self.reporting_nonfatal.q.val() | self.reporting_fatal.q.val()))
             .replace_bit(15, self.poisoned_received.val());
         self.device_events.next = bits::<16>(0)
             .replace_bit(
@@ -364,19 +418,10 @@ impl Logic for ConfigSpace {
             .val()
             .replace_bit(30, self.vectors_masked.q.val())
             .replace_bit(31, self.vectors_enabled.q.val());
-        self.diagnostics_dword.next = self.register.val().get_bits::<6>(2);
         self.new_power_state.next =
             (self.power_state.q.val() & self.keep_low.val().get_bits::<2>(0)) | self.set_low.val().get_bits::<2>(0);
         self.new_payload_size.next =
             (self.payload_size.q.val() & self.keep_low.val().get_bits::<3>(5)) | self.set_low.val().get_bits::<3>(5);
-
-        self.diagnostic.d.next = bits::<32>(0);
-        for i in 0..self.diagnostics.len() {
-            // they begin at 0xa4
-            if self.diagnostics_dword.val() == (i + 41).to_bits::<6>() {
-                self.diagnostic.d.next = self.diagnostics[i].val();
-            }
-        }
 
         comment!("registers");
         self.resetting.d.next = false;
@@ -469,6 +514,13 @@ impl Logic for ConfigSpace {
                             & self.link_control_writable.val();
                     }
                 }
+                0x84 => self.value.next = self.device_capabilities_2.val(),
+                0x88 => {
+                    self.value.next = bits::<32>(0).replace_bit(4, self.timeout_disabled.q.val());
+                    if self.write.val() & self.bus.enable.val().get_bit(0) {
+                        self.timeout_disabled.d.next = self.set.val().get_bit(4);
+                    }
+                }
                 0x8C => self.value.next = self.link_speeds.val(),
                 0x90 => {
                     self.value.next = bit_cast::<32, 4>(self.target_speed.q.val());
@@ -478,7 +530,7 @@ impl Logic for ConfigSpace {
                     }
                 }
                 0xA0 => self.value.next = self.vendor_capability.val(),
-                _ => self.value.next = self.diagnostic.q.val(),
+                _ => self.value.next = self.diagnostic.val(),
             }
         }
         if self.write.val() {
@@ -506,6 +558,10 @@ impl Logic for ConfigSpace {
             self.max_read_request.next = bits::<3>(5);
         }
         self.extended_tag.next = self.device_control.q.val().get_bit(8);
+        self.timeout_disable.next = self.timeout_disabled.q.val();
+        self.report_correctable.next = self.reporting_correctable.q.val();
+        self.report_nonfatal.next = self.reporting_nonfatal.q.val();
+        self.report_fatal.next = self.reporting_fatal.q.val();
         self.msix_enable.next = self.vectors_enabled.q.val();
         self.msix_function_mask.next = self.vectors_masked.q.val();
         self.d3hot.next = self.power_state.q.val() == bits::<2>(3);

@@ -173,6 +173,11 @@ impl FunctionConfig {
             | layout::EXPRESS_FUNCTION_RESET_SUPPORTED
     }
 
+    /// No ranges: the timeout is what the configuration says.
+    pub(super) fn device_capabilities_2(&self) -> u32 {
+        layout::EXPRESS_TIMEOUT_DISABLE_SUPPORTED
+    }
+
     pub(super) fn link_capabilities(&self) -> u32 {
         u32::from(self.link_speed) | u32::from(self.link_width) << 4 | at::EXPRESS_ASPM_OPTIONALITY
     }

@@ -82,6 +82,15 @@ pub const EXPRESS_MAX_READ_REQUEST_SHIFT: u16 = 12;
 /// Device control: writing 1 resets the function.
 pub const EXPRESS_FUNCTION_RESET: u16 = 1 << 15;
 
+/// PCI Express: device capabilities 2, u32.
+pub const EXPRESS_DEVICE_CAPABILITIES_2: u16 = 0x24;
+/// PCI Express: device control 2, u16.
+pub const EXPRESS_DEVICE_CONTROL_2: u16 = 0x28;
+/// Device capabilities 2: the completion timeout can be disabled.
+pub const EXPRESS_TIMEOUT_DISABLE_SUPPORTED: u32 = 1 << 4;
+/// Device control 2: no completion timeout.
+pub const EXPRESS_TIMEOUT_DISABLE: u16 = 1 << 4;
+
 /// MSI-X: message control, u16.
 pub const MSIX_CONTROL: u16 = 2;
 /// MSI-X: table BAR and offset, u32.

@@ -1,11 +1,11 @@
-//! The PCI function: config space, completer, MSI-X, INTx.
+//! The PCI function: config space, completer, MSI-X, messages.
 pub mod bar_decode;
 pub mod completer;
 pub mod config_space;
 pub mod entry_ram;
 pub mod function;
-pub mod intx_messages;
 pub mod layout;
+pub mod messages;
 pub mod msix_table;
 pub mod register_bus;
 pub mod registers;
@@ -15,6 +15,6 @@ pub use bar_decode::BarDecode;
 pub use completer::Completer;
 pub use config_space::ConfigSpace;
 pub use function::{BarSpace, FunctionConfig};
-pub use intx_messages::IntxMessages;
+pub use messages::FunctionMessages;
 pub use msix_table::MsixTable;
 pub use request_decode::{RequestDecode, Target};

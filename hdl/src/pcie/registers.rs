@@ -7,7 +7,7 @@ pub const POWER_CAPABILITY: u16 = 0x40;
 pub const MSIX_CAPABILITY: u16 = 0x50;
 /// PCI Express capability.
 pub const EXPRESS_CAPABILITY: u16 = 0x60;
-/// Vendor-specific capability with the diagnostics.
+/// Vendor-specific capability with the diagnostics, which are in BAR1 too.
 pub const VENDOR_CAPABILITY: u16 = 0xa0;
 /// First diagnostics double word, behind the capability's header.
 pub const DIAGNOSTICS: u16 = 0xa4;
@@ -20,6 +20,8 @@ pub const MAX_VECTORS: u16 = 64;
 pub const MSIX_TABLE_OFFSET: u32 = 0;
 /// Offset of the MSI-X pending bit array in BAR1.
 pub const MSIX_PBA_OFFSET: u32 = 0x800;
+/// Offset of the diagnostics in BAR1: the same double words as in the vendor-specific capability.
+pub const DIAGNOSTICS_OFFSET: u32 = 0xc00;
 /// Bytes of BAR1.
 pub const BAR1_BYTES: u32 = 0x1000;
 
@@ -48,6 +50,8 @@ pub const EXPRESS_LINK_CONTROL_WRITABLE: u16 = 0x00cb;
 
 /// Status: a poisoned completion came in while parity error response was set.
 pub const STATUS_MASTER_DATA_PARITY: u16 = 1 << 8;
+/// Status: an error message was sent that SERR# Enable asked for.
+pub const STATUS_SIGNALED_SYSTEM_ERROR: u16 = 1 << 14;
 /// Status: a completion with completer abort was sent.
 pub const STATUS_SIGNALED_TARGET_ABORT: u16 = 1 << 11;
 /// Status: a completion with completer abort came in.

@@ -42,6 +42,7 @@ pub struct RequestDecode {
     low: Signal<Local, Bits<32>>,
     length: Signal<Local, Bits<11>>,
     first_be: Signal<Local, Bits<4>>,
+    last_be: Signal<Local, Bits<4>>,
     final_be: Signal<Local, Bits<4>>,
     is_config: Signal<Local, Bit>,
     is_memory: Signal<Local, Bit>,
@@ -51,6 +52,7 @@ pub struct RequestDecode {
 
     bar0_offset: Constant<Bits<12>>,
     bar1_offset: Constant<Bits<12>>,
+    bar1_present: Constant<Bit>,
 }
 
 impl RequestDecode {
@@ -70,6 +72,7 @@ impl RequestDecode {
             low: Default::default(),
             length: Default::default(),
             first_be: Default::default(),
+            last_be: Default::default(),
             final_be: Default::default(),
             is_config: Default::default(),
             is_memory: Default::default(),
@@ -79,6 +82,7 @@ impl RequestDecode {
             skipped: Default::default(),
             bar0_offset: offset(bar0_size),
             bar1_offset: offset(bar1_size),
+            bar1_present: Constant::new(bar1_size != 0),
         }
     }
 }
@@ -124,12 +128,13 @@ impl Logic for RequestDecode {
         } else if self.request.val().bar_hit.get_bit(0) & !self.d3hot.val() {
             self.target.next = Target::Bar0;
             self.offset.next = self.low.val().get_bits::<12>(0) & self.bar0_offset.val();
-        } else if self.request.val().bar_hit.get_bit(1) & !self.d3hot.val() {
+        } else if self.request.val().bar_hit.get_bit(1) & self.bar1_present.val() & !self.d3hot.val() {
             self.target.next = Target::Bar1;
             self.offset.next = self.low.val().get_bits::<12>(0) & self.bar1_offset.val();
         }
 
         comment!("bytes before the first enabled one and behind the last");
+        self.last_be.next = self.request.val().last_be;
         self.final_be.next = self.request.val().last_be;
         if self.length.val() == bits::<11>(1) {
             self.final_be.next = self.first_be.val();

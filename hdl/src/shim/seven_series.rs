@@ -59,6 +59,7 @@ macro_rules! seven_series {
             pub tx_cfg_gnt: Signal<Out, Bit>,
             pub cfg_command: Signal<In, Bits<16>>,
             pub cfg_dcommand: Signal<In, Bits<16>>,
+            pub cfg_dcommand2: Signal<In, Bits<16>>,
             pub cfg_bus_number: Signal<In, Bits<8>>,
             pub cfg_device_number: Signal<In, Bits<5>>,
             pub cfg_function_number: Signal<In, Bits<3>>,
@@ -145,6 +146,7 @@ macro_rules! seven_series {
                     tx_cfg_gnt: Default::default(),
                     cfg_command: Default::default(),
                     cfg_dcommand: Default::default(),
+                    cfg_dcommand2: Default::default(),
                     cfg_bus_number: Default::default(),
                     cfg_device_number: Default::default(),
                     cfg_function_number: Default::default(),
@@ -285,7 +287,7 @@ macro_rules! seven_series {
                 self.max_payload.next = self.function.max_payload.val();
                 self.max_read_request.next = self.function.max_read_request.val();
                 self.extended_tag.next = self.function.extended_tag.val();
-                self.timeout_disable.next = false;
+                self.timeout_disable.next = self.cfg_dcommand2.val().get_bit(4);
                 self.reads_forgotten.next = false;
                 self.function_reset.next = false;
                 self.link_busy.next = self.receive.busy.val()

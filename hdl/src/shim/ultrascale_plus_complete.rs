@@ -10,10 +10,10 @@ use rust_hdl::prelude::*;
 /// ```text
 /// descriptor: 6:0 lower address, 28:16 byte count, 42:32 double words, 45:43 status, 63:48 requester ID, 71:64 tag,
 ///             91:89 traffic class, 94:92 attributes; the block puts in the completer ID
-/// success:    | data 0, descriptor | data 1 |
+/// success:    | data 0, descriptor | data 1 to 3 |
 /// error:      | 0 and byte enables, descriptor | descriptor of the request |       "Completions with error status"
 /// ```
-/// Takes one completion of up to two double words, as [`crate::pcie::completer::Completer`] makes them, and holds it while
+/// Takes one completion of up to four double words, as [`crate::pcie::completer::Completer`] makes them, and holds it while
 /// `ordered` is low: the stream of requests may not be passed.
 #[derive(LogicBlock, Default)]
 pub struct UltraScalePlusComplete<const W: usize, const K: usize> {
@@ -45,17 +45,18 @@ pub struct UltraScalePlusComplete<const W: usize, const K: usize> {
     full: Reg<Bit>,
     second: Reg<Bit>,
     descriptor: DFF<Bits<96>>,
-    data: DFF<Bits<64>>,
+    data: DFF<Bits<128>>,
     error: DFF<Bit>,
-    one: DFF<Bit>,
-    two: DFF<Bit>,
+    /// Lanes of the whole packet, and of what does not go with the descriptor.
+    lanes: DFF<Bits<8>>,
+    lanes_behind: DFF<Bits<4>>,
 
     count: Signal<Local, Bits<12>>,
     length: Signal<Local, Bits<11>>,
     payload: Signal<Local, Bits<128>>,
     low: Signal<Local, Bits<64>>,
     high: Signal<Local, Bits<32>>,
-    held_data: Signal<Local, Bits<64>>,
+    held_data: Signal<Local, Bits<128>>,
     word: Signal<Local, Bits<32>>,
     behind: Signal<Local, Bits<128>>,
     whole: Signal<Local, Bits<256>>,
@@ -68,7 +69,7 @@ impl<const W: usize, const K: usize> Logic for UltraScalePlusComplete<W, K> {
     #[hdl_gen]
     fn update(&mut self) {
         comment!("module pcie_usp_complete: completions for the UltraScale+ block");
-        dff_setup!(self, clock, full, second, descriptor, data, error, one, two);
+        dff_setup!(self, clock, full, second, descriptor, data, error, lanes, lanes_behind);
         self.full.reset.next = self.reset.val();
         self.second.reset.next = self.reset.val();
 
@@ -95,38 +96,54 @@ impl<const W: usize, const K: usize> Logic for UltraScalePlusComplete<W, K> {
         if self.completion.valid.val() & !self.full.q.val() {
             self.full.d.next = true;
             self.descriptor.d.next = (bit_cast::<96, 32>(self.high.val()) << 64) | bit_cast::<96, 64>(self.low.val());
-            self.data.d.next = self.payload.val().get_bits::<64>(0);
+            self.data.d.next = self.payload.val();
             self.error.d.next = self.completion.data.val().status != bits::<3>(0);
-            self.one.d.next = self.length.val() != bits::<11>(0);
-            self.two.d.next = self.length.val() == bits::<11>(2);
+            match self.length.val().get_bits::<3>(0).index() {
+                0 => {
+                    self.lanes.d.next = bits::<8>(7);
+                    self.lanes_behind.d.next = bits::<4>(0);
+                }
+                1 => {
+                    self.lanes.d.next = bits::<8>(15);
+                    self.lanes_behind.d.next = bits::<4>(0);
+                }
+                2 => {
+                    self.lanes.d.next = bits::<8>(31);
+                    self.lanes_behind.d.next = bits::<4>(1);
+                }
+                3 => {
+                    self.lanes.d.next = bits::<8>(63);
+                    self.lanes_behind.d.next = bits::<4>(3);
+                }
+                _ => {
+                    self.lanes.d.next = bits::<8>(127);
+                    self.lanes_behind.d.next = bits::<4>(7);
+                }
+            }
+            if self.completion.data.val().status != bits::<3>(0) {
+                self.lanes.d.next = bits::<8>(255);
+                self.lanes_behind.d.next = bits::<4>(15);
+            }
         }
 
         comment!("the packet, and its second half where the stream has 128 bits");
         self.held_data.next = self.data.q.val();
         self.word.next = self.held_data.val().get_bits::<32>(0);
-        self.behind.next = bit_cast::<128, 32>(self.held_data.val().get_bits::<32>(32));
-        self.keep.next = bits::<8>(7);
+        self.behind.next = bit_cast::<128, 96>(self.held_data.val().get_bits::<96>(32));
+        self.keep.next = self.lanes.q.val();
         if self.error.q.val() {
             self.word.next = bit_cast::<32, 8>(self.enables.val());
             self.behind.next = self.request.val();
-            self.keep.next = bits::<8>(255);
-        } else if self.two.q.val() {
-            self.keep.next = bits::<8>(31);
-        } else if self.one.q.val() {
-            self.keep.next = bits::<8>(15);
         }
         self.whole.next = (bit_cast::<256, 128>(self.behind.val()) << 128)
             | (bit_cast::<256, 32>(self.word.val()) << 96)
             | bit_cast::<256, 96>(self.descriptor.q.val());
         self.more.next = false;
         for _narrow in (W >> 8)..1 {
-            self.more.next = !self.second.q.val() & (self.error.q.val() | self.two.q.val());
+            self.more.next = !self.second.q.val() & self.lanes_behind.q.val().any();
             if self.second.q.val() {
                 self.whole.next = bit_cast::<256, 128>(self.behind.val());
-                self.keep.next = bits::<8>(1);
-                if self.error.q.val() {
-                    self.keep.next = bits::<8>(15);
-                }
+                self.keep.next = bit_cast::<8, 4>(self.lanes_behind.q.val());
             }
         }
         self.tdata.next = self.whole.val().get_bits::<W>(0);

@@ -117,8 +117,12 @@ pub const TYPE_SWAP: u32 = 0b01101;
 pub const TYPE_COMPARE_SWAP: u32 = 0b01110;
 /// Type: message; the low three bits say how it is routed.
 pub const TYPE_MESSAGE: u32 = 0b10000;
-/// Type: message that ends at the receiver, as INTx messages do.
-pub const TYPE_MESSAGE_LOCAL: u32 = 0b10100;
+/// Message routing: to the root complex, as errors go.
+pub const ROUTE_ROOT_COMPLEX: u32 = 0;
+/// Message routing: ends at the receiver, as INTx does.
+pub const ROUTE_LOCAL: u32 = 4;
+/// Message routing: gathered by switches on the way to the root complex, as PME_TO_Ack is.
+pub const ROUTE_GATHERED: u32 = 5;
 
 /// Completion status: successful completion.
 pub const STATUS_SUCCESSFUL: u32 = 0;
@@ -129,6 +133,16 @@ pub const STATUS_CONFIG_RETRY: u32 = 2;
 /// Completion status: completer abort (CA).
 pub const STATUS_COMPLETER_ABORT: u32 = 4;
 
+/// Message: PME_Turn_Off.
+pub const MESSAGE_PME_TURN_OFF: u32 = 0x19;
+/// Message: PME_TO_Ack.
+pub const MESSAGE_PME_TO_ACK: u32 = 0x1b;
+/// Message: ERR_COR.
+pub const MESSAGE_ERR_COR: u32 = 0x30;
+/// Message: ERR_NONFATAL.
+pub const MESSAGE_ERR_NONFATAL: u32 = 0x31;
+/// Message: ERR_FATAL.
+pub const MESSAGE_ERR_FATAL: u32 = 0x33;
 /// Message: Assert_INTA.
 pub const MESSAGE_ASSERT_INTA: u32 = 0x20;
 /// Message: Deassert_INTA.

@@ -33,6 +33,8 @@ pub struct HeaderEncode {
     identity: Signal<Local, Bits<32>>,
     tag: Signal<Local, Bits<32>>,
     enables: Signal<Local, Bits<32>>,
+    message_code: Signal<Local, Bits<8>>,
+    code_group: Signal<Local, Bits<2>>,
     base: Signal<Local, Bits<32>>,
     base_four: Signal<Local, Bits<32>>,
     dword0: Signal<Local, Bits<32>>,
@@ -44,7 +46,11 @@ pub struct HeaderEncode {
 
     memory: Constant<Bits<5>>,
     cpl: Constant<Bits<5>>,
-    message_local: Constant<Bits<5>>,
+    message: Constant<Bits<5>>,
+    error_group: Constant<Bits<2>>,
+    interrupt_group: Constant<Bits<2>>,
+    route_local: Constant<Bits<5>>,
+    route_gathered: Constant<Bits<5>>,
 }
 
 impl Default for HeaderEncode {
@@ -68,6 +74,8 @@ impl Default for HeaderEncode {
             identity: Default::default(),
             tag: Default::default(),
             enables: Default::default(),
+            message_code: Default::default(),
+            code_group: Default::default(),
             base: Default::default(),
             base_four: Default::default(),
             dword0: Default::default(),
@@ -78,7 +86,11 @@ impl Default for HeaderEncode {
             fourth: Default::default(),
             memory: code(format::TYPE_MEMORY),
             cpl: code(format::TYPE_COMPLETION),
-            message_local: code(format::TYPE_MESSAGE_LOCAL),
+            message: code(format::TYPE_MESSAGE | format::ROUTE_ROOT_COMPLEX),
+            error_group: Constant::new(u64::from(format::MESSAGE_ERR_COR >> 4).into()),
+            interrupt_group: Constant::new(u64::from(format::MESSAGE_ASSERT_INTA >> 4).into()),
+            route_local: code(format::ROUTE_LOCAL),
+            route_gathered: code(format::ROUTE_GATHERED),
         }
     }
 }
@@ -96,6 +108,8 @@ impl Logic for HeaderEncode {
         self.tag.next = bit_cast::<32, 8>(self.beat.val().tag) << 8;
         self.enables.next =
             (bit_cast::<32, 4>(self.beat.val().last_be) << 4) | bit_cast::<32, 4>(self.beat.val().first_be);
+        self.message_code.next = self.beat.val().message_code;
+        self.code_group.next = self.message_code.val().get_bits::<2>(4);
         self.packet_type.next = self.memory.val();
         self.is_four.next = self.beat.val().above_4g;
         self.with_data.next = false;
@@ -106,7 +120,12 @@ impl Logic for HeaderEncode {
             TransmitKind::MemoryRead => {}
             TransmitKind::MemoryWrite => self.with_data.next = true,
             TransmitKind::Message => {
-                self.packet_type.next = self.message_local.val();
+                self.packet_type.next = self.message.val() | self.route_gathered.val();
+                if self.code_group.val() == self.error_group.val() {
+                    self.packet_type.next = self.message.val();
+                } else if self.code_group.val() == self.interrupt_group.val() {
+                    self.packet_type.next = self.message.val() | self.route_local.val();
+                }
                 self.is_four.next = true;
                 self.header_length.next = bits::<10>(0);
                 self.address_high.next = bits::<32>(0);

@@ -36,6 +36,8 @@ pub struct ReceiveUnpack {
     pub malformed: Signal<Out, Bit>,
     /// One cycle for each message, which is dropped.
     pub message: Signal<Out, Bit>,
+    /// One cycle: that was PME_Turn_Off.
+    pub turn_off: Signal<Out, Bit>,
     /// One cycle: a completion with unsupported request.
     pub received_master_abort: Signal<Out, Bit>,
     /// One cycle: a completion with completer abort.
@@ -73,6 +75,7 @@ pub struct ReceiveUnpack {
     told: Reg<Bit>,
     malformed_pulse: Reg<Bit>,
     message_pulse: Reg<Bit>,
+    turn_off_pulse: Reg<Bit>,
     master_abort_pulse: Reg<Bit>,
     target_abort_pulse: Reg<Bit>,
     poisoned_pulse: Reg<Bit>,
@@ -102,6 +105,8 @@ pub struct ReceiveUnpack {
 
     status_unsupported: Constant<Bits<3>>,
     status_aborted: Constant<Bits<3>>,
+    turn_off_high: Constant<Bits<4>>,
+    turn_off_low: Constant<Bits<4>>,
 }
 
 impl Default for ReceiveUnpack {
@@ -115,6 +120,7 @@ impl Default for ReceiveUnpack {
             completion: Default::default(),
             malformed: Default::default(),
             message: Default::default(),
+            turn_off: Default::default(),
             received_master_abort: Default::default(),
             received_target_abort: Default::default(),
             poisoned_completion: Default::default(),
@@ -142,6 +148,7 @@ impl Default for ReceiveUnpack {
             told: Default::default(),
             malformed_pulse: Default::default(),
             message_pulse: Default::default(),
+            turn_off_pulse: Default::default(),
             master_abort_pulse: Default::default(),
             target_abort_pulse: Default::default(),
             poisoned_pulse: Default::default(),
@@ -168,6 +175,8 @@ impl Default for ReceiveUnpack {
             low_lanes: Default::default(),
             status_unsupported: code(format::STATUS_UNSUPPORTED_REQUEST),
             status_aborted: code(format::STATUS_COMPLETER_ABORT),
+            turn_off_high: Constant::new(u64::from(format::MESSAGE_PME_TURN_OFF >> 4).into()),
+            turn_off_low: Constant::new(u64::from(format::MESSAGE_PME_TURN_OFF & 15).into()),
         }
     }
 }
@@ -200,6 +209,7 @@ impl Logic for ReceiveUnpack {
             told,
             malformed_pulse,
             message_pulse,
+            turn_off_pulse,
             master_abort_pulse,
             target_abort_pulse,
             poisoned_pulse
@@ -216,6 +226,7 @@ impl Logic for ReceiveUnpack {
         self.told.reset.next = self.reset.val();
         self.malformed_pulse.reset.next = self.reset.val();
         self.message_pulse.reset.next = self.reset.val();
+        self.turn_off_pulse.reset.next = self.reset.val();
         self.master_abort_pulse.reset.next = self.reset.val();
         self.target_abort_pulse.reset.next = self.reset.val();
         self.poisoned_pulse.reset.next = self.reset.val();
@@ -321,6 +332,12 @@ impl Logic for ReceiveUnpack {
             self.ended.q.val() & (self.broken.q.val() | (self.packet.q.val() == PacketKind::Malformed));
         self.message_pulse.d.next =
             self.ended.q.val() & !self.broken.q.val() & (self.packet.q.val() == PacketKind::Message);
+        comment!("a message's code is where requests have their byte enables");
+        self.turn_off_pulse.d.next = self.ended.q.val()
+            & !self.broken.q.val()
+            & (self.packet.q.val() == PacketKind::Message)
+            & (self.request_header.q.val().last_be == self.turn_off_high.val())
+            & (self.request_header.q.val().first_be == self.turn_off_low.val());
 
         self.told.d.next = false;
         self.master_abort_pulse.d.next =
@@ -376,6 +393,7 @@ impl Logic for ReceiveUnpack {
         Source::<CompletionBeat>::link(&mut self.completion, &mut self.completion_stage.output);
         self.malformed.next = self.malformed_pulse.q.val();
         self.message.next = self.message_pulse.q.val();
+        self.turn_off.next = self.turn_off_pulse.q.val();
         self.received_master_abort.next = self.master_abort_pulse.q.val();
         self.received_target_abort.next = self.target_abort_pulse.q.val();
         self.poisoned_completion.next = self.poisoned_pulse.q.val();

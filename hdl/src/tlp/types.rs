@@ -115,7 +115,7 @@ pub enum TransmitKind {
     Completion,
     /// CplD.
     CompletionData,
-    /// Msg without data, routed to the local receiver (INTx).
+    /// Msg without data, routed as its code asks.
     Message,
 }
 
@@ -153,6 +153,6 @@ pub struct TransmitBeat {
     pub attributes: Bits<2>,
     /// Completion: the request's TC.
     pub traffic_class: Bits<3>,
-    /// Message code (0x20 Assert_INTA, 0x24 Deassert_INTA).
+    /// Message code: INTx, ERR_* or PME_TO_Ack.
     pub message_code: Bits<8>,
 }

@@ -10,6 +10,16 @@ use virtio_hdl_rtl::testing::{Bench, Port};
 /// Drives the register bus as the completer does.
 struct Config {
     bench: Bench<ConfigSpace>,
+    /// What the block that keeps the diagnostics finds at an address; it answers one cycle later.
+    diagnostics: [u32; 16],
+}
+
+/// The diagnostics at an address of config space.
+fn diagnostic(words: &[u32; 16], address: u16) -> u32 {
+    match address {
+        0xa4..=0xe0 => words[usize::from(address - 0xa4) / 4],
+        _ => 0,
+    }
 }
 
 impl Config {
@@ -18,14 +28,17 @@ impl Config {
         let mut bench = Bench::new(name, ConfigSpace::new(function), |uut| &mut uut.clock);
         bench.cycle(|uut, _| uut.reset.next = true, |_| ());
         bench.cycle(|uut, _| uut.reset.next = false, |_| ());
-        Self { bench }
+        Self { bench, diagnostics: [0; 16] }
     }
 
     fn access(&mut self, write: bool, address: u16, enable: u32, data: u32, target: u32) -> u32 {
         let mut read = None;
+        let found = diagnostic(&self.diagnostics, address & 0xfc);
         for cycle in 0..3 {
             self.bench.cycle(
-                |uut, _| {
+                |uut, rng| {
+                    let word = if cycle == 1 { found } else { rng.next() as u32 };
+                    uut.diagnostic.next = u64::from(word).into();
                     uut.bus.valid.next = true;
                     uut.bus.write.next = write;
                     uut.bus.address.next = u64::from(address & !3).into();
@@ -343,7 +356,7 @@ impl Model {
         // value and reset value, writable, write one to clear
         let rows = [
             (0x00, 0x1001_1af4, 0, 0),
-            (0x04, 0x0010_0000, 0x0547, 0xb900_0000),
+            (0x04, 0x0010_0000, 0x0547, 0xf900_0000),
             (0x08, 0x0100_0000, 0, 0),
             (0x0c, 0, 0xff, 0),
             (0x10, 1, 0xffff_ffc0, 0),
@@ -361,6 +374,8 @@ impl Model {
             (0x68, 0x2000, 0x71ef, 0x000f_0000),
             (0x6c, 0x0040_0042, 0, 0),
             (0x70, 0x1042_0000, 0x00cb, 0),
+            (0x84, 0x10, 0, 0),
+            (0x88, 0, 0x10, 0),
             (0x8c, 0x6, 0, 0),
             (0x90, 0x2, 0xf, 0),
             (0xa0, 0x0044_0009, 0, 0),
@@ -371,7 +386,7 @@ impl Model {
 
     fn read(&self, address: u16) -> u32 {
         match address {
-            0xa4..=0xe0 => self.diagnostics[usize::from(address - 0xa4) / 4],
+            0xa4..=0xe0 => diagnostic(&self.diagnostics, address),
             _ => self.registers.get(&address).map_or(0, |register| register[VALUE]),
         }
     }
@@ -424,10 +439,8 @@ fn every_register_reads_and_writes_as_specified() {
         if rng.chance(3, 4) {
             data &= !0x8000;
         }
-        for (word, input) in model.diagnostics.iter_mut().zip(&mut config.bench.uut.diagnostics) {
-            input.next = Bits::<32>::random(rng);
-            *word = input.next.to_u64() as u32;
-        }
+        model.diagnostics = std::array::from_fn(|_| rng.next() as u32);
+        config.diagnostics = model.diagnostics;
         if config.bench.rng.chance(1, 4) {
             config.pulse(|uut| &mut uut.received_target_abort);
             model.event(0x04, 1 << 28);
@@ -435,6 +448,11 @@ fn every_register_reads_and_writes_as_specified() {
         if config.bench.rng.chance(1, 4) {
             config.pulse(|uut| &mut uut.unsupported_posted);
             model.event(0x68, 0xa << 16);
+            // SERR# Enable: it is reported, and that is told
+            if model.read(0x04) & 1 << 8 != 0 {
+                model.event(0x04, 1 << 30);
+            }
+            config.idle();
         }
         let read = config.access(write, address, enable, data, 0x100);
         if write {
@@ -454,6 +472,7 @@ fn every_register_reads_and_writes_as_specified() {
             [0, 1, 2, 10].map(|bit| command >> bit & 1 == 1)
         );
         assert_eq!(uut.d3hot.val(), model.read(0x44) & 3 == 3);
+        assert_eq!(uut.timeout_disable.val(), model.read(0x88) != 0);
     }
     assert!(model.registers.keys().all(|address| seen.contains_key(address)));
     config.bench.finish();
@@ -478,5 +497,52 @@ fn an_event_wins_over_the_write_that_clears_it() {
     }
     config.idle();
     assert_eq!(config.read16(STATUS), STATUS_CAPABILITIES | STATUS_RECEIVED_MASTER_ABORT);
+    config.bench.finish();
+}
+
+/// Role-based error reporting: each event, with every combination of enables, awake and asleep.
+#[test]
+fn errors_are_reported_by_their_role_as_the_enables_ask() {
+    type Input = fn(&mut ConfigSpace) -> &mut Signal<In, Bit>;
+    const CORRECTABLE: u16 = 1;
+    const NONFATAL: u16 = 2;
+    const FATAL: u16 = 4;
+    const UNSUPPORTED: u16 = 8;
+    // the event, which report, the enables that it needs, whether SERR# Enable does without them, whether it comes asleep
+    let events: [(Input, usize, u16, bool, bool); 7] = [
+        (|uut| &mut uut.unsupported_request, 0, CORRECTABLE | UNSUPPORTED, false, true),
+        (|uut| &mut uut.signaled_target_abort, 0, CORRECTABLE, false, true),
+        (|uut| &mut uut.unexpected_completion, 0, CORRECTABLE, false, true),
+        (|uut| &mut uut.unsupported_posted, 1, NONFATAL | UNSUPPORTED, true, true),
+        (|uut| &mut uut.poisoned_received, 1, NONFATAL, true, true),
+        (|uut| &mut uut.completion_timeout, 1, NONFATAL, true, false),
+        (|uut| &mut uut.malformed_received, 2, FATAL, true, true),
+    ];
+    let mut config = Config::new("config_reports", &blk());
+    let device = EXPRESS_CAPABILITY + EXPRESS_DEVICE_CONTROL;
+    for (asleep, serr) in [(false, false), (false, true), (true, false), (true, true)] {
+        config.write16(POWER_CAPABILITY + POWER_CONTROL, if asleep { 3 } else { 0 });
+        config.write16(COMMAND, if serr { 1 << 8 } else { 0 });
+        for enables in 0..16 {
+            config.write16(device, enables);
+            for (n, (event, report, needs, by_serr, comes_asleep)) in events.into_iter().enumerate() {
+                let wanted = ((enables & needs == needs) || (serr && by_serr)) && (comes_asleep || !asleep);
+                config.write16(STATUS, STATUS_SIGNALED_SYSTEM_ERROR);
+                config.bench.cycle(|uut, _| event(uut).next = true, |_| ());
+                let mut seen = [false; 3];
+                let mut look = |uut: &ConfigSpace| {
+                    seen = [uut.report_correctable.val(), uut.report_nonfatal.val(), uut.report_fatal.val()];
+                };
+                config.bench.cycle(|uut, _| event(uut).next = false, &mut look);
+                let what = format!("event {n}, enables {enables:#x}, SERR# {serr}, asleep {asleep}");
+                assert_eq!(seen, std::array::from_fn(|kind| wanted && kind == report), "{what}");
+                config.idle();
+                let signaled = config.read16(STATUS) & STATUS_SIGNALED_SYSTEM_ERROR != 0;
+                assert_eq!(signaled, wanted && serr && report != 0, "{what}");
+                let uut = &config.bench.uut;
+                assert!(!uut.report_correctable.val() && !uut.report_nonfatal.val() && !uut.report_fatal.val());
+            }
+        }
+    }
     config.bench.finish();
 }

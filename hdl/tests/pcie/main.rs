@@ -2,7 +2,7 @@
 mod bar_decode;
 mod completer;
 mod config_space;
-mod intx;
+mod messages;
 mod msix;
 
 use virtio_hdl_rtl::pcie::{BarSpace, FunctionConfig};

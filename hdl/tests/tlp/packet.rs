@@ -109,6 +109,9 @@ pub fn any(rng: &mut Rng) -> Vec<TlpBeat> {
             FMT.set(&mut header, [FMT_4DW, FMT_4DW_DATA][rng.below(2) as usize]);
             TYPE.set(&mut header, TYPE_MESSAGE | rng.below(8) as u32);
             LENGTH.set(&mut header, 1 + rng.below(20) as u32);
+            if rng.chance(1, 2) {
+                MESSAGE_CODE.set(&mut header, MESSAGE_PME_TURN_OFF);
+            }
             header
         }
         _ => {

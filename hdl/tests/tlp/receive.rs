@@ -25,6 +25,7 @@ struct Unpack {
     completions: Vec<CompletionBeat>,
     malformed: usize,
     messages: usize,
+    turn_offs: usize,
     /// Completions with UR, with CA, poisoned.
     errors: [usize; 3],
     /// Cycles in which the block refused a beat.
@@ -44,6 +45,7 @@ impl Unpack {
             completions: vec![],
             malformed: 0,
             messages: 0,
+            turn_offs: 0,
             errors: [0; 3],
             refused: 0,
             pace: [8, 8, 8],
@@ -59,7 +61,19 @@ impl Unpack {
     }
 
     fn cycle(&mut self) {
-        let Self { bench, waiting, requests, completions, malformed, messages, errors, refused, pace, offered } = self;
+        let Self {
+            bench,
+            waiting,
+            requests,
+            completions,
+            malformed,
+            messages,
+            turn_offs,
+            errors,
+            refused,
+            pace,
+            offered,
+        } = self;
         let mut moved = false;
         bench.cycle(
             |uut, rng| {
@@ -81,6 +95,7 @@ impl Unpack {
                 }
                 *malformed += usize::from(uut.malformed.val());
                 *messages += usize::from(uut.message.val());
+                *turn_offs += usize::from(uut.turn_off.val());
                 let pulses = [&uut.received_master_abort, &uut.received_target_abort, &uut.poisoned_completion];
                 errors.iter_mut().zip(pulses).for_each(|(count, pulse)| *count += usize::from(pulse.val()));
             },
@@ -123,10 +138,12 @@ fn every_packet_comes_out_as_what_it_is() {
     }
     unpack.drain();
 
-    let Counts { malformed, messages, cut, errors } = compare(&packets, &unpack.requests, &unpack.completions);
+    let Counts { malformed, messages, turn_offs, cut, errors } =
+        compare(&packets, &unpack.requests, &unpack.completions);
     assert_eq!((unpack.malformed, unpack.messages, unpack.errors), (malformed, messages, errors));
+    assert_eq!(unpack.turn_offs, turn_offs);
     assert!(
-        malformed > 100 && messages > 40 && cut > 20 && unpack.requests.len() > 200,
+        malformed > 100 && messages > 40 && turn_offs > 10 && cut > 20 && unpack.requests.len() > 200,
         "{malformed} {messages} {cut}"
     );
     unpack.bench.finish();

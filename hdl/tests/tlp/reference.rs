@@ -151,6 +151,8 @@ fn relevant(mut request: Request) -> Request {
 pub struct Counts {
     pub malformed: usize,
     pub messages: usize,
+    /// Those that are PME_Turn_Off.
+    pub turn_offs: usize,
     /// Malformed packets that were on their way as completions.
     pub cut: usize,
     /// Completions with UR, with CA, poisoned.
@@ -182,7 +184,11 @@ pub fn compare(packets: &[Vec<TlpBeat>], requests: &[Request], completions: &[Co
                     assert_eq!(CompletionBeat { data: want.data, ..got }, want, "packet {n} beat {index}");
                 }
             }
-            Outcome::Message => counts.messages += 1,
+            Outcome::Message => {
+                counts.messages += 1;
+                let code = MESSAGE_CODE.get(&[0, (packet[0].data.to_u128() >> 32) as u32]);
+                counts.turn_offs += usize::from(code == MESSAGE_PME_TURN_OFF);
+            }
             Outcome::Dropped => counts.malformed += 1,
             Outcome::CutCompletion(payload) => {
                 counts.malformed += 1;
@@ -228,7 +234,7 @@ pub fn any_packet_to_send(rng: &mut Rng) -> Vec<TransmitBeat> {
         0 => packet_to_send(TransmitKind::MemoryRead, length, rng),
         1 => packet_to_send(TransmitKind::Message, 0, rng),
         2 => packet_to_send(TransmitKind::Completion, 0, rng),
-        3 => packet_to_send(TransmitKind::CompletionData, 1 + length % 2, rng),
+        3 => packet_to_send(TransmitKind::CompletionData, 1 + length % 4, rng),
         _ => packet_to_send(TransmitKind::MemoryWrite, length, rng),
     }
 }
@@ -255,7 +261,13 @@ pub fn wire(packet: &[TransmitBeat], function_id: u32) -> Vec<u32> {
             header[2] = (address >> 32) as u32;
         }
     } else if beat.kind == TransmitKind::Message {
-        TYPE.set(&mut header, TYPE_MESSAGE_LOCAL);
+        // codes 0x20 to 0x2f are INTx, 0x30 to 0x3f errors; of the others PME_TO_Ack is the only one that is sent
+        let route = match beat.message_code.to_u64() >> 4 & 3 {
+            2 => ROUTE_LOCAL,
+            3 => ROUTE_ROOT_COMPLEX,
+            _ => ROUTE_GATHERED,
+        };
+        TYPE.set(&mut header, TYPE_MESSAGE | route);
         TAG.set(&mut header, beat.tag.to_u64() as u32);
         MESSAGE_CODE.set(&mut header, beat.message_code.to_u64() as u32);
     } else {

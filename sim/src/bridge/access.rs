@@ -7,6 +7,7 @@ use crate::vfio_user::{region, Client};
 use std::ops::Range;
 use virtio_hdl_rtl::pcie::layout;
 use virtio_hdl_rtl::pcie::registers::MSIX_TABLE_OFFSET;
+use virtio_hdl_rtl::virtio::layout::QUEUE_NOTIFY;
 
 /// QEMU reads all of configuration space at once, and only then, when it learns the capabilities.
 const LONGEST_ACCESS: usize = 8;
@@ -70,7 +71,11 @@ impl Bridge {
         if resets {
             self.restore_bars(client)?;
         }
+        if index == region::BAR0 && offset == u64::from(QUEUE_NOTIFY) {
+            self.kicked(client, data)?;
+        }
         if index == region::CONFIG {
+            self.bus_master = None;
             let touches =
                 |registers: Range<u64>| offset < registers.end && registers.start < offset + data.len() as u64;
             if touches(BARS) {
@@ -147,6 +152,35 @@ impl Bridge {
         for (register, value) in (layout::BAR0..).step_by(4).zip(bars.chunks_exact(4)) {
             let request = HostRequest::ConfigWrite { target: SLOT, offset: register, data: value.to_vec() };
             self.engine.request(client, request)?;
+        }
+        Ok(())
+    }
+
+    /// A driver that forgets Bus Master waits for ever, and nobody tells it: the device may neither read its ring nor
+    /// interrupt.
+    fn kicked(&mut self, client: &mut Client, data: &[u8]) -> Result<(), BridgeError> {
+        let on = match self.bus_master {
+            Some(on) => on,
+            None => {
+                let request = HostRequest::ConfigRead { target: SLOT, offset: layout::COMMAND, bytes: 2 };
+                let command = self.engine.request(client, request)?;
+                let bit = layout::COMMAND_BUS_MASTER as u8;
+                // Who does not answer has other worries.
+                let on = command.and_then(|command| command.first().copied()).is_none_or(|byte| byte & bit != 0);
+                self.bus_master = Some(on);
+                on
+            }
+        };
+        if on {
+            return Ok(());
+        }
+        self.engine.report.kicks_without_bus_master += 1;
+        if !std::mem::replace(&mut self.told_bus_master, true) {
+            let queue = data.first().copied().unwrap_or_default();
+            tracing::warn!(
+                "the driver kicks queue {queue} while Bus Master is off in the command register: the endpoint may not use \
+                 memory, and does nothing"
+            );
         }
         Ok(())
     }

@@ -2,7 +2,7 @@
 use super::interrupts::Interrupts;
 use super::{BridgeError, Report};
 use crate::backend::DevicePort;
-use crate::link::tlp::{ASSERT_INTA, DEASSERT_INTA};
+use crate::link::tlp::{ASSERT_INTA, DEASSERT_INTA, ERR_COR, ERR_FATAL, ERR_NONFATAL};
 use crate::link::{
     answer, Completion, CompletionStatus, FunctionId, Header, HostRequest, Kind, MemoryRequest, Message, RootComplex,
     Routing, Tlp,
@@ -13,6 +13,7 @@ use crate::vfio_user::Client;
 use std::collections::HashMap;
 use std::os::fd::BorrowedFd;
 use std::time::{Duration, Instant};
+use virtio_hdl_rtl::endpoint::diagnostics::violation_in_words;
 
 /// Where the endpoint is on its own link; where the guest sees it is QEMU's affair.
 pub(super) const SLOT: FunctionId = FunctionId::new(1, 0, 0);
@@ -59,6 +60,8 @@ pub(super) struct Engine {
     held: bool,
     /// When the clock stopped.
     resting_since: Option<Instant>,
+    /// What the endpoint said last of a queue that has stopped.
+    violation: u32,
     /// Interrupts of the endpoint.
     pub interrupts: Interrupts,
     /// What happened.
@@ -84,6 +87,7 @@ impl Engine {
             access: None,
             held: false,
             resting_since: None,
+            violation: 0,
             interrupts,
             report: Report::default(),
         }
@@ -215,6 +219,7 @@ impl Engine {
             }
             let answered = self.access.as_ref().is_some_and(|access| access.done.is_some());
             if stop != Stop::Event || answered || self.endpoint.cycle() >= end {
+                self.look_for_violations();
                 return Ok(stop);
             }
         }
@@ -285,8 +290,29 @@ impl Engine {
             Kind::Message(Message { code: code @ (ASSERT_INTA | DEASSERT_INTA), routing: Routing::Local, .. }) => {
                 self.interrupts.line(code == ASSERT_INTA, client);
             }
+            Kind::Message(Message { code: code @ (ERR_COR | ERR_NONFATAL | ERR_FATAL), .. }) => {
+                let class = match code {
+                    ERR_COR => "correctable",
+                    ERR_NONFATAL => "non-fatal",
+                    _ => "fatal",
+                };
+                tracing::warn!("the endpoint reports a {class} error of PCI Express");
+                self.report.error_messages += 1;
+            }
             Kind::Completion(completion) => self.completion(completion, tlp.header.poisoned),
             kind => self.violation(&format!("a packet that no endpoint sends: {kind:?}")),
+        }
+    }
+
+    /// Says once of each queue violation what it is: the driver sees nothing but a queue that answers no more.
+    fn look_for_violations(&mut self) {
+        let violation = self.endpoint.queue_violation();
+        if violation == std::mem::replace(&mut self.violation, violation) {
+            return;
+        }
+        if let Some(words) = violation_in_words(violation) {
+            tracing::warn!("the driver broke a rule of the ring: {words}");
+            self.report.queue_violations += 1;
         }
     }
 

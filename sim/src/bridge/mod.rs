@@ -82,6 +82,10 @@ pub struct Bridge {
     bars: [u8; 8],
     /// Where the PCI Express capability is, `Some(None)` where it knows no function-level reset, `None` until it was asked.
     express: Option<Option<u16>>,
+    /// Whether the command register lets the endpoint use memory, as far as it is known.
+    bus_master: Option<bool>,
+    /// A kick without has been told of.
+    told_bus_master: bool,
     vectors: u8,
     /// Where the control word of MSI-X is in configuration space.
     msix_control: u64,
@@ -117,6 +121,8 @@ impl Bridge {
             bar_addresses: [None; 2],
             bars: [0; 8],
             express: None,
+            bus_master: None,
+            told_bus_master: false,
             vectors: config.vectors,
             msix_control: u64::from(msix + MSIX_CONTROL),
             failure: None,
@@ -149,6 +155,8 @@ impl Bridge {
         self.engine.reset(client);
         self.bar_addresses = [None; 2];
         self.bars = [0; 8];
+        self.bus_master = None;
+        self.told_bus_master = false;
     }
 }
 

@@ -28,6 +28,12 @@ pub struct Report {
     pub packets_from_device: u64,
     /// Register accesses that the endpoint did not answer.
     pub unanswered_accesses: u64,
+    /// Queues that stopped because the driver broke a rule of the ring: the first one of each time between two resets.
+    pub queue_violations: u64,
+    /// Kicks that nothing came of, because the driver had not set Bus Master.
+    pub kicks_without_bus_master: u64,
+    /// Messages of the endpoint that report an error.
+    pub error_messages: u64,
     /// Packets of the endpoint against the rules.
     pub violations: u64,
     /// Clock cycles simulated.

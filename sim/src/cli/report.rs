@@ -37,6 +37,9 @@ pub(super) fn print(report: &Report) {
     println!("{:>12} clock cycles simulated, {} skipped", report.cycles_simulated, report.cycles_skipped);
     for (count, what) in [
         (report.unanswered_accesses, "register accesses without an answer"),
+        (report.queue_violations, "queues stopped by a rule that the driver broke"),
+        (report.kicks_without_bus_master, "kicks while Bus Master was off"),
+        (report.error_messages, "error messages of the endpoint"),
         (report.violations, "packets against the rules"),
     ] {
         if count != 0 {

@@ -2,7 +2,7 @@
 use std::fmt::Write as _;
 use virtio_hdl_rtl::config::{Bar0, Device, EndpointConfig, LinkInterface};
 use virtio_hdl_rtl::endpoint::diagnostics;
-use virtio_hdl_rtl::pcie::registers::DIAGNOSTICS;
+use virtio_hdl_rtl::pcie::registers::{DIAGNOSTICS, DIAGNOSTICS_OFFSET};
 use virtio_hdl_rtl::virtio::layout::*;
 
 /// Everything a driver finds: identity, BARs, the registers in BAR0, device config, features, diagnostics.
@@ -12,10 +12,7 @@ pub fn register_map(config: &EndpointConfig) -> String {
     registers(&mut text, config);
     device_config(&mut text, config);
     features(&mut text, config);
-    // Behind a vendor's block config space is the block's, and nobody reads them.
-    if config.link.interface == LinkInterface::Tlp {
-        diagnostics(&mut text, config.device);
-    }
+    diagnostics(&mut text, config);
     text
 }
 
@@ -45,7 +42,7 @@ fn function(text: &mut String, config: &EndpointConfig) {
         0 => writeln!(text, "| BAR1 | none: INTx only |"),
         vectors => writeln!(
             text,
-            "| BAR1 | 4096 bytes of memory space: MSI-X table of {vectors} vectors at 0, pending bits at 0x800 |"
+            "| BAR1 | 4096 bytes of memory space: MSI-X table of {vectors} vectors at 0, pending bits at 0x800, diagnostics at 0xc00 |"
         ),
     };
 }
@@ -139,9 +136,29 @@ fn features(text: &mut String, config: &EndpointConfig) {
     }
 }
 
-fn diagnostics(text: &mut String, device: Device) {
-    *text += "\n## Diagnostics, in the vendor-specific capability of the configuration space\n\n| register | |\n|---:|---|\n";
-    for (index, field) in diagnostics::fields(device).enumerate() {
-        let _ = writeln!(text, "| {:#05x} | {field} |", usize::from(DIAGNOSTICS) + 4 * index);
+/// In BAR1 wherever there is one; in config space where that is not a vendor's block's.
+fn diagnostics(text: &mut String, config: &EndpointConfig) {
+    let mut places = Vec::new();
+    if config.vectors > 0 {
+        places.push(("BAR1", usize::try_from(DIAGNOSTICS_OFFSET).unwrap_or_default()));
+    }
+    if config.link.interface == LinkInterface::Tlp {
+        places.push(("configuration space, vendor-specific capability", usize::from(DIAGNOSTICS)));
+    }
+    *text += "\n## Diagnostics\n\n";
+    if places.is_empty() {
+        *text += "None: without vectors there is no BAR1, and configuration space is the vendor's block's. The port queue_violation \
+                  has the first line's double word.\n";
+        return;
+    }
+    let heading: String = places.iter().map(|(name, _)| format!(" {name} |")).collect();
+    let _ = write!(text, "|{heading} read only, 4 bytes each |\n|{}---|\n", "---:|".repeat(places.len()));
+    for (index, field) in diagnostics::fields(config.device).enumerate() {
+        let columns: String = places.iter().map(|(_, first)| format!(" {:#05x} |", first + 4 * index)).collect();
+        let _ = writeln!(text, "|{columns} {field} |");
+    }
+    *text += "\n| rule | |\n|---:|---|\n";
+    for (rule, words) in diagnostics::RULES.iter().enumerate() {
+        let _ = writeln!(text, "| {rule} | {words} |");
     }
 }

@@ -5,6 +5,9 @@ use super::root_complex::{DeviceAccess, Event, Interrupt, RootComplex, MESSAGE_W
 use super::tlp::*;
 use vm_memory::{Bytes, GuestAddress};
 
+/// Messages that are kept: who does not fetch them finds the last ones.
+const MOST_MESSAGES: usize = 1024;
+
 impl RootComplex {
     pub(super) fn arrive(&mut self, tlp: Tlp) {
         match tlp.kind {
@@ -24,6 +27,17 @@ impl RootComplex {
                     self.intx = asserted;
                     self.interrupts.push_back(Interrupt::Line { at: self.now, asserted });
                 }
+            }
+            Kind::Message(Message { code: code @ PME_TO_ACK, routing: Routing::Gathered, .. })
+            | Kind::Message(Message {
+                code: code @ (ERR_COR | ERR_NONFATAL | ERR_FATAL),
+                routing: Routing::RootComplex,
+                ..
+            }) => {
+                if self.messages.len() == MOST_MESSAGES {
+                    self.messages.pop_front();
+                }
+                self.messages.push_back((self.now, code));
             }
             Kind::Completion(completion) => self.host_completion(completion, tlp.header.poisoned),
             _ => self.violation(self.now, Violation::Unexpected(Box::new(tlp))),

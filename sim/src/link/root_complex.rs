@@ -96,6 +96,7 @@ pub struct RootComplex {
     pub(super) completions: HashMap<RequestId, HostCompletion>,
     pub(super) interrupts: VecDeque<Interrupt>,
     pub(super) intx: bool,
+    pub(super) messages: VecDeque<(u64, u8)>,
     watcher: Option<Watcher>,
     violations: Vec<(u64, Violation)>,
     pub(super) statistics: Statistics,
@@ -128,6 +129,7 @@ impl RootComplex {
             completions: HashMap::new(),
             interrupts: VecDeque::new(),
             intx: false,
+            messages: VecDeque::new(),
             watcher: None,
             violations: Vec::new(),
             statistics: Statistics::default(),
@@ -252,6 +254,11 @@ impl RootComplex {
     /// Whether INTA is asserted.
     pub fn intx(&self) -> bool {
         self.intx
+    }
+
+    /// The next message that reports an error or answers PME_Turn_Off: when it came, and its code. The last thousand are kept.
+    pub fn take_message(&mut self) -> Option<(u64, u8)> {
+        self.messages.pop_front()
     }
 
     /// The next read of the device that touches `addresses` fails in this way.

@@ -318,6 +318,17 @@ pub const ASSERT_INTA: u8 = 0x20;
 /// Message code of Deassert_INTA; INTB to INTD follow.
 pub const DEASSERT_INTA: u8 = 0x24;
 
+/// Message code of PME_Turn_Off: power is going to be taken away.
+pub const PME_TURN_OFF: u8 = 0x19;
+/// Message code of PME_TO_Ack: it may be.
+pub const PME_TO_ACK: u8 = 0x1b;
+/// Message code of ERR_COR: a correctable or advisory error.
+pub const ERR_COR: u8 = 0x30;
+/// Message code of ERR_NONFATAL.
+pub const ERR_NONFATAL: u8 = 0x31;
+/// Message code of ERR_FATAL.
+pub const ERR_FATAL: u8 = 0x33;
+
 /// A message.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Message {

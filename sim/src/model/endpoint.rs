@@ -2,7 +2,7 @@
 use super::device_ports::{DeviceEvent, DevicePorts};
 use super::hard_ip_link::HardIpLink;
 use super::raw_link::RawLink;
-use super::{BareRun, Library, Model, ModelError, Packet, PortLayout, Stop};
+use super::{BareRun, Level, Library, Model, ModelError, Packet, PortLayout, Stop};
 use crate::link::hard_ip::Sent;
 use std::collections::VecDeque;
 
@@ -62,6 +62,8 @@ pub struct Endpoint {
     transmit_stall: u8,
     transmit_held: bool,
     device: DevicePorts,
+    // a user's own model may have none
+    queue_violation: Option<Level>,
     transmitted: VecDeque<Transmitted>,
     device_events: VecDeque<DeviceEvent>,
 }
@@ -96,12 +98,14 @@ impl Endpoint {
             model.set_pace(ports.receive, rate, WIRE_FRAMING)?;
         }
         model.reset(RESET_CYCLES);
+        let queue_violation = model.level("queue_violation").ok();
         let mut endpoint = Endpoint {
             model,
             link,
             transmit_stall: 0,
             transmit_held: false,
             device,
+            queue_violation,
             transmitted: VecDeque::new(),
             device_events: VecDeque::new(),
         };
@@ -291,6 +295,12 @@ impl Endpoint {
     /// Lets time pass with the clock stopped; only after [`Stop::Quiescent`].
     pub fn skip_to(&mut self, cycle: u64) {
         self.model.skip_to(cycle);
+    }
+
+    /// What the endpoint says of the first queue that stopped since its reset: rule in bits 7:0, queue in bits 15:8, head
+    /// descriptor in bits 31:16; 0 while all go on.
+    pub fn queue_violation(&self) -> u32 {
+        self.queue_violation.map_or(0, |level| self.model.get(level) as u32)
     }
 
     /// All ports, for traces.

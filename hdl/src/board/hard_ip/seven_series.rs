@@ -189,6 +189,9 @@ pub(super) fn parameters(config: &EndpointConfig, mode: Mode, block: &str) -> Ve
         ("D2_PME_Support", "false".into()),
         ("D3hot_PME_Support", "false".into()),
         ("No_Soft_Reset", "true".into()),
+        // the endpoint keeps the time, which is the configuration's: there is no range to choose from
+        ("Cpl_Timeout_Disable_Sup", "true".into()),
+        ("Cpl_Timeout_Range", "none".into()),
         ("DSN_Enabled", "false".into()),
         ("AER_Enabled", "false".into()),
         // interfaces of the module
@@ -237,6 +240,8 @@ pub(super) fn attributes(config: &EndpointConfig) -> Vec<Attribute> {
         number("DEV_CAP_MAX_PAYLOAD_SUPPORTED", u32::from(function.max_payload)),
         number("LINK_CAP_MAX_LINK_SPEED", u32::from(function.link_speed)),
         number("LINK_CAP_MAX_LINK_WIDTH", u32::from(function.link_width)),
+        number("CPL_TIMEOUT_RANGES_SUPPORTED", 0),
+        Attribute { name: "CPL_TIMEOUT_DISABLE_SUPPORTED", value: "TRUE".into() },
         Attribute { name: "MSI_CAP_ON", value: "FALSE".into() },
         Attribute { name: "MSIX_CAP_ON", value: if function.vectors > 0 { "TRUE" } else { "FALSE" }.into() },
     ];

@@ -266,6 +266,7 @@ pub(super) fn attributes(config: &EndpointConfig) -> Vec<Attribute> {
         number("PL_LINK_CAP_MAX_LINK_SPEED", 1 << (function.link_speed - 1)),
         number("PL_LINK_CAP_MAX_LINK_WIDTH", u32::from(function.link_width)),
         Attribute { name: "PF0_DEV_CAP_FUNCTION_LEVEL_RESET_CAPABLE", value: "TRUE".into() },
+        Attribute { name: "PF0_DEV_CAP2_CPL_TIMEOUT_DISABLE", value: "TRUE".into() },
         Attribute { name: "AXISTEN_IF_ENABLE_CLIENT_TAG", value: "TRUE".into() },
         Attribute { name: "AXISTEN_IF_RC_STRADDLE", value: "FALSE".into() },
     ];

@@ -245,6 +245,7 @@ fn the_configuration_ports_say_what_the_function_may_do<S: Shim>() {
             let common = uut.of();
             common.command.next = command.into();
             common.device_control.next = control.into();
+            common.device_control_2.next = (!control & 0xffff).into();
             common.bus.next = (id >> 8).into();
             common.device.next = (id >> 3 & 31).into();
             common.function.next = (id & 7).into();
@@ -258,7 +259,8 @@ fn the_configuration_ports_say_what_the_function_may_do<S: Shim>() {
         let seen = world.cycle_with(drive);
         assert_eq!(seen.function_id, id);
         let bit = |value: u64, n: u32| value >> n & 1 == 1;
-        let flags = [bit(command, 2), power == 3, bit(command, 10), bits[0], bits[1], bit(control, 8), false];
+        let flags =
+            [bit(command, 2), power == 3, bit(command, 10), bits[0], bits[1], bit(control, 8), false, bit(!control, 4)];
         assert_eq!(seen.flags, flags);
         assert_eq!(seen.sizes, [(control >> 5 & 7).min(1), (control >> 12 & 7).min(5)]);
         assert_eq!((seen.interrupt.2, seen.trn_pending), (bits[2], bits[3]));

@@ -38,6 +38,7 @@ pub struct Common<'a> {
     pub buffers: &'a mut Signal<In, Bits<6>>,
     pub command: &'a mut Signal<In, Bits<16>>,
     pub device_control: &'a mut Signal<In, Bits<16>>,
+    pub device_control_2: &'a mut Signal<In, Bits<16>>,
     pub bus: &'a mut Signal<In, Bits<8>>,
     pub device: &'a mut Signal<In, Bits<5>>,
     pub function: &'a mut Signal<In, Bits<3>>,
@@ -68,8 +69,8 @@ pub struct Seen {
     /// `cfg_err_ur`, `_cpl_timeout`, `_cpl_unexpect`.
     pub errors: [bool; 3],
     pub function_id: u64,
-    /// Bus master, D3hot, INTx disable, MSI-X enable, function mask, extended tag, function reset.
-    pub flags: [bool; 7],
+    /// Bus master, D3hot, INTx disable, MSI-X enable, function mask, extended tag, function reset, no completion timeout.
+    pub flags: [bool; 8],
     /// Payload, read request.
     pub sizes: [u64; 2],
 }
@@ -112,6 +113,7 @@ macro_rules! shim {
                     buffers: &mut self.tx_buf_av,
                     command: &mut self.cfg_command,
                     device_control: &mut self.cfg_dcommand,
+                    device_control_2: &mut self.cfg_dcommand2,
                     bus: &mut self.cfg_bus_number,
                     device: &mut self.cfg_device_number,
                     function: &mut self.cfg_function_number,
@@ -163,6 +165,7 @@ macro_rules! shim {
                         self.msix_function_mask.val(),
                         self.extended_tag.val(),
                         self.function_reset.val(),
+                        self.timeout_disable.val(),
                     ],
                     sizes: [self.max_payload.val().to_u64(), self.max_read_request.val().to_u64()],
                 }

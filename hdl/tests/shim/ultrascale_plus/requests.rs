@@ -108,10 +108,10 @@ fn relevant(mut request: Request) -> Request {
     request
 }
 
-/// An answer to a request: a success of up to two double words, or an error.
+/// An answer to a request: a success of up to four double words, or an error.
 fn answer(request: &Request, rng: &mut Rng) -> TransmitBeat {
     let error = request.kind == RequestKind::Unsupported || rng.chance(1, 4);
-    let length = if error || request.kind == RequestKind::IoWrite { 0 } else { 1 + rng.below(2) };
+    let length = if error || request.kind == RequestKind::IoWrite { 0 } else { 1 + rng.below(4) };
     TransmitBeat {
         last: true,
         kind: if length > 0 { TransmitKind::CompletionData } else { TransmitKind::Completion },

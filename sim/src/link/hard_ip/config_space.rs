@@ -169,6 +169,8 @@ impl ConfigSpace {
         self.put(express + 0x0c, speed | width << 4 | ours::EXPRESS_ASPM_OPTIONALITY, 0, 0);
         let link_status = speed | width << 4 | u32::from(ours::EXPRESS_SLOT_CLOCK);
         self.put(express + 0x10, link_status << 16, LINK_CONTROL_WRITABLE.into(), 0);
+        self.put(express + EXPRESS_DEVICE_CAPABILITIES_2, EXPRESS_TIMEOUT_DISABLE_SUPPORTED, 0, 0);
+        self.put(express + EXPRESS_DEVICE_CONTROL_2, 0, EXPRESS_TIMEOUT_DISABLE.into(), 0);
         self.put(express + 0x2c, ((1 << f.link_speed) - 1) << 1, 0, 0);
         self.put(express + 0x30, speed, 0xf, 0);
         let extended = match self.family {
@@ -264,6 +266,11 @@ impl ConfigSpace {
     /// The device control register.
     pub fn device_control(&self) -> u16 {
         self.registers[usize::from((self.places.express + EXPRESS_DEVICE_CONTROL) / 4)].value as u16
+    }
+
+    /// The device control 2 register.
+    pub fn device_control_2(&self) -> u16 {
+        self.registers[usize::from((self.places.express + EXPRESS_DEVICE_CONTROL_2) / 4)].value as u16
     }
 
     /// 0 for D0, 3 for D3hot.

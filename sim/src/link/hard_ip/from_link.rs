@@ -23,7 +23,7 @@ impl HardIp {
             self.link_free = begin + (4 * dwords.len() as u64 + PACKET_OVERHEAD) as f64 / rate;
         }
         let begin = begin.ceil() as u64;
-        // The block throws away what is no packet, and messages.
+        // The block throws away what is no packet, and other messages.
         let Ok(tlp) = Tlp::decode(dwords) else { return Ok(()) };
         match &tlp.kind {
             Kind::ConfigRead(_) | Kind::ConfigWrite(..) => self.config_request(begin, &tlp),
@@ -34,6 +34,21 @@ impl HardIp {
             }
             Kind::Completion(completion) => {
                 self.completion(begin, &tlp.header, completion, dwords);
+                Ok(())
+            }
+            // The board's top says yes to it: `cfg_turnoff_ok`, and on UltraScale+ nobody is asked.
+            Kind::Message(Message { code: PME_TURN_OFF, .. }) => {
+                let at = begin + self.hesitation(4, 24);
+                let requester = self.config.id();
+                let message = Message {
+                    requester,
+                    tag: 0,
+                    routing: Routing::Gathered,
+                    code: PME_TO_ACK,
+                    fields: [0; 2],
+                    payload: Vec::new(),
+                };
+                self.pipeline.push(at, 1, false, Tlp::from(Kind::Message(message)).encode());
                 Ok(())
             }
             Kind::Message(_) => Ok(()),

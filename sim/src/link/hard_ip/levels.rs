@@ -14,6 +14,7 @@ pub fn levels(family: Family, config: &ConfigSpace, starving: bool) -> Vec<(&'st
         Family::SevenSeries => vec![
             ("cfg_command", command.into()),
             ("cfg_dcommand", config.device_control().into()),
+            ("cfg_dcommand2", config.device_control_2().into()),
             ("cfg_bus_number", config.id().bus().into()),
             ("cfg_device_number", config.id().device().into()),
             ("cfg_function_number", config.id().function().into()),
