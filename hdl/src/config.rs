@@ -94,14 +94,6 @@ impl Device {
         }
     }
 
-    /// Bytes of the device config behind the registers.
-    pub fn config_bytes(self) -> usize {
-        match self {
-            Device::Blk => layout::blk::CONFIG_BYTES as usize,
-            Device::Net => layout::net::CONFIG_BYTES as usize,
-        }
-    }
-
     /// How many of them, from the first on, the driver may write.
     pub fn writable_config_bytes(self) -> usize {
         match self {
@@ -153,6 +145,8 @@ pub enum Feature {
     GuestCsum,
     /// blk: `seg_max` in the device config is valid (bit 2).
     SegMax,
+    /// net: `mtu` in the device config is valid (bit 3).
+    Mtu,
     /// blk: the geometry in the device config is valid (bit 4).
     Geometry,
     /// blk: the disk may be read-only; offered while the `blk_read_only` port is high (bit 5).
@@ -197,6 +191,7 @@ impl Feature {
         ("any_layout", Feature::AnyLayout),
         ("mac", Feature::Mac),
         ("status", Feature::Status),
+        ("mtu", Feature::Mtu),
         ("mrg_rxbuf", Feature::MrgRxbuf),
         ("csum", Feature::Csum),
         ("guest_csum", Feature::GuestCsum),
@@ -211,6 +206,7 @@ impl Feature {
             Feature::Geometry => layout::blk::FEATURE_GEOMETRY,
             Feature::Ro => layout::blk::FEATURE_RO,
             Feature::Mac => layout::net::FEATURE_MAC,
+            Feature::Mtu => layout::net::FEATURE_MTU,
             Feature::BlkSize => layout::blk::FEATURE_BLK_SIZE,
             Feature::Flush => layout::blk::FEATURE_FLUSH,
             Feature::MrgRxbuf => layout::net::FEATURE_MRG_RXBUF,
@@ -278,6 +274,8 @@ pub struct BlkOptions {
     pub geometry: Geometry,
     /// What GET_ID answers, at most 20 ASCII characters.
     pub serial: String,
+    /// Milliseconds after which a disk that does not answer is given up: what it has been asked ends with IOERR.
+    pub answer_timeout_ms: u32,
 }
 
 impl BlkOptions {
@@ -288,6 +286,8 @@ impl BlkOptions {
             seg_max: u32::from(queue_size.saturating_sub(2)).min(126),
             geometry: Geometry { cylinders: 16383, heads: 16, sectors: 63 },
             serial: "virtio-hdl".into(),
+            // Linux's patience with a SCSI disk
+            answer_timeout_ms: 30_000,
         }
     }
 }
@@ -298,11 +298,21 @@ pub struct NetOptions {
     /// Hardware address, in the order in which it is written. It comes into the endpoint by the port `net_mac`; this is what a
     /// simulation puts there.
     pub mac: [u8; 6],
+    /// Bytes of the longest frame in either direction, from the destination address to the end of the payload, VLAN tags included, the
+    /// check sequence not: 1522 to 9022.
+    pub max_frame: u16,
+}
+
+impl NetOptions {
+    /// Largest payload that fits with two VLAN tags.
+    pub fn mtu(&self) -> u16 {
+        self.max_frame - layout::net::FRAME_BYTES_OVER as u16
+    }
 }
 
 impl Default for NetOptions {
     fn default() -> Self {
-        NetOptions { mac: [0x52, 0x54, 0x00, 0x12, 0x34, 0x56] }
+        NetOptions { mac: [0x52, 0x54, 0x00, 0x12, 0x34, 0x56], max_frame: layout::net::FRAME_BYTES_MAX as u16 }
     }
 }
 
@@ -404,10 +414,24 @@ impl EndpointConfig {
         safe.fold(0, |bits, feature| bits | 1 << feature.bit())
     }
 
+    /// Bytes of the device config behind the registers.
+    pub fn config_bytes(&self) -> u32 {
+        match self.device {
+            Device::Blk => layout::blk::CONFIG_BYTES,
+            Device::Net if self.offers(Feature::Mtu) => layout::net::CONFIG_BYTES_MTU,
+            Device::Net => layout::net::CONFIG_BYTES,
+        }
+    }
+
     /// Size of BAR0 in bytes: the next power of two of the registers and the device config, and no less than the hard block has.
     pub fn bar0_bytes(&self) -> u32 {
-        let needed = layout::bar0_bytes(self.vectors > 0, self.device.config_bytes() as u32);
+        let needed = layout::bar0_bytes(self.vectors > 0, self.config_bytes());
         needed.max(self.link.interface.smallest_bar())
+    }
+
+    /// The disk's answer timeout in clock cycles.
+    pub fn answer_timeout_cycles(&self) -> u64 {
+        u64::from(self.blk.answer_timeout_ms) * self.link.clock_hz / 1_000
     }
 
     /// The completion timeout in clock cycles.

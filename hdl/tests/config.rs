@@ -37,7 +37,7 @@ fn the_net_example_spells_the_default_out() {
     assert_eq!(EndpointConfig::load("net"), Ok(default.clone()));
     let ids = &default.ids;
     assert_eq!((ids.vendor, ids.device, ids.subsystem, ids.class, ids.revision), (0x1af4, 0x1000, 1, 0x02_0000, 0));
-    assert_eq!((default.vectors, default.device.queues(), default.device.config_bytes()), (3, 2, 8));
+    assert_eq!((default.vectors, default.device.queues(), default.config_bytes()), (3, 2, 12));
     assert_eq!(default.net.mac, [0x52, 0x54, 0x00, 0x12, 0x34, 0x56]);
     let intx = EndpointConfig { vectors: 0, ..default };
     assert_eq!(EndpointConfig::load("net-intx"), Ok(intx));
@@ -55,8 +55,8 @@ fn default_features_are_those_of_the_virtio_blk_specification() {
 
 #[test]
 fn default_features_are_those_of_the_virtio_net_specification() {
-    // CSUM 0, GUEST_CSUM 1, MAC 5, MRG_RXBUF 15, STATUS 16, NOTIFY_ON_EMPTY 24, ANY_LAYOUT 27, INDIRECT 28, EVENT_IDX 29, BAD 30.
-    assert_eq!(EndpointConfig::net().host_features(), 0x7901_8023);
+    // CSUM 0, GUEST_CSUM 1, MTU 3, MAC 5, MRG_RXBUF 15, STATUS 16, NOTIFY_ON_EMPTY 24, ANY_LAYOUT 27, INDIRECT 28, EVENT_IDX 29, BAD 30.
+    assert_eq!(EndpointConfig::net().host_features(), 0x7901_802b);
     assert_eq!(EndpointConfig::load("net-plain").unwrap().host_features(), 1 << 30 | 1 << 16 | 1 << 5);
 }
 
@@ -72,10 +72,11 @@ fn a_driver_that_did_not_negotiate_gets_the_safe_features() {
 fn bar0_is_the_next_power_of_two_of_registers_and_device_config() {
     assert_eq!(EndpointConfig::blk().bar0_bytes(), 64);
     assert_eq!(EndpointConfig::load("blk-intx").unwrap().bar0_bytes(), 64);
-    assert_eq!(EndpointConfig::net().bar0_bytes(), 32);
+    assert_eq!(EndpointConfig::net().bar0_bytes(), 64, "with the field mtu");
+    assert_eq!(EndpointConfig::load("net-plain").unwrap().bar0_bytes(), 32);
     assert_eq!(EndpointConfig::load("net-intx").unwrap().bar0_bytes(), 32);
     let behind = |interface: &str| format!("device = \"net\"\n[link]\ninterface = \"{interface}\"\n");
-    assert_eq!(EndpointConfig::parse(&behind("7-series"), "x").unwrap().bar0_bytes(), 32);
+    assert_eq!(EndpointConfig::parse(&behind("7-series"), "x").unwrap().bar0_bytes(), 64);
     assert_eq!(
         EndpointConfig::parse(&behind("ultrascale+"), "x").unwrap().bar0_bytes(),
         128,
@@ -106,11 +107,11 @@ fn a_device_knows_its_own_section_and_features_only() {
         "allowed: device, queue_size, vectors, bar0, max_payload, read_tags, completion_timeout_us, features, ids";
     refused("device = \"net\"\n[blk]\n", &format!("x.toml:2:2: unknown key blk at the top; {top}, net, link"));
     refused("[net]\n", &format!("x.toml:1:2: unknown key net at the top; {top}, blk, link"));
-    refused("device = \"net\"\n[net]\nmtu = 1500", "x.toml:3:1: unknown key mtu in net; allowed: mac");
+    refused("device = \"net\"\n[net]\nmtu = 1500", "x.toml:3:1: unknown key mtu in net; allowed: mac, max_frame");
     refused(
         "device = \"net\"\nfeatures = [\"mac\", \"flush\"]",
         "x.toml:2:20: features: \"flush\" is not known; allowed: \"event_idx\", \"indirect\", \"notify_on_empty\", \
-         \"any_layout\", \"mac\", \"status\", \"mrg_rxbuf\", \"csum\", \"guest_csum\"",
+         \"any_layout\", \"mac\", \"status\", \"mtu\", \"mrg_rxbuf\", \"csum\", \"guest_csum\"",
     );
     refused(
         "device = \"net\"\n[ids]\nsubsystem = 2",
@@ -118,6 +119,17 @@ fn a_device_knows_its_own_section_and_features_only() {
     );
     let config = EndpointConfig::parse("device = \"net\"\n[ids]\nclass = 0x010000", "x.toml").unwrap();
     assert_eq!((config.ids.class, config.warnings.len()), (0x02_0000, 1));
+}
+
+#[test]
+fn the_longest_frame_has_two_vlan_tags_at_least() {
+    assert_eq!((EndpointConfig::net().net.max_frame, EndpointConfig::net().net.mtu()), (1522, 1500));
+    let with = |bytes: u32| format!("device = \"net\"\n[net]\nmax_frame = {bytes}");
+    assert_eq!(EndpointConfig::parse(&with(9022), "x.toml").unwrap().net.mtu(), 9000);
+    let allowed = "allowed: 1522 (a payload of 1500 bytes and two VLAN tags, no check sequence) to 9022";
+    for bytes in [1518, 9023] {
+        refused(&with(bytes), &format!("x.toml:3:13: net.max_frame = {bytes} is out of range; {allowed}"));
+    }
 }
 
 #[test]

@@ -59,8 +59,9 @@ blocks! {
     interrupt_controller: virtio::interrupts::InterruptController::default();
     data_path: endpoint::data_path::DataPath::new(2, 256, 1000);
     diagnostics: endpoint::diagnostics::Diagnostics::new(21);
-    blk_device: device::blk::BlkDevice::default();
-    net_device: device::net::NetDevice::default();
+    blk_device: device::blk::BlkDevice::new(1000);
+    net_device: device::net::NetDevice::new(device::net::types::FrameSizes::new(1522), 256);
+    net_device_jumbo: device::net::NetDevice::new(device::net::types::FrameSizes::new(9022), 256);
     ram_disk: board::ram_disk::RamDisk::<10>::new("virtio-hdl");
     mac_swap: board::mac_swap::MacSwap::default();
     pcie_7series_64: shim::SevenSeries64::new(1);

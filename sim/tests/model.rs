@@ -27,6 +27,7 @@ const PORTS: &[(&str, usize, bool)] = &[
     ("blk_command_operation", 3, false),
     ("blk_command_sector", 64, false),
     ("blk_command_length", 32, false),
+    ("blk_command_tag", 8, false),
     ("blk_write_valid", 1, false),
     ("blk_write_ready", 1, true),
     ("blk_write_data", 128, false),
@@ -35,9 +36,12 @@ const PORTS: &[(&str, usize, bool)] = &[
     ("blk_status_valid", 1, true),
     ("blk_status_ready", 1, false),
     ("blk_status", 8, true),
+    ("blk_status_tag", 8, true),
     ("blk_read_valid", 1, true),
     ("blk_read_ready", 1, false),
     ("blk_read_data", 128, true),
+    ("blk_read_last", 1, true),
+    ("blk_read_tag", 8, true),
     ("busy", 1, false),
 ];
 
@@ -155,18 +159,18 @@ fn device_side_streams_carry_commands_data_and_status() {
     endpoint.set_blk_disk(0x1234_5678_9abc, false).unwrap();
     endpoint.receive(50, &[0xc000_0001, 0x9abc_def0, 0x1234_5678, 4096]).unwrap();
     assert_eq!(endpoint.run(1000).unwrap(), Stop::Event);
-    let command = BlkCommand { operation: BlkOperation::Write, sector: 0x1234_5678_9abc_def0, length: 4096 };
+    let command = BlkCommand { operation: BlkOperation::Write, sector: 0x1234_5678_9abc_def0, length: 4096, tag: 1 };
     assert_eq!(endpoint.take_device_event(), Some(DeviceEvent::Command(51, command)));
     assert_eq!(endpoint.take_device_event(), None);
     assert_eq!(endpoint.cycle(), 52, "no lookahead: stops behind the event");
 
-    endpoint.blk_status(60, 2).unwrap();
+    endpoint.blk_status(60, 7, 2).unwrap();
     assert_eq!(endpoint.run(1000).unwrap(), Stop::Event);
-    assert_eq!(transmitted(&mut endpoint), [[0x5700_0002, 0, 0x5678_9abc, 0x1234]]);
+    assert_eq!(transmitted(&mut endpoint), [[0x5700_0002, 7 << 8, 0x5678_9abc, 0x1234]]);
 
     let bytes: Vec<u8> = (2..2 + 40).collect();
-    endpoint.blk_read_data(0, &bytes).unwrap();
-    endpoint.blk_read_data(0, &[1; 16]).unwrap();
+    endpoint.blk_read_data(0, 3, &bytes, true).unwrap();
+    endpoint.blk_read_data(0, 4, &[1; 16], true).unwrap();
     endpoint.set_lookahead(0, 100).unwrap();
     assert_eq!(endpoint.run(1000).unwrap(), Stop::Event);
     let word = |first: u32| first | (first + 1) << 8 | (first + 2) << 16 | (first + 3) << 24;
@@ -178,6 +182,9 @@ fn device_side_streams_carry_commands_data_and_status() {
         }
         other => panic!("{other:?}"),
     }
+    endpoint.blk_status(0, 0, 0).unwrap();
+    endpoint.run(1000).unwrap();
+    assert_eq!(transmitted(&mut endpoint)[0][1], 4, "the tag of the last beat of a read");
 }
 
 #[test]
@@ -214,7 +221,7 @@ fn the_lookahead_ends_a_run_behind_its_first_packet() {
 fn the_seed_decides_what_reset_leaves_open() {
     let unreset = |seed| {
         let mut endpoint = endpoint(&EndpointOptions { seed, ..EndpointOptions::default() });
-        endpoint.blk_status(0, 0).unwrap();
+        endpoint.blk_status(0, 0, 0).unwrap();
         endpoint.run(1000).unwrap();
         endpoint.take_transmitted().unwrap().dwords[1]
     };
@@ -400,9 +407,9 @@ fn a_stream_that_runs_dry_is_told_of() {
     let mut endpoint = endpoint(&EndpointOptions::default());
     endpoint.set_blk_read_low(64).unwrap();
     for _ in 0..4 {
-        endpoint.blk_read_data(0, &[2; 32]).unwrap();
+        endpoint.blk_read_data(0, 0, &[2; 32], false).unwrap();
     }
-    assert_eq!(endpoint.blk_read_queued().unwrap(), 128);
+    assert_eq!(endpoint.blk_read_queued().unwrap(), 4 * (32 + 8), "with `last` and tag");
     let mut wanted = 0;
     while endpoint.run(10_000).unwrap() != Stop::Quiescent {
         while let Some(event) = endpoint.take_device_event() {

@@ -1,7 +1,8 @@
 // A stand-in with the ports of the raw-TLP blk endpoint. What comes in on rx goes out on tx one cycle later.
-// A packet that begins with 0xc000000N makes a blk command of operation N, sector {dword 2, dword 1} and length
+// A packet that begins with 0xc000000N makes a blk command of operation and tag N, sector {dword 2, dword 1} and length
 // dword 3. Each beat of blk_read data comes out on blk_write, `last` on every second, `error` where its bit 0 is set.
-// A status s sends a TLP of one double word, 0x57000000 + s.
+// A status s with tag t sends a TLP of four double words: 0x57000000 + s, 0x100 * t, the capacity. The last beat of a
+// read changes the low byte of the second one to its tag.
 module standin (
     input  wire         clock,
     input  wire         reset,
@@ -23,6 +24,7 @@ module standin (
     output reg  [2:0]   blk_command_operation,
     output reg  [63:0]  blk_command_sector,
     output reg  [31:0]  blk_command_length,
+    output reg  [7:0]   blk_command_tag,
     output reg          blk_write_valid,
     input  wire         blk_write_ready,
     output reg  [127:0] blk_write_data,
@@ -31,9 +33,12 @@ module standin (
     input  wire         blk_status_valid,
     output wire         blk_status_ready,
     input  wire [7:0]   blk_status,
+    input  wire [7:0]   blk_status_tag,
     input  wire         blk_read_valid,
     output wire         blk_read_ready,
     input  wire [127:0] blk_read_data,
+    input  wire         blk_read_last,
+    input  wire [7:0]   blk_read_tag,
     output wire         busy
 );
   reg first;
@@ -59,6 +64,7 @@ module standin (
         blk_command_operation <= rx_data[2:0];
         blk_command_sector <= rx_data[95:32];
         blk_command_length <= rx_data[127:96];
+        blk_command_tag <= {5'd0, rx_data[2:0]};
       end else begin
         tx_valid <= 1'b1;
         tx_data <= rx_data;
@@ -68,7 +74,7 @@ module standin (
     end
     if (blk_status_valid && blk_status_ready) begin
       tx_valid <= 1'b1;
-      tx_data <= {blk_capacity, 24'd0, unreset, 24'h570000, blk_status};
+      tx_data <= {blk_capacity, 16'd0, blk_status_tag, unreset, 24'h570000, blk_status};
       tx_keep <= 4'b1111;
       tx_last <= 1'b1;
     end
@@ -78,6 +84,7 @@ module standin (
       blk_write_data <= blk_read_data;
       blk_write_last <= odd;
       blk_write_error <= blk_read_data[0];
+      if (blk_read_last) unreset <= blk_read_tag;
     end
     if (reset) begin
       first <= 1'b1;

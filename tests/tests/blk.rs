@@ -115,3 +115,29 @@ fn reads_and_writes_at_depth_32_keep_the_link_busy() {
         }
     }
 }
+
+/// 20 bytes are asked for at most, and whatever there is behind them in the buffer becomes zero; the next read is whole.
+#[test]
+fn get_id_fills_a_buffer_of_any_size() {
+    let (mut machine, _, mut blk) = disk(&MachineOptions::default(), &Options::default());
+    let mut content = [0; 4096];
+    content.iter_mut().enumerate().for_each(|(i, byte)| *byte = i as u8 ^ 0x5a);
+    blk.write(&mut machine, 8, &content).unwrap();
+    let address = machine.allocate(16384, 4096).unwrap();
+    for bytes in [1, 5, 10, 11, 16, 19, 20, 21, 32, 33, 36, 48, 512, 4096, 10_000] {
+        machine.memory().write_slice(&[0xee; 16384], GuestAddress(address)).unwrap();
+        let data = vec![Buffer::writable(address, bytes)];
+        let request = Request { operation: Operation::GetId, sector: 0, data, shape: Shape::Direct };
+        assert_eq!(blk.execute(&mut machine, &request, 1_000_000).unwrap(), Status::Ok, "{bytes} bytes");
+        let mut name = vec![0; 16384];
+        machine.memory().read_slice(&mut name, GuestAddress(address)).unwrap();
+        let mut expected = [example("blk").blk.serial.as_bytes(), &[0; 16384]].concat();
+        expected.truncate(bytes as usize);
+        expected.resize(16384, 0xee);
+        assert!(name == expected, "{bytes} bytes: {:?}", &name[..bytes as usize + 1]);
+        let mut back = [0; 4096];
+        blk.read(&mut machine, 8, &mut back).unwrap();
+        assert!(back == content, "the read behind get id of {bytes} bytes");
+    }
+    machine.check().unwrap();
+}

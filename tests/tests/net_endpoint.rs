@@ -162,11 +162,13 @@ fn a_network_card_has_its_ids_two_queues_and_its_address() {
     assert_eq!(s.register(layout::QUEUE_SEL, Width::Word), 2, "a queue that is not there");
     assert_eq!(s.register(layout::QUEUE_NUM, Width::Word), 0);
     s.net.transport().notify(&mut s.machine, 2);
-    // the device config ends behind the status
+    // the device config ends behind the MTU
     assert_eq!(s.net.mac(&mut s.machine), s.config.net.mac);
     let status = layout::DEVICE_CONFIG_MSIX + net::CONFIG_STATUS;
     assert_eq!(s.register(status, Width::Word), u32::from(net::STATUS_LINK_UP));
-    assert_eq!(s.register(status + 2, Width::Word), 0xffff);
+    assert_eq!(s.register(status + 2, Width::Word), 1, "one pair of queues");
+    assert_eq!(s.register(status + 4, Width::Word), 1500, "mtu");
+    assert_eq!(s.register(status + 6, Width::Word), 0xffff);
     s.provide(1);
     s.assert_sends(1);
     s.assert_receives(2);
@@ -319,7 +321,7 @@ fn dropped_frames_are_counted() {
     let first = diagnostics::FIELDS.len();
     s.send(&frame(13, 0));
     s.put(&frame(13, 0));
-    s.put(&frame(1519, 0));
+    s.put(&frame(1523, 0));
     s.machine.run(LONG);
     let now = s.machine.now() + 1000;
     s.machine.endpoint().net_frame(now, &frame(100, 0), true).unwrap();

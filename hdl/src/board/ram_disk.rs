@@ -1,6 +1,7 @@
 //! A disk in block RAM.
 use crate::cells::{BlockRam, Reg, Skid};
 use crate::comment;
+use crate::device::blk::types::BlkReadBeat;
 use num_bigint::BigUint;
 use rust_hdl::prelude::*;
 
@@ -36,12 +37,13 @@ pub struct RamDisk<const AW: usize> {
     pub blk_capacity: Signal<Out, Bits<64>>,
     /// Constant: it can be written.
     pub blk_read_only: Signal<Out, Bit>,
-    /// Commands: operation 0 read, 1 write, 2 flush, 3 get id; first sector; bytes.
+    /// Commands: operation 0 read, 1 write, 2 flush, 3 get id; first sector; bytes; a tag for the answer.
     pub blk_command_valid: Signal<In, Bit>,
     pub blk_command_ready: Signal<Out, Bit>,
     pub blk_command_operation: Signal<In, Bits<3>>,
     pub blk_command_sector: Signal<In, Bits<64>>,
     pub blk_command_length: Signal<In, Bits<32>>,
+    pub blk_command_tag: Signal<In, Bits<8>>,
     /// Data of writes.
     pub blk_write_valid: Signal<In, Bit>,
     pub blk_write_ready: Signal<Out, Bit>,
@@ -52,13 +54,16 @@ pub struct RamDisk<const AW: usize> {
     pub blk_status_valid: Signal<Out, Bit>,
     pub blk_status_ready: Signal<In, Bit>,
     pub blk_status: Signal<Out, Bits<8>>,
+    pub blk_status_tag: Signal<Out, Bits<8>>,
     /// Data of reads and of get id, behind a status 0.
     pub blk_read_valid: Signal<Out, Bit>,
     pub blk_read_ready: Signal<In, Bit>,
     pub blk_read_data: Signal<Out, Bits<128>>,
+    pub blk_read_last: Signal<Out, Bit>,
+    pub blk_read_tag: Signal<Out, Bits<8>>,
 
     ram: BlockRam<128, AW>,
-    output: Skid<Bits<128>>,
+    output: Skid<BlkReadBeat>,
     state: Reg<RamDiskState>,
     /// Next word: of the RAM, or of the name.
     address: DFF<Bits<32>>,
@@ -68,8 +73,10 @@ pub struct RamDisk<const AW: usize> {
     remaining: DFF<Bits<28>>,
     get_id: DFF<Bit>,
     failed: DFF<Bit>,
-    /// What the RAM shows is a word of a read.
+    /// What the RAM shows is a word of a read, and its last one.
     filled: Reg<Bit>,
+    final_word: DFF<Bit>,
+    tag: DFF<Bits<8>>,
 
     capacity: Constant<Bits<64>>,
     sectors: Constant<Bits<32>>,
@@ -85,6 +92,7 @@ pub struct RamDisk<const AW: usize> {
     fits: Signal<Local, Bit>,
     transfer: Signal<Local, Bit>,
     answers_data: Signal<Local, Bit>,
+    beat: Signal<Local, BlkReadBeat>,
 }
 
 impl<const AW: usize> RamDisk<AW> {
@@ -109,6 +117,7 @@ impl<const AW: usize> RamDisk<AW> {
             blk_command_operation: Default::default(),
             blk_command_sector: Default::default(),
             blk_command_length: Default::default(),
+            blk_command_tag: Default::default(),
             blk_write_valid: Default::default(),
             blk_write_ready: Default::default(),
             blk_write_data: Default::default(),
@@ -117,9 +126,12 @@ impl<const AW: usize> RamDisk<AW> {
             blk_status_valid: Default::default(),
             blk_status_ready: Default::default(),
             blk_status: Default::default(),
+            blk_status_tag: Default::default(),
             blk_read_valid: Default::default(),
             blk_read_ready: Default::default(),
             blk_read_data: Default::default(),
+            blk_read_last: Default::default(),
+            blk_read_tag: Default::default(),
             ram: Default::default(),
             output: Default::default(),
             state: Default::default(),
@@ -129,6 +141,8 @@ impl<const AW: usize> RamDisk<AW> {
             get_id: Default::default(),
             failed: Default::default(),
             filled: Default::default(),
+            final_word: Default::default(),
+            tag: Default::default(),
             capacity: Constant::new((Self::BYTES / 512).into()),
             sectors: Constant::new((Self::BYTES / 512).into()),
             name_first: part(0..16),
@@ -142,6 +156,7 @@ impl<const AW: usize> RamDisk<AW> {
             fits: Default::default(),
             transfer: Default::default(),
             answers_data: Default::default(),
+            beat: Default::default(),
         }
     }
 }
@@ -150,7 +165,7 @@ impl<const AW: usize> Logic for RamDisk<AW> {
     #[hdl_gen]
     fn update(&mut self) {
         comment!("module ram_disk: a disk in block RAM");
-        dff_setup!(self, clock, state, address, shown, remaining, get_id, failed, filled);
+        dff_setup!(self, clock, state, address, shown, remaining, get_id, failed, filled, final_word, tag);
         clock!(self, clock, ram, output);
         self.state.reset.next = self.reset.val();
         self.filled.reset.next = self.reset.val();
@@ -178,18 +193,22 @@ impl<const AW: usize> Logic for RamDisk<AW> {
         }
         if self.moves.val() {
             self.filled.d.next = self.issue.val();
+            self.final_word.d.next = self.remaining.q.val() == 1;
         }
         self.output.input.valid.next = self.filled.q.val();
-        self.output.input.data.next = self.ram.rdata.val();
+        self.beat.next.data = self.ram.rdata.val();
         if self.get_id.q.val() {
-            self.output.input.data.next = 0.into();
-            if self.shown.q.val() == 0 {
-                self.output.input.data.next = self.name_first.val();
-            } else if self.shown.q.val() == 1 {
-                self.output.input.data.next = self.name_rest.val();
+            self.beat.next.data = self.name_first.val();
+            if self.shown.q.val().get_bit(0) {
+                self.beat.next.data = self.name_rest.val();
             }
         }
-        self.blk_read_data.next = self.output.output.data.val();
+        self.beat.next.last = self.final_word.q.val();
+        self.beat.next.tag = self.tag.q.val();
+        self.output.input.data.next = self.beat.val();
+        self.blk_read_data.next = self.output.output.data.val().data;
+        self.blk_read_last.next = self.output.output.data.val().last;
+        self.blk_read_tag.next = self.output.output.data.val().tag;
         self.blk_read_valid.next = self.output.output.valid.val();
         self.output.output.ready.next = self.blk_read_ready.val();
 
@@ -201,6 +220,7 @@ impl<const AW: usize> Logic for RamDisk<AW> {
         match self.state.q.val() {
             RamDiskState::Idle => {
                 self.blk_command_ready.next = true;
+                self.tag.d.next = self.blk_command_tag.val();
                 self.address.d.next = self.blk_command_sector.val().get_bits::<32>(0) << 5;
                 self.remaining.d.next = 0.into();
                 self.get_id.d.next = self.blk_command_operation.val() == bits::<3>(3);
@@ -249,6 +269,7 @@ impl<const AW: usize> Logic for RamDisk<AW> {
             _ => self.state.d.next = RamDiskState::Idle,
         }
         self.blk_status.next = bit_cast::<8, 1>(self.failed.q.val().into());
+        self.blk_status_tag.next = self.tag.q.val();
 
         self.ram.raddr.next = bit_cast::<AW, 32>(self.read_address.val());
         self.ram.waddr.next = bit_cast::<AW, 32>(self.address.q.val());

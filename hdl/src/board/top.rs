@@ -280,20 +280,30 @@ impl UserSide {
 
     /// Connects a port of the device side; gives the net.
     fn connect(&mut self, name: &str, width: usize, is_input: bool) -> Result<String, BoardError> {
-        // the fields of a command share the bits of one stream
+        // the fields of a command share the bits of one stream, and those of a status
         let packed = match name {
             "blk_command_sector" => Some((0, 64)),
             "blk_command_length" => Some((64, 32)),
             "blk_command_operation" => Some((96, 3)),
+            "blk_command_tag" => Some((104, 8)),
+            "blk_status" => Some((0, 8)),
+            "blk_status_tag" => Some((8, 8)),
             _ => None,
         };
         if let Some((place, bits)) = packed.filter(|(_, bits)| *bits == width) {
+            let (port, all) = match is_input {
+                false => ("m_axis_command_tdata", 112),
+                true => ("s_axis_status_tdata", 16),
+            };
             if place == 0 {
-                self.ports.push(TopPort { input: false, width: 104, name: "m_axis_command_tdata".into() });
-                self.assignments
-                    .push_str("\n    // operation, length, sector\n    assign m_axis_command_tdata[103:99] = 5'd0;\n");
+                self.ports.push(TopPort { input: is_input, width: all, name: port.into() });
             }
-            return Ok(format!("m_axis_command_tdata[{}:{place}]", place + bits - 1));
+            if name == "blk_command_sector" {
+                self.assignments.push_str(
+                    "\n    // tag, operation, length, sector\n    assign m_axis_command_tdata[103:99] = 5'd0;\n",
+                );
+            }
+            return Ok(format!("{port}[{}:{place}]", place + bits - 1));
         }
         let stream = match self.device {
             Device::Blk => ["blk_command_", "blk_write_", "blk_status_", "blk_read_"].as_slice(),
@@ -308,7 +318,7 @@ impl UserSide {
             "data" => "tdata",
             "keep" => "tkeep",
             "last" => "tlast",
-            "error" => "tuser",
+            "error" | "tag" => "tuser",
             _ => return self.plain(name, width, is_input),
         };
         let stream = prefix.trim_end_matches('_').trim_start_matches("blk_").trim_start_matches("net_");
@@ -322,7 +332,6 @@ impl UserSide {
         let known = [
             "blk_capacity",
             "blk_read_only",
-            "blk_status",
             "net_link_up",
             "net_mac",
             "net_mac_current",
@@ -331,8 +340,7 @@ impl UserSide {
         if !known.contains(&name) {
             return Err(mismatch(name, "neither the IP nor the device side has such a port"));
         }
-        let port = if name == "blk_status" { "s_axis_status_tdata" } else { name };
-        self.ports.push(TopPort { input: is_input, width, name: port.into() });
-        Ok(port.into())
+        self.ports.push(TopPort { input: is_input, width, name: name.into() });
+        Ok(name.into())
     }
 }

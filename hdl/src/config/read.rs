@@ -159,6 +159,10 @@ fn read_blk(table: &mut Table, problems: &mut Problems, config: &mut EndpointCon
     if let Some((serial, _)) = table.text(problems, "serial", "at most 20 printable ASCII characters", printable) {
         config.blk.serial = serial;
     }
+    let timeout = table.number(problems, "answer_timeout_ms", 1..=60_000, "1 to 60000 milliseconds", |_| true);
+    if let Some((milliseconds, _)) = timeout {
+        config.blk.answer_timeout_ms = milliseconds as u32;
+    }
     let mut needs = |feature, name: &str, key: &str, place: &Range<usize>| {
         if !config.features.contains(&feature) {
             let message = format!("blk.{key} has no effect: add \"{name}\" to features, or leave it out");
@@ -207,6 +211,10 @@ fn read_net(table: &mut Table, problems: &mut Problems, config: &mut EndpointCon
         if !config.offers(Feature::Mac) {
             problems.add(&place, "net.mac has no effect: add \"mac\" to features, or leave it out");
         }
+    }
+    let allowed = "1522 (a payload of 1500 bytes and two VLAN tags, no check sequence) to 9022";
+    if let Some((bytes, _)) = table.number(problems, "max_frame", 1522..=9022, allowed, |_| true) {
+        config.net.max_frame = bytes as u16;
     }
 }
 

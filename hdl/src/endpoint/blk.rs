@@ -21,26 +21,30 @@ pub struct BlkSide {
     pub blk_capacity: Signal<In, Bits<64>>,
     /// The medium cannot be written.
     pub blk_read_only: Signal<In, Bit>,
-    /// Commands: operation 0 read, 1 write, 2 flush, 3 get id; first sector; bytes.
+    /// Commands: operation 0 read, 1 write, 2 flush, 3 get id; first sector; bytes; a tag that comes back with the answer.
     pub blk_command_valid: Signal<Out, Bit>,
     pub blk_command_ready: Signal<In, Bit>,
     pub blk_command_operation: Signal<Out, Bits<3>>,
     pub blk_command_sector: Signal<Out, Bits<64>>,
     pub blk_command_length: Signal<Out, Bits<32>>,
+    pub blk_command_tag: Signal<Out, Bits<8>>,
     /// Data of write commands, in order. `error` with `last`: incomplete, to be discarded and answered with an error.
     pub blk_write_valid: Signal<Out, Bit>,
     pub blk_write_ready: Signal<In, Bit>,
     pub blk_write_data: Signal<Out, Bits<128>>,
     pub blk_write_last: Signal<Out, Bit>,
     pub blk_write_error: Signal<Out, Bit>,
-    /// One status byte (0: success) for each command, in order.
+    /// One status byte (0: success) and the tag for each command, in order.
     pub blk_status_valid: Signal<In, Bit>,
     pub blk_status_ready: Signal<Out, Bit>,
     pub blk_status: Signal<In, Bits<8>>,
-    /// Data of reads and get id, `length` bytes behind each status 0.
+    pub blk_status_tag: Signal<In, Bits<8>>,
+    /// Data of reads and get id, `length` bytes behind each status 0: `last` in their last beat, the command's tag in all.
     pub blk_read_valid: Signal<In, Bit>,
     pub blk_read_ready: Signal<Out, Bit>,
     pub blk_read_data: Signal<In, Bits<128>>,
+    pub blk_read_last: Signal<In, Bit>,
+    pub blk_read_tag: Signal<In, Bits<8>>,
 
     pub device_features: Signal<Out, Bits<32>>,
     pub device_config: Signal<Out, Bits<256>>,
@@ -96,6 +100,7 @@ impl BlkSide {
             blk_command_operation: Default::default(),
             blk_command_sector: Default::default(),
             blk_command_length: Default::default(),
+            blk_command_tag: Default::default(),
             blk_write_valid: Default::default(),
             blk_write_ready: Default::default(),
             blk_write_data: Default::default(),
@@ -104,9 +109,12 @@ impl BlkSide {
             blk_status_valid: Default::default(),
             blk_status_ready: Default::default(),
             blk_status: Default::default(),
+            blk_status_tag: Default::default(),
             blk_read_valid: Default::default(),
             blk_read_ready: Default::default(),
             blk_read_data: Default::default(),
+            blk_read_last: Default::default(),
+            blk_read_tag: Default::default(),
             device_features: Default::default(),
             device_config: Default::default(),
             config_changed: Default::default(),
@@ -122,8 +130,8 @@ impl BlkSide {
             data: vec![Default::default()],
             device_violation_valid: vec![Default::default()],
             device_violation: vec![Default::default()],
-            device_events: vec![],
-            blk: Default::default(),
+            device_events: vec![Default::default()],
+            blk: BlkDevice::new(config.answer_timeout_cycles()),
             capacity_change: Default::default(),
             offered: Constant::new(offered.into()),
             read_only_feature: Constant::new(read_only.into()),
@@ -138,7 +146,8 @@ impl Logic for BlkSide {
     fn update(&mut self) {
         comment!("module virtio_blk: the block device, its features and device config, the ports to the medium");
         clock!(self, clock, blk, capacity_change);
-        self.blk.reset.next = self.device_reset.val();
+        self.blk.reset.next = self.reset.val();
+        self.blk.clear.next = self.device_reset.val();
         self.capacity_change.reset.next = self.reset.val();
 
         // ------------------------------------------------------------ features and device config
@@ -158,6 +167,7 @@ impl Logic for BlkSide {
         self.device_violation_valid[0].next = self.blk.violation_valid.val();
         self.device_violation[0].next = self.blk.violation.val();
         self.device_idle.next = self.blk.idle.val();
+        self.device_events[0].next = self.blk.fault.val();
         self.blk.stop.next = self.device_stop.val();
         self.blk.capacity.next = self.blk_capacity.val();
         self.blk.read_only.next = self.blk_read_only.val();
@@ -173,6 +183,7 @@ impl Logic for BlkSide {
         }
         self.blk_command_sector.next = self.blk.command.data.val().sector;
         self.blk_command_length.next = self.blk.command.data.val().length;
+        self.blk_command_tag.next = self.blk.command.data.val().tag;
         self.blk_command_valid.next = self.blk.command.valid.val();
         self.blk.command.ready.next = self.blk_command_ready.val();
         self.blk_write_data.next = self.blk.write.data.val().data;
@@ -180,10 +191,13 @@ impl Logic for BlkSide {
         self.blk_write_error.next = self.blk.write.data.val().error;
         self.blk_write_valid.next = self.blk.write.valid.val();
         self.blk.write.ready.next = self.blk_write_ready.val();
-        self.blk.status.data.next = self.blk_status.val();
+        self.blk.status.data.next.status = self.blk_status.val();
+        self.blk.status.data.next.tag = self.blk_status_tag.val();
         self.blk.status.valid.next = self.blk_status_valid.val();
         self.blk_status_ready.next = self.blk.status.ready.val();
-        self.blk.read.data.next = self.blk_read_data.val();
+        self.blk.read.data.next.data = self.blk_read_data.val();
+        self.blk.read.data.next.last = self.blk_read_last.val();
+        self.blk.read.data.next.tag = self.blk_read_tag.val();
         self.blk.read.valid.next = self.blk_read_valid.val();
         self.blk_read_ready.next = self.blk.read.ready.val();
     }

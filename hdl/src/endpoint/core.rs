@@ -199,7 +199,7 @@ impl EndpointCore {
         let registers = LegacyRegistersConfig {
             queue_sizes: vec![config.queue_size; queues],
             vectors: u16::from(config.vectors),
-            device_config_length: config.device.config_bytes() as u16,
+            device_config_length: config.config_bytes() as u16,
             writable_config_length: config.device.writable_config_bytes() as u16,
             safe_features: config.safe_features(),
         };

@@ -31,11 +31,11 @@ pub const FIELDS: [&str; 16] = [
 /// Double words behind those: events of the device.
 pub fn device_fields(device: Device) -> &'static [&'static str] {
     match device {
-        Device::Blk => &[],
+        Device::Blk => &["answers of the disk left out, too short, too long, too late or unasked"],
         Device::Net => &[
             "frames to send dropped: length, failed read, or checksum out of range",
             "frames received dropped: shorter than 14 bytes",
-            "frames received dropped: longer than 1518 bytes",
+            "frames received dropped: longer than max_frame",
             "frames received dropped: damaged on the wire",
             "frames received dropped: no buffer, or too small a one",
         ],

@@ -2,9 +2,11 @@
 use super::change::ChangeDetector;
 use crate::cells::{Sink, Source};
 use crate::comment;
-use crate::config::EndpointConfig;
+use crate::config::{EndpointConfig, Feature};
+use crate::device::net::types::FrameSizes;
 use crate::device::net::NetDevice;
 use crate::dma::types::*;
+use crate::virtio::layout;
 use crate::virtio::types::*;
 use rust_hdl::prelude::*;
 
@@ -60,7 +62,19 @@ pub struct NetSide {
     link_change: ChangeDetector<Bit>,
 
     offered: Constant<Bits<32>>,
+    config_constants: Constant<Bits<256>>,
     config_bytes: Signal<Local, Bits<256>>,
+}
+
+/// What is constant of virtio-net's device config.
+fn device_config(config: &EndpointConfig) -> num_bigint::BigUint {
+    let mut bytes = [0u8; layout::net::CONFIG_BYTES_MTU as usize];
+    if config.offers(Feature::Mtu) {
+        // one pair of queues, which nobody reads without the feature MQ
+        bytes[layout::net::CONFIG_MAX_QUEUE_PAIRS as usize] = 1;
+        bytes[layout::net::CONFIG_MTU as usize..].copy_from_slice(&config.net.mtu().to_le_bytes());
+    }
+    num_bigint::BigUint::from_bytes_le(&bytes)
 }
 
 impl NetSide {
@@ -100,9 +114,10 @@ impl NetSide {
             device_violation_valid: (0..2).map(|_| Default::default()).collect(),
             device_violation: (0..2).map(|_| Default::default()).collect(),
             device_events: (0..5).map(|_| Default::default()).collect(),
-            net: NetDevice::new(config.queue_size),
+            net: NetDevice::new(FrameSizes::new(config.net.max_frame), config.queue_size),
             link_change: Default::default(),
             offered: Constant::new(u64::from(config.host_features()).into()),
+            config_constants: Constant::new(device_config(config).into()),
             config_bytes: Default::default(),
         }
     }
@@ -113,12 +128,13 @@ impl Logic for NetSide {
     fn update(&mut self) {
         comment!("module virtio_net: the network device, its features and device config, the ports to the wire");
         clock!(self, clock, net, link_change);
-        self.net.reset.next = self.device_reset.val();
+        self.net.reset.next = self.reset.val();
+        self.net.clear.next = self.device_reset.val();
         self.link_change.reset.next = self.reset.val();
 
-        // ------------------------------------------------------------ features and device config: mac[6], status
+        // ------------------------------------------------------------ features and device config: mac[6], status, what is constant
         self.device_features.next = self.offered.val();
-        self.config_bytes.next = bit_cast::<256, 48>(self.net_mac.val());
+        self.config_bytes.next = self.config_constants.val() | bit_cast::<256, 48>(self.net_mac.val());
         self.device_config.next = self.config_bytes.val().replace_bit(48, self.net_link_up.val());
         self.net_mac_current.next = self.driver_config.val().get_bits::<48>(0);
         self.link_change.value.next = self.net_link_up.val();

@@ -19,6 +19,14 @@ impl<T: Synth> Feed<T> {
     pub fn new(eager: u64) -> Self {
         Self { values: VecDeque::new(), eager, offered: false }
     }
+    /// Whether the first value is being offered.
+    pub fn is_offered(&self) -> bool {
+        self.offered
+    }
+    /// The first value has been offered already.
+    pub fn set_offered(&mut self) {
+        self.offered = true;
+    }
     /// Sets the sink's inputs for a cycle.
     pub fn drive(&mut self, sink: &mut Sink<T>, rng: &mut Rng) {
         self.offered |= !self.values.is_empty() && rng.chance(self.eager, 4);

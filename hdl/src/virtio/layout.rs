@@ -190,6 +190,8 @@ pub mod blk {
     pub const TYPE_IN: u32 = 0;
     /// Request type: write.
     pub const TYPE_OUT: u32 = 1;
+    /// Old drivers' wish for an order, besides a type.
+    pub const TYPE_BARRIER: u32 = 1 << 31;
     /// Request type: flush.
     pub const TYPE_FLUSH: u32 = 4;
     /// Request type: read the disk's name.
@@ -210,6 +212,8 @@ pub mod net {
     pub const FEATURE_CSUM: u32 = 0;
     /// Device feature: it tells which frames that come in have a right checksum.
     pub const FEATURE_GUEST_CSUM: u32 = 1;
+    /// Device feature: the largest payload of a frame is in the device config.
+    pub const FEATURE_MTU: u32 = 3;
     /// Device feature: the hardware address is in the device config.
     pub const FEATURE_MAC: u32 = 5;
     /// Device feature: a frame may take several chains.
@@ -222,8 +226,14 @@ pub mod net {
     pub const CONFIG_STATUS: u32 = 6;
     /// Status: the link is up.
     pub const STATUS_LINK_UP: u16 = 1;
+    /// Device config: pairs of queues, u16.
+    pub const CONFIG_MAX_QUEUE_PAIRS: u32 = 8;
+    /// Device config: largest payload of a frame, u16.
+    pub const CONFIG_MTU: u32 = 10;
     /// Bytes of the device config.
     pub const CONFIG_BYTES: u32 = 8;
+    /// Bytes of the device config with MTU.
+    pub const CONFIG_BYTES_MTU: u32 = 12;
     /// Bytes of the header in front of a frame: flags u8, gso_type u8, hdr_len u16, gso_size u16, csum_start u16, csum_offset u16.
     pub const HEADER_BYTES: u32 = 10;
     /// Bytes of the header with MRG_RXBUF: num_buffers u16 behind the fields of the short one.
@@ -234,8 +244,10 @@ pub mod net {
     pub const FLAG_DATA_VALID: u8 = 2;
     /// Bytes of the shortest frame: an Ethernet header.
     pub const FRAME_BYTES_MIN: u32 = 14;
-    /// Bytes of the longest frame: Ethernet header, one VLAN tag and 1500 bytes, no frame check sequence.
-    pub const FRAME_BYTES_MAX: u32 = 1518;
+    /// Bytes of a frame besides its payload: Ethernet header and two VLAN tags (IEEE 802.1ad), no frame check sequence.
+    pub const FRAME_BYTES_OVER: u32 = 22;
+    /// Bytes of the longest frame, unless configured: with a payload of 1500 bytes.
+    pub const FRAME_BYTES_MAX: u32 = 1500 + FRAME_BYTES_OVER;
 }
 
 #[cfg(test)]

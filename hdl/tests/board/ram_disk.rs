@@ -34,7 +34,7 @@ impl Command {
         let mut command = Command::new(operation, rng.below(33), 0);
         match operation {
             READ | WRITE => command.length = 512 * (1 + rng.below(4) as u32),
-            GET_ID => command.length = [20, 1, 16, 17, 40, 4096][rng.below(6) as usize],
+            GET_ID => command.length = [20, 1, 16, 17, 5][rng.below(5) as usize],
             _ => {}
         }
         if rng.chance(1, 8) {
@@ -76,19 +76,21 @@ fn run(name: &str, commands: Vec<Command>, eager: u64, patient: u64) -> u64 {
     bench.uut.reset.next = false;
     let mut medium = vec![0; Disk::BYTES as usize];
     let mut statuses: VecDeque<u8> = VecDeque::new();
-    let mut reads: VecDeque<(Vec<u8>, usize)> = VecDeque::new();
+    // bytes, the last ones or not, of which command
+    let mut reads: VecDeque<(Vec<u8>, bool, usize)> = VecDeque::new();
     let mut writes: VecDeque<(Bits<128>, bool, bool)> = VecDeque::new();
     for command in &commands {
         let (status, data) = command.apply(&mut medium);
         statuses.push_back(status);
-        reads.extend(data.chunks(16).map(|chunk| (chunk.to_vec(), statuses.len())));
+        let beats = data.len().div_ceil(16);
+        reads.extend(data.chunks(16).enumerate().map(|(n, chunk)| (chunk.to_vec(), n + 1 == beats, statuses.len())));
         let count = command.data.len() / 16;
         let beat =
             |(index, chunk): (usize, &[u8])| (wide(chunk), index + 1 == count, command.error && index + 1 == count);
         writes.extend(command.data.chunks(16).enumerate().map(beat));
     }
     let mut commands: VecDeque<Command> = commands.into();
-    let (mut command_offered, mut write_offered, mut answered) = (false, false, 0);
+    let (mut command_offered, mut write_offered, mut commanded, mut answered) = (false, false, 0u8, 0);
     let begin = bench.cycles;
     while !statuses.is_empty() || !reads.is_empty() {
         assert!(bench.cycles - begin < 100_000, "hangs");
@@ -101,6 +103,7 @@ fn run(name: &str, commands: Vec<Command>, eager: u64, patient: u64) -> u64 {
                     uut.blk_command_operation.next = command.operation.into();
                     uut.blk_command_sector.next = command.sector.into();
                     uut.blk_command_length.next = u64::from(command.length).into();
+                    uut.blk_command_tag.next = u64::from(commanded).into();
                 }
                 write_offered |= !writes.is_empty() && rng.chance(eager, 4);
                 uut.blk_write_valid.next = write_offered;
@@ -115,25 +118,30 @@ fn run(name: &str, commands: Vec<Command>, eager: u64, patient: u64) -> u64 {
             |uut| {
                 command_taken = uut.blk_command_valid.val() && uut.blk_command_ready.val();
                 write_taken = uut.blk_write_valid.val() && uut.blk_write_ready.val();
-                status = (uut.blk_status_valid.val() && uut.blk_status_ready.val()).then(|| uut.blk_status.val());
-                read = (uut.blk_read_valid.val() && uut.blk_read_ready.val()).then(|| uut.blk_read_data.val());
+                status = (uut.blk_status_valid.val() && uut.blk_status_ready.val())
+                    .then(|| (uut.blk_status.val(), uut.blk_status_tag.val()));
+                read = (uut.blk_read_valid.val() && uut.blk_read_ready.val())
+                    .then(|| (uut.blk_read_data.val(), uut.blk_read_last.val(), uut.blk_read_tag.val()));
             },
         );
         if command_taken {
             commands.pop_front();
             command_offered = false;
+            commanded = commanded.wrapping_add(1);
         }
         if write_taken {
             writes.pop_front();
             write_offered = false;
         }
-        if let Some(status) = status {
+        if let Some((status, tag)) = status {
+            assert_eq!(tag.to_u64() as u8, answered as u8);
             answered += 1;
             assert_eq!(Some(status.to_u64() as u8), statuses.pop_front());
         }
-        if let Some(read) = read {
-            let (bytes, command) = reads.pop_front().expect("data that nobody asked for");
+        if let Some((read, last, tag)) = read {
+            let (bytes, wanted_last, command) = reads.pop_front().expect("data that nobody asked for");
             assert!(command <= answered, "data before the status");
+            assert_eq!((last, tag.to_u64() as u8), (wanted_last, (command - 1) as u8));
             assert_eq!(narrow(read, bytes.len()), bytes);
         }
     }

@@ -156,13 +156,13 @@ fn spoil(rng: &mut Rng, frame: &mut Vec<u8>, mut network: Network) {
     }
 }
 
-/// A length: every one from 14 to 1518 is possible, short ones and those at either end come often.
+/// A length: every one from 14 to 1522 is possible, short ones and those at either end come often.
 pub fn random_length(rng: &mut Rng) -> usize {
     match rng.below(8) {
         0 => 14 + rng.below(60) as usize,
         1 | 2 => 60 + rng.below(80) as usize,
-        3 => 1518 - rng.below(4) as usize,
+        3 => 1522 - rng.below(4) as usize,
         4 => 14 + rng.below(4) as usize,
-        _ => 14 + rng.below(1505) as usize,
+        _ => 14 + rng.below(1509) as usize,
     }
 }

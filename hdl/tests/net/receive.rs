@@ -1,8 +1,8 @@
 //! From the wire to chains.
 use crate::packet;
 use crate::world::{bench, bench_of, Features, World};
-use virtio_hdl_rtl::device::net::NetDevice;
 use virtio_hdl_rtl::testing::Rng;
+use virtio_hdl_rtl::virtio::layout::net::FRAME_BYTES_MAX;
 use virtio_hdl_rtl::virtio::types::{Chain, Violation, ViolationReport};
 
 fn features(merge: bool, guest_csum: bool) -> Features {
@@ -13,7 +13,7 @@ fn features(merge: bool, guest_csum: bool) -> Features {
 fn random_frame(world: &mut World, rng: &mut Rng, i: usize) {
     let length = match rng.below(16) {
         0 => 1 + rng.below(13) as usize,
-        1 => 1519 + rng.below([40, 40, 9000][i % 3]) as usize,
+        1 => 1523 + rng.below([40, 40, 9000][i % 3]) as usize,
         _ => packet::random_length(rng),
     };
     let frame = packet::random(rng, length);
@@ -38,7 +38,7 @@ fn net_receive_delivers_every_good_frame_once_in_order() {
                 1 => header + rng.below(40) as usize,
                 2 => header + rng.below(300) as usize,
                 3 => 4096 << rng.below(8),
-                _ => 1530,
+                _ => 1540,
             };
             let readable = if rng.chance(1, 10) { 1 + rng.below(40) as usize } else { 0 };
             if merge || room > 200 {
@@ -61,7 +61,7 @@ fn net_receive_says_which_checksums_are_right() {
         let length = 14 + rng.below(if i % 4 == 0 { 300 } else { 80 }) as usize;
         let frame = packet::random(&mut rng, length);
         world.receive(&frame, false);
-        world.offer_receive(i, 1530, &[]);
+        world.offer_receive(i, 1540, &[]);
     }
     let valid = world.received.iter().filter(|frame| frame.flags != 0).count();
     assert!(valid > 40 && valid < 360, "{valid} of 400 are valid");
@@ -82,7 +82,7 @@ fn net_receive_beats_with_holes_are_damaged() {
         world.wire.values[first + beat].keep = (keep as u64).into();
     }
     world.receive(&[3; 60], false);
-    (0..8).for_each(|head| world.offer_receive(head, 1530, &[]));
+    (0..8).for_each(|head| world.offer_receive(head, 1540, &[]));
     world.run_until_quiet(&mut bench, 500);
     assert_eq!((world.seen.error, world.frames_in), (7, 8));
     bench.finish();
@@ -108,10 +108,10 @@ fn net_receive_merges_up_to_16_chains() {
 #[test]
 fn net_receive_drops_a_frame_that_needs_more_chains_than_the_queue_has() {
     for queue_size in [2, 4] {
-        let device = NetDevice::new(queue_size);
-        let mut bench = bench_of(&format!("net_receive_small_queue_{queue_size}"), device, features(true, false));
+        let name = format!("net_receive_small_queue_{queue_size}");
+        let mut bench = bench_of(&name, features(true, false), FRAME_BYTES_MAX as u16, queue_size);
         let mut world = World::new(features(true, false), 4, 4);
-        world.most_chains = usize::from(queue_size);
+        world.queue_size = usize::from(queue_size);
         let most = 256 * usize::from(queue_size) - 12;
         for head in 0..queue_size {
             world.offer_receive(head, 256, &[]);
@@ -158,7 +158,7 @@ fn net_receive_without_buffers_keeps_8_kib_and_drops_the_rest() {
         assert!(world.idle, "nothing moves before a chain comes");
         world.expected.no_buffer = 10;
         world.received.truncate(kept);
-        (0..kept as u16).for_each(|head| world.offer_receive(head, 1530, &[]));
+        (0..kept as u16).for_each(|head| world.offer_receive(head, 1540, &[]));
         world.run_until_quiet(&mut bench, 2000);
         assert_eq!(world.frames_in, kept);
         bench.finish();
@@ -173,7 +173,7 @@ fn net_receive_waits_for_a_slow_host() {
     world.rx_chains.eager = 1;
     for i in 0..30 {
         world.receive(&vec![i as u8; 1514], false);
-        world.offer_receive(i, 1530, &[]);
+        world.offer_receive(i, 1540, &[]);
     }
     world.run_until_quiet(&mut bench, 30_000);
     assert_eq!(world.seen.no_buffer, 0);
@@ -185,9 +185,9 @@ fn net_receive_chain_without_room_for_a_header_is_a_violation() {
     for (merge, room) in [(false, 0), (false, 9), (true, 11)] {
         let mut bench = bench(&format!("net_receive_short_{merge}_{room}"), features(merge, false));
         let mut world = World::new(features(merge, false), 4, 4);
-        world.offer_receive(1, 1530, &[]);
+        world.offer_receive(1, 1540, &[]);
         world.offer_receive(2, room, &[]);
-        world.offer_receive(3, 1530, &[]);
+        world.offer_receive(3, 1540, &[]);
         world.offer_receive(4, 5, &[]);
         world.receive(&[1; 60], false);
         world.expected.rx_violations = 1;
@@ -210,13 +210,13 @@ fn net_receive_chain_without_room_for_a_header_is_a_violation() {
 fn net_receive_uses_no_chain_behind_a_broken_one() {
     let mut bench = bench("net_receive_broken", features(true, false));
     let mut world = World::new(features(true, false), 4, 4);
-    world.offer_receive(1, 1530, &[]);
+    world.offer_receive(1, 1540, &[]);
     world.rx_chains.values.push_back(Chain { head: 2.into(), error: true, ..Default::default() });
     world.rx_bytes.values.push_back(Default::default());
     world.rx_bytes.values[1].last = true;
     world.receive(&[1; 60], false);
     world.run_until_quiet(&mut bench, 200);
-    world.offer_receive(3, 1530, &[]);
+    world.offer_receive(3, 1540, &[]);
     world.receive(&[2; 60], false);
     for _ in 0..200 {
         world.cycle(&mut bench);

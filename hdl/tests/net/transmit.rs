@@ -19,7 +19,7 @@ fn net_transmit_sends_every_frame_once_in_order_with_its_checksum() {
         for _ in 0..120 {
             let length = match rng.below(16) {
                 0 => 1 + rng.below(13) as usize,
-                1 => 1519 + rng.below(1200) as usize,
+                1 => 1523 + rng.below(1200) as usize,
                 _ => packet::random_length(&mut rng),
             };
             let frame = packet::random(&mut rng, length);
@@ -37,7 +37,7 @@ fn net_transmit_every_length_arrives() {
         let mut bench = bench(&format!("net_transmit_lengths_{merge}"), features(merge, true));
         let mut world = World::new(features(merge, true), 4, 4);
         let mut rng = Rng(0x1e46);
-        let lengths = (0..140).chain(1400..1530);
+        let lengths = (0..140).chain(1400..1540);
         for length in lengths {
             let frame: Vec<u8> = (0..length).map(|_| rng.next() as u8).collect();
             world.transmit(&mut rng, &frame);

@@ -3,7 +3,7 @@ use crate::packet;
 use rust_hdl::prelude::Bits;
 use std::cell::RefCell;
 use std::collections::VecDeque;
-use virtio_hdl_rtl::device::net::types::NetBeat;
+use virtio_hdl_rtl::device::net::types::{FrameSizes, NetBeat};
 use virtio_hdl_rtl::device::net::NetDevice;
 use virtio_hdl_rtl::dma::types::{ByteBeat, ScatterCommand};
 use virtio_hdl_rtl::testing::{moved, narrow, wide, Bench, Feed, Rng};
@@ -48,8 +48,6 @@ pub struct World {
     pub features: Features,
     /// In how many of 4 cycles the device's outputs are taken.
     pub patient: u64,
-    /// Most chains of a frame, with MRG_RXBUF.
-    pub most_chains: usize,
     pub tx_chains: Feed<Chain>,
     pub tx_bytes: Feed<ByteBeat>,
     pub rx_chains: Feed<Chain>,
@@ -78,6 +76,10 @@ pub struct World {
     pub violation: Option<ViolationReport>,
     /// The wire is in the middle of a frame.
     pub wire_inside: bool,
+    /// Bytes of the longest frame.
+    pub max_frame: usize,
+    /// Descriptors of the receive queue.
+    pub queue_size: usize,
 }
 
 impl World {
@@ -85,7 +87,6 @@ impl World {
         Self {
             features,
             patient,
-            most_chains: 16,
             tx_chains: Feed::new(eager),
             tx_bytes: Feed::new(eager),
             rx_chains: Feed::new(eager),
@@ -106,6 +107,8 @@ impl World {
             idle: false,
             violation: None,
             wire_inside: false,
+            max_frame: layout::FRAME_BYTES_MAX as usize,
+            queue_size: 256,
         }
     }
 
@@ -133,7 +136,7 @@ impl World {
         bytes.extend(frame);
         let failed = if rng.chance(1, 20) { rng.below(bytes.len() as u64) as usize } else { usize::MAX };
         let head = rng.below(256) as u16;
-        let in_limits = (layout::FRAME_BYTES_MIN..=layout::FRAME_BYTES_MAX).contains(&(frame.len() as u32));
+        let in_limits = (layout::FRAME_BYTES_MIN as usize..=self.max_frame).contains(&frame.len());
         let frame = match wants && self.features.csum {
             true => packet::with_checksum(frame, start.into(), offset.into()),
             false => Some(frame.to_vec()),
@@ -188,7 +191,7 @@ impl World {
             self.expected.error += 1;
         } else if (frame.len() as u32) < layout::FRAME_BYTES_MIN {
             self.expected.runt += 1;
-        } else if frame.len() as u32 > layout::FRAME_BYTES_MAX {
+        } else if frame.len() > self.max_frame {
             self.expected.oversize += 1;
         } else {
             let valid = self.features.guest_csum && packet::is_valid(frame);
@@ -211,7 +214,7 @@ impl World {
     /// Most chains of a frame.
     fn limit(&self) -> usize {
         if self.features.merge {
-            self.most_chains
+            self.queue_size.min(16)
         } else {
             1
         }
@@ -371,7 +374,7 @@ impl World {
 }
 
 /// A beat with anything in the lanes that do not count.
-fn padded(bytes: &[u8]) -> Bits<128> {
+pub fn padded(bytes: &[u8]) -> Bits<128> {
     let mut lanes = [packet::PADDING; 16];
     lanes[..bytes.len()].copy_from_slice(bytes);
     wide(&lanes)
@@ -399,11 +402,12 @@ fn beats(bytes: &[u8], failed: usize) -> Vec<ByteBeat> {
 
 /// The device with these features, just reset.
 pub fn bench(name: &str, features: Features) -> Bench<NetDevice> {
-    bench_of(name, NetDevice::default(), features)
+    bench_of(name, features, layout::FRAME_BYTES_MAX as u16, 256)
 }
 
-/// This device, just reset.
-pub fn bench_of(name: &str, device: NetDevice, features: Features) -> Bench<NetDevice> {
+/// The same for frames of at most `max_frame` bytes, and queues of `queue_size` descriptors.
+pub fn bench_of(name: &str, features: Features, max_frame: u16, queue_size: u16) -> Bench<NetDevice> {
+    let device = NetDevice::new(FrameSizes::new(max_frame), queue_size);
     let mut bench = Bench::new(name, device, |uut| &mut uut.clock);
     bench.uut.merge.next = features.merge;
     bench.uut.csum.next = features.csum;

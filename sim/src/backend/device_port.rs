@@ -1,15 +1,29 @@
-//! What is at the device side of an endpoint: a disk, or an Ethernet port.
+//! What is at the device side of an endpoint: a disk, an Ethernet port, or something of the user's.
 use super::{Disk, DiskPort, NetPort, WireStatistics};
 use crate::model::{DeviceEvent, Endpoint, ModelError};
 use std::io;
 use std::os::fd::BorrowedFd;
 
-/// A disk, or an Ethernet port.
+/// A device side that is neither of the two: in tests, one that breaks every rule.
+pub trait DeviceSide {
+    /// Once, before the endpoint runs.
+    fn connect(&mut self, endpoint: &mut Endpoint) -> Result<(), ModelError>;
+    /// Takes what left the endpoint.
+    fn event(&mut self, event: DeviceEvent, endpoint: &mut Endpoint) -> Result<(), ModelError>;
+    /// Does what is due.
+    fn poll(&mut self, endpoint: &mut Endpoint) -> Result<(), ModelError>;
+    /// The cycle in which [`poll`](Self::poll) has something to do, if nothing happens before.
+    fn deadline(&self) -> Option<u64>;
+}
+
+/// A disk, an Ethernet port, or something else.
 pub enum DevicePort {
     /// Behind virtio-blk.
     Disk(DiskPort),
     /// Behind virtio-net.
     Net(NetPort),
+    /// Behind either.
+    Other(Box<dyn DeviceSide>),
 }
 
 impl DevicePort {
@@ -18,6 +32,7 @@ impl DevicePort {
         match self {
             DevicePort::Disk(port) => endpoint.set_blk_disk(port.disk().sectors(), port.disk().is_read_only()),
             DevicePort::Net(port) => port.poll(endpoint),
+            DevicePort::Other(side) => side.connect(endpoint),
         }
     }
 
@@ -29,6 +44,7 @@ impl DevicePort {
                 port.event(event);
                 Ok(())
             }
+            DevicePort::Other(side) => side.event(event, endpoint),
         }
     }
 
@@ -37,6 +53,7 @@ impl DevicePort {
         match self {
             DevicePort::Disk(_) => Ok(()),
             DevicePort::Net(port) => port.poll(endpoint),
+            DevicePort::Other(side) => side.poll(endpoint),
         }
     }
 
@@ -45,13 +62,14 @@ impl DevicePort {
         match self {
             DevicePort::Disk(_) => None,
             DevicePort::Net(port) => port.deadline(),
+            DevicePort::Other(side) => side.deadline(),
         }
     }
 
     /// Readable when something comes from outside.
     pub fn as_fd(&self) -> Option<BorrowedFd<'_>> {
         match self {
-            DevicePort::Disk(_) => None,
+            DevicePort::Disk(_) | DevicePort::Other(_) => None,
             DevicePort::Net(port) => port.as_fd(),
         }
     }
@@ -67,7 +85,7 @@ impl DevicePort {
     pub fn flush(&mut self) -> io::Result<()> {
         match self {
             DevicePort::Disk(port) => port.disk().flush(),
-            DevicePort::Net(_) => Ok(()),
+            DevicePort::Net(_) | DevicePort::Other(_) => Ok(()),
         }
     }
 
@@ -75,7 +93,7 @@ impl DevicePort {
     pub fn disk(&mut self) -> Option<&mut Disk> {
         match self {
             DevicePort::Disk(port) => Some(port.disk()),
-            DevicePort::Net(_) => None,
+            DevicePort::Net(_) | DevicePort::Other(_) => None,
         }
     }
 
@@ -83,14 +101,14 @@ impl DevicePort {
     pub fn disk_commands(&self) -> u64 {
         match self {
             DevicePort::Disk(port) => port.commands(),
-            DevicePort::Net(_) => 0,
+            DevicePort::Net(_) | DevicePort::Other(_) => 0,
         }
     }
 
     /// What went over the wire.
     pub fn wire(&self) -> Option<WireStatistics> {
         match self {
-            DevicePort::Disk(_) => None,
+            DevicePort::Disk(_) | DevicePort::Other(_) => None,
             DevicePort::Net(port) => Some(port.statistics()),
         }
     }

@@ -8,6 +8,8 @@ use std::io;
 const OK: u8 = 0;
 const IOERR: u8 = 1;
 const UNSUPP: u8 = 2;
+/// Most bytes of a name that are made up: an endpoint asks for 20.
+const GET_ID_MOST: usize = 4096;
 
 /// Requests of at most so many bytes are carried out as a whole: a write that fails on its way changes nothing.
 const AT_ONCE: usize = 1 << 20;
@@ -42,6 +44,7 @@ struct Incoming {
 /// A read that was answered and whose data follow.
 struct Reading {
     at: u64,
+    tag: u8,
     sector: u64,
     left: usize,
 }
@@ -154,11 +157,11 @@ impl DiskPort {
             let at = written.as_ref().map_or(from, |(at, _)| from.max(*at)).saturating_add(self.latency);
             let (status, read) = self.execute(command, written.map(|(_, result)| result));
             tracing::trace!(at, ?command, status, "disk");
-            endpoint.blk_status(at, status)?;
+            endpoint.blk_status(at, command.tag, status)?;
             if !read.is_empty() {
-                endpoint.blk_read_data(at, &read)?;
+                endpoint.blk_read_data(at, command.tag, &read, true)?;
             } else if command.operation == BlkOperation::Read && status == OK && length > 0 {
-                self.reading = Some(Reading { at, sector: command.sector, left: length });
+                self.reading = Some(Reading { at, tag: command.tag, sector: command.sector, left: length });
             }
         }
     }
@@ -174,9 +177,9 @@ impl DiskPort {
             self.disk.read(reading.sector, &mut piece).map_err(ModelError::Disk)?;
             reading.left -= piece.len();
             reading.sector += piece.len() as u64 / SECTOR_BYTES;
-            let (at, left) = (reading.at, reading.left);
+            let (at, tag, left) = (reading.at, reading.tag, reading.left);
             piece.resize(piece.len().next_multiple_of(16), 0);
-            endpoint.blk_read_data(at, &piece)?;
+            endpoint.blk_read_data(at, tag, &piece, left == 0)?;
             if left == 0 {
                 self.reading = None;
             }
@@ -198,7 +201,9 @@ impl DiskPort {
             BlkOperation::Write => written.unwrap_or(Ok(())),
             BlkOperation::Flush => self.disk.flush(),
             BlkOperation::GetId => {
-                read = self.disk.id()[..length.min(20)].to_vec();
+                // zeros behind the name, up to the length that was asked for
+                read = self.disk.id().to_vec();
+                read.resize(length.min(GET_ID_MOST), 0);
                 Ok(())
             }
             BlkOperation::Unknown(_) => return (UNSUPP, vec![]),

@@ -5,7 +5,7 @@ mod disk_port;
 pub mod net;
 mod net_port;
 
-pub use device_port::DevicePort;
+pub use device_port::{DevicePort, DeviceSide};
 pub use disk::{Disk, DiskError, SECTOR_BYTES};
 pub use disk_port::DiskPort;
 pub use net_port::{NetPort, WireStatistics, WIRE_BYTES_PER_SECOND};

@@ -1,6 +1,6 @@
 //! The register map of an endpoint, in Markdown.
 use std::fmt::Write as _;
-use virtio_hdl_rtl::config::{Bar0, Device, EndpointConfig, LinkInterface};
+use virtio_hdl_rtl::config::{Bar0, Device, EndpointConfig, Feature, LinkInterface};
 use virtio_hdl_rtl::endpoint::diagnostics;
 use virtio_hdl_rtl::pcie::registers::{DIAGNOSTICS, DIAGNOSTICS_OFFSET};
 use virtio_hdl_rtl::virtio::layout::*;
@@ -83,7 +83,7 @@ fn device_config(text: &mut String, config: &EndpointConfig) {
     let _ = write!(text, "\n## Device config, {place}\n\n| offset | bytes | field | value |\n|---:|---:|---|---|\n");
     for (offset, bytes, field, value) in match config.device {
         Device::Blk => blk_config(config),
-        Device::Net => net_config(),
+        Device::Net => net_config(config),
     } {
         let _ = writeln!(text, "| {offset:#04x} | {bytes} | {field} | {value} |");
     }
@@ -103,8 +103,8 @@ fn blk_config(config: &EndpointConfig) -> Vec<(u32, u32, &'static str, String)> 
     ]
 }
 
-fn net_config() -> Vec<(u32, u32, &'static str, String)> {
-    vec![
+fn net_config(config: &EndpointConfig) -> Vec<(u32, u32, &'static str, String)> {
+    let mut fields = vec![
         (
             net::CONFIG_MAC,
             6,
@@ -112,7 +112,12 @@ fn net_config() -> Vec<(u32, u32, &'static str, String)> {
             "from the port net_mac; what the driver writes is on net_mac_current until a reset".into(),
         ),
         (net::CONFIG_STATUS, 2, "status", "bit 0: the link is up, from the port net_link_up".into()),
-    ]
+    ];
+    if config.offers(Feature::Mtu) {
+        fields.push((net::CONFIG_MAX_QUEUE_PAIRS, 2, "max_virtqueue_pairs", "1".into()));
+        fields.push((net::CONFIG_MTU, 2, "mtu", config.net.mtu().to_string()));
+    }
+    fields
 }
 
 fn features(text: &mut String, config: &EndpointConfig) {

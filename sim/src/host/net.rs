@@ -37,6 +37,7 @@ impl Default for Options {
         let bits = [
             FEATURE_CSUM,
             FEATURE_GUEST_CSUM,
+            FEATURE_MTU,
             FEATURE_MAC,
             FEATURE_MRG_RXBUF,
             FEATURE_STATUS,
@@ -196,6 +197,16 @@ impl Net {
         let mut mac = [0; 6];
         self.transport.get_config(platform, CONFIG_MAC, &mut mac);
         mac
+    }
+
+    /// Bytes of the longest frame that the device carries, as far as it tells.
+    pub fn longest_frame(&self, platform: &mut dyn Platform) -> u32 {
+        if !self.has_feature(FEATURE_MTU) {
+            return FRAME_BYTES_MAX;
+        }
+        let mut mtu = [0; 2];
+        self.transport.get_config(platform, CONFIG_MTU, &mut mtu);
+        u32::from(u16::from_le_bytes(mtu)) + FRAME_BYTES_OVER
     }
 
     /// Whether the link is up, as far as the device tells.

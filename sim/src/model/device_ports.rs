@@ -25,6 +25,8 @@ pub struct BlkCommand {
     pub sector: u64,
     /// Bytes.
     pub length: u32,
+    /// Comes back with the answer.
+    pub tag: u8,
 }
 
 /// Something that left on the device side, with the cycle in which its last beat moved.
@@ -81,10 +83,11 @@ impl DevicePorts {
 
     fn blk_of(model: &mut Model) -> Result<Self, ModelError> {
         use Direction::{Input, Output};
-        let command = StreamShape { side: &["operation", "sector", "length"], ..StreamShape::default() };
+        let command = StreamShape { side: &["operation", "sector", "length", "tag"], ..StreamShape::default() };
         let write = StreamShape { data: true, last: true, side: &["error"], ..StreamShape::default() };
-        let status = StreamShape { side: &[""], ..StreamShape::default() };
-        let read = StreamShape { data: true, ..StreamShape::default() };
+        let status = StreamShape { side: &["", "tag"], ..StreamShape::default() };
+        // `last` is not that of a packet: the data of a long read come as several
+        let read = StreamShape { data: true, side: &["last", "tag"], ..StreamShape::default() };
         let command = model.add_stream("blk_command", Output, command)?;
         let write = model.add_stream("blk_write", Output, write)?;
         Ok(DevicePorts::Blk(BlkPorts {
@@ -164,7 +167,7 @@ impl DevicePorts {
 }
 
 fn command(words: &[u32]) -> Option<BlkCommand> {
-    let [operation, sector_low, sector_high, length] = *words else { return None };
+    let [operation, sector_low, sector_high, length, tag] = *words else { return None };
     let operation = match operation {
         0 => BlkOperation::Read,
         1 => BlkOperation::Write,
@@ -172,5 +175,5 @@ fn command(words: &[u32]) -> Option<BlkCommand> {
         3 => BlkOperation::GetId,
         other => BlkOperation::Unknown(other),
     };
-    Some(BlkCommand { operation, sector: u64::from(sector_low) | u64::from(sector_high) << 32, length })
+    Some(BlkCommand { operation, sector: u64::from(sector_low) | u64::from(sector_high) << 32, length, tag: tag as u8 })
 }

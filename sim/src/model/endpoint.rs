@@ -155,6 +155,17 @@ impl Endpoint {
         }
     }
 
+    /// Whether the device side takes nothing from the endpoint.
+    pub fn set_device_held(&mut self, held: bool) -> Result<(), ModelError> {
+        for stream in self.device.output_streams() {
+            match held {
+                true => self.model.hold(stream)?,
+                false => self.model.set_stall(stream, 0)?,
+            }
+        }
+        Ok(())
+    }
+
     /// A conventional reset: the endpoint begins anew, and all that is on its way to or from it is lost.
     pub fn reset(&mut self) {
         self.model.reset(RESET_CYCLES);
@@ -173,19 +184,28 @@ impl Endpoint {
         }
     }
 
-    /// Answers the oldest blk command that has no answer yet.
-    pub fn blk_status(&mut self, not_before: u64, status: u8) -> Result<(), ModelError> {
+    /// Answers the blk command with this tag, in the order of the commands.
+    pub fn blk_status(&mut self, not_before: u64, tag: u8, status: u8) -> Result<(), ModelError> {
         let stream = self.device.blk()?.status;
-        self.model.send(stream, not_before, &[status.into()])
+        self.model.send(stream, not_before, &[status.into(), tag.into()])
     }
 
-    /// Data of a blk command that was answered with status 0, padded with zeros to whole beats.
-    pub fn blk_read_data(&mut self, not_before: u64, bytes: &[u8]) -> Result<(), ModelError> {
+    /// Data of a blk command that was answered with status 0, padded with zeros to whole beats; `last`: its last ones.
+    pub fn blk_read_data(&mut self, not_before: u64, tag: u8, bytes: &[u8], last: bool) -> Result<(), ModelError> {
         let stream = self.device.blk()?.read;
-        self.model.send(stream, not_before, &words(bytes))
+        let (before, end) = bytes.split_at(if last { bytes.len().saturating_sub(1) / 16 * 16 } else { bytes.len() });
+        for (bytes, last) in [(before, false), (end, true)] {
+            if !bytes.is_empty() {
+                let mut packet = words(bytes);
+                packet.resize(packet.len().next_multiple_of(4), 0);
+                packet.extend([last.into(), tag.into()]);
+                self.model.send(stream, not_before, &packet)?;
+            }
+        }
+        Ok(())
     }
 
-    /// Bytes of read data that the endpoint has not taken.
+    /// Bytes of read data that the endpoint has not taken, 8 for `last` and tag of each call included.
     pub fn blk_read_queued(&mut self) -> Result<usize, ModelError> {
         let stream = self.device.blk()?.read;
         Ok(4 * self.model.queued(stream)?)

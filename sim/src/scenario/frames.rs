@@ -9,15 +9,17 @@ use rand_chacha::ChaCha8Rng;
 use serde::Serialize;
 use std::collections::VecDeque;
 use std::time::Duration;
-use virtio_hdl_rtl::virtio::layout::net::{FEATURE_CSUM, FEATURE_MRG_RXBUF, FRAME_BYTES_MAX, FRAME_BYTES_MIN};
+use virtio_hdl_rtl::virtio::layout::net::{FEATURE_CSUM, FEATURE_MRG_RXBUF, FRAME_BYTES_MIN};
 use virtio_hdl_rtl::virtio::layout::FEATURE_RING_INDIRECT_DESC;
 
 /// Cycles after which a frame has been lost.
 const PATIENCE: u64 = 4_000_000;
 /// Bytes of frames on their way to the driver: what the endpoint's store holds, so that none is dropped.
 const ON_THE_WAY: usize = 6 << 10;
-/// Buffers of a frame at most, with a margin to the 16 that the endpoint merges.
-const SHORTEST_BUFFER: u32 = 128;
+/// The same of one whose frames have more than 2 KiB.
+const JUMBO_ON_THE_WAY: usize = 28 << 10;
+/// A buffer is at least this part of the longest frame: with a margin to the 16 that the endpoint merges.
+const SHORTEST_BUFFER: u32 = 12;
 /// Shortest queue for which buffers are made as short as that.
 const MERGING_QUEUE: u16 = 128;
 /// Chains for frames that come in.
@@ -62,6 +64,8 @@ struct Run<'a> {
     net: &'a mut Net,
     wire: &'a FarEnd,
     options: &'a Options,
+    /// Bytes of the longest frame.
+    longest: u32,
     rng: ChaCha8Rng,
     report: Report,
     /// Frames sent that have not been seen on the wire.
@@ -84,12 +88,14 @@ pub fn run(
 ) -> Result<Report, ScenarioError> {
     let start = platform.now();
     let interrupts = net.interrupts().0;
+    let longest = net.longest_frame(platform);
     let mut run = Run {
         rng: ChaCha8Rng::seed_from_u64(options.seed),
         platform,
         net,
         wire,
         options,
+        longest,
         report: Report::default(),
         sent: VecDeque::new(),
         coming: VecDeque::new(),
@@ -143,9 +149,9 @@ impl Run<'_> {
         let merge = self.net.has_feature(FEATURE_MRG_RXBUF) && self.net.queue_size() >= MERGING_QUEUE;
         let most = 8.min(self.net.queue_size().into());
         while self.net.receive_buffers() < PROVIDED && self.net.has_room(most).0 {
-            let all = self.net.header_bytes() + FRAME_BYTES_MAX;
+            let all = self.net.header_bytes() + self.longest;
             let bytes = match merge {
-                true => self.rng.random_range(SHORTEST_BUFFER..=all),
+                true => self.rng.random_range(all / SHORTEST_BUFFER..=all),
                 false => all + self.rng.random_range(0..64),
             };
             let (cut, shape) = (self.cut(bytes), self.shape());
@@ -178,7 +184,7 @@ impl Run<'_> {
             && self.net.transmitting() < self.options.depth
             && self.net.has_room(most).1
         {
-            let frame = self.frame(FRAME_BYTES_MIN..=FRAME_BYTES_MAX);
+            let frame = self.frame(FRAME_BYTES_MIN..=self.longest);
             let length = frame.len() as u32;
             let checksum =
                 (self.net.has_feature(FEATURE_CSUM) && length > 20 && self.rng.random_bool(0.4)).then(|| {
@@ -203,21 +209,25 @@ impl Run<'_> {
     fn put(&mut self) {
         let mut on_the_way: usize = self.coming.iter().map(Vec::len).sum();
         let mut at = self.last_put.max(self.platform.now());
-        while self.put < self.options.frames && on_the_way < ON_THE_WAY - FRAME_BYTES_MAX as usize {
+        let store = if self.longest > 2048 { JUMBO_ON_THE_WAY } else { ON_THE_WAY };
+        while self.put < self.options.frames && on_the_way + self.longest as usize <= store {
             if self.rng.random_bool(0.3) {
                 at += self.rng.random_range(0..500);
             }
             let time =
                 Duration::from_nanos((u128::from(at) * 1_000_000_000 / u128::from(self.options.clock_hz)) as u64);
             if self.rng.random_bool(0.03) {
-                let lengths =
-                    if self.rng.random_bool(0.5) { 1..=FRAME_BYTES_MIN - 1 } else { FRAME_BYTES_MAX + 1..=2500 };
+                let lengths = if self.rng.random_bool(0.5) {
+                    1..=FRAME_BYTES_MIN - 1
+                } else {
+                    self.longest + 1..=self.longest + 1000
+                };
                 let frame = self.frame(lengths);
                 self.wire.put(time, frame);
                 self.report.dropped_frames += 1;
                 continue;
             }
-            let frame = self.frame(FRAME_BYTES_MIN..=FRAME_BYTES_MAX);
+            let frame = self.frame(FRAME_BYTES_MIN..=self.longest);
             on_the_way += frame.len();
             self.wire.put(time, frame.clone());
             self.coming.push_back(frame);

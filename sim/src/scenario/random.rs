@@ -9,7 +9,7 @@ use rand_chacha::ChaCha8Rng;
 use serde::Serialize;
 use std::collections::BTreeMap;
 use std::ops::Range;
-use virtio_hdl_rtl::virtio::layout::blk::{ID_BYTES, SECTOR_BYTES};
+use virtio_hdl_rtl::virtio::layout::blk::*;
 use virtio_hdl_rtl::virtio::layout::FEATURE_RING_INDIRECT_DESC;
 use vm_memory::{Bytes, GuestAddress};
 
@@ -36,8 +36,8 @@ pub struct Options {
     /// The disk refuses writes.
     pub read_only: bool,
     /// The device does what QEMU's own disk does not: it takes chains that begin in the queue's table and go on in an
-    /// indirect one, does not say of a read that failed that it wrote the data, knows no types of request beyond those
-    /// of [`Operation`], where QEMU's ignores the bits OUT and BARRIER, and carries requests out in their order.
+    /// indirect one, does not say of a read that failed that it wrote the data, answers SCSI commands with UNSUPP however
+    /// they are cut into descriptors, and carries requests out in their order.
     /// Without it, requests that are outstanding together are for different sectors.
     pub strict: bool,
 }
@@ -156,17 +156,28 @@ impl Run<'_> {
             45..90 => Operation::Out,
             90..94 => Operation::Flush,
             94..97 => Operation::GetId,
-            _ if self.options.strict => {
-                Operation::Other(*[2, 3, 5, 7, 9, 1 << 31, u32::MAX].choose_with(&mut self.rng))
-            }
-            _ => Operation::Other(*[6, 7, 10, u32::MAX].choose_with(&mut self.rng)),
+            97 if self.options.strict => Operation::Other(*[2, 3].choose_with(&mut self.rng)),
+            97 => Operation::Other(*[6, 7, 10, u32::MAX].choose_with(&mut self.rng)),
+            // what old drivers say besides
+            _ => Operation::Other(
+                *[
+                    TYPE_IN | TYPE_BARRIER,
+                    TYPE_OUT | TYPE_BARRIER,
+                    TYPE_FLUSH | TYPE_OUT,
+                    TYPE_FLUSH | TYPE_BARRIER,
+                    TYPE_GET_ID | TYPE_OUT,
+                    TYPE_GET_ID | TYPE_BARRIER,
+                ]
+                .choose_with(&mut self.rng),
+            ),
         };
         let touched = sector..sector.saturating_add(sectors);
         let apart = |other: &Expected| other.sectors.end <= touched.start || touched.end <= other.sectors.start;
         if !self.options.strict && !self.outstanding.values().all(apart) {
             operation = Operation::Flush;
         }
-        match operation {
+        let meaning = meaning(operation);
+        match meaning {
             Operation::Flush => bytes = 0,
             Operation::GetId => bytes = u64::from(ID_BYTES) - self.rng.random_range(0..4).min(3) * 5,
             Operation::In | Operation::Out if self.rng.random_range(0..50) == 0 => {
@@ -174,12 +185,12 @@ impl Run<'_> {
             }
             _ => {}
         }
-        let writable = matches!(operation, Operation::In | Operation::GetId);
+        let writable = matches!(meaning, Operation::In | Operation::GetId);
         let data = self.place(region, bytes, writable);
         let mut content = vec![0; REGION_BYTES as usize];
         self.rng.fill(&mut content[..]);
         self.platform.memory().write_slice(&content, GuestAddress(region))?;
-        let status = self.model(operation, sector, bytes, &data, region, &mut content);
+        let status = self.model(meaning, sector, bytes, &data, region, &mut content);
         let ok_data = status == Status::Ok && writable;
         let written = if ok_data { bytes as u32 + 1 } else { 1 };
         let shape = self.shape(data.len() + 1);
@@ -304,6 +315,18 @@ impl Run<'_> {
         self.report.refused += u64::from(expected.status != Status::Ok);
         self.report.requests += 1;
         Ok(())
+    }
+}
+
+/// What a type of a request means: OUT tells writes from reads and is ignored elsewhere, BARRIER is ignored everywhere.
+fn meaning(operation: Operation) -> Operation {
+    let Operation::Other(code) = operation else { return operation };
+    match code & !(TYPE_OUT | TYPE_BARRIER) {
+        TYPE_IN if code & TYPE_OUT != 0 => Operation::Out,
+        TYPE_IN => Operation::In,
+        TYPE_FLUSH => Operation::Flush,
+        TYPE_GET_ID => Operation::GetId,
+        _ => operation,
     }
 }
 

@@ -1,13 +1,14 @@
 //! virtio-blk (virtio 1.x, section 5.2): requests become commands of the device side, its answers become responses.
 //!
 //! ```text
-//!   chain, readable bytes -> [request] -> command, write data ---> device side
-//!                                |                                     |
-//!                             pending, in order                        v
-//!   scatter command, bytes <- [response] <- status, read data <--------+
+//!   chain, readable bytes -> [request] -> [port] -> command, write data ---> device side
+//!                                |                                               |
+//!                             pending, in order                                  v
+//!   scatter command, bytes <- [response] <- status, read data <------------------+
 //! ```
 //! Several requests are in flight: the request block runs ahead of the answers by as many as `pending` holds. The device
-//! side answers in the order of the commands.
+//! side answers in the order of the commands, and gives the tag of each back. It is not trusted to: see [`response::BlkResponse`].
+pub mod port;
 pub mod request;
 pub mod response;
 pub mod types;
@@ -20,11 +21,17 @@ use rust_hdl::prelude::*;
 use types::*;
 
 /// The block device.
-#[derive(LogicBlock, Default)]
+///
+/// A reset of the device needs nothing of the device side: what has been offered to it stays offered, and what it answers later is
+/// recognised by its tag.
+#[derive(LogicBlock)]
 pub struct BlkDevice {
     pub clock: Signal<In, Clock>,
+    /// Of the endpoint and all that is at the device side.
     pub reset: Signal<In, Bit>,
-    /// Drain: no new commands, answers are consumed and forgotten.
+    /// Of the device, in any cycle: all requests are forgotten.
+    pub clear: Signal<In, Bit>,
+    /// A reset of the device is to come: nothing is begun, nothing goes out to the rings.
     pub stop: Signal<In, Bit>,
     /// Size of the medium in sectors of 512 bytes.
     pub capacity: Signal<In, Bits<64>>,
@@ -43,43 +50,94 @@ pub struct BlkDevice {
     /// Data of write commands.
     pub write: Source<BlkWriteBeat>,
     /// Status of each command, in order.
-    pub status: Sink<Bits<8>>,
+    pub status: Sink<BlkStatus>,
     /// Data of read commands that succeeded, behind their status.
-    pub read: Sink<Bits<128>>,
-    /// No request is in flight.
+    pub read: Sink<BlkReadBeat>,
+    /// No request is in flight. With `stop` in any case.
     pub idle: Signal<Out, Bit>,
+    /// One cycle: an answer of the device side was left out, too short, too long, did not come in time, or came unasked.
+    pub fault: Signal<Out, Bit>,
     /// One cycle: a chain was too short for a request.
     pub violation_valid: Signal<Out, Bit>,
     pub violation: Signal<Out, ViolationReport>,
 
     request: request::BlkRequest,
+    port: port::BlkPort,
     response: response::BlkResponse,
     pending: StreamFifo<BlkPending, 5>,
+    // a reset forgets too
+    forget: Signal<Local, Bit>,
+}
+
+impl BlkDevice {
+    /// Gives the device side up when an answer has not come for so many cycles.
+    pub fn new(answer_cycles: u64) -> Self {
+        Self {
+            clock: Default::default(),
+            reset: Default::default(),
+            clear: Default::default(),
+            stop: Default::default(),
+            capacity: Default::default(),
+            read_only: Default::default(),
+            chain: Default::default(),
+            readable: Default::default(),
+            scatter: Default::default(),
+            writable: Default::default(),
+            command: Default::default(),
+            write: Default::default(),
+            status: Default::default(),
+            read: Default::default(),
+            idle: Default::default(),
+            fault: Default::default(),
+            violation_valid: Default::default(),
+            violation: Default::default(),
+            request: Default::default(),
+            port: Default::default(),
+            response: response::BlkResponse::new(answer_cycles),
+            pending: Default::default(),
+            forget: Default::default(),
+        }
+    }
 }
 
 impl Logic for BlkDevice {
     #[hdl_gen]
     fn update(&mut self) {
         comment!("module blk_device: virtio-blk between the ring engine and the device side");
-        clock!(self, clock, request, response, pending);
-        self.request.reset.next = self.reset.val();
+        clock!(self, clock, request, port, response, pending);
+        self.forget.next = self.reset.val() | self.clear.val();
+        self.request.reset.next = self.forget.val();
+        self.port.reset.next = self.reset.val();
+        self.port.clear.next = self.clear.val();
         self.response.reset.next = self.reset.val();
-        self.pending.reset.next = self.reset.val();
+        self.response.clear.next = self.clear.val();
+        self.pending.reset.next = self.forget.val();
         self.request.stop.next = self.stop.val();
         self.response.stop.next = self.stop.val();
         self.request.capacity.next = self.capacity.val();
         self.request.read_only.next = self.read_only.val();
         Sink::<Chain>::link(&mut self.chain, &mut self.request.chain);
         Sink::<ByteBeat>::link(&mut self.readable, &mut self.request.readable);
-        Source::<BlkCommand>::link(&mut self.command, &mut self.request.command);
-        Source::<BlkWriteBeat>::link(&mut self.write, &mut self.request.write);
+        Source::<BlkCommand>::join(&mut self.request.command, &mut self.port.command);
+        Source::<BlkWriteBeat>::join(&mut self.request.write, &mut self.port.write);
+        self.port.cut.next = self.request.cut.val() | self.clear.val();
+        self.port.timeout.next = self.response.timeout.val();
+        self.request.refused.next = self.port.refused.val();
+        self.request.generation.next = self.response.generation.val();
+        self.response.next_tag.next = self.port.next_tag.val();
+        self.response.waits_for_host.next = self.request.waits_for_host.val();
+        self.response.waits_for_device.next = self.request.waits_for_device.val();
+        Source::<BlkCommand>::link(&mut self.command, &mut self.port.command_out);
+        Source::<BlkWriteBeat>::link(&mut self.write, &mut self.port.write_out);
         Source::<BlkPending>::join(&mut self.request.pending, &mut self.pending.input);
         Source::<BlkPending>::join(&mut self.pending.output, &mut self.response.pending);
-        Sink::<Bits<8>>::link(&mut self.status, &mut self.response.status);
-        Sink::<Bits<128>>::link(&mut self.read, &mut self.response.read);
+        Sink::<BlkStatus>::link(&mut self.status, &mut self.response.status);
+        Sink::<BlkReadBeat>::link(&mut self.read, &mut self.response.read);
         Source::<ScatterCommand>::link(&mut self.scatter, &mut self.response.scatter);
         Source::<ByteBeat>::link(&mut self.writable, &mut self.response.writable);
-        self.idle.next = self.request.idle.val() & self.response.idle.val() & !self.pending.output.valid.val();
+        self.idle.next =
+            (self.request.idle.val() & self.response.idle.val() & !self.pending.output.valid.val()) | self.stop.val();
+        self.fault.next = self.response.fault.val();
         self.violation_valid.next = self.request.violation_valid.val();
         self.violation.next = self.request.violation.val();
     }

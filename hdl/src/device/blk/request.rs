@@ -21,8 +21,6 @@ pub enum RequestState {
     Command,
     /// Passes write data on.
     Data,
-    /// Ends the data of a write that a reset cut off.
-    Abort,
     /// Queues the response.
     Respond,
     /// Consumes what is left of the readable bytes.
@@ -33,8 +31,9 @@ pub enum RequestState {
 #[derive(LogicBlock)]
 pub struct BlkRequest {
     pub clock: Signal<In, Clock>,
+    /// In any cycle: the request at hand is forgotten.
     pub reset: Signal<In, Bit>,
-    /// Drain: no new commands.
+    /// A reset is to come: no new commands, no more write data.
     pub stop: Signal<In, Bit>,
     /// Size of the medium in sectors of 512 bytes.
     pub capacity: Signal<In, Bits<64>>,
@@ -48,8 +47,17 @@ pub struct BlkRequest {
     pub command: Source<BlkCommand>,
     /// Data of write commands.
     pub write: Source<BlkWriteBeat>,
+    /// The device side takes nothing: commands that it does not take end with an error.
+    pub refused: Signal<In, Bit>,
+    /// One cycle: the write data at hand end here.
+    pub cut: Signal<Out, Bit>,
     /// Requests in order, for the response side.
     pub pending: Source<BlkPending>,
+    /// Goes along with them.
+    pub generation: Signal<In, Bit>,
+    /// The host owes write data; the device side owes it to take a command, or data.
+    pub waits_for_host: Signal<Out, Bit>,
+    pub waits_for_device: Signal<Out, Bit>,
     /// Between requests.
     pub idle: Signal<Out, Bit>,
     /// One cycle: a chain was too short for a request.
@@ -58,6 +66,7 @@ pub struct BlkRequest {
 
     state: Reg<RequestState>,
     halted: Reg<Bit>,
+    stuck: Reg<Bit>,
     head: DFF<Bits<16>>,
     is_in: DFF<Bit>,
     is_out: DFF<Bit>,
@@ -73,6 +82,7 @@ pub struct BlkRequest {
     behind_end: DFF<Bit>,
     out_of_range: DFF<Bit>,
     ragged: DFF<Bit>,
+    long_id: DFF<Bit>,
     failed: DFF<Bit>,
     dropped: DFF<Bit>,
     drained: DFF<Bit>,
@@ -82,16 +92,20 @@ pub struct BlkRequest {
     commanded: DFF<Bit>,
 
     in_type: Constant<Bits<32>>,
-    out_type: Constant<Bits<32>>,
     flush_type: Constant<Bits<32>>,
     get_id_type: Constant<Bits<32>>,
+    /// Bits of the type that say what is done.
+    type_mask: Constant<Bits<32>>,
+    id_bytes: Constant<Bits<32>>,
     header_bytes: Constant<Bits<32>>,
     ok: Constant<Bits<2>>,
     io_error: Constant<Bits<2>>,
     unsupported: Constant<Bits<2>>,
 
     too_short: DFF<Bit>,
+    raw_kind: Signal<Local, Bits<32>>,
     kind: Signal<Local, Bits<32>>,
+    transfer: Signal<Local, Bit>,
     behind_header: Signal<Local, Bits<32>>,
     before_status: Signal<Local, Bits<32>>,
     end: Signal<Local, Bits<65>>,
@@ -117,12 +131,18 @@ impl Default for BlkRequest {
             readable: Default::default(),
             command: Default::default(),
             write: Default::default(),
+            refused: Default::default(),
+            cut: Default::default(),
             pending: Default::default(),
+            generation: Default::default(),
+            waits_for_host: Default::default(),
+            waits_for_device: Default::default(),
             idle: Default::default(),
             violation_valid: Default::default(),
             violation: Default::default(),
             state: Default::default(),
             halted: Default::default(),
+            stuck: Default::default(),
             head: Default::default(),
             is_in: Default::default(),
             is_out: Default::default(),
@@ -136,6 +156,7 @@ impl Default for BlkRequest {
             behind_end: Default::default(),
             out_of_range: Default::default(),
             ragged: Default::default(),
+            long_id: Default::default(),
             failed: Default::default(),
             dropped: Default::default(),
             drained: Default::default(),
@@ -144,15 +165,18 @@ impl Default for BlkRequest {
             status: Default::default(),
             commanded: Default::default(),
             in_type: Constant::new(u64::from(blk::TYPE_IN).into()),
-            out_type: Constant::new(u64::from(blk::TYPE_OUT).into()),
             flush_type: Constant::new(u64::from(blk::TYPE_FLUSH).into()),
             get_id_type: Constant::new(u64::from(blk::TYPE_GET_ID).into()),
+            type_mask: Constant::new(u64::from(!(blk::TYPE_OUT | blk::TYPE_BARRIER)).into()),
+            id_bytes: Constant::new(u64::from(blk::ID_BYTES).into()),
             header_bytes: Constant::new(u64::from(blk::HEADER_BYTES).into()),
             ok: Constant::new(u64::from(blk::STATUS_OK).into()),
             io_error: Constant::new(u64::from(blk::STATUS_IOERR).into()),
             unsupported: Constant::new(u64::from(blk::STATUS_UNSUPP).into()),
             too_short: Default::default(),
+            raw_kind: Default::default(),
             kind: Default::default(),
+            transfer: Default::default(),
             behind_header: Default::default(),
             before_status: Default::default(),
             end: Default::default(),
@@ -176,6 +200,7 @@ impl Logic for BlkRequest {
             clock,
             state,
             halted,
+            stuck,
             head,
             is_in,
             is_out,
@@ -189,6 +214,7 @@ impl Logic for BlkRequest {
             behind_end,
             out_of_range,
             ragged,
+            long_id,
             failed,
             dropped,
             drained,
@@ -200,25 +226,36 @@ impl Logic for BlkRequest {
         );
         self.state.reset.next = self.reset.val();
         self.halted.reset.next = self.reset.val();
+        self.stuck.reset.next = self.reset.val();
 
         self.chain.ready.next = false;
         self.readable.ready.next = false;
         self.command.valid.next = false;
         self.write.valid.next = false;
         self.pending.valid.next = false;
+        self.cut.next = false;
+        self.stuck.d.next = ((self.state.q.val() == RequestState::Command) & !self.command.ready.val())
+            | ((self.state.q.val() == RequestState::Data) & self.readable.valid.val() & !self.write.ready.val());
+        self.waits_for_device.next = self.stuck.q.val();
+        self.waits_for_host.next = (self.state.q.val() == RequestState::Data) & !self.readable.valid.val();
         self.violation_valid.next = false;
         self.report.next.rule = Violation::RequestTooShort;
         self.report.next.head = self.head.q.val();
         self.too_short.d.next = (self.chain.data.val().readable_length < self.header_bytes.val())
             | (self.chain.data.val().writable_length == 0);
 
-        self.kind.next = self.readable.data.val().data.get_bits::<32>(0);
+        // as QEMU's: bit 0 tells writes from reads and means nothing elsewhere (5, FLUSH_OUT, is a flush), and the old BARRIER bit is
+        // no more than a wish for an order that holds anyway
+        self.raw_kind.next = self.readable.data.val().data.get_bits::<32>(0);
+        self.kind.next = self.raw_kind.val() & self.type_mask.val();
+        self.transfer.next = self.kind.val() == self.in_type.val();
         self.behind_header.next = self.chain.data.val().readable_length - self.header_bytes.val();
         self.before_status.next = self.writable_length.q.val() - 1;
         self.end.next = bit_cast::<65, 64>(self.capacity.val());
         self.begin.next = bit_cast::<65, 64>(self.sector.q.val());
         self.difference.next = self.end.val() - self.begin.val();
         self.sectors.next = self.bytes.q.val().get_bits::<23>(9);
+        self.long_id.d.next = self.bytes.q.val() > self.id_bytes.val();
         self.ragged.d.next = self.bytes.q.val().get_bits::<9>(0) != 0;
         self.out_of_range.d.next =
             self.behind_end.q.val() | (!self.room_large.q.val() & (self.sectors.val() > self.room.q.val()));
@@ -231,8 +268,8 @@ impl Logic for BlkRequest {
                 self.head.d.next = self.chain.data.val().head;
                 self.writable_length.d.next = self.chain.data.val().writable_length;
                 self.bytes.d.next = self.behind_header.val();
-                self.is_in.d.next = self.kind.val() == self.in_type.val();
-                self.is_out.d.next = self.kind.val() == self.out_type.val();
+                self.is_in.d.next = self.transfer.val() & !self.raw_kind.val().get_bit(0);
+                self.is_out.d.next = self.transfer.val() & self.raw_kind.val().get_bit(0);
                 self.is_flush.d.next = self.kind.val() == self.flush_type.val();
                 self.is_get_id.d.next = self.kind.val() == self.get_id_type.val();
                 self.sector.d.next = self.readable.data.val().data.get_bits::<64>(64);
@@ -286,9 +323,10 @@ impl Logic for BlkRequest {
                     self.state.d.next = RequestState::Command;
                 } else if self.is_get_id.q.val() {
                     self.operation.d.next = BlkOperation::GetId;
-                    if self.bytes.q.val() > 4096 {
-                        self.status.d.next = self.io_error.val();
-                    } else if self.bytes.q.val().any() {
+                    if self.long_id.q.val() {
+                        self.bytes.d.next = self.id_bytes.val();
+                    }
+                    if self.bytes.q.val().any() {
                         self.commanded.d.next = true;
                         self.state.d.next = RequestState::Command;
                     }
@@ -301,8 +339,14 @@ impl Logic for BlkRequest {
                 }
             }
             RequestState::Command => {
-                self.command.valid.next = true;
-                if self.command.ready.val() {
+                self.command.valid.next = !self.stop.val();
+                if self.stop.val() {
+                    self.state.d.next = RequestState::Drain;
+                } else if self.command.ready.val() {
+                    self.state.d.next = RequestState::Respond;
+                } else if self.refused.val() {
+                    self.commanded.d.next = false;
+                    self.status.d.next = self.io_error.val();
                     self.state.d.next = RequestState::Respond;
                 }
             }
@@ -319,21 +363,12 @@ impl Logic for BlkRequest {
                 }
             }
             RequestState::Data => {
-                self.write.valid.next = self.readable.valid.val();
-                self.readable.ready.next = self.write.ready.val();
-                if self.readable.valid.val() & self.write.ready.val() {
-                    if self.readable.data.val().last {
-                        self.state.d.next = RequestState::Idle;
-                    }
-                } else if self.stop.val() & !self.readable.valid.val() {
-                    self.state.d.next = RequestState::Abort;
-                }
-            }
-            RequestState::Abort => {
-                self.write.valid.next = true;
-                self.out_beat.next.last = true;
-                self.out_beat.next.error = true;
-                if self.write.ready.val() {
+                self.write.valid.next = self.readable.valid.val() & !self.stop.val();
+                self.readable.ready.next = self.write.ready.val() & !self.stop.val();
+                if self.stop.val() | (self.refused.val() & !self.write.ready.val()) {
+                    self.cut.next = true;
+                    self.state.d.next = RequestState::Drain;
+                } else if self.readable.valid.val() & self.write.ready.val() & self.readable.data.val().last {
                     self.state.d.next = RequestState::Idle;
                 }
             }
@@ -348,6 +383,7 @@ impl Logic for BlkRequest {
         self.out_command.next.operation = self.operation.q.val();
         self.out_command.next.sector = self.sector.q.val();
         self.out_command.next.length = self.bytes.q.val();
+        self.out_command.next.tag = 0.into();
         self.command.data.next = self.out_command.val();
         self.write.data.next = self.out_beat.val();
         self.out_pending.next.head = self.head.q.val();
@@ -355,10 +391,11 @@ impl Logic for BlkRequest {
         self.out_pending.next.commanded = self.commanded.q.val();
         self.out_pending.next.status = self.status.q.val();
         self.out_pending.next.reads = self.reads.q.val();
+        self.out_pending.next.get_id = self.is_get_id.q.val();
+        self.out_pending.next.generation = self.generation.val();
         self.out_pending.next.writable_length = self.writable_length.q.val();
         self.pending.data.next = self.out_pending.val();
-        self.idle.next = (self.state.q.val() == RequestState::Idle)
-            | (self.stop.val() & (self.state.q.val() == RequestState::Drain));
+        self.idle.next = self.state.q.val() == RequestState::Idle;
         self.violation.next = self.report.val();
     }
 }

@@ -10,7 +10,7 @@ pub enum BlkOperation {
     Write,
     /// Make all acknowledged writes durable.
     Flush,
-    /// Give the serial number, padded with zeroes to `length`.
+    /// Give the serial number, at most 20 characters, padded with zeroes to `length`.
     GetId,
 }
 
@@ -21,8 +21,30 @@ pub struct BlkCommand {
     pub operation: BlkOperation,
     /// First sector of 512 bytes.
     pub sector: Bits<64>,
-    /// Bytes: a multiple of 512 for reads and writes, up to 4096 for the serial number, 0 for a flush.
+    /// Bytes: a multiple of 512 for reads and writes, up to 20 for the serial number, 0 for a flush.
     pub length: Bits<32>,
+    /// Comes back with the answer: number of the command, modulo 2^8.
+    pub tag: Bits<8>,
+}
+
+/// How a command ended.
+#[derive(Copy, Clone, Debug, PartialEq, Default, LogicStruct)]
+pub struct BlkStatus {
+    /// OK 0, IOERR 1, UNSUPP 2; anything else counts as IOERR.
+    pub status: Bits<8>,
+    /// The command's.
+    pub tag: Bits<8>,
+}
+
+/// A beat of data that were read.
+#[derive(Copy, Clone, Debug, PartialEq, Default, LogicStruct)]
+pub struct BlkReadBeat {
+    /// Byte 0 in bits 7:0.
+    pub data: Bits<128>,
+    /// Last beat of the command.
+    pub last: bool,
+    /// The command's.
+    pub tag: Bits<8>,
 }
 
 /// A beat of write data. The data of a command end with `last`; if `error` comes with it, they are incomplete and must be
@@ -50,6 +72,10 @@ pub struct BlkPending {
     pub status: Bits<2>,
     /// The device side gives data if its status is 0: as many as there are writable bytes in front of the status.
     pub reads: bool,
+    /// The data are a serial number: at most 20 bytes, zeroes behind them.
+    pub get_id: bool,
+    /// As [`super::response::BlkResponse::generation`] was.
+    pub generation: bool,
     /// All writable bytes of the chain; the last one takes the status.
     pub writable_length: Bits<32>,
 }

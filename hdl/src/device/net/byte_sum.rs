@@ -1,4 +1,5 @@
 //! Ones' complement sum over a stretch of a frame.
+use super::types::FrameSizes;
 use crate::cells::Reg;
 use crate::comment;
 use rust_hdl::prelude::*;
@@ -13,7 +14,7 @@ use rust_hdl::prelude::*;
 /// beat, start, end, extra -> masked, pairs -> quarters -> running sum -> total -> folded -> folded again -> sum
 /// ```
 /// The result comes 6 cycles after the last beat.
-#[derive(LogicBlock, Default)]
+#[derive(LogicBlock)]
 pub struct ByteSum {
     pub clock: Signal<In, Clock>,
     pub reset: Signal<In, Bit>,
@@ -21,9 +22,9 @@ pub struct ByteSum {
     pub beat: Signal<In, Bits<128>>,
     pub last: Signal<In, Bit>,
     /// First byte that counts; the same with every beat from the one it is in, none that is in an earlier one before.
-    pub start: Signal<In, Bits<11>>,
+    pub start: Signal<In, Bits<14>>,
     /// The byte behind the last one that counts; likewise.
-    pub end: Signal<In, Bits<11>>,
+    pub end: Signal<In, Bits<14>>,
     /// Added to the sum; with the last beat.
     pub extra: Signal<In, Bits<17>>,
     /// One cycle: the sum of a frame.
@@ -31,7 +32,7 @@ pub struct ByteSum {
     pub sum: Signal<Out, Bits<16>>,
 
     // of the beat within its frame; whether the stretch has begun, and ended, before it
-    number: Reg<Bits<7>>,
+    number: Reg<Bits<10>>,
     begun: Reg<Bit>,
     over: Reg<Bit>,
     // sums of two words
@@ -49,16 +50,20 @@ pub struct ByteSum {
     quad_0: DFF<Bits<18>>,
     quad_1: DFF<Bits<18>>,
     // the frame so far, then the whole frame
-    running: Reg<Bits<26>>,
+    running: Reg<Bits<29>>,
     total_valid: Reg<Bit>,
     total_extra: DFF<Bits<17>>,
-    total: DFF<Bits<26>>,
+    total: DFF<Bits<29>>,
     folded_valid: Reg<Bit>,
     folded: DFF<Bits<18>>,
     again_valid: Reg<Bit>,
     again: DFF<Bits<17>>,
     result: DFF<Bits<16>>,
     done: Reg<Bit>,
+
+    number_mask: Constant<Bits<10>>,
+    // a sum of that many words
+    sum_mask: Constant<Bits<29>>,
 
     begins_here: Signal<Local, Bit>,
     ends_here: Signal<Local, Bit>,
@@ -67,13 +72,72 @@ pub struct ByteSum {
     lanes: Signal<Local, Bits<16>>,
     masks: [Signal<Local, Bits<16>>; 8],
     words: [Signal<Local, Bits<16>>; 8],
-    running_next: Signal<Local, Bits<26>>,
+    running_next: Signal<Local, Bits<29>>,
     total_low: Signal<Local, Bits<16>>,
-    total_high: Signal<Local, Bits<10>>,
+    total_high: Signal<Local, Bits<13>>,
     folded_low: Signal<Local, Bits<16>>,
     folded_high: Signal<Local, Bits<2>>,
     again_low: Signal<Local, Bits<16>>,
     again_high: Signal<Local, Bits<1>>,
+}
+
+impl ByteSum {
+    /// For frames of this size.
+    pub fn new(sizes: FrameSizes) -> Self {
+        Self {
+            clock: Default::default(),
+            reset: Default::default(),
+            beat_valid: Default::default(),
+            beat: Default::default(),
+            last: Default::default(),
+            start: Default::default(),
+            end: Default::default(),
+            extra: Default::default(),
+            result_valid: Default::default(),
+            sum: Default::default(),
+            number: Default::default(),
+            begun: Default::default(),
+            over: Default::default(),
+            pairs_valid: Default::default(),
+            pairs_last: Default::default(),
+            pairs_extra: Default::default(),
+            pair_0: Default::default(),
+            pair_1: Default::default(),
+            pair_2: Default::default(),
+            pair_3: Default::default(),
+            quads_valid: Default::default(),
+            quads_last: Default::default(),
+            quads_extra: Default::default(),
+            quad_0: Default::default(),
+            quad_1: Default::default(),
+            running: Default::default(),
+            total_valid: Default::default(),
+            total_extra: Default::default(),
+            total: Default::default(),
+            folded_valid: Default::default(),
+            folded: Default::default(),
+            again_valid: Default::default(),
+            again: Default::default(),
+            result: Default::default(),
+            done: Default::default(),
+            number_mask: Constant::new(sizes.number_mask().into()),
+            sum_mask: Constant::new((sizes.number_mask() << 19 | 0x7_FFFF).into()),
+            begins_here: Default::default(),
+            ends_here: Default::default(),
+            from_start: Default::default(),
+            to_end: Default::default(),
+            lanes: Default::default(),
+            masks: Default::default(),
+            words: Default::default(),
+            running_next: Default::default(),
+            total_low: Default::default(),
+            total_high: Default::default(),
+            folded_low: Default::default(),
+            folded_high: Default::default(),
+            again_low: Default::default(),
+            again_high: Default::default(),
+        }
+    }
 }
 
 impl Logic for ByteSum {
@@ -96,10 +160,10 @@ impl Logic for ByteSum {
         self.again_valid.reset.next = self.reset.val();
         self.done.reset.next = self.reset.val();
 
-        self.begins_here.next = self.number.q.val() == self.start.val().get_bits::<7>(4);
-        self.ends_here.next = self.number.q.val() == self.end.val().get_bits::<7>(4);
+        self.begins_here.next = self.number.q.val() == self.start.val().get_bits::<10>(4);
+        self.ends_here.next = self.number.q.val() == self.end.val().get_bits::<10>(4);
         if self.beat_valid.val() {
-            self.number.d.next = self.number.q.val() + 1;
+            self.number.d.next = (self.number.q.val() + 1) & self.number_mask.val();
             self.begun.d.next = self.begun.q.val() | self.begins_here.val();
             self.over.d.next = self.over.q.val() | self.ends_here.val();
             if self.last.val() {
@@ -148,7 +212,8 @@ impl Logic for ByteSum {
         self.quads_extra.d.next = self.pairs_extra.q.val();
 
         self.running_next.next =
-            self.running.q.val() + bit_cast::<26, 18>(self.quad_0.q.val()) + bit_cast::<26, 18>(self.quad_1.q.val());
+            (self.running.q.val() + bit_cast::<29, 18>(self.quad_0.q.val()) + bit_cast::<29, 18>(self.quad_1.q.val()))
+                & self.sum_mask.val();
         if self.quads_valid.q.val() {
             self.running.d.next = self.running_next.val();
             if self.quads_last.q.val() {
@@ -159,11 +224,11 @@ impl Logic for ByteSum {
         self.total_extra.d.next = self.quads_extra.q.val();
         self.total_valid.d.next = self.quads_valid.q.val() & self.quads_last.q.val();
 
-        // carries come round: at most 65535 + 1023 + 131071, then 65535 + 3, then 65535
+        // carries come round: at most 65535 + 8191 + 131071, then 65535 + 3, then 65535
         self.total_low.next = self.total.q.val().get_bits::<16>(0);
-        self.total_high.next = self.total.q.val().get_bits::<10>(16);
+        self.total_high.next = self.total.q.val().get_bits::<13>(16);
         self.folded.d.next = bit_cast::<18, 16>(self.total_low.val())
-            + bit_cast::<18, 10>(self.total_high.val())
+            + bit_cast::<18, 13>(self.total_high.val())
             + bit_cast::<18, 17>(self.total_extra.q.val());
         self.folded_valid.d.next = self.total_valid.q.val();
         self.folded_low.next = self.folded.q.val().get_bits::<16>(0);

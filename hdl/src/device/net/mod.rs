@@ -6,7 +6,7 @@
 //!   rx_chain, rx_readable -> [receive] <- frame_in
 //! rx_scatter, rx_writable <-----+
 //! ```
-//! Both sides store frames whole, 8 KiB each: nothing of a frame that turns out to be bad has left before that is known. A frame of 64 bytes
+//! Both sides store frames whole, 8 KiB each, or 32 KiB where frames may be longer than 2,032 bytes: nothing of a frame that turns out to be bad has left before that is known. A frame of 64 bytes
 //! takes 5 cycles in either direction, a longer one a cycle per 16 bytes.
 pub mod byte_sum;
 pub mod receive;
@@ -18,6 +18,7 @@ pub mod receive_store;
 pub mod transmit;
 pub mod transmit_checksum;
 pub mod transmit_header;
+pub mod transmit_port;
 pub mod transmit_send;
 pub mod types;
 
@@ -30,12 +31,15 @@ use types::*;
 
 /// The network device.
 ///
-/// The negotiated features do not change while frames are under way: between a reset and the first chain.
-#[derive(LogicBlock, Default)]
+/// A chain to send and a received frame keep the features with which they began, whatever the driver negotiates meanwhile.
+#[derive(LogicBlock)]
 pub struct NetDevice {
     pub clock: Signal<In, Clock>,
-    /// Frames in the device are forgotten. One that is on its way to the wire is cut off: `stop` first.
+    /// Of the endpoint and the wire.
     pub reset: Signal<In, Bit>,
+    /// Of the device, in any cycle: frames in it are forgotten. One that is on its way to the wire is cut off and ends with an error:
+    /// `stop` first, and wait a little.
+    pub clear: Signal<In, Bit>,
     /// Drain, from the next cycle on: chains stay where they are, the frame on its way to the wire goes on to its end, frames from
     /// the wire are thrown away. May also be held while the driver is not ready, so that it does not get frames of an earlier time.
     pub stop: Signal<In, Bit>,
@@ -69,7 +73,7 @@ pub struct NetDevice {
     pub transmit_dropped: Signal<Out, Bit>,
     /// A received frame had fewer than 14 bytes.
     pub receive_runt: Signal<Out, Bit>,
-    /// A received frame had more than 1518 bytes.
+    /// A received frame was too long.
     pub receive_oversize: Signal<Out, Bit>,
     /// A received frame was damaged, whatever its length.
     pub receive_error: Signal<Out, Bit>,
@@ -85,6 +89,46 @@ pub struct NetDevice {
     receive: receive::Receive,
     // `stop`, one cycle later: it drives much
     stopping: Reg<Bit>,
+    // a reset forgets too
+    forget: Signal<Local, Bit>,
+}
+
+impl NetDevice {
+    /// Of frames of this size, and with a receive queue of so many descriptors.
+    pub fn new(sizes: FrameSizes, queue_size: u16) -> Self {
+        Self {
+            clock: Default::default(),
+            reset: Default::default(),
+            clear: Default::default(),
+            stop: Default::default(),
+            merge: Default::default(),
+            csum: Default::default(),
+            guest_csum: Default::default(),
+            tx_chain: Default::default(),
+            tx_readable: Default::default(),
+            tx_scatter: Default::default(),
+            rx_chain: Default::default(),
+            rx_readable: Default::default(),
+            rx_scatter: Default::default(),
+            rx_writable: Default::default(),
+            frame_out: Default::default(),
+            frame_in: Default::default(),
+            idle: Default::default(),
+            transmit_dropped: Default::default(),
+            receive_runt: Default::default(),
+            receive_oversize: Default::default(),
+            receive_error: Default::default(),
+            receive_no_buffer: Default::default(),
+            tx_violation_valid: Default::default(),
+            tx_violation: Default::default(),
+            rx_violation_valid: Default::default(),
+            rx_violation: Default::default(),
+            transmit: transmit::Transmit::new(sizes),
+            receive: receive::Receive::new(sizes, queue_size),
+            stopping: Default::default(),
+            forget: Default::default(),
+        }
+    }
 }
 
 impl NetDevice {
@@ -100,9 +144,11 @@ impl Logic for NetDevice {
         comment!("module net_device: virtio-net between the ring engines and the wire");
         dff_setup!(self, clock, stopping);
         clock!(self, clock, transmit, receive);
-        self.stopping.reset.next = self.reset.val();
+        self.forget.next = self.reset.val() | self.clear.val();
+        self.stopping.reset.next = self.forget.val();
         self.stopping.d.next = self.stop.val();
         self.transmit.reset.next = self.reset.val();
+        self.transmit.clear.next = self.clear.val();
         self.transmit.stop.next = self.stopping.q.val();
         self.transmit.merge.next = self.merge.val();
         self.transmit.csum.next = self.csum.val();
@@ -114,7 +160,7 @@ impl Logic for NetDevice {
         self.tx_violation_valid.next = self.transmit.violation_valid.val();
         self.tx_violation.next = self.transmit.violation.val();
 
-        self.receive.reset.next = self.reset.val();
+        self.receive.reset.next = self.forget.val();
         self.receive.stop.next = self.stopping.q.val();
         self.receive.merge.next = self.merge.val();
         self.receive.guest_csum.next = self.guest_csum.val();

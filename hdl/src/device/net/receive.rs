@@ -14,11 +14,11 @@ use rust_hdl::prelude::*;
 /// Receive side of the network device: frames are stored whole and looked at before a buffer is touched.
 ///
 /// ```text
-/// frame_in -> [store] -> memory of 8 KiB -------------> [header] -> bytes
+/// frame_in -> [store] -> memory ----------------------> [header] -> bytes
 ///                +-> [check] -> frames, 128 -> [plan] -----^
 /// chain -> [chains] ---------------------------^  +-> scatter commands
 /// ```
-#[derive(LogicBlock, Default)]
+#[derive(LogicBlock)]
 pub struct Receive {
     pub clock: Signal<In, Clock>,
     pub reset: Signal<In, Bit>,
@@ -43,7 +43,9 @@ pub struct Receive {
 
     store: ReceiveStore,
     check: ReceiveCheck,
-    ram: BlockRam<128, 9>,
+    // one of both
+    ram: Vec<BlockRam<128, 9>>,
+    large_ram: Vec<BlockRam<128, 11>>,
     frames: StreamFifo<ReceiveFrame, 7>,
     chains: ReceiveChains,
     plan: ReceivePlan,
@@ -55,9 +57,38 @@ pub struct Receive {
 }
 
 impl Receive {
-    /// For a queue of `queue_size` descriptors.
-    pub fn new(queue_size: u16) -> Self {
-        Self { plan: ReceivePlan::new(queue_size), ..Self::default() }
+    /// For frames of this size, and a queue of so many descriptors.
+    pub fn new(sizes: FrameSizes, queue_size: u16) -> Self {
+        Self {
+            clock: Default::default(),
+            reset: Default::default(),
+            stop: Default::default(),
+            merge: Default::default(),
+            guest_csum: Default::default(),
+            chain: Default::default(),
+            readable: Default::default(),
+            scatter: Default::default(),
+            writable: Default::default(),
+            frame_in: Default::default(),
+            runt: Default::default(),
+            oversize: Default::default(),
+            error: Default::default(),
+            no_buffer: Default::default(),
+            violation_valid: Default::default(),
+            violation: Default::default(),
+            idle: Default::default(),
+            store: ReceiveStore::new(sizes),
+            check: ReceiveCheck::new(sizes),
+            ram: (0..usize::from(!sizes.is_large())).map(|_| Default::default()).collect(),
+            large_ram: (0..usize::from(sizes.is_large())).map(|_| Default::default()).collect(),
+            frames: Default::default(),
+            chains: ReceiveChains::new(sizes),
+            plan: ReceivePlan::new(sizes, queue_size),
+            parts: Default::default(),
+            part_stage: Default::default(),
+            header: ReceiveHeader::new(sizes),
+            waiting: Default::default(),
+        }
     }
 }
 
@@ -65,7 +96,7 @@ impl Logic for Receive {
     #[hdl_gen]
     fn update(&mut self) {
         comment!("module net_receive: from frames to the chains of the receive queue");
-        clock!(self, clock, store, check, ram, frames, chains, plan, parts, part_stage, header);
+        clock!(self, clock, store, check, frames, chains, plan, parts, part_stage, header);
         self.store.reset.next = self.reset.val();
         self.check.reset.next = self.reset.val();
         self.frames.reset.next = self.reset.val();
@@ -81,9 +112,23 @@ impl Logic for Receive {
         self.store.read.next = self.header.read.val();
         self.store.taken.next = self.frames.output.valid.val() & self.plan.frame.ready.val();
         self.store.starved.next = self.plan.starved.val();
-        self.ram.waddr.next = self.store.address.val();
-        self.ram.wdata.next = self.store.data.val();
-        self.ram.wen.next = self.store.write.val();
+        self.header.data.next = 0.into();
+        for i in 0..self.ram.len() {
+            self.ram[i].clock.next = self.clock.val();
+            self.ram[i].waddr.next = self.store.address.val().get_bits::<9>(0);
+            self.ram[i].wdata.next = self.store.data.val();
+            self.ram[i].wen.next = self.store.write.val();
+            self.ram[i].raddr.next = self.header.address.val().get_bits::<9>(0);
+            self.header.data.next = self.ram[i].rdata.val();
+        }
+        for i in 0..self.large_ram.len() {
+            self.large_ram[i].clock.next = self.clock.val();
+            self.large_ram[i].waddr.next = self.store.address.val();
+            self.large_ram[i].wdata.next = self.store.data.val();
+            self.large_ram[i].wen.next = self.store.write.val();
+            self.large_ram[i].raddr.next = self.header.address.val();
+            self.header.data.next = self.large_ram[i].rdata.val();
+        }
         self.runt.next = self.store.runt.val();
         self.oversize.next = self.store.oversize.val();
         self.error.next = self.store.error.val();
@@ -111,12 +156,9 @@ impl Logic for Receive {
         Source::<ScatterCommand>::link(&mut self.scatter, &mut self.plan.scatter);
 
         // memory to chains
-        self.header.merge.next = self.merge.val();
         Source::<ReceivePart>::join(&mut self.plan.part, &mut self.parts.input);
         Source::<ReceivePart>::join(&mut self.parts.output, &mut self.part_stage.input);
         Source::<ReceivePart>::join(&mut self.part_stage.output, &mut self.header.part);
-        self.ram.raddr.next = self.header.address.val();
-        self.header.data.next = self.ram.rdata.val();
         Source::<ByteBeat>::link(&mut self.writable, &mut self.header.writable);
 
         self.waiting.next = self.plan.starved.val() & !self.chains.buffer.valid.val() & !self.chain.valid.val();

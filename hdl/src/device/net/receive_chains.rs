@@ -35,16 +35,19 @@ pub struct ReceiveChains {
 
     short_header: Constant<Bits<32>>,
     long_header: Constant<Bits<32>>,
+    most: Constant<Bits<32>>,
+    beyond: Constant<Bits<32>>,
 
     header_bytes: Signal<Local, Bits<32>>,
     writable: Signal<Local, Bits<32>>,
+    room: Signal<Local, Bits<32>>,
     may_take: Signal<Local, Bit>,
     report: Signal<Local, ViolationReport>,
 }
 
-impl Default for ReceiveChains {
-    fn default() -> Self {
-        use layout::net;
+impl ReceiveChains {
+    /// For frames of this size.
+    pub fn new(sizes: FrameSizes) -> Self {
         Self {
             clock: Default::default(),
             reset: Default::default(),
@@ -60,10 +63,13 @@ impl Default for ReceiveChains {
             short: Default::default(),
             out_valid: Default::default(),
             out_data: Default::default(),
-            short_header: Constant::new(u64::from(net::HEADER_BYTES).into()),
-            long_header: Constant::new(u64::from(net::MERGE_HEADER_BYTES).into()),
+            short_header: Constant::new(u64::from(layout::net::HEADER_BYTES).into()),
+            long_header: Constant::new(u64::from(layout::net::MERGE_HEADER_BYTES).into()),
+            most: Constant::new(sizes.room_mask().into()),
+            beyond: Constant::new((u64::from(u32::MAX) & !sizes.room_mask()).into()),
             header_bytes: Default::default(),
             writable: Default::default(),
+            room: Default::default(),
             may_take: Default::default(),
             report: Default::default(),
         }
@@ -85,6 +91,10 @@ impl Logic for ReceiveChains {
             self.header_bytes.next = self.long_header.val();
         }
         self.writable.next = self.chain.data.val().writable_length;
+        self.room.next = self.writable.val() & self.most.val();
+        if (self.writable.val() & self.beyond.val()).any() {
+            self.room.next = self.most.val();
+        }
         self.report.next.rule = Violation::RequestTooShort;
         self.report.next.head = self.out_data.q.val().head;
         self.violation.next = self.report.val();
@@ -109,10 +119,7 @@ impl Logic for ReceiveChains {
                 self.out_valid.d.next = true;
             }
             self.out_data.d.next.head = self.chain.data.val().head;
-            self.out_data.d.next.length = self.writable.val().get_bits::<12>(0);
-            if self.writable.val().get_bits::<20>(12).any() {
-                self.out_data.d.next.length = 0xFFF.into();
-            }
+            self.out_data.d.next.length = self.room.val().get_bits::<14>(0);
         } else if self.draining.q.val() & self.readable.valid.val() {
             self.draining.d.next = !self.readable.data.val().last;
         }

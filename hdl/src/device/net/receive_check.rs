@@ -11,7 +11,7 @@ use rust_hdl::prelude::*;
 /// over IPv6 without extension headers, if its lengths agree (RFC 791, 768, 8200), and if its checksum is there and right. In all other
 /// cases nothing is said of it. Addresses lie directly before TCP or UDP in both, so that one stretch of bytes is summed; length and protocol
 /// of the pseudo header are added.
-#[derive(LogicBlock, Default)]
+#[derive(LogicBlock)]
 pub struct ReceiveCheck {
     pub clock: Signal<In, Clock>,
     pub reset: Signal<In, Bit>,
@@ -23,7 +23,7 @@ pub struct ReceiveCheck {
     /// The frame stays in the memory; one cycle after the last beat.
     pub keep: Signal<In, Bit>,
     /// Its bytes; one cycle after the last beat.
-    pub length: Signal<In, Bits<11>>,
+    pub length: Signal<In, Bits<14>>,
     /// One cycle: a frame that stays.
     pub frame_valid: Signal<Out, Bit>,
     pub frame: Signal<Out, ReceiveFrame>,
@@ -45,6 +45,8 @@ pub struct ReceiveCheck {
     out_valid: Reg<Bit>,
     out_data: DFF<ReceiveFrame>,
 
+    length_mask: Constant<Bits<14>>,
+
     ether_type: Signal<Local, Bits<16>>,
     version: Signal<Local, Bits<8>>,
     raw_length: Signal<Local, Bits<16>>,
@@ -57,6 +59,51 @@ pub struct ReceiveCheck {
     tcp_good: Signal<Local, Bit>,
     udp_good: Signal<Local, Bit>,
     entry: Signal<Local, ReceivePending>,
+}
+
+impl ReceiveCheck {
+    /// For frames of this size.
+    pub fn new(sizes: FrameSizes) -> Self {
+        Self {
+            clock: Default::default(),
+            reset: Default::default(),
+            guest_csum: Default::default(),
+            beat_valid: Default::default(),
+            beat: Default::default(),
+            last: Default::default(),
+            keep: Default::default(),
+            length: Default::default(),
+            frame_valid: Default::default(),
+            frame: Default::default(),
+            byte_sum: ByteSum::new(sizes),
+            pending: Default::default(),
+            ended: Default::default(),
+            number: Default::default(),
+            ipv4: Default::default(),
+            ipv6: Default::default(),
+            fragment: Default::default(),
+            protocol: Default::default(),
+            payload: Default::default(),
+            end: Default::default(),
+            udp_length: Default::default(),
+            udp_none: Default::default(),
+            out_valid: Default::default(),
+            out_data: Default::default(),
+            length_mask: Constant::new(sizes.length_mask().into()),
+            ether_type: Default::default(),
+            version: Default::default(),
+            raw_length: Default::default(),
+            ip_length: Default::default(),
+            raw_udp_length: Default::default(),
+            fragment_word: Default::default(),
+            payload_swapped: Default::default(),
+            length_wide: Default::default(),
+            payload_large: Default::default(),
+            tcp_good: Default::default(),
+            udp_good: Default::default(),
+            entry: Default::default(),
+        }
+    }
 }
 
 impl Logic for ReceiveCheck {
@@ -136,10 +183,10 @@ impl Logic for ReceiveCheck {
         if self.ipv6.q.val() {
             self.byte_sum.start.next = 22.into();
         }
-        self.byte_sum.end.next = self.end.q.val().get_bits::<11>(0);
+        self.byte_sum.end.next = self.end.q.val().get_bits::<14>(0) & self.length_mask.val();
         if !self.number.q.val().get_bits::<2>(1).any() {
             // it is not known before the second beat, and no checksum ends there
-            self.byte_sum.end.next = 0x7FF.into();
+            self.byte_sum.end.next = self.length_mask.val();
         }
         self.payload_swapped.next = (self.payload.q.val() << 8) | (self.payload.q.val() >> 8);
         self.byte_sum.extra.next =
@@ -147,7 +194,7 @@ impl Logic for ReceiveCheck {
 
         // ------------------------------------------------------------ what must be true besides
         // the frame reaches to `end`, hence every field above is its own
-        self.length_wide.next = bit_cast::<17, 11>(self.length.val());
+        self.length_wide.next = bit_cast::<17, 14>(self.length.val());
         self.tcp_good.next = (self.protocol.q.val() == 6) & (self.payload.q.val() >= 20);
         self.udp_good.next = (self.protocol.q.val() == 17)
             & (self.payload.q.val() >= 8)

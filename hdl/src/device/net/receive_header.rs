@@ -19,6 +19,8 @@ pub struct HeaderMark {
     pub valid: bool,
     /// The header says that so many chains are used.
     pub buffers: Bits<5>,
+    /// The header has 12 bytes.
+    pub merge: bool,
 }
 
 /// Reads frames from the receive memory, moves them behind their header of 10 or 12 bytes, and streams both; one beat per cycle, frames
@@ -27,19 +29,17 @@ pub struct HeaderMark {
 pub struct ReceiveHeader {
     pub clock: Signal<In, Clock>,
     pub reset: Signal<In, Bit>,
-    /// The header has 12 bytes.
-    pub merge: Signal<In, Bit>,
     pub part: Sink<ReceivePart>,
     /// Address in the memory; the word comes one cycle later.
-    pub address: Signal<Out, Bits<9>>,
+    pub address: Signal<Out, Bits<11>>,
     pub data: Signal<In, Bits<128>>,
     /// Words read so far.
-    pub read: Signal<Out, Bits<10>>,
+    pub read: Signal<Out, Bits<12>>,
     pub writable: Source<ByteBeat>,
     pub idle: Signal<Out, Bit>,
 
-    pointer: Reg<Bits<10>>,
-    number: Reg<Bits<7>>,
+    pointer: Reg<Bits<12>>,
+    number: Reg<Bits<10>>,
     asked: Reg<Bit>,
     asked_mark: DFF<HeaderMark>,
     carry: DFF<Bits<96>>,
@@ -50,12 +50,14 @@ pub struct ReceiveHeader {
     taken: Reg<Bits<4>>,
 
     data_valid: Constant<Bits<96>>,
+    pointer_mask: Constant<Bits<12>>,
+    number_mask: Constant<Bits<10>>,
 
-    last_byte: Signal<Local, Bits<11>>,
+    last_byte: Signal<Local, Bits<14>>,
     last: Signal<Local, Bit>,
-    padded: Signal<Local, Bits<11>>,
-    words: Signal<Local, Bits<7>>,
-    words_wide: Signal<Local, Bits<10>>,
+    padded: Signal<Local, Bits<14>>,
+    words: Signal<Local, Bits<10>>,
+    words_wide: Signal<Local, Bits<12>>,
     issue: Signal<Local, Bit>,
     forget: Signal<Local, Bit>,
     fire: Signal<Local, Bit>,
@@ -63,13 +65,12 @@ pub struct ReceiveHeader {
     before: Signal<Local, Bits<96>>,
 }
 
-impl Default for ReceiveHeader {
-    fn default() -> Self {
-        use layout::net;
+impl ReceiveHeader {
+    /// For frames of this size.
+    pub fn new(sizes: FrameSizes) -> Self {
         Self {
             clock: Default::default(),
             reset: Default::default(),
-            merge: Default::default(),
             part: Default::default(),
             address: Default::default(),
             data: Default::default(),
@@ -85,7 +86,9 @@ impl Default for ReceiveHeader {
             chosen_beat: Default::default(),
             beats: Default::default(),
             taken: Default::default(),
-            data_valid: Constant::new(u64::from(net::FLAG_DATA_VALID).into()),
+            data_valid: Constant::new(u64::from(layout::net::FLAG_DATA_VALID).into()),
+            pointer_mask: Constant::new(sizes.pointer_mask().into()),
+            number_mask: Constant::new(sizes.number_mask().into()),
             last_byte: Default::default(),
             last: Default::default(),
             padded: Default::default(),
@@ -115,24 +118,24 @@ impl Logic for ReceiveHeader {
 
         // ------------------------------------------------------------ first stage: the address
         self.last_byte.next = self.part.data.val().last_byte;
-        self.last.next = self.last_byte.val().get_bits::<7>(4) == self.number.q.val();
+        self.last.next = self.last_byte.val().get_bits::<10>(4) == self.number.q.val();
         self.padded.next = self.part.data.val().length + 15;
-        self.words.next = self.padded.val().get_bits::<7>(4);
-        self.words_wide.next = bit_cast::<10, 7>(self.words.val());
+        self.words.next = self.padded.val().get_bits::<10>(4) & self.number_mask.val();
+        self.words_wide.next = bit_cast::<12, 10>(self.words.val());
         self.forget.next = self.part.valid.val() & self.part.data.val().drop;
         self.issue.next = self.part.valid.val() & !self.part.data.val().drop & (self.taken.q.val() < 8);
         self.part.ready.next = self.forget.val() | (self.issue.val() & self.last.val());
-        self.address.next = self.pointer.q.val().get_bits::<9>(0);
+        self.address.next = self.pointer.q.val().get_bits::<11>(0);
         self.read.next = self.pointer.q.val();
         if self.forget.val() {
-            self.pointer.d.next = self.pointer.q.val() + self.words_wide.val();
+            self.pointer.d.next = (self.pointer.q.val() + self.words_wide.val()) & self.pointer_mask.val();
         }
         self.asked.d.next = self.issue.val();
         if self.issue.val() {
             if self.number.q.val() < self.words.val() {
-                self.pointer.d.next = self.pointer.q.val() + 1;
+                self.pointer.d.next = (self.pointer.q.val() + 1) & self.pointer_mask.val();
             }
-            self.number.d.next = self.number.q.val() + 1;
+            self.number.d.next = (self.number.q.val() + 1) & self.number_mask.val();
             if self.last.val() {
                 self.number.d.next = 0.into();
             }
@@ -145,6 +148,7 @@ impl Logic for ReceiveHeader {
         }
         self.asked_mark.d.next.valid = self.part.data.val().valid;
         self.asked_mark.d.next.buffers = self.part.data.val().buffers;
+        self.asked_mark.d.next.merge = self.part.data.val().merge;
 
         // ------------------------------------------------------------ second stage: the word behind what is left over
         self.before.next = self.carry.q.val();
@@ -152,7 +156,7 @@ impl Logic for ReceiveHeader {
         if self.asked_mark.q.val().first {
             // flags in byte 0, num_buffers in bytes 10 and 11
             self.before.next = 0.into();
-            if self.merge.val() {
+            if self.asked_mark.q.val().merge {
                 self.before.next = bit_cast::<96, 5>(self.buffers.val()) << 80;
             }
             if self.asked_mark.q.val().valid {
@@ -161,7 +165,7 @@ impl Logic for ReceiveHeader {
         }
         self.chosen.d.next = self.asked.q.val();
         self.chosen_beat.d.next.data = bit_cast::<128, 96>(self.before.val()) | (self.data.val() << 80);
-        if self.merge.val() {
+        if self.asked_mark.q.val().merge {
             self.chosen_beat.d.next.data = bit_cast::<128, 96>(self.before.val()) | (self.data.val() << 96);
         }
         self.chosen_beat.d.next.count = self.asked_mark.q.val().count;
@@ -169,7 +173,7 @@ impl Logic for ReceiveHeader {
         self.chosen_beat.d.next.error = false;
         if self.asked.q.val() {
             self.carry.d.next = bit_cast::<96, 80>(self.data.val().get_bits::<80>(48));
-            if self.merge.val() {
+            if self.asked_mark.q.val().merge {
                 self.carry.d.next = self.data.val().get_bits::<96>(32);
             }
         }

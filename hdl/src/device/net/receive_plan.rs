@@ -25,7 +25,7 @@ pub enum PlanState {
     Command,
 }
 
-/// Gives each frame the chains it needs: one, or up to 16 with MRG_RXBUF. Five cycles for a frame in one chain, six more for each
+/// Gives each frame the chains it needs: one, or up to 16 with MRG_RXBUF, but no more than its queue holds. Five cycles for a frame in one chain, six more for each
 /// further one.
 ///
 /// A frame that does not fit is dropped; the chains wait for the next one. So is one that would need more chains than the queue has
@@ -50,14 +50,14 @@ pub struct ReceivePlan {
 
     state: Reg<PlanState>,
     // chains that wait, a ring of 16: written, used, looked at
-    buffers: LutRam<28, 4>,
+    buffers: LutRam<30, 4>,
     tail: Reg<Bits<5>>,
     front: Reg<Bits<5>>,
     walk: DFF<Bits<5>>,
-    room: DFF<Bits<13>>,
-    need: DFF<Bits<13>>,
+    room: DFF<Bits<15>>,
+    need: DFF<Bits<15>>,
     // the chain that is looked at
-    entry: DFF<Bits<28>>,
+    entry: DFF<Bits<30>>,
     missing: DFF<Bit>,
     enough: DFF<Bit>,
     full: DFF<Bit>,
@@ -66,31 +66,33 @@ pub struct ReceivePlan {
     free: Reg<Bit>,
     // the length at hand is without its header
     bare: DFF<Bit>,
+    // the frame at hand takes what MRG_RXBUF allows: the driver may negotiate anew before the next one
+    merged: DFF<Bit>,
     no_fit_event: Reg<Bit>,
 
+    short_header: Constant<Bits<15>>,
+    long_header: Constant<Bits<15>>,
+    sum_mask: Constant<Bits<15>>,
     most_chains: Constant<Bits<5>>,
-    short_header: Constant<Bits<13>>,
-    long_header: Constant<Bits<13>>,
 
     held: Signal<Local, Bits<5>>,
-    header_bytes: Signal<Local, Bits<13>>,
+    header_bytes: Signal<Local, Bits<15>>,
     store: Signal<Local, Bit>,
-    length: Signal<Local, Bits<13>>,
+    length: Signal<Local, Bits<15>>,
     walk_next: Signal<Local, Bits<5>>,
     at: Signal<Local, Bits<5>>,
     number: Signal<Local, Bits<5>>,
     limit: Signal<Local, Bits<5>>,
     front_next: Signal<Local, Bits<5>>,
     last: Signal<Local, Bit>,
-    bytes: Signal<Local, Bits<13>>,
+    bytes: Signal<Local, Bits<15>>,
     out_command: Signal<Local, ScatterCommand>,
     out_part: Signal<Local, ReceivePart>,
 }
 
 impl ReceivePlan {
-    /// For chains of a queue of `queue_size` descriptors.
-    pub fn new(queue_size: u16) -> Self {
-        use layout::net;
+    /// For frames of this size, and a queue of so many descriptors.
+    pub fn new(sizes: FrameSizes, queue_size: u16) -> Self {
         Self {
             clock: Default::default(),
             reset: Default::default(),
@@ -117,10 +119,12 @@ impl ReceivePlan {
             waits: Default::default(),
             free: Default::default(),
             bare: Default::default(),
+            merged: Default::default(),
             no_fit_event: Default::default(),
+            short_header: Constant::new(u64::from(layout::net::HEADER_BYTES).into()),
+            long_header: Constant::new(u64::from(layout::net::MERGE_HEADER_BYTES).into()),
+            sum_mask: Constant::new((2 * sizes.room_mask() + 1).into()),
             most_chains: Constant::new(u64::from(queue_size.min(16)).into()),
-            short_header: Constant::new(u64::from(net::HEADER_BYTES).into()),
-            long_header: Constant::new(u64::from(net::MERGE_HEADER_BYTES).into()),
             held: Default::default(),
             header_bytes: Default::default(),
             store: Default::default(),
@@ -165,6 +169,7 @@ impl Logic for ReceivePlan {
             waits,
             free,
             bare,
+            merged,
             no_fit_event
         );
         clock!(self, clock, buffers);
@@ -182,7 +187,7 @@ impl Logic for ReceivePlan {
         self.free.d.next = !self.held.val().get_bit(4) & !(self.store.val() & (self.held.val() == 15));
         self.buffers.waddr.next = self.tail.q.val().get_bits::<4>(0);
         self.buffers.wdata.next =
-            (bit_cast::<28, 12>(self.buffer.data.val().length) << 16) | bit_cast::<28, 16>(self.buffer.data.val().head);
+            (bit_cast::<30, 14>(self.buffer.data.val().length) << 16) | bit_cast::<30, 16>(self.buffer.data.val().head);
         self.buffers.wen.next = self.store.val();
         if self.store.val() {
             self.tail.d.next = self.tail.q.val() + 1;
@@ -195,15 +200,15 @@ impl Logic for ReceivePlan {
         }
         self.buffers.raddr.next = self.at.val().get_bits::<4>(0);
         self.header_bytes.next = self.short_header.val();
-        if self.merge.val() {
+        if self.merged.q.val() {
             self.header_bytes.next = self.long_header.val();
         }
-        self.length.next = bit_cast::<13, 12>(self.entry.q.val().get_bits::<12>(16));
+        self.length.next = bit_cast::<15, 14>(self.entry.q.val().get_bits::<14>(16));
         self.enough.d.next = self.room.q.val() >= self.need.q.val();
         self.walk_next.next = self.walk.q.val() + 1;
         self.number.next = self.walk_next.val() - self.front.q.val();
         self.limit.next = 1.into();
-        if self.merge.val() {
+        if self.merged.q.val() {
             self.limit.next = self.most_chains.val();
         }
         self.full.d.next = self.number.val() == self.limit.val();
@@ -226,7 +231,8 @@ impl Logic for ReceivePlan {
                 self.entry.d.next = self.buffers.rdata.val();
                 self.room.d.next = 0.into();
                 // the FIFO's memory answers late in the cycle: the header is added in the next one
-                self.need.d.next = bit_cast::<13, 11>(self.frame.data.val().length);
+                self.need.d.next = bit_cast::<15, 14>(self.frame.data.val().length);
+                self.merged.d.next = self.merge.val();
                 self.bare.d.next = true;
                 if self.frame.valid.val() & !self.stop.val() {
                     self.state.d.next = PlanState::Add;
@@ -240,9 +246,9 @@ impl Logic for ReceivePlan {
                 self.waits.d.next = self.missing.q.val();
                 self.bare.d.next = false;
                 if self.bare.q.val() {
-                    self.need.d.next = self.need.q.val() + self.header_bytes.val();
+                    self.need.d.next = (self.need.q.val() + self.header_bytes.val()) & self.sum_mask.val();
                 }
-                self.room.d.next = self.room.q.val() + self.length.val();
+                self.room.d.next = (self.room.q.val() + self.length.val()) & self.sum_mask.val();
                 self.state.d.next = PlanState::Compare;
                 if self.missing.q.val() {
                     self.room.d.next = self.room.q.val();
@@ -278,7 +284,7 @@ impl Logic for ReceivePlan {
             PlanState::Command => {
                 self.scatter.valid.next = !self.stop.val();
                 if self.scatter.ready.val() & !self.stop.val() {
-                    self.need.d.next = self.need.q.val() - self.bytes.val();
+                    self.need.d.next = (self.need.q.val() - self.bytes.val()) & self.sum_mask.val();
                     self.front.d.next = self.front_next.val();
                     self.state.d.next = PlanState::Fetch;
                     if self.last.val() {
@@ -289,15 +295,16 @@ impl Logic for ReceivePlan {
             _ => self.state.d.next = PlanState::Idle,
         }
         self.out_part.next.length = self.frame.data.val().length;
-        self.out_part.next.last_byte = (self.need.q.val() - 1).get_bits::<11>(0);
+        self.out_part.next.last_byte = (self.need.q.val() - 1).get_bits::<14>(0);
         self.out_part.next.valid = self.frame.data.val().valid;
+        self.out_part.next.merge = self.merged.q.val();
         self.out_part.next.buffers = self.number.val();
         self.out_part.next.drop = !self.enough.q.val();
         self.part.data.next = self.out_part.val();
         self.out_command.next.skip = 0.into();
-        self.out_command.next.length = bit_cast::<32, 13>(self.bytes.val());
+        self.out_command.next.length = bit_cast::<32, 15>(self.bytes.val());
         self.out_command.next.head = self.entry.q.val().get_bits::<16>(0);
-        self.out_command.next.used_length = bit_cast::<32, 13>(self.bytes.val());
+        self.out_command.next.used_length = bit_cast::<32, 15>(self.bytes.val());
         self.out_command.next.drop = false;
         self.out_command.next.more = !self.last.val();
         self.scatter.data.next = self.out_command.val();

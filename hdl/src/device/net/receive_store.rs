@@ -20,20 +20,20 @@ pub struct ReceiveStore {
     pub stop: Signal<In, Bit>,
     pub frame_in: Sink<NetBeat>,
     /// Words of the memory read so far.
-    pub read: Signal<In, Bits<10>>,
+    pub read: Signal<In, Bits<12>>,
     /// One cycle: a frame has left the list of frames.
     pub taken: Signal<In, Bit>,
     /// Frames wait for buffers.
     pub starved: Signal<In, Bit>,
     /// Write port of the memory.
-    pub address: Signal<Out, Bits<9>>,
+    pub address: Signal<Out, Bits<11>>,
     pub data: Signal<Out, Bits<128>>,
     pub write: Signal<Out, Bit>,
     /// For the check: a beat, then what is known of its frame.
     pub beat_valid: Signal<Out, Bit>,
     pub last: Signal<Out, Bit>,
     pub keep: Signal<Out, Bit>,
-    pub length: Signal<Out, Bits<11>>,
+    pub length: Signal<Out, Bits<14>>,
     /// One cycle each: a frame was dropped.
     pub runt: Signal<Out, Bit>,
     pub oversize: Signal<Out, Bit>,
@@ -53,13 +53,13 @@ pub struct ReceiveStore {
     inside: DFF<Bit>,
     skipping: DFF<Bit>,
     // the frame at hand
-    beats: Reg<Bits<7>>,
+    beats: Reg<Bits<10>>,
     failed: Reg<Bit>,
     long: Reg<Bit>,
     dropped: Reg<Bit>,
     // words written; those of the frame at hand begin at `begin`
-    pointer: Reg<Bits<10>>,
-    begin: Reg<Bits<10>>,
+    pointer: Reg<Bits<12>>,
+    begin: Reg<Bits<12>>,
     frames: Reg<Bits<8>>,
     patience: Reg<Bits<9>>,
     word_room: Reg<Bit>,
@@ -68,7 +68,7 @@ pub struct ReceiveStore {
     second_frame_room: Reg<Bit>,
     wrote: Reg<Bit>,
     kept: Reg<Bit>,
-    kept_length: DFF<Bits<11>>,
+    kept_length: DFF<Bits<14>>,
     runt_event: Reg<Bit>,
     oversize_event: Reg<Bit>,
     error_event: Reg<Bit>,
@@ -76,10 +76,14 @@ pub struct ReceiveStore {
 
     frame_min: Constant<Bits<5>>,
     // of the longest frame: full beats, and bytes behind them
-    max_beats: Constant<Bits<7>>,
+    max_beats: Constant<Bits<10>>,
     max_rest: Constant<Bits<5>>,
+    number_mask: Constant<Bits<10>>,
+    pointer_mask: Constant<Bits<12>>,
+    full: Constant<Bits<12>>,
+    nearly_full: Constant<Bits<12>>,
 
-    occupied: Signal<Local, Bits<10>>,
+    occupied: Signal<Local, Bits<12>>,
     room: Signal<Local, Bit>,
     quiet: Signal<Local, Bit>,
     discard: Signal<Local, Bit>,
@@ -90,18 +94,18 @@ pub struct ReceiveStore {
     enable: Signal<Local, Bits<16>>,
     enable_next: Signal<Local, Bits<16>>,
     last_in: Signal<Local, Bit>,
-    after: Signal<Local, Bits<11>>,
+    after: Signal<Local, Bits<14>>,
     runt_now: Signal<Local, Bit>,
     too_long: Signal<Local, Bit>,
     failing: Signal<Local, Bit>,
     commit: Signal<Local, Bit>,
     advance: Signal<Local, Bit>,
-    pointer_next: Signal<Local, Bits<10>>,
+    pointer_next: Signal<Local, Bits<12>>,
 }
 
-impl Default for ReceiveStore {
-    fn default() -> Self {
-        use layout::net;
+impl ReceiveStore {
+    /// For frames of this size.
+    pub fn new(sizes: FrameSizes) -> Self {
         Self {
             clock: Default::default(),
             reset: Default::default(),
@@ -137,21 +141,25 @@ impl Default for ReceiveStore {
             begin: Default::default(),
             frames: Default::default(),
             patience: Default::default(),
+            word_room: Default::default(),
+            second_word_room: Default::default(),
+            frame_room: Default::default(),
+            second_frame_room: Default::default(),
+            wrote: Default::default(),
             kept: Default::default(),
             kept_length: Default::default(),
             runt_event: Default::default(),
             oversize_event: Default::default(),
             error_event: Default::default(),
             no_buffer_event: Default::default(),
-            frame_min: Constant::new(u64::from(net::FRAME_BYTES_MIN).into()),
-            max_beats: Constant::new(u64::from(net::FRAME_BYTES_MAX / 16).into()),
-            max_rest: Constant::new(u64::from(net::FRAME_BYTES_MAX % 16).into()),
+            frame_min: Constant::new(u64::from(layout::net::FRAME_BYTES_MIN).into()),
+            max_beats: Constant::new((sizes.max_frame() / 16).into()),
+            max_rest: Constant::new((sizes.max_frame() % 16).into()),
+            number_mask: Constant::new(sizes.number_mask().into()),
+            pointer_mask: Constant::new(sizes.pointer_mask().into()),
+            full: Constant::new(sizes.words().into()),
+            nearly_full: Constant::new((sizes.words() - 1).into()),
             occupied: Default::default(),
-            word_room: Default::default(),
-            second_word_room: Default::default(),
-            frame_room: Default::default(),
-            second_frame_room: Default::default(),
-            wrote: Default::default(),
             room: Default::default(),
             quiet: Default::default(),
             discard: Default::default(),
@@ -214,10 +222,10 @@ impl Logic for ReceiveStore {
         self.no_buffer_event.reset.next = self.reset.val();
 
         // ------------------------------------------------------------ the beat at hand
-        self.occupied.next = self.pointer.q.val() - self.read.val();
+        self.occupied.next = (self.pointer.q.val() - self.read.val()) & self.pointer_mask.val();
         // seen one cycle ago: room for one more, and for one more after what has been taken in since
-        self.word_room.d.next = !self.occupied.val().get_bit(9);
-        self.second_word_room.d.next = self.occupied.val() < bits::<10>(511);
+        self.word_room.d.next = !(self.occupied.val() & self.full.val()).any();
+        self.second_word_room.d.next = self.occupied.val() < self.nearly_full.val();
         self.frame_room.d.next = !self.frames.q.val().get_bit(7);
         self.second_frame_room.d.next = self.frames.q.val() < bits::<8>(127);
         self.room.next = ((self.word_room.q.val() & !self.wrote.q.val()) | self.second_word_room.q.val())
@@ -267,14 +275,14 @@ impl Logic for ReceiveStore {
         }
 
         // ------------------------------------------------------------ its bytes
-        self.after.next = (bit_cast::<11, 7>(self.beats.q.val()) << 4) + bit_cast::<11, 5>(self.held_count.q.val());
+        self.after.next = (bit_cast::<14, 10>(self.beats.q.val()) << 4) + bit_cast::<14, 5>(self.held_count.q.val());
         self.runt_now.next = !self.beats.q.val().any() & (self.held_count.q.val() < self.frame_min.val());
         self.too_long.next = self.long.q.val()
             | (self.beats.q.val() > self.max_beats.val())
             | ((self.beats.q.val() == self.max_beats.val()) & (self.held_count.q.val() > self.max_rest.val()));
         self.failing.next = self.failed.q.val() | self.held.q.val().error | self.held_ragged.q.val();
-        self.pointer_next.next = self.pointer.q.val() + 1;
-        self.address.next = self.pointer.q.val().get_bits::<9>(0);
+        self.pointer_next.next = (self.pointer.q.val() + 1) & self.pointer_mask.val();
+        self.address.next = self.pointer.q.val().get_bits::<11>(0);
         self.data.next = self.held.q.val().data;
         // where there is room the beat may be written whatever comes of it: only the pointer keeps it
         self.write.next = self.held_valid.q.val() & self.room.val();
@@ -286,7 +294,7 @@ impl Logic for ReceiveStore {
         self.no_buffer_event.d.next = false;
         if self.go.val() & !self.quiet.val() & !self.dropped.q.val() {
             self.failed.d.next = self.failing.val();
-            self.beats.d.next = self.beats.q.val() + 1;
+            self.beats.d.next = (self.beats.q.val() + 1) & self.number_mask.val();
             if self.too_long.val() {
                 self.long.d.next = true;
                 self.beats.d.next = self.beats.q.val();

@@ -1,6 +1,7 @@
 //! From the chains of the transmit queue to frames.
 use super::transmit_checksum::TransmitChecksum;
 use super::transmit_header::TransmitHeader;
+use super::transmit_port::TransmitPort;
 use super::transmit_send::TransmitSend;
 use super::types::*;
 use crate::cells::{BlockRam, Reg, Sink, Source, Stage, StreamFifo};
@@ -12,13 +13,16 @@ use rust_hdl::prelude::*;
 /// Transmit side of the network device: frames are stored whole, then sent.
 ///
 /// ```text
-/// chain, bytes -> [header] -> words -> memory of 8 KiB -> [send] -> frame_out
+/// chain, bytes -> [header] -> words -> memory -> [send] -> [port] -> frame_out
 ///                               +--> [checksum] -> frames, 16 --^
 /// ```
-#[derive(LogicBlock, Default)]
+#[derive(LogicBlock)]
 pub struct Transmit {
     pub clock: Signal<In, Clock>,
+    /// Of the endpoint and the wire.
     pub reset: Signal<In, Bit>,
+    /// Of the device, in any cycle: all frames are forgotten, the one on its way to the wire is cut off.
+    pub clear: Signal<In, Bit>,
     /// Take no chain and begin no frame; what is under way goes on.
     pub stop: Signal<In, Bit>,
     pub merge: Signal<In, Bit>,
@@ -38,23 +42,75 @@ pub struct Transmit {
 
     header: TransmitHeader,
     checksum: TransmitChecksum,
-    ram: BlockRam<128, 9>,
+    // one of both
+    ram: Vec<BlockRam<128, 9>>,
+    large_ram: Vec<BlockRam<128, 11>>,
     /// The memory of `ready_frames` is read asynchronously.
     frame_stage: Stage<TransmitFrame>,
     ready_frames: StreamFifo<TransmitFrame, 4>,
     send: TransmitSend,
+    port: TransmitPort,
     // words written; those of the frame at hand begin at `begin`
-    pointer: Reg<Bits<10>>,
-    begin: Reg<Bits<10>>,
+    pointer: Reg<Bits<12>>,
+    begin: Reg<Bits<12>>,
     // complete frames that have not been read
     frames: Reg<Bits<5>>,
     // seen one cycle ago, with what may have come in since
     room: Reg<Bit>,
 
-    occupied: Signal<Local, Bits<10>>,
+    pointer_mask: Constant<Bits<12>>,
+    nearly_full: Constant<Bits<12>>,
+
+    // a reset forgets too
+    forget: Signal<Local, Bit>,
+    occupied: Signal<Local, Bits<12>>,
     store: Signal<Local, Bit>,
+    at_rest: Signal<Local, Bit>,
     commit: Signal<Local, Bit>,
-    pointer_next: Signal<Local, Bits<10>>,
+    pointer_next: Signal<Local, Bits<12>>,
+}
+
+impl Transmit {
+    /// For frames of this size.
+    pub fn new(sizes: FrameSizes) -> Self {
+        Self {
+            clock: Default::default(),
+            reset: Default::default(),
+            clear: Default::default(),
+            stop: Default::default(),
+            merge: Default::default(),
+            csum: Default::default(),
+            chain: Default::default(),
+            readable: Default::default(),
+            scatter: Default::default(),
+            frame_out: Default::default(),
+            dropped: Default::default(),
+            violation_valid: Default::default(),
+            violation: Default::default(),
+            idle: Default::default(),
+            quiet: Default::default(),
+            header: TransmitHeader::new(sizes),
+            checksum: TransmitChecksum::new(sizes),
+            ram: (0..usize::from(!sizes.is_large())).map(|_| Default::default()).collect(),
+            large_ram: (0..usize::from(sizes.is_large())).map(|_| Default::default()).collect(),
+            frame_stage: Default::default(),
+            ready_frames: Default::default(),
+            send: TransmitSend::new(sizes),
+            port: Default::default(),
+            pointer: Default::default(),
+            begin: Default::default(),
+            frames: Default::default(),
+            room: Default::default(),
+            pointer_mask: Constant::new(sizes.pointer_mask().into()),
+            nearly_full: Constant::new((sizes.words() - 1).into()),
+            forget: Default::default(),
+            occupied: Default::default(),
+            store: Default::default(),
+            at_rest: Default::default(),
+            commit: Default::default(),
+            pointer_next: Default::default(),
+        }
+    }
 }
 
 impl Logic for Transmit {
@@ -62,16 +118,19 @@ impl Logic for Transmit {
     fn update(&mut self) {
         comment!("module net_transmit: from the chains of the transmit queue to frames");
         dff_setup!(self, clock, pointer, begin, frames, room);
-        self.room.reset.next = self.reset.val();
-        clock!(self, clock, header, checksum, ram, ready_frames, frame_stage, send);
-        self.pointer.reset.next = self.reset.val();
-        self.begin.reset.next = self.reset.val();
-        self.frames.reset.next = self.reset.val();
-        self.header.reset.next = self.reset.val();
-        self.checksum.reset.next = self.reset.val();
-        self.ready_frames.reset.next = self.reset.val();
-        self.frame_stage.reset.next = self.reset.val();
-        self.send.reset.next = self.reset.val();
+        self.forget.next = self.reset.val() | self.clear.val();
+        self.port.reset.next = self.reset.val();
+        self.port.clear.next = self.clear.val();
+        self.room.reset.next = self.forget.val();
+        clock!(self, clock, header, checksum, ready_frames, frame_stage, send, port);
+        self.pointer.reset.next = self.forget.val();
+        self.begin.reset.next = self.forget.val();
+        self.frames.reset.next = self.forget.val();
+        self.header.reset.next = self.forget.val();
+        self.checksum.reset.next = self.forget.val();
+        self.ready_frames.reset.next = self.forget.val();
+        self.frame_stage.reset.next = self.forget.val();
+        self.send.reset.next = self.forget.val();
 
         self.header.stop.next = self.stop.val();
         self.header.merge.next = self.merge.val();
@@ -84,15 +143,29 @@ impl Logic for Transmit {
         self.violation.next = self.header.violation.val();
 
         // words into the memory; those of a frame that is dropped are written over
-        self.occupied.next = self.pointer.q.val() - self.send.read.val();
-        self.room.d.next = (self.occupied.val() < bits::<10>(511)) & (self.frames.q.val() < 15);
+        self.occupied.next = (self.pointer.q.val() - self.send.read.val()) & self.pointer_mask.val();
+        self.room.d.next = (self.occupied.val() < self.nearly_full.val()) & (self.frames.q.val() < 15);
         self.header.word.ready.next = self.room.q.val();
         self.store.next = self.header.word.valid.val() & self.room.q.val();
         self.commit.next = self.store.val() & self.header.word.data.val().last & !self.header.word.data.val().drop;
-        self.pointer_next.next = self.pointer.q.val() + 1;
-        self.ram.waddr.next = self.pointer.q.val().get_bits::<9>(0);
-        self.ram.wdata.next = self.header.word.data.val().data;
-        self.ram.wen.next = self.store.val();
+        self.pointer_next.next = (self.pointer.q.val() + 1) & self.pointer_mask.val();
+        self.send.data.next = 0.into();
+        for i in 0..self.ram.len() {
+            self.ram[i].clock.next = self.clock.val();
+            self.ram[i].waddr.next = self.pointer.q.val().get_bits::<9>(0);
+            self.ram[i].wdata.next = self.header.word.data.val().data;
+            self.ram[i].wen.next = self.store.val();
+            self.ram[i].raddr.next = self.send.address.val().get_bits::<9>(0);
+            self.send.data.next = self.ram[i].rdata.val();
+        }
+        for i in 0..self.large_ram.len() {
+            self.large_ram[i].clock.next = self.clock.val();
+            self.large_ram[i].waddr.next = self.pointer.q.val().get_bits::<11>(0);
+            self.large_ram[i].wdata.next = self.header.word.data.val().data;
+            self.large_ram[i].wen.next = self.store.val();
+            self.large_ram[i].raddr.next = self.send.address.val();
+            self.send.data.next = self.large_ram[i].rdata.val();
+        }
         if self.store.val() {
             self.pointer.d.next = self.pointer_next.val();
             if self.commit.val() {
@@ -116,11 +189,11 @@ impl Logic for Transmit {
         Source::<TransmitFrame>::join(&mut self.frame_stage.output, &mut self.send.frame);
 
         self.send.stop.next = self.stop.val();
-        self.ram.raddr.next = self.send.address.val();
-        self.send.data.next = self.ram.rdata.val();
-        Source::<NetBeat>::link(&mut self.frame_out, &mut self.send.beat);
-        self.quiet.next = self.send.quiet.val();
+        Source::<NetBeat>::join(&mut self.send.beat, &mut self.port.beat);
+        Source::<NetBeat>::link(&mut self.frame_out, &mut self.port.frame_out);
+        self.at_rest.next = self.send.quiet.val() & !self.port.frame_out.valid.val();
+        self.quiet.next = self.at_rest.val();
         self.idle.next =
-            !self.chain.valid.val() & self.header.idle.val() & !self.frames.q.val().any() & self.send.quiet.val();
+            !self.chain.valid.val() & self.header.idle.val() & !self.frames.q.val().any() & self.at_rest.val();
     }
 }

@@ -9,7 +9,7 @@ use rust_hdl::prelude::*;
 /// sum of the pseudo header there. The frame is announced when its checksum is known.
 ///
 /// As Linux's `skb_checksum_help` does, a checksum of 0 is written as 0xffff, its other form: in UDP 0 means that there is none.
-#[derive(LogicBlock, Default)]
+#[derive(LogicBlock)]
 pub struct TransmitChecksum {
     pub clock: Signal<In, Clock>,
     pub reset: Signal<In, Bit>,
@@ -26,9 +26,31 @@ pub struct TransmitChecksum {
     out_data: DFF<TransmitFrame>,
 
     entry: Signal<Local, TransmitPending>,
-    first_byte: Signal<Local, Bits<11>>,
+    first_byte: Signal<Local, Bits<14>>,
     complement: Signal<Local, Bits<16>>,
     field: Signal<Local, Bits<16>>,
+}
+
+impl TransmitChecksum {
+    /// For frames of this size.
+    pub fn new(sizes: FrameSizes) -> Self {
+        Self {
+            clock: Default::default(),
+            reset: Default::default(),
+            word_valid: Default::default(),
+            word: Default::default(),
+            frame_valid: Default::default(),
+            frame: Default::default(),
+            byte_sum: ByteSum::new(sizes),
+            pending: Default::default(),
+            out_valid: Default::default(),
+            out_data: Default::default(),
+            entry: Default::default(),
+            first_byte: Default::default(),
+            complement: Default::default(),
+            field: Default::default(),
+        }
+    }
 }
 
 impl Logic for TransmitChecksum {

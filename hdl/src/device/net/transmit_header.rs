@@ -10,7 +10,7 @@ use rust_hdl::prelude::*;
 /// Strips the header of 10 or 12 bytes, moves the frame behind it to lane 0, and reports each chain used.
 ///
 /// One beat per cycle; the word that is left over behind the last beat of a frame leaves while the first beat of the next one,
-/// which gives no word, comes in. A frame of fewer than 14 or more than 1518 bytes gives no words; one whose reads failed, or whose
+/// which gives no word, comes in. A frame of fewer than 14 or more than the most bytes gives no words; one whose reads failed, or whose
 /// checksum does not lie in it, has `drop` with its last word.
 #[derive(LogicBlock)]
 pub struct TransmitHeader {
@@ -41,13 +41,16 @@ pub struct TransmitHeader {
     ahead_head: DFF<Bits<16>>,
     ahead_refused: DFF<Bit>,
     ahead_bad: DFF<Bit>,
-    ahead_length: DFF<Bits<11>>,
+    ahead_merge: DFF<Bit>,
+    ahead_length: DFF<Bits<14>>,
     // the chain at hand, from its first beat on
     inside: Reg<Bit>,
     head: DFF<Bits<16>>,
     refused: DFF<Bit>,
     bad: DFF<Bit>,
-    length: DFF<Bits<11>>,
+    // its header has 12 bytes: the driver may negotiate anew before the next chain
+    long: DFF<Bit>,
+    length: DFF<Bits<14>>,
     wants_sum: DFF<Bit>,
     start: DFF<Bits<16>>,
     offset: DFF<Bits<16>>,
@@ -71,6 +74,7 @@ pub struct TransmitHeader {
     long_header: Constant<Bits<32>>,
     frame_min: Constant<Bits<32>>,
     frame_max: Constant<Bits<32>>,
+    length_mask: Constant<Bits<14>>,
 
     readable_length: Signal<Local, Bits<32>>,
     bad_length: Signal<Local, Bit>,
@@ -79,6 +83,7 @@ pub struct TransmitHeader {
     report: Signal<Local, ViolationReport>,
     may_emit: Signal<Local, Bit>,
     may_begin: Signal<Local, Bit>,
+    merged: Signal<Local, Bit>,
     begin: Signal<Local, Bit>,
     follow: Signal<Local, Bit>,
     ends: Signal<Local, Bit>,
@@ -92,9 +97,9 @@ pub struct TransmitHeader {
     out_command: Signal<Local, ScatterCommand>,
 }
 
-impl Default for TransmitHeader {
-    fn default() -> Self {
-        use layout::net;
+impl TransmitHeader {
+    /// For frames of this size.
+    pub fn new(sizes: FrameSizes) -> Self {
         Self {
             clock: Default::default(),
             reset: Default::default(),
@@ -115,11 +120,13 @@ impl Default for TransmitHeader {
             ahead_head: Default::default(),
             ahead_refused: Default::default(),
             ahead_bad: Default::default(),
+            ahead_merge: Default::default(),
             ahead_length: Default::default(),
             inside: Default::default(),
             head: Default::default(),
             refused: Default::default(),
             bad: Default::default(),
+            long: Default::default(),
             length: Default::default(),
             wants_sum: Default::default(),
             start: Default::default(),
@@ -135,10 +142,11 @@ impl Default for TransmitHeader {
             ended: Default::default(),
             ended_bad: Default::default(),
             command: Default::default(),
-            short_header: Constant::new(u64::from(net::HEADER_BYTES).into()),
-            long_header: Constant::new(u64::from(net::MERGE_HEADER_BYTES).into()),
-            frame_min: Constant::new(u64::from(net::FRAME_BYTES_MIN).into()),
-            frame_max: Constant::new(u64::from(net::FRAME_BYTES_MAX).into()),
+            short_header: Constant::new(u64::from(layout::net::HEADER_BYTES).into()),
+            long_header: Constant::new(u64::from(layout::net::MERGE_HEADER_BYTES).into()),
+            frame_min: Constant::new(u64::from(layout::net::FRAME_BYTES_MIN).into()),
+            frame_max: Constant::new(sizes.max_frame().into()),
+            length_mask: Constant::new(sizes.length_mask().into()),
             readable_length: Default::default(),
             bad_length: Default::default(),
             too_short: Default::default(),
@@ -146,6 +154,7 @@ impl Default for TransmitHeader {
             report: Default::default(),
             may_emit: Default::default(),
             may_begin: Default::default(),
+            merged: Default::default(),
             begin: Default::default(),
             follow: Default::default(),
             ends: Default::default(),
@@ -165,8 +174,19 @@ impl Logic for TransmitHeader {
     #[hdl_gen]
     fn update(&mut self) {
         comment!("module net_transmit_header: takes the virtio header off the frames to send");
-        dff_setup!(self, clock, halted, ahead_short, ahead, ahead_head, ahead_refused, ahead_bad, ahead_length);
-        dff_setup!(self, clock, inside, head, refused, bad, length, wants_sum, start, offset, failed);
+        dff_setup!(
+            self,
+            clock,
+            halted,
+            ahead_short,
+            ahead,
+            ahead_head,
+            ahead_refused,
+            ahead_bad,
+            ahead_length,
+            ahead_merge
+        );
+        dff_setup!(self, clock, inside, head, refused, bad, long, length, wants_sum, start, offset, failed);
         dff_setup!(self, clock, carry, left_over, left_over_drop, word_valid, word_data, drop_event);
         dff_setup!(self, clock, outside, ended, ended_bad);
         clock!(self, clock, command);
@@ -205,8 +225,9 @@ impl Logic for TransmitHeader {
         if self.chain.valid.val() & !self.ahead.q.val() & !self.stop.val() {
             self.ahead.d.next = true;
             self.ahead_head.d.next = self.chain.data.val().head;
-            self.ahead_length.d.next = self.frame_length.val().get_bits::<11>(0);
+            self.ahead_length.d.next = self.frame_length.val().get_bits::<14>(0) & self.length_mask.val();
             self.ahead_bad.d.next = self.bad_length.val();
+            self.ahead_merge.d.next = self.merge.val();
             self.ahead_refused.d.next = self.chain.data.val().error | self.halted.q.val() | self.too_short.val();
             self.ahead_short.d.next = self.too_short.val() & !self.chain.data.val().error & !self.halted.q.val();
         }
@@ -221,6 +242,10 @@ impl Logic for TransmitHeader {
         self.begin.next = self.readable.valid.val() & !self.inside.q.val() & self.may_begin.val();
         self.follow.next = self.readable.valid.val() & self.inside.q.val() & self.may_emit.val();
         self.ends.next = (self.begin.val() | self.follow.val()) & self.readable.data.val().last;
+        self.merged.next = self.ahead_merge.q.val();
+        if self.inside.q.val() {
+            self.merged.next = self.long.q.val();
+        }
         self.failing.next = self.readable.data.val().error | (self.inside.q.val() & self.failed.q.val());
         self.wide.next = self.readable.data.val().data;
         if self.begin.val() {
@@ -228,6 +253,7 @@ impl Logic for TransmitHeader {
             self.head.d.next = self.ahead_head.q.val();
             self.refused.d.next = self.ahead_refused.q.val();
             self.bad.d.next = self.ahead_bad.q.val();
+            self.long.d.next = self.ahead_merge.q.val();
             self.length.d.next = self.ahead_length.q.val();
             self.wants_sum.d.next = self.wide.val().get_bit(0) & self.csum.val();
             self.start.d.next = self.wide.val().get_bits::<16>(48);
@@ -237,7 +263,7 @@ impl Logic for TransmitHeader {
             self.inside.d.next = !self.readable.data.val().last;
             self.failed.d.next = self.failing.val();
             self.carry.d.next = self.wide.val().get_bits::<48>(80);
-            if self.merge.val() {
+            if self.merged.val() {
                 self.carry.d.next = bit_cast::<48, 32>(self.wide.val().get_bits::<32>(96));
             }
         }
@@ -248,7 +274,7 @@ impl Logic for TransmitHeader {
         // told one cycle later, together with the word
         if self.may_emit.val() {
             self.outside.d.next =
-                self.wants_sum.q.val() & (self.position_end.val() > bit_cast::<18, 11>(self.length.q.val()));
+                self.wants_sum.q.val() & (self.position_end.val() > bit_cast::<18, 14>(self.length.q.val()));
         }
 
         // ------------------------------------------------------------ words
@@ -257,7 +283,7 @@ impl Logic for TransmitHeader {
         }
         self.bytes.next = bit_cast::<6, 5>(self.readable.data.val().count) + 6;
         self.out_word.next.data = bit_cast::<128, 48>(self.carry.q.val()) | (self.wide.val() << 48);
-        if self.merge.val() {
+        if self.long.q.val() {
             self.bytes.next = bit_cast::<6, 5>(self.readable.data.val().count) + 4;
             self.out_word.next.data = bit_cast::<128, 48>(self.carry.q.val()) | (self.wide.val() << 32);
         }
@@ -265,8 +291,8 @@ impl Logic for TransmitHeader {
         self.out_word.next.drop = self.failing.val();
         self.out_word.next.length = self.length.q.val();
         self.out_word.next.sum = self.wants_sum.q.val();
-        self.out_word.next.start = self.start.q.val().get_bits::<11>(0);
-        self.out_word.next.position = self.position.val().get_bits::<11>(0);
+        self.out_word.next.start = self.start.q.val().get_bits::<14>(0) & self.length_mask.val();
+        self.out_word.next.position = self.position.val().get_bits::<14>(0) & self.length_mask.val();
         if self.left_over.q.val() {
             self.out_word.next.data = bit_cast::<128, 48>(self.carry.q.val());
             self.out_word.next.last = true;

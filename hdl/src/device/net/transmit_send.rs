@@ -22,7 +22,7 @@ pub struct SendMark {
 }
 
 /// Reads frames word by word, puts their checksums in, and sends them; one beat per cycle, frames back to back.
-#[derive(LogicBlock, Default)]
+#[derive(LogicBlock)]
 pub struct TransmitSend {
     pub clock: Signal<In, Clock>,
     pub reset: Signal<In, Bit>,
@@ -30,18 +30,18 @@ pub struct TransmitSend {
     pub stop: Signal<In, Bit>,
     pub frame: Sink<TransmitFrame>,
     /// Address in the memory; the word comes one cycle later.
-    pub address: Signal<Out, Bits<9>>,
+    pub address: Signal<Out, Bits<11>>,
     pub data: Signal<In, Bits<128>>,
     /// Words read so far.
-    pub read: Signal<Out, Bits<10>>,
+    pub read: Signal<Out, Bits<12>>,
     /// One cycle: the last word of a frame has been read.
     pub done: Signal<Out, Bit>,
     pub beat: Source<NetBeat>,
     /// Between frames.
     pub quiet: Signal<Out, Bit>,
 
-    pointer: Reg<Bits<10>>,
-    number: Reg<Bits<7>>,
+    pointer: Reg<Bits<12>>,
+    number: Reg<Bits<10>>,
     asked: Reg<Bit>,
     asked_mark: DFF<SendMark>,
     chosen: Reg<Bit>,
@@ -50,14 +50,18 @@ pub struct TransmitSend {
     // places in the FIFO taken, those on their way to it included
     taken: Reg<Bits<4>>,
 
-    length: Signal<Local, Bits<11>>,
-    last_byte: Signal<Local, Bits<11>>,
-    last_number: Signal<Local, Bits<7>>,
+    pointer_mask: Constant<Bits<12>>,
+    number_mask: Constant<Bits<10>>,
+    length_mask: Constant<Bits<14>>,
+
+    length: Signal<Local, Bits<14>>,
+    last_byte: Signal<Local, Bits<14>>,
+    last_number: Signal<Local, Bits<10>>,
     last: Signal<Local, Bit>,
     issue: Signal<Local, Bit>,
     fire: Signal<Local, Bit>,
-    low_position: Signal<Local, Bits<11>>,
-    high_position: Signal<Local, Bits<11>>,
+    low_position: Signal<Local, Bits<14>>,
+    high_position: Signal<Local, Bits<14>>,
     value: Signal<Local, Bits<16>>,
     low_shift: Signal<Local, Bits<7>>,
     high_shift: Signal<Local, Bits<7>>,
@@ -71,6 +75,56 @@ pub struct TransmitSend {
     high_half: Signal<Local, Bits<32>>,
     high_word: Signal<Local, Bits<32>>,
     high_wide: Signal<Local, Bits<128>>,
+}
+
+impl TransmitSend {
+    /// For frames of this size.
+    pub fn new(sizes: FrameSizes) -> Self {
+        Self {
+            clock: Default::default(),
+            reset: Default::default(),
+            stop: Default::default(),
+            frame: Default::default(),
+            address: Default::default(),
+            data: Default::default(),
+            read: Default::default(),
+            done: Default::default(),
+            beat: Default::default(),
+            quiet: Default::default(),
+            pointer: Default::default(),
+            number: Default::default(),
+            asked: Default::default(),
+            asked_mark: Default::default(),
+            chosen: Default::default(),
+            chosen_beat: Default::default(),
+            beats: Default::default(),
+            taken: Default::default(),
+            pointer_mask: Constant::new(sizes.pointer_mask().into()),
+            number_mask: Constant::new(sizes.number_mask().into()),
+            length_mask: Constant::new(sizes.length_mask().into()),
+            length: Default::default(),
+            last_byte: Default::default(),
+            last_number: Default::default(),
+            last: Default::default(),
+            issue: Default::default(),
+            fire: Default::default(),
+            low_position: Default::default(),
+            high_position: Default::default(),
+            value: Default::default(),
+            low_shift: Default::default(),
+            high_shift: Default::default(),
+            low_mask: Default::default(),
+            high_mask: Default::default(),
+            low_byte: Default::default(),
+            low_half: Default::default(),
+            low_word: Default::default(),
+            low_wide: Default::default(),
+            high_byte: Default::default(),
+            high_half: Default::default(),
+            high_word: Default::default(),
+            high_wide: Default::default(),
+        }
+    }
 }
 
 impl Logic for TransmitSend {
@@ -88,18 +142,18 @@ impl Logic for TransmitSend {
 
         // ------------------------------------------------------------ first stage: the address
         self.length.next = self.frame.data.val().length;
-        self.last_byte.next = self.length.val() - 1;
-        self.last_number.next = self.last_byte.val().get_bits::<7>(4);
+        self.last_byte.next = (self.length.val() - 1) & self.length_mask.val();
+        self.last_number.next = self.last_byte.val().get_bits::<10>(4);
         self.last.next = self.number.q.val() == self.last_number.val();
         self.issue.next =
             self.frame.valid.val() & (self.taken.q.val() < 8) & (self.number.q.val().any() | !self.stop.val());
-        self.address.next = self.pointer.q.val().get_bits::<9>(0);
+        self.address.next = self.pointer.q.val().get_bits::<11>(0);
         self.frame.ready.next = self.issue.val() & self.last.val();
         self.done.next = self.issue.val() & self.last.val();
         self.asked.d.next = self.issue.val();
         if self.issue.val() {
-            self.pointer.d.next = self.pointer.q.val() + 1;
-            self.number.d.next = self.number.q.val() + 1;
+            self.pointer.d.next = (self.pointer.q.val() + 1) & self.pointer_mask.val();
+            self.number.d.next = (self.number.q.val() + 1) & self.number_mask.val();
             if self.last.val() {
                 self.number.d.next = 0.into();
             }
@@ -110,11 +164,11 @@ impl Logic for TransmitSend {
             self.asked_mark.d.next.keep = !(bits::<16>(0xFFFE) << self.last_byte.val().get_bits::<4>(0));
         }
         self.low_position.next = self.frame.data.val().position;
-        self.high_position.next = self.low_position.val() + 1;
+        self.high_position.next = (self.low_position.val() + 1) & self.length_mask.val();
         self.asked_mark.d.next.low =
-            self.frame.data.val().patch & (self.low_position.val().get_bits::<7>(4) == self.number.q.val());
+            self.frame.data.val().patch & (self.low_position.val().get_bits::<10>(4) == self.number.q.val());
         self.asked_mark.d.next.high =
-            self.frame.data.val().patch & (self.high_position.val().get_bits::<7>(4) == self.number.q.val());
+            self.frame.data.val().patch & (self.high_position.val().get_bits::<10>(4) == self.number.q.val());
         self.asked_mark.d.next.lane = self.low_position.val().get_bits::<4>(0);
         self.asked_mark.d.next.value = self.frame.data.val().value;
         self.read.next = self.pointer.q.val();

@@ -1,0 +1,3 @@
+//! The block device alone.
+mod hostile;
+mod requests;
