@@ -7,12 +7,13 @@ SEEDS ?= 10
 REQUESTS ?= 100000
 FRAMES ?= 50000
 
-.PHONY: help setup demo qemu-demo copy-demo test generate bitstream synth soak bench compare clean
+.PHONY: help setup demo qemu-demo copy-demo test formal generate bitstream synth soak bench compare clean
 
 help:
 	@echo 'make demo       a stock QEMU boots Linux on the generated, Verilated endpoint and uses its disk'
 	@echo 'make copy-demo  a disk image through the endpoint under the host model, without QEMU'
 	@echo 'make test       format, lints, documentation, all tests; prints how many ran'
+	@echo 'make formal     proofs of FIFOs, stages, MSI-X table: docs/formal.md'
 	@echo 'make generate   Verilog of CONFIG ($(CONFIG)) into build/rtl'
 	@echo 'make bitstream  CONFIG ($(CONFIG)) on a card: build/$(BOARD), then Vivado there (BOARD; virtio-hdl boards lists them)'
 	@echo 'make synth      area and speed in open tools, ECP5 bitstreams: docs/resources.md (CONFIGS, else all examples)'
@@ -36,6 +37,10 @@ copy-demo:
 test:
 	@scripts/setup.sh
 	@scripts/test.sh
+
+formal:
+	@scripts/setup.sh formal
+	cargo test -p virtio-hdl-rtl --test formal
 
 generate:
 	@scripts/setup.sh generate

@@ -4,6 +4,7 @@
 # setup.sh            all that `make test` needs
 # setup.sh demo       only what the simulation needs
 # setup.sh synth      only what synthesis, place and route need
+# setup.sh formal     only what proofs need
 # setup.sh generate   only Rust
 set -euo pipefail
 
@@ -38,13 +39,15 @@ all)
     need yosys yosys; need iverilog iverilog; need tclsh tcl
     ;;
 synth) ;;
-*) echo "usage: $0 [demo|synth|generate]" >&2; exit 1 ;;
+# its yosys-abc
+formal) need yosys yosys ;;
+*) echo "usage: $0 [demo|synth|formal|generate]" >&2; exit 1 ;;
 esac
 
-# Tools for synthesis, as sim/src/synth/tools.rs looks for them: a hash of their versions is in the folder's name.
+# Tools for synthesis and proofs, as sim/src/synth/tools.rs looks for them: a hash of their versions is in the folder's name.
 requirements=sim/src/synth/requirements.txt
 synth_tools=${XDG_CACHE_HOME:-$HOME/.cache}/virtio-hdl/synth-tools-$(sha256sum "$requirements" | cut -c 1-8)
-case "${1:-all}" in all | synth) [ -e "$synth_tools/installed" ] || install_synth=yes ;; esac
+case "${1:-all}" in all | synth | formal) [ -e "$synth_tools/installed" ] || install_synth=yes ;; esac
 if [ -n "${install_synth:-}" ] && ! python3 -c 'import ensurepip, venv' 2>/dev/null; then
     packages+=(python3-venv)
 fi

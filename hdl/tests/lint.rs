@@ -1,12 +1,14 @@
-//! What the tools say of every block's Verilog.
+//! What the tools say of every block's Verilog, and that no X is left of the time before the reset.
 use rust_hdl::prelude::*;
-use virtio_hdl_rtl::testing::accepted;
+use virtio_hdl_rtl::testing::{accepted, starts_known};
 use virtio_hdl_rtl::{board, config, device, dma, endpoint, pcie, shim, tlp, verilog, virtio};
 
 fn check<U: Block>(mut uut: U, top: &str) {
     uut.connect_all();
     check_all(&uut).unwrap_or_else(|error| panic!("{top}: {error:?}"));
-    accepted(&verilog::print(&uut, top).unwrap_or_else(|error| panic!("{error}")));
+    let design = verilog::print(&uut, top).unwrap_or_else(|error| panic!("{error}"));
+    accepted(&design);
+    starts_known(&design, &verilog::ports(&uut).unwrap_or_else(|error| panic!("{error}")));
 }
 
 macro_rules! blocks {

@@ -1,14 +1,10 @@
 //! Simple dual-port block RAM without a rule for collisions.
 use rust_hdl::prelude::*;
 
-/// Words of the largest memory with initial values in Verilog.
-pub const LARGEST_INITIAL: usize = 8192;
-
 /// One write port, one read port; read data come one cycle after the address. W bits wide, 2^AW words.
 ///
-/// A read of the word that is written in the same cycle gives anything: giving the old contents costs logic.
-/// In Verilog, a memory of more than [`LARGEST_INITIAL`] words has no initial values: block RAM is zero at power-up without them,
-/// and tools unroll the loop.
+/// A read of the word that is written in the same cycle gives anything: giving the old contents costs logic. In Verilog, a word
+/// is unknown until it is written.
 #[derive(LogicBlock)]
 pub struct BlockRam<const W: usize, const AW: usize> {
     /// Rising edge.
@@ -55,20 +51,13 @@ impl<const W: usize, const AW: usize> Logic for BlockRam<W, AW> {
     fn hdl(&self) -> Verilog {
         let depth = 1usize << AW;
         let range = super::range(W);
-        let initial = if depth > LARGEST_INITIAL {
-            format!("initial rdata = {W}'h0;\n")
-        } else {
-            format!(
-                "integer i;\ninitial begin\n    for (i = 0; i < {depth}; i = i + 1) memory[i] = {W}'h0;\n    rdata = {W}'h0;\nend\n"
-            )
-        };
         Verilog::Custom(format!(
             "\
 // module: simple_ram_{W}x{depth}
 // Simple dual-port RAM, registered read; a read of the word just being written gives anything.
 (* no_rw_check *)
 reg {range}memory [0:{last}];
-{initial}always @(posedge clock) begin
+always @(posedge clock) begin
     rdata <= memory[raddr];
     if (wen) memory[waddr] <= wdata;
 end

@@ -1,5 +1,4 @@
 //! Stream FIFO.
-use super::register::literal_digits;
 use super::stream::{Sink, Source};
 use rust_hdl::prelude::*;
 
@@ -77,15 +76,7 @@ reg [{AW}:0] count;
 wire push = input_valid && input_ready;
 wire pop = output_ready && output_valid;
 assign output_data = memory[read];
-integer i;
-initial begin
-    for (i = 0; i < {depth}; i = i + 1) memory[i] = {width}'h0;
-    written = {AW}'d0;
-    read = {AW}'d0;
-    count = {cw}'d0;
-    input_ready = 1'b1;
-    output_valid = 1'b0;
-end
+initial input_ready = 1'b1;
 always @(posedge clock) begin
     if (push)
         memory[written] <= input_data;
@@ -117,7 +108,6 @@ end
     fn hdl_block_ram(&self) -> String {
         let (width, depth, top) = (T::BITS, Self::DEPTH, AW - 1);
         let range = super::range(width);
-        let init = format!("{width}'h{}", literal_digits(T::default().verilog()));
         format!(
             "\
 // module: stream_fifo_{width}x{depth}
@@ -132,15 +122,7 @@ reg filled;
 wire push = input_valid && input_ready;
 wire free = output_ready || !output_valid;
 wire pop = free && filled;
-initial begin
-    written = {AW}'d0;
-    read = {AW}'d0;
-    count = {pw}'d0;
-    filled = 1'b0;
-    input_ready = 1'b1;
-    output_valid = 1'b0;
-    output_data = {init};
-end
+initial input_ready = 1'b1;
 always @(posedge clock) begin
     if (push)
         memory[written] <= input_data;

@@ -1,5 +1,4 @@
 //! One register in a stream, at half the rate.
-use super::register::literal_digits;
 use super::{Sink, Source};
 use rust_hdl::prelude::*;
 
@@ -56,16 +55,11 @@ impl<T: Synth> Logic for HalfStage<T> {
     }
     fn hdl(&self) -> Verilog {
         let width = T::BITS;
-        let init = format!("{width}'h{}", literal_digits(T::default().verilog()));
         Verilog::Custom(format!(
             "\
 // module: stream_half_stage_{width}
 // One register in a stream, filled and emptied by turns: no path leads through it.
 assign input_ready = !output_valid;
-initial begin
-    output_valid = 1'b0;
-    output_data = {init};
-end
 always @(posedge clock) begin
     if (!output_valid)
         output_data <= input_data;

@@ -59,11 +59,6 @@ impl<const W: usize, const AW: usize, const LANES: usize> Logic for LaneRam<W, A
 // Simple dual-port RAM with {LANES} write lanes, registered read; a read of the word just being written gives anything.
 (* no_rw_check *)
 reg {range}memory [0:{last}];
-integer i;
-initial begin
-    for (i = 0; i < {depth}; i = i + 1) memory[i] = {W}'h0;
-    rdata = {W}'h0;
-end
 always @(posedge clock) begin
     rdata <= memory[raddr];
 {lane_writes}end

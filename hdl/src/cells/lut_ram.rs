@@ -53,8 +53,6 @@ impl<const W: usize, const AW: usize> Logic for LutRam<W, AW> {
 // Distributed RAM: one write port, one asynchronous read port.
 (* ram_style = \"distributed\" *)
 reg {range}memory [0:{last}];
-integer i;
-initial for (i = 0; i < {depth}; i = i + 1) memory[i] = {W}'h0;
 assign rdata = memory[raddr];
 always @(posedge clock)
     if (wen) memory[waddr] <= wdata;

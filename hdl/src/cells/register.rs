@@ -3,8 +3,7 @@ use rust_hdl::prelude::*;
 
 /// Register with synchronous reset and an explicit reset value.
 ///
-/// rust-hdl's own `DFF` has no reset; its Verilog only has an `initial` value. The printer inlines this
-/// cell as a clocked process of the block that holds it.
+/// rust-hdl's own `DFF` has no reset: it is for data. The printer inlines this cell as a clocked process of the block that holds it.
 #[derive(Clone, Debug, LogicBlock)]
 pub struct Reg<T: Synth> {
     /// Next value.

@@ -1,5 +1,4 @@
 //! Two-entry elastic buffer: cuts every combinational path of a stream.
-use super::register::literal_digits;
 use super::stream::{Sink, Source};
 use rust_hdl::prelude::*;
 
@@ -63,7 +62,6 @@ impl<T: Synth> Logic for Skid<T> {
     fn hdl(&self) -> Verilog {
         let width = T::BITS;
         let range = super::range(width);
-        let init = format!("{width}'h{}", literal_digits(T::default().verilog()));
         Verilog::Custom(format!(
             "\
 // module: skid_buffer_{width}
@@ -71,12 +69,7 @@ impl<T: Synth> Logic for Skid<T> {
 reg {range}spare;
 wire push = input_valid && input_ready;
 wire free = output_ready || !output_valid;
-initial begin
-    input_ready = 1'b1;
-    output_valid = 1'b0;
-    output_data = {init};
-    spare = {init};
-end
+initial input_ready = 1'b1;
 always @(posedge clock) begin
     if (free)
         output_data <= input_ready ? input_data : spare;

@@ -1,5 +1,4 @@
 //! One register in a stream.
-use super::register::literal_digits;
 use super::{Sink, Source};
 use rust_hdl::prelude::*;
 
@@ -40,16 +39,11 @@ impl<T: Synth> Logic for Stage<T> {
     }
     fn hdl(&self) -> Verilog {
         let width = T::BITS;
-        let init = format!("{width}'h{}", literal_digits(T::default().verilog()));
         Verilog::Custom(format!(
             "\
 // module: stream_stage_{width}
 // One register in a stream; `input_ready` follows `output_ready`.
 assign input_ready = output_ready || !output_valid;
-initial begin
-    output_valid = 1'b0;
-    output_data = {init};
-end
 always @(posedge clock) begin
     if (input_ready)
         output_data <= input_data;

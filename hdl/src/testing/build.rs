@@ -13,14 +13,14 @@ pub(super) fn folder() -> PathBuf {
     target.unwrap_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("../target")).join("verilated")
 }
 
-fn hash(parts: &[&str]) -> u64 {
+pub(super) fn hash(parts: &[&str]) -> u64 {
     let mut hasher = DefaultHasher::new();
     parts.hash(&mut hasher);
     hasher.finish()
 }
 
 /// Runs a tool; panics with what it said if it failed.
-fn run(program: &str, folder: &Path, arguments: impl IntoIterator<Item = impl AsRef<OsStr>>) -> String {
+pub(super) fn run(program: &str, folder: &Path, arguments: impl IntoIterator<Item = impl AsRef<OsStr>>) -> String {
     let output = Command::new(program).current_dir(folder).args(arguments).output();
     let output = output.unwrap_or_else(|error| panic!("{program} cannot be started: {error}"));
     let said = String::from_utf8_lossy(&output.stdout) + String::from_utf8_lossy(&output.stderr);
@@ -39,7 +39,7 @@ pub fn verilator() -> &'static (String, PathBuf) {
 }
 
 /// Compiles into `place` by way of a temporary folder, so that concurrent tests cannot meet half-made files.
-fn once(place: &Path, make: impl FnOnce(&Path)) {
+pub(super) fn once(place: &Path, make: impl FnOnce(&Path)) {
     if place.exists() {
         return;
     }

@@ -23,6 +23,7 @@ mod bench;
 mod build;
 mod diff;
 mod driver;
+mod icarus;
 mod port;
 mod stream;
 
@@ -30,6 +31,7 @@ pub use bench::Bench;
 pub use build::{accepted, accepted_with, model, verilator};
 pub use diff::{Diff, Mismatch};
 pub use driver::{cpp_driver, ports, PortInfo};
+pub use icarus::{icarus, is_control, starts_known};
 pub use port::Port;
 pub use stream::{moved, narrow, wide, Feed};
 

@@ -72,6 +72,7 @@ struct Unnamed {
 
 #[derive(Default)]
 pub(super) struct Builder {
+    initialised: bool,
     modules: Vec<Unnamed>,
     by_text: HashMap<(String, String), usize>,
 }
@@ -83,6 +84,11 @@ fn mark(id: usize) -> String {
 }
 
 impl Builder {
+    /// `initialised`: registers have initial values.
+    pub fn new(initialised: bool) -> Self {
+        Self { initialised, ..Self::default() }
+    }
+
     /// Adds a block and all that is inside; gives its number.
     pub fn add(&mut self, node: &BlockNode, path: &str, parent: &str) -> Result<usize> {
         if let Verilog::Blackbox(cell) = &node.code {
@@ -99,7 +105,7 @@ impl Builder {
             let id = self.add(child, &format!("{path}.{}", child.instance), &node.instance)?;
             instances.push(Instance { node: child, module: mark(id), ports: self.modules[id].ports.clone() });
         }
-        let body = combinational(node, path, &instances)?;
+        let body = combinational(node, path, &instances, self.initialised)?;
         Ok(self.insert(node, parent, body))
     }
 
@@ -206,7 +212,8 @@ impl Builder {
     }
 }
 
-/// A block whose text is written by hand. `// module: NAME` names it, the comment lines that follow are its heading.
+/// A block whose text is written by hand. `// module: NAME` names it, the comment lines that follow are its heading; lines that
+/// begin with `initial` are for comparisons only, see [`print_initialised`](super::print_initialised).
 fn custom(node: &BlockNode, path: &str, builder: &mut Builder) -> Result<Body> {
     let scope = Scope::new(node, path, false)?;
     let ports = port_nets(node, &scope);
@@ -243,7 +250,7 @@ fn custom(node: &BlockNode, path: &str, builder: &mut Builder) -> Result<Body> {
     };
     let mut text = port_list(scope.nets.iter().map(|net| (kind(net), net)).collect());
     text.push('\n');
-    for line in lines {
+    for line in lines.filter(|line| builder.initialised || !line.starts_with("initial ")) {
         let _ = writeln!(text, "{}", format!("    {line}").trim_end());
     }
     text.push_str("endmodule\n");

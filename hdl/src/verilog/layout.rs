@@ -55,6 +55,7 @@ impl<'a> Layout<'a> {
             self.declarations(),
             self.logic(),
             self.clocked().iter().map(|group| self.clocked_text(group)).collect(),
+            self.initial(),
             self.instances.iter().map(|instance| self.instance_text(instance)).collect(),
             self.unused(),
         ];
@@ -94,7 +95,8 @@ impl<'a> Layout<'a> {
             });
             piece.kind.expressions(&mut |expr| expr.enums(&mut enums));
         }
-        self.module.registers.iter().for_each(|register| register.initial.enums(&mut enums));
+        let mentioned = |register: &&RegisterNets| self.module.initialised || register.reset.is_some();
+        self.module.registers.iter().filter(mentioned).for_each(|register| register.initial.enums(&mut enums));
         let scope = &self.module.scope;
         let mut lines = vec![];
         for (id, net) in scope.nets.iter().enumerate() {
@@ -116,9 +118,8 @@ impl<'a> Layout<'a> {
     }
 
     fn declarations(&self) -> String {
-        let mut lines: Vec<(&str, &Net, String)> = vec![];
-        let initial: HashMap<NetId, &Expr> =
-            self.module.registers.iter().map(|register| (register.q, &register.initial)).collect();
+        let mut lines: Vec<(&str, &Net)> = vec![];
+        let registers: HashSet<NetId> = self.module.registers.iter().map(|register| register.q).collect();
         let needs = |id: &NetId| {
             !self.inlined.contains_key(id) && !self.module.inlined.contains(id) && !self.module.renamed.contains_key(id)
         };
@@ -126,22 +127,24 @@ impl<'a> Layout<'a> {
             self.nets(|role| matches!(role, Role::ChildOutput | Role::ChildInput | Role::Local | Role::Temporary))
         {
             let written = self.procedural.contains(&id);
-            if let Some(value) = initial.get(&id) {
-                lines.push(("reg ", net, format!(" = {}", self.module.scope.text(value, net.width))));
+            if registers.contains(&id) {
+                lines.push(("reg ", net));
             } else if needs(&id) && (net.role != Role::Local || written || self.module.is_written(id)) {
-                lines.push((if written { "reg " } else { "wire" }, net, String::new()));
+                lines.push((if written { "reg " } else { "wire" }, net));
             }
         }
-        let columns = lines.iter().map(|(_, net, _)| range(net.width).len()).max().unwrap_or(0);
-        let line = |(kind, net, value): &(&str, &Net, String)| {
+        let columns = lines.iter().map(|(_, net)| range(net.width).len()).max().unwrap_or(0);
+        let line = |(kind, net): &(&str, &Net)| {
             let sign = if net.signed { "signed " } else { "" };
-            format!("    {kind} {sign}{:<columns$}{}{value};\n", range(net.width), net.name)
+            format!("    {kind} {sign}{:<columns$}{};\n", range(net.width), net.name)
         };
         lines.iter().map(line).collect()
     }
 
     fn logic(&self) -> String {
         let scope = &self.module.scope;
+        let awake = self.module.awake();
+        let reset = self.reset().map(|net| scope.nets[net].name.as_str());
         let mut out = String::new();
         let mut after_process = false;
         for Piece { comments, kind } in &self.module.pieces {
@@ -169,12 +172,28 @@ impl<'a> Layout<'a> {
                 }
                 PieceKind::Process(body) => {
                     out.push_str("    always @* begin\n");
+                    // an `always @*` waits for a change before it runs: the end of the reset is one that comes for certain
+                    if let (Some(reset), false) = (reset, kind.writes().any(|net| awake.contains(&net))) {
+                        let _ = writeln!(out, "        if ({reset}) begin end // inputs may never change");
+                    }
                     scope.statements(body, 2, &mut out);
                     out.push_str("    end\n");
                 }
             }
         }
         out
+    }
+
+    /// The input `reset`, where a process that may never run otherwise can wait for its end.
+    fn reset(&self) -> Option<NetId> {
+        let awake = self.module.awake();
+        let sleeps = |piece: &Piece| {
+            matches!(piece.kind, PieceKind::Process(_)) && !piece.kind.writes().any(|net| awake.contains(&net))
+        };
+        self.nets(|role| *role == Role::Input)
+            .find(|(_, net)| net.name == "reset" && net.width == 1)
+            .filter(|_| self.module.pieces.iter().any(sleeps))
+            .map(|(id, _)| id)
     }
 
     /// The value of a register's port: an expression if that is all there is to it.
@@ -231,6 +250,16 @@ impl<'a> Layout<'a> {
         out
     }
 
+    /// Initial values, where they are wanted.
+    fn initial(&self) -> String {
+        let scope = &self.module.scope;
+        let line = |register: &RegisterNets| {
+            let net = &scope.nets[register.q];
+            format!("    initial {} = {};\n", net.name, scope.text(&register.initial, net.width))
+        };
+        self.module.registers.iter().filter(|_| self.module.initialised).map(line).collect()
+    }
+
     fn instance_text(&self, instance: &Connections) -> String {
         let mut out = String::from("\n");
         instance.comments.iter().for_each(|text| comment(text, "    ", &mut out));
@@ -249,6 +278,7 @@ impl<'a> Layout<'a> {
             *used.entry(net).or_default() |= ones(width) << offset;
         };
         self.module.pieces.iter().for_each(|piece| piece.kind.reads(&mut mark));
+        self.reset().into_iter().for_each(|net| mark(net, None));
         self.module
             .registers
             .iter()

@@ -10,10 +10,14 @@
 //!   expressions get a net, parentheses follow the Rust parse;
 //! * a struct is one net per field, a register is a clocked process of the block that holds it;
 //! * what is assigned once becomes `assign`, the rest `always @*` per group of nets that belong together;
+//! * nothing depends on time zero, where Verilog-2005 and SystemVerilog differ: registers have no initial value, so that the
+//!   first reset changes them all; logic of constants is worked out; and an `always @*` that depends on inputs alone waits for
+//!   the end of the reset too, as inputs may be constants;
 //! * partial assignment, reading before writing and two drivers are errors, and so is everything that
 //!   cannot be printed: [`PrintError`] says which block and why.
 mod check;
 mod collect;
+mod constants;
 mod design;
 mod error;
 mod expressions;
@@ -37,10 +41,19 @@ pub use join::{join, Loose, Part};
 
 use rust_hdl::prelude::Block;
 
-/// Prints a block, connected but not yet simulated (a RAM prints its contents), as the module `top` and those inside.
+/// Prints a connected block as the module `top` and those inside.
 pub fn print<U: Block>(uut: &U, top: &str) -> Result<Design, PrintError> {
+    design(uut, top, false)
+}
+
+/// As [`print()`], with initial values: for comparisons with rust-hdl's evaluator, whose registers begin so without a reset.
+pub fn print_initialised<U: Block>(uut: &U, top: &str) -> Result<Design, PrintError> {
+    design(uut, top, true)
+}
+
+fn design<U: Block>(uut: &U, top: &str, initialised: bool) -> Result<Design, PrintError> {
     let node = collect::collect(uut, top)?;
-    let mut builder = design::Builder::default();
+    let mut builder = design::Builder::new(initialised);
     builder.add(&node, top, "")?;
     Ok(builder.finish(top))
 }

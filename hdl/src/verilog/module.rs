@@ -66,7 +66,7 @@ pub(super) fn port_nets(node: &BlockNode, scope: &Scope) -> Vec<Vec<PortNet>> {
 }
 
 /// A block whose logic is a syntax tree. `inside` are the bodies of the blocks in it, registers left out.
-pub(super) fn combinational(node: &BlockNode, path: &str, inside: &[Instance]) -> Result<Body> {
+pub(super) fn combinational(node: &BlockNode, path: &str, inside: &[Instance], initialised: bool) -> Result<Body> {
     let mut scope = Scope::new(node, path, true)?;
     let statements = match &node.code {
         Verilog::Combinatorial(code) => {
@@ -83,6 +83,7 @@ pub(super) fn combinational(node: &BlockNode, path: &str, inside: &[Instance]) -
     check::drivers(&statements, &scope)?;
     let pieces = split(drop_overwritten(statements), &scope)?;
     let mut module = Module::new(node, scope, pieces);
+    module.initialised = initialised;
     let instances = connections(&mut module, inside);
     let ports = port_nets(node, &module.scope);
     let text = Layout::new(&module, &instances).text();
@@ -114,6 +115,8 @@ pub(super) struct Module {
     pub scope: Scope,
     pub pieces: Vec<Piece>,
     pub registers: Vec<RegisterNets>,
+    /// The text has initial values of registers.
+    pub initialised: bool,
     /// Nets whose continuous assignment is written where they are used, and so need no declaration.
     pub inlined: HashSet<NetId>,
     /// Outputs of blocks inside that are an output port of this one.
@@ -137,6 +140,7 @@ impl Module {
             scope,
             pieces,
             registers,
+            initialised: false,
             inlined: HashSet::new(),
             renamed: HashMap::new(),
             assigned: HashMap::new(),
@@ -145,22 +149,10 @@ impl Module {
         };
         module.connect_ports_to_outputs();
         for (place, piece) in module.pieces.iter().enumerate() {
-            match &piece.kind {
-                PieceKind::Assign(net, _) => {
-                    module.assigned.insert(*net, place);
-                    module.written.insert(*net);
-                }
-                PieceKind::AssignSlices(net, _) => {
-                    module.written.insert(*net);
-                }
-                PieceKind::Process(body) => {
-                    body.iter().for_each(|s| {
-                        s.writes(&mut |net| {
-                            module.written.insert(net);
-                        })
-                    });
-                }
+            if let PieceKind::Assign(net, _) = &piece.kind {
+                module.assigned.insert(*net, place);
             }
+            module.written.extend(piece.kind.writes());
         }
         module
     }
@@ -195,19 +187,31 @@ impl Module {
         self.renamed = renamed;
     }
 
-    /// Nets that a process assigns.
-    pub fn procedural(&self) -> HashSet<NetId> {
-        let mut nets = HashSet::new();
-        for piece in &self.pieces {
-            if let PieceKind::Process(body) = &piece.kind {
-                body.iter().for_each(|s| {
-                    s.writes(&mut |net| {
-                        nets.insert(net);
-                    })
-                });
+    /// Nets that depend on a register or on a block inside: they change when the reset gives registers their first value. What
+    /// only depends on inputs may keep its value for ever.
+    pub fn awake(&self) -> HashSet<NetId> {
+        let nets = self.scope.nets.iter().enumerate();
+        let mut awake: HashSet<NetId> =
+            nets.filter(|(_, net)| net.role == Role::ChildOutput).map(|(id, _)| id).collect();
+        loop {
+            let before = awake.len();
+            for piece in &self.pieces {
+                let mut wakes = false;
+                piece.kind.reads(&mut |net, _| wakes |= awake.contains(&net));
+                if wakes {
+                    awake.extend(piece.kind.writes());
+                }
+            }
+            if awake.len() == before {
+                return awake;
             }
         }
-        nets
+    }
+
+    /// Nets that a process assigns.
+    pub fn procedural(&self) -> HashSet<NetId> {
+        let processes = self.pieces.iter().filter(|piece| matches!(piece.kind, PieceKind::Process(_)));
+        processes.flat_map(|piece| piece.kind.writes()).collect()
     }
 }
 

@@ -1,10 +1,11 @@
 //! Which statements become continuous assignments, and which share an `always @*`.
 use super::check;
+use super::constants;
 use super::error::Result;
 use super::ir::{Expr, NetId, Stmt};
-use super::scope::{Role, Scope};
-use super::simplify::{constant_result, last_writes};
-use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use super::scope::Scope;
+use super::simplify::last_writes;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 /// A piece of a module's combinational logic.
 #[derive(Debug)]
@@ -33,6 +34,21 @@ impl PieceKind {
     /// Calls `visit` for every net read; see [`Expr::reads`].
     pub fn reads(&self, visit: &mut impl FnMut(NetId, Option<(usize, usize)>)) {
         self.expressions(&mut |expr| expr.reads(visit));
+    }
+    /// The nets written.
+    pub fn writes(&self) -> impl Iterator<Item = NetId> {
+        let mut nets = BTreeSet::new();
+        match self {
+            PieceKind::Assign(net, _) | PieceKind::AssignSlices(net, _) => {
+                nets.insert(*net);
+            }
+            PieceKind::Process(body) => body.iter().for_each(|statement| {
+                statement.writes(&mut |net| {
+                    nets.insert(net);
+                })
+            }),
+        }
+        nets.into_iter()
     }
     /// Calls `visit` for every expression.
     pub fn expressions<'a>(&'a self, visit: &mut impl FnMut(&'a Expr)) {
@@ -90,9 +106,9 @@ pub(super) fn split(statements: Vec<Stmt>, scope: &Scope) -> Result<Vec<Piece>> 
     let mut pieces = vec![];
     for (comments, body) in groups.into_values() {
         check::process(&body, scope)?;
-        pieces.extend(pieces_of(comments, body, scope));
+        pieces.push(Piece { comments, kind: kind_of(body) });
     }
-    Ok(pieces)
+    constants::fold(pieces, scope)
 }
 
 /// Groups that feed each other in a circle become one: a loop that is only in the text, not in the logic, would cost
@@ -129,36 +145,14 @@ fn join_circles(statements: &[Stmt], writer: &HashMap<NetId, usize>, union: &mut
     }
 }
 
-fn pieces_of(mut comments: Vec<String>, body: Vec<Stmt>, scope: &Scope) -> Vec<Piece> {
+fn kind_of(body: Vec<Stmt>) -> PieceKind {
     if let [Stmt::Assign { net, value, .. }] = body.as_slice() {
-        return vec![Piece { comments, kind: PieceKind::Assign(*net, value.clone()) }];
+        return PieceKind::Assign(*net, value.clone());
     }
-    if let Some(slices) = separate_slices(&body) {
-        let (net, slices) = slices;
-        return vec![Piece { comments, kind: PieceKind::AssignSlices(net, slices) }];
+    match separate_slices(&body) {
+        Some((net, slices)) => PieceKind::AssignSlices(net, slices),
+        None => PieceKind::Process(body),
     }
-    let written: HashSet<NetId> = {
-        let mut nets = HashSet::new();
-        body.iter().for_each(|s| {
-            s.writes(&mut |net| {
-                nets.insert(net);
-            })
-        });
-        nets
-    };
-    let mut has_input = false;
-    let is_constant = |net: NetId| matches!(scope.nets[net].role, Role::Constant(_));
-    body.iter().for_each(|s| s.reads(&mut |net, _| has_input |= !written.contains(&net) && !is_constant(net)));
-    if !has_input {
-        if let Some(values) = constant_result(&body.iter().collect::<Vec<_>>(), scope) {
-            let mut values: Vec<_> = values.into_iter().collect();
-            values.sort_by_key(|(net, _)| *net);
-            let piece =
-                |(net, value)| Piece { comments: std::mem::take(&mut comments), kind: PieceKind::Assign(net, value) };
-            return values.into_iter().map(piece).collect();
-        }
-    }
-    vec![Piece { comments, kind: PieceKind::Process(body) }]
 }
 
 /// One net that is assigned part by part, each once.

@@ -1,7 +1,6 @@
 //! Steps between lowering and text: temporaries out of branches, overwritten assignments away.
 use super::ir::{Expr, NetId, Stmt};
 use super::scope::{Role, Scope};
-use num_bigint::BigUint;
 use std::collections::{HashMap, HashSet};
 
 /// Puts temporaries that stand inside branches in front of the outermost statement, where they can become
@@ -109,54 +108,4 @@ pub(super) fn drop_overwritten(statements: Vec<Stmt>) -> Vec<Stmt> {
     }
     let keep = |(place, statement)| (!drop.contains(&place)).then_some(statement);
     statements.into_iter().enumerate().filter_map(keep).collect()
-}
-
-/// The value that straight-line statements on constants give a net: such a net is assigned continuously,
-/// as an `always @*` without inputs never runs in an event-driven simulator.
-pub(super) fn constant_result(statements: &[&Stmt], scope: &Scope) -> Option<HashMap<NetId, Expr>> {
-    let mut values: HashMap<NetId, Expr> = HashMap::new();
-    for statement in statements {
-        match statement {
-            Stmt::Assign { net, value, .. } => {
-                let value = substitute(value, &values, scope)?;
-                values.insert(*net, value);
-            }
-            Stmt::AssignSlice { net, offset, width, value } => {
-                let before = scope.constant(values.get(net)?)?;
-                let part = scope.constant(&substitute(value, &values, scope)?)?;
-                let offset = offset.index()?;
-                let mask = ((BigUint::from(1u32) << *width) - 1u32) << offset;
-                let all = (BigUint::from(1u32) << scope.nets[*net].width) - 1u32;
-                let cleared = before & (all ^ &mask);
-                let value = cleared | ((part << offset) & mask);
-                values.insert(*net, Expr::Literal(value));
-            }
-            Stmt::Comment(_) => {}
-            Stmt::If { .. } | Stmt::Case { .. } => return None,
-        }
-    }
-    Some(values)
-}
-
-/// `value` itself if it reads only constants, its number if it reads nets of known value.
-fn substitute(value: &Expr, values: &HashMap<NetId, Expr>, scope: &Scope) -> Option<Expr> {
-    let mut plain = true;
-    value.reads(&mut |net, _| plain &= !values.contains_key(&net));
-    if plain {
-        return Some(value.clone());
-    }
-    match value {
-        Expr::Net(net) => values.get(net).cloned(),
-        Expr::Binary(op, left, right) => {
-            let value = Expr::binary(*op, substitute(left, values, scope)?, substitute(right, values, scope)?);
-            scope.constant(&value).map(Expr::Literal).or(Some(value))
-        }
-        Expr::Unary(op, inner) => Some(Expr::Unary(*op, Box::new(substitute(inner, values, scope)?))),
-        Expr::Extend(width, inner) => Some(Expr::extend(*width, substitute(inner, values, scope)?)),
-        Expr::Slice(base, width, offset) => {
-            let number = scope.constant(&substitute(base, values, scope)?)? >> offset.index()?;
-            Some(Expr::extend(*width, Expr::Literal(number & ((BigUint::from(1u32) << *width) - 1u32))))
-        }
-        _ => None,
-    }
 }

@@ -20,9 +20,9 @@ module top (
     localparam [1:0] PHASE_DONE = 2'd2;
 
     wire [39:0] address;
-    reg  [1:0]  held_phase = PHASE_IDLE;
-    reg  [4:0]  held_table = 5'd0;
-    reg  [39:0] held_address = 40'd0;
+    reg  [1:0]  held_phase;
+    reg  [4:0]  held_table;
+    reg  [39:0] held_address;
     reg  [1:0]  held_phase_next;
     reg  [4:0]  held_table_next;
     reg  [39:0] held_address_next;

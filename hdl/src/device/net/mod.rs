@@ -161,6 +161,7 @@ impl Logic for NetDevice {
         self.tx_violation.next = self.transmit.violation.val();
 
         self.receive.reset.next = self.forget.val();
+        self.receive.wire_reset.next = self.reset.val();
         self.receive.stop.next = self.stopping.q.val();
         self.receive.merge.next = self.merge.val();
         self.receive.guest_csum.next = self.guest_csum.val();

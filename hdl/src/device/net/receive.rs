@@ -22,6 +22,8 @@ use rust_hdl::prelude::*;
 pub struct Receive {
     pub clock: Signal<In, Clock>,
     pub reset: Signal<In, Bit>,
+    /// The stream of frames on the wire begins.
+    pub wire_reset: Signal<In, Bit>,
     /// Begin nothing; frames from the wire are thrown away.
     pub stop: Signal<In, Bit>,
     pub merge: Signal<In, Bit>,
@@ -62,6 +64,7 @@ impl Receive {
         Self {
             clock: Default::default(),
             reset: Default::default(),
+            wire_reset: Default::default(),
             stop: Default::default(),
             merge: Default::default(),
             guest_csum: Default::default(),
@@ -98,6 +101,7 @@ impl Logic for Receive {
         comment!("module net_receive: from frames to the chains of the receive queue");
         clock!(self, clock, store, check, frames, chains, plan, parts, part_stage, header);
         self.store.reset.next = self.reset.val();
+        self.store.wire_reset.next = self.wire_reset.val();
         self.check.reset.next = self.reset.val();
         self.frames.reset.next = self.reset.val();
         self.chains.reset.next = self.reset.val();

@@ -16,6 +16,8 @@ use rust_hdl::prelude::*;
 pub struct ReceiveStore {
     pub clock: Signal<In, Clock>,
     pub reset: Signal<In, Bit>,
+    /// The stream of frames on the wire begins.
+    pub wire_reset: Signal<In, Bit>,
     /// Throw everything away.
     pub stop: Signal<In, Bit>,
     pub frame_in: Sink<NetBeat>,
@@ -44,14 +46,14 @@ pub struct ReceiveStore {
     /// Frames in the memory.
     pub any: Signal<Out, Bit>,
 
-    // not reset: the place in the wire's stream of frames
+    // the place in the wire's stream of frames, which a reset of the device does not change
     held: DFF<NetBeat>,
-    held_valid: DFF<Bit>,
+    held_valid: Reg<Bit>,
     // bytes in it, and whether its lanes are not as they must be
     held_count: DFF<Bits<5>>,
     held_ragged: DFF<Bit>,
-    inside: DFF<Bit>,
-    skipping: DFF<Bit>,
+    inside: Reg<Bit>,
+    skipping: Reg<Bit>,
     // the frame at hand
     beats: Reg<Bits<10>>,
     failed: Reg<Bit>,
@@ -109,6 +111,7 @@ impl ReceiveStore {
         Self {
             clock: Default::default(),
             reset: Default::default(),
+            wire_reset: Default::default(),
             stop: Default::default(),
             frame_in: Default::default(),
             read: Default::default(),
@@ -202,6 +205,9 @@ impl Logic for ReceiveStore {
         dff_setup!(self, clock, pointer, begin, frames, patience, kept, kept_length);
         dff_setup!(self, clock, word_room, second_word_room, frame_room, second_frame_room, wrote);
         dff_setup!(self, clock, runt_event, oversize_event, error_event, no_buffer_event);
+        self.held_valid.reset.next = self.wire_reset.val();
+        self.inside.reset.next = self.wire_reset.val();
+        self.skipping.reset.next = self.wire_reset.val();
         self.beats.reset.next = self.reset.val();
         self.failed.reset.next = self.reset.val();
         self.long.reset.next = self.reset.val();
