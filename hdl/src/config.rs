@@ -5,6 +5,8 @@
 use crate::virtio::layout;
 use serde::Serialize;
 use std::collections::BTreeSet;
+use std::fs;
+use std::io::{self, Read as _};
 use std::path::Path;
 
 mod error;
@@ -14,6 +16,9 @@ mod table;
 
 pub use error::{ConfigError, Problem};
 pub use link::{LinkInterface, LinkOptions, LinkSpeed};
+
+/// No configuration is longer.
+const MOST_BYTES: u64 = 1 << 20;
 
 /// The examples that are built in: name and text.
 pub const EXAMPLES: &[(&str, &str)] = &[
@@ -310,9 +315,35 @@ impl NetOptions {
     }
 }
 
+impl NetOptions {
+    /// Six bytes of two hexadecimal digits each; neither a group address nor all zero.
+    pub fn parse_mac(text: &str) -> Option<[u8; 6]> {
+        let byte = |part: &str| match part.len() {
+            2 if part.bytes().all(|digit| digit.is_ascii_hexdigit()) => u8::from_str_radix(part, 16).ok(),
+            _ => None,
+        };
+        let bytes = text.split(':').map(byte).collect::<Option<Vec<u8>>>()?;
+        let mac: [u8; 6] = bytes.try_into().ok()?;
+        (mac[0] & 1 == 0 && mac != [0; 6]).then_some(mac)
+    }
+}
+
 impl Default for NetOptions {
     fn default() -> Self {
         NetOptions { mac: [0x52, 0x54, 0x00, 0x12, 0x34, 0x56], max_frame: layout::net::FRAME_BYTES_MAX as u16 }
+    }
+}
+
+/// A configuration's text. What is no file could go on for ever, or never begin.
+fn read_file(name: &str) -> io::Result<String> {
+    if !fs::metadata(name)?.is_file() {
+        return Err(io::Error::other("it is not a file"));
+    }
+    let mut text = String::new();
+    fs::File::open(name)?.take(MOST_BYTES + 1).read_to_string(&mut text)?;
+    match text.len() as u64 > MOST_BYTES {
+        true => Err(io::Error::other("it is longer than 1 MiB")),
+        false => Ok(text),
     }
 }
 
@@ -384,18 +415,23 @@ impl EndpointConfig {
         read::read(text, file)
     }
 
-    /// Reads a file, or takes the example of that name where there is no such file.
+    /// Reads a file, or takes the example of that name where there is no such file. `NAME@INTERFACE-BITS`, as
+    /// `blk@7-series-128`, is the same with that interface and `data_bits` in `[link]`.
     pub fn load(name: &str) -> Result<Self, ConfigError> {
-        let path = Path::new(name);
-        if !path.exists() {
-            if let Some((example, text)) = EXAMPLES.iter().find(|(example, _)| *example == name) {
-                return Self::parse(text, &format!("example {example}"));
-            }
+        let notation = || name.rsplit_once('@').filter(|(_, link)| !link.contains('/'));
+        let (plain, link) = match Path::new(name).is_file() {
+            true => (name, None),
+            false => notation().map_or((name, None), |(plain, link)| (plain, Some(link))),
+        };
+        let example = EXAMPLES.iter().find(|(example, _)| *example == plain && !Path::new(plain).is_file());
+        let mut config = match example {
+            Some((example, text)) => Self::parse(text, &format!("example {example}"))?,
+            None => Self::parse(&read_file(plain).map_err(|error| ConfigError::unreadable(plain, &error))?, plain)?,
+        };
+        if let Some(link) = link {
+            config.link.set_interface(link).map_err(|message| ConfigError::of_name(name, message))?;
         }
-        match std::fs::read_to_string(path) {
-            Ok(text) => Self::parse(&text, name),
-            Err(error) => Err(ConfigError::unreadable(name, &error)),
-        }
+        Ok(config)
     }
 
     /// Whether the device offers a feature.

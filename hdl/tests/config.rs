@@ -324,3 +324,43 @@ fn a_hard_block_has_its_interface_width_and_top() {
     let wide = "[link]\ninterface = \"ultrascale+\"\ndata_bits = 256\nspeed = \"gen3 x8\"\nclock_hz = 250_000_000\n";
     assert!(EndpointConfig::parse(wide, "x.toml").is_ok(), "256 bits at 250 MHz carry gen3 x8");
 }
+
+#[test]
+fn a_file_full_of_mistakes_is_told_of_at_once_and_in_part() {
+    let begin = std::time::Instant::now();
+    let keys: String = (0..50_000).map(|key| format!("k{key} = 1\n")).collect();
+    let row: String = (0..50_000).map(|key| format!("k{key} = 1, ")).collect();
+    let names = "\"event_idx\", ".repeat(50_000);
+    for (text, first, more) in [
+        (keys.clone(), (1, 1), 49_950),
+        (format!("ids = {{ {row}k = 1 }}\n"), (1, 9), 49_951),
+        (format!("features = [ {names} ]\n"), (1, 27), 49_949),
+    ] {
+        let problems = EndpointConfig::parse(&text, "long.toml").unwrap_err().problems;
+        assert_eq!(problems.len(), 51);
+        assert_eq!((problems[0].line, problems[0].column), first, "{}", problems[0].message);
+        assert_eq!(problems[50].message, format!("and {more} more problems"));
+    }
+    // Linear, it is a fraction of a second.
+    assert!(begin.elapsed().as_secs() < 20, "{:?}", begin.elapsed());
+}
+
+#[test]
+fn a_name_may_say_the_interface() {
+    use virtio_hdl_rtl::config::LinkInterface;
+    let plain = EndpointConfig::load("blk").unwrap();
+    let behind = EndpointConfig::load("blk@7-series-128").unwrap();
+    assert_eq!((behind.link.interface, behind.link.data_bits), (LinkInterface::SevenSeries, 128));
+    assert_eq!(behind.link.clock_hz, plain.link.clock_hz);
+    let narrow = EndpointConfig::load("net@7-series-64").unwrap();
+    assert_eq!((narrow.link.data_bits, narrow.link.clock_hz), (64, 250_000_000), "as fast as the link");
+    let path = std::path::Path::new(env!("CARGO_TARGET_TMPDIR")).join("a@b.toml").to_string_lossy().into_owned();
+    std::fs::write(&path, "device = \"net\"\nlink.speed = \"gen3 x4\"\nlink.clock_hz = 250_000_000\n").unwrap();
+    EndpointConfig::load(&path).unwrap();
+    let fast = EndpointConfig::load(&format!("{path}@ultrascale+-256")).unwrap();
+    assert_eq!(fast.link.interface, LinkInterface::UltraScalePlus);
+    let said = EndpointConfig::load(&format!("{path}@7-series-128")).unwrap_err().to_string();
+    assert!(said.ends_with("the block of the interface 7-series ends at gen2, and link.speed is gen3 x4"), "{said}");
+    let said = EndpointConfig::load("blk@tlp").unwrap_err().to_string();
+    assert!(said.starts_with("blk@tlp: tlp is no interface; allowed: tlp-128, 7-series-64, "), "{said}");
+}

@@ -1,7 +1,10 @@
 //! The user's cache folder, shared by all that is made once and kept: models, QEMU, kernels.
+use rustix::fs::{flock, FlockOperation};
+use rustix::io::Errno;
 use sha2::{Digest, Sha256};
-use std::fs::File;
+use std::fs::{self, File, Metadata};
 use std::io;
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
 /// `$XDG_CACHE_HOME/virtio-hdl`, or `~/.cache/virtio-hdl`; none without a home.
@@ -11,11 +14,43 @@ pub(crate) fn folder() -> Option<PathBuf> {
     base.map(|base| base.join("virtio-hdl"))
 }
 
+/// Waits until no other process holds this lock, which `waiting` hears of first; dropping the file gives it back.
+pub(crate) fn lock_or(path: &Path, waiting: impl FnOnce()) -> io::Result<File> {
+    if let Some(file) = try_lock(path)? {
+        return Ok(file);
+    }
+    waiting();
+    loop {
+        let file = File::create(path)?;
+        flock(&file, FlockOperation::LockExclusive)?;
+        if is_at(&file, path) {
+            return Ok(file);
+        }
+    }
+}
+
 /// Waits until no other process holds this lock; dropping the file gives it back.
 pub(crate) fn lock(path: &Path) -> io::Result<File> {
-    let file = File::create(path)?;
-    rustix::fs::flock(&file, rustix::fs::FlockOperation::LockExclusive)?;
-    Ok(file)
+    lock_or(path, || ())
+}
+
+/// The lock, unless another process holds it.
+pub(crate) fn try_lock(path: &Path) -> io::Result<Option<File>> {
+    loop {
+        let file = File::create(path)?;
+        match flock(&file, FlockOperation::NonBlockingLockExclusive) {
+            Ok(()) if is_at(&file, path) => return Ok(Some(file)),
+            Ok(()) => {}
+            Err(Errno::WOULDBLOCK) => return Ok(None),
+            Err(error) => return Err(error.into()),
+        }
+    }
+}
+
+/// Whether this file is still called so: who prunes the cache removes locks that he holds.
+fn is_at(file: &File, path: &Path) -> bool {
+    let place = |metadata: io::Result<Metadata>| metadata.map(|metadata| (metadata.dev(), metadata.ino())).ok();
+    place(file.metadata()).is_some_and(|found| Some(found) == place(fs::metadata(path)))
 }
 
 /// A name for all these texts.

@@ -1,6 +1,14 @@
 //! Co-simulation kit of the virtio PCIe endpoint: the Verilated model, the link and root complex, the host model, what
 //! sits behind the device, traces, the vfio-user server with the bridge through which a stock QEMU reaches it, and
 //! QEMU's PCI bus as another machine for the same host model; and how large and fast the RTL is in open tools.
+/// `eprintln!` for remarks that nobody may be there to read: standard error may be closed, or full.
+macro_rules! note {
+    ($($arguments:tt)*) => {{
+        use std::io::Write as _;
+        let _ = writeln!(std::io::stderr(), $($arguments)*);
+    }};
+}
+
 pub mod backend;
 pub mod bridge;
 mod cache;
@@ -8,6 +16,7 @@ pub mod cli;
 pub mod design;
 pub mod guest;
 pub mod host;
+mod leftovers;
 pub mod link;
 pub mod machine;
 pub mod model;

@@ -1,4 +1,5 @@
 //! A Unix socket's name in the file system: found in use, cleared of the dead, removed with its owner.
+use crate::leftovers::Leftover;
 use rustix::fs::{FileType, Mode};
 use rustix::io::Errno;
 use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType};
@@ -28,6 +29,7 @@ pub(crate) struct SocketFile {
     path: PathBuf,
     /// Device and inode of the file, so that another owner's is left alone.
     identity: Option<(u64, u64)>,
+    _leftover: Leftover,
 }
 
 impl SocketFile {
@@ -39,7 +41,7 @@ impl SocketFile {
         // Before it has a name nobody can connect: there is no moment with another mode.
         rustix::fs::fchmod(&socket, Mode::RUSR | Mode::WUSR)?;
         rustix::net::bind(&socket, &address)?;
-        Ok((socket, SocketFile { path: path.into(), identity: identity(path) }))
+        Ok((socket, SocketFile { path: path.into(), identity: identity(path), _leftover: Leftover::path(path) }))
     }
 
     /// Where it is.

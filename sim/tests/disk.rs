@@ -63,12 +63,33 @@ fn images_that_cannot_be_disks_are_refused_with_a_remedy() {
     let missing = refusal(&folder.path().join("none.img"), false);
     assert!(missing.contains("none.img: No such file") && missing.contains("mkfs.ext4 -d"), "{missing}");
     let directory = refusal(folder.path(), false);
-    assert!(directory.ends_with("is not a file"), "{directory}");
-    assert!(refusal(std::path::Path::new("/dev/null"), true).ends_with("is not a file"));
+    assert!(directory.ends_with("is neither a file nor a block device"), "{directory}");
+    assert!(refusal(std::path::Path::new("/dev/null"), true).ends_with("is neither a file nor a block device"));
 }
 
 #[test]
 fn the_serial_is_20_bytes() {
     assert_eq!(&Disk::in_memory(1).with_serial("virtio-hdl").id(), b"virtio-hdl\0\0\0\0\0\0\0\0\0\0");
     assert_eq!(&Disk::in_memory(1).with_serial("0123456789012345678901234").id(), b"01234567890123456789");
+}
+
+#[test]
+fn a_disk_in_memory_takes_what_is_written_to_it_only() {
+    // An exbibyte.
+    let mut disk = Disk::in_memory(1 << 51);
+    let data: Vec<u8> = (0..20_000 / 512 * 512).map(|index| (index % 251) as u8 + 1).collect();
+    let last = (1 << 51) - data.len() as u64 / 512;
+    for sector in [0, 5, 1 << 40, last] {
+        disk.write(sector, &data).unwrap();
+        let mut found = vec![0; data.len()];
+        disk.read(sector, &mut found).unwrap();
+        assert!(found == data, "sector {sector}");
+    }
+    let mut found = vec![9; data.len()];
+    disk.read(1 << 50, &mut found).unwrap();
+    assert!(found.iter().all(|byte| *byte == 0));
+    disk.write(5, &vec![0; data.len()]).unwrap();
+    disk.read(5, &mut found).unwrap();
+    assert!(found.iter().all(|byte| *byte == 0), "zeros too");
+    assert!(disk.write(last + 1, &data).is_err());
 }

@@ -51,6 +51,16 @@ fn assert_clean(machine: &Machine) {
 }
 
 #[test]
+fn bus_scan_finds_functions_behind_one_that_is_missing() {
+    let mut machine = Machine::new(Build::default());
+    let second = FunctionId::new(DISK.bus(), DISK.device(), 2);
+    machine.also_at(second);
+    let bus = Bus::scan(&mut machine, &BusOptions::default()).unwrap();
+    let found: Vec<_> = bus.functions().iter().map(|function| function.id).collect();
+    assert_eq!(found, [DISK, second]);
+}
+
+#[test]
 fn scan_finds_sizes_and_places() {
     let (machine, bus) = machine(Build::default());
     let [function] = bus.functions() else { panic!("{:?}", bus.functions()) };

@@ -96,7 +96,15 @@ fn a_library_is_built_once_and_then_found() {
     let other = Library::build_in(cache.path(), &changed).unwrap();
     assert!(other.was_built() && other.path() != libraries[0].path(), "another text is another library");
     let leftovers = std::fs::read_dir(cache.path()).unwrap().flatten();
-    assert!(!leftovers.into_iter().any(|entry| entry.file_name().to_string_lossy().starts_with("building-")));
+    assert!(!leftovers.into_iter().any(|entry| entry.file_name().to_string_lossy().ends_with(".building")));
+
+    // Damaged, it is built anew, whatever it was; loaded, it would take the process with it.
+    let path = other.path();
+    let good = std::fs::read(path).unwrap();
+    std::fs::write(path, &good[..good.len() / 2]).unwrap();
+    assert!(Library::build_in(cache.path(), &changed).unwrap().was_built());
+    assert!(std::fs::read(path).unwrap().len() > good.len() / 2);
+    assert!(!Library::build_in(cache.path(), &changed).unwrap().was_built());
 }
 
 #[test]

@@ -1,7 +1,9 @@
 //! The command line, as a user meets it: figures, files, errors, exit codes.
 use std::fs;
+use std::os::fd::OwnedFd;
+use std::os::unix::net::UnixStream;
 use std::path::Path;
-use std::process::Output;
+use std::process::{Output, Stdio};
 use virtio_hdl_rtl::config::{Device, EndpointConfig, EXAMPLES};
 use virtio_hdl_tests::program;
 
@@ -152,9 +154,96 @@ fn a_missing_verilator_is_named_with_the_way_to_get_it() {
     let output = program().args(["doctor"]).env("PATH", "/nowhere").output().unwrap();
     assert_eq!(output.status.code(), Some(1));
     assert!(text(&output.stdout).contains("apt-get install verilator"));
-    let output = program().args(["sim", "blk", "--scenario", "depth"]).env("PATH", "/nowhere").output().unwrap();
+    let empty = tempfile::tempdir().unwrap();
+    let sim = ["sim", "blk", "--scenario", "depth", "--requests", "4"];
+    let without =
+        |cache: &Path| program().args(sim).env("PATH", "/nowhere").env("XDG_CACHE_HOME", cache).output().unwrap();
+    let output = without(empty.path());
     assert_eq!(output.status.code(), Some(1));
     assert!(text(&output.stderr).contains("verilator cannot be started"), "{}", text(&output.stderr));
+}
+
+#[test]
+fn a_model_that_is_cached_needs_no_tools() {
+    let sim = ["sim", "blk", "--scenario", "depth", "--requests", "4"];
+    assert!(run(&sim).status.success(), "the model is in the cache now");
+    let output = program().args(sim).env("PATH", "/nowhere").output().unwrap();
+    assert!(output.status.success(), "{}", text(&output.stderr));
+    assert!(text(&output.stdout).contains("the model was in the cache"));
+}
+
+#[test]
+fn an_image_larger_than_a_piece_is_copied_whole() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name).to_string_lossy().into_owned();
+    let bytes = (1u32 << 20) + 3 * 512;
+    let content: Vec<u8> = (0..bytes).map(|index| (index.wrapping_mul(2_654_435_761) >> 23) as u8).collect();
+    fs::write(path("disk.img"), &content).unwrap();
+    let output = run(&["sim", "blk", "--disk", &path("disk.img"), "--to", &path("copy.img"), "--json"]);
+    assert!(output.status.success(), "{}", text(&output.stderr));
+    assert!(fs::read(path("copy.img")).unwrap() == content);
+    let figures: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert!(figures["phases"].as_array().unwrap().iter().all(|phase| phase["bytes"] == bytes));
+}
+
+#[test]
+fn an_image_larger_than_the_memory_is_not_read_into_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("disk.img");
+    fs::File::create(&path).unwrap().set_len(64 << 30).unwrap();
+    let path = path.to_string_lossy().into_owned();
+    refused(&["sim", "blk", "--scenario", "random", "--disk", &path], "which may have 1 GiB: give a smaller image");
+    let mut limited = std::process::Command::new("prlimit");
+    limited.arg("--as=4000000000").arg("--").arg(program().get_program());
+    let output =
+        limited.args(["sim", "blk", "--scenario", "depth", "--requests", "4", "--disk", &path]).output().unwrap();
+    assert!(output.status.success(), "{}", text(&output.stderr));
+    // It takes for ever: that it begins is shown by its log.
+    let log = folder.path().join("tlp.log");
+    let mut limited = std::process::Command::new("prlimit");
+    limited.arg("--as=4000000000").arg("--").arg(program().get_program()).args(["sim", "blk", "--disk", &path]);
+    let mut child = limited.arg("--tlp-log").arg(&log).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+    let begin = std::time::Instant::now();
+    while fs::metadata(&log).map_or(0, |metadata| metadata.len()) < 100_000 {
+        assert!(child.try_wait().unwrap().is_none(), "it ended");
+        assert!(begin.elapsed().as_secs() < 120, "nothing happens");
+        std::thread::sleep(std::time::Duration::from_millis(20));
+    }
+    child.kill().unwrap();
+    child.wait().unwrap();
+}
+
+#[test]
+fn every_command_takes_a_configuration_behind_another_interface() {
+    let folder = tempfile::tempdir().unwrap();
+    let out = folder.path().to_string_lossy().into_owned();
+    let output = run(&["generate", "blk@7-series-128", "--out", &out]);
+    assert!(output.status.success(), "{}", text(&output.stderr));
+    let files = all_files(folder.path());
+    assert!(files.iter().any(|(name, _)| name == "pcie_7series_128.v"), "behind the block");
+    refused(&["generate", "blk@9-series", "--out", &out], "blk@9-series: 9-series is no interface; allowed: tlp-128, ");
+    for command in [["serve", "--socket", "/nowhere/socket"].as_slice(), &["qemu"], &["sim"]] {
+        let arguments = [&[command[0], "net@ultrascale+-256", "--disk", "/nowhere"], &command[1..]].concat();
+        let said = text(&run(&arguments).stderr);
+        assert!(said.contains("net@ultrascale+-256 is a network"), "{said}");
+    }
+}
+
+#[test]
+fn what_is_no_file_neither_hides_an_example_nor_is_read_for_ever() {
+    let folder = tempfile::tempdir().unwrap();
+    let out = folder.path().join("out").to_string_lossy().into_owned();
+    fs::create_dir(folder.path().join("blk")).unwrap();
+    let output = program().args(["generate", "blk", "--out", &out]).current_dir(folder.path()).output().unwrap();
+    assert!(output.status.success(), "{}", text(&output.stderr));
+    assert!(std::process::Command::new("mkfifo").arg(folder.path().join("fifo")).status().unwrap().success());
+    let fifo = folder.path().join("fifo").to_string_lossy().into_owned();
+    for path in [fifo.as_str(), "/dev/zero", "/proc"] {
+        refused(&["generate", path, "--out", &out], "cannot read the configuration: it is not a file");
+    }
+    let long = folder.path().join("long.toml");
+    fs::File::create(&long).unwrap().set_len(1 << 40).unwrap();
+    refused(&["generate", &long.to_string_lossy(), "--out", &out], "it is longer than 1 MiB");
 }
 
 #[test]
@@ -192,4 +281,124 @@ fn an_image_is_copied_with_traces() {
     assert!(vcd.contains("$scope module rx_tlp $end") && vcd.contains("sIOWr:"), "the notify is decoded");
     let cycles = vcd.lines().filter(|line| line.starts_with('#')).count() / 2;
     assert!((300..=564).contains(&cycles), "{cycles} cycles around the notify");
+}
+
+/// Runs it with `arguments` and expects it to refuse them, with each of `files` as it was.
+#[track_caller]
+fn refused_untouched(arguments: &[&str], message: &str, files: &[&str]) {
+    let before: Vec<_> = files.iter().map(|path| fs::read(path).unwrap()).collect();
+    refused(arguments, message);
+    let after: Vec<_> = files.iter().map(|path| fs::read(path).unwrap()).collect();
+    assert!(before == after, "{arguments:?} wrote to a file");
+}
+
+#[test]
+fn outputs_that_are_inputs_are_refused_under_any_name() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name).to_string_lossy().into_owned();
+    let (disk, hard, soft, config) = (path("disk.img"), path("hard.img"), path("soft.img"), path("blk.toml"));
+    fs::write(&disk, vec![7; 64 << 10]).unwrap();
+    fs::write(&config, "device = \"blk\"\n").unwrap();
+    fs::hard_link(&disk, &hard).unwrap();
+    std::os::unix::fs::symlink(&disk, &soft).unwrap();
+    let socket = path("socket");
+    for name in [&disk, &hard, &soft] {
+        let message = format!("{name} is the same file as --disk {disk}");
+        for option in ["--vcd", "--tlp-log"] {
+            let serve = ["serve", "blk", "--socket", &socket, "--disk", &disk, option, name];
+            refused_untouched(&serve, &message, &[&disk]);
+            refused_untouched(&["qemu", "blk", "--disk", &disk, option, name], &message, &[&disk]);
+            refused_untouched(&["sim", "blk", "--disk", &disk, option, name], &message, &[&disk]);
+        }
+        refused_untouched(&["sim", "blk", "--disk", &disk, "--to", name], &message, &[&disk]);
+    }
+    let one = path("one.log");
+    let twice = ["sim", "blk", "--disk", &disk, "--vcd", &one, "--tlp-log", &one];
+    refused(&twice, &format!("--tlp-log {one} is the same file as --vcd {one}"));
+    refused_untouched(&["sim", &config, "--disk", &disk, "--vcd", &config], "is the same file as CONFIG", &[&config]);
+    fs::write(path("wire.pcap"), "a capture").unwrap();
+    let capture = format!("pcap:{}", path("wire.pcap"));
+    let record = ["serve", "net", "--socket", &socket, "--net", &capture, "--pcap", &path("wire.pcap")];
+    refused_untouched(&record, "is the same file as --net", &[&path("wire.pcap")]);
+    assert!(!Path::new(&one).exists() && !Path::new(&socket).exists());
+}
+
+#[test]
+fn options_of_the_other_kind_of_device_are_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let socket = folder.path().join("socket").to_string_lossy().into_owned();
+    for option in [["--net", "peer"], ["--mac", "52:54:00:12:34:56"], ["--pcap", "/nowhere/wire"]] {
+        let arguments = [&["serve", "blk", "--socket", &socket], option.as_slice()].concat();
+        refused(&arguments, &format!("{} has no effect: blk is a disk", option[0]));
+    }
+    for option in [["--disk", "/nowhere"].as_slice(), &["--read-only"], &["--disk-latency", "3"]] {
+        let arguments = [&["qemu", "net"], option].concat();
+        refused(&arguments, &format!("{} has no effect: net is a network card", option[0]));
+    }
+}
+
+#[test]
+fn addresses_of_no_single_card_are_refused() {
+    for mac in ["00:00:00:00:00:00", "53:54:00:12:34:56", "+6:54:00:12:34:56", "52:54:0:12:34:56", "52:54:00:12:34", ""]
+    {
+        let output = run(&["serve", "net", "--socket", "/nowhere/socket", "--mac", mac]);
+        assert_eq!(output.status.code(), Some(2), "{mac}");
+        assert!(text(&output.stderr).contains("the address of one card is needed"), "{}", text(&output.stderr));
+    }
+}
+
+#[test]
+fn a_closed_pipe_ends_every_command_quietly() {
+    use std::os::unix::process::ExitStatusExt as _;
+    let folder = tempfile::tempdir().unwrap();
+    let out = folder.path().to_string_lossy().into_owned();
+    for arguments in [["boards"].as_slice(), &["doctor", "--json"], &["generate", "blk", "--json", "--out", &out]] {
+        let (reader, writer) = UnixStream::pair().unwrap();
+        drop(reader);
+        let output = program().args(arguments).stdout(OwnedFd::from(writer)).output().unwrap();
+        assert_eq!(output.status.signal(), Some(13), "{arguments:?}: {}, {}", output.status, text(&output.stderr));
+        assert_eq!(text(&output.stderr), "", "{arguments:?}");
+        let full = fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
+        let output = program().args(arguments).stdout(full).output().unwrap();
+        assert_eq!(output.status.code(), Some(1), "{arguments:?}");
+        let said = text(&output.stderr);
+        assert!(said.contains("error: cannot write to standard output: No space left on device"), "{said}");
+    }
+}
+
+#[test]
+fn a_path_that_qemu_cannot_be_given_is_refused() {
+    use std::os::unix::ffi::OsStrExt as _;
+    let path = std::ffi::OsStr::from_bytes(b"/tmp/no-\xff-text");
+    let output = program().args(["serve", "net", "--socket"]).arg(path).output().unwrap();
+    assert_eq!(output.status.code(), Some(1), "{}", text(&output.stderr));
+    assert!(text(&output.stderr).contains("QEMU takes paths in UTF-8 only"), "{}", text(&output.stderr));
+}
+
+#[test]
+fn a_trace_that_cannot_be_written_ends_and_all_else_goes_on() {
+    let folder = tempfile::tempdir().unwrap();
+    let log = folder.path().join("tlp.log").to_string_lossy().into_owned();
+    let run = ["sim", "blk", "--scenario", "depth", "--requests", "20", "--json"];
+    let limited = |option: &str, path: &str| {
+        let mut limited = std::process::Command::new("prlimit");
+        limited.arg("--fsize=20000").arg("--").arg(program().get_program()).args(run).args([option, path]);
+        limited.output().unwrap()
+    };
+    for (option, path, why) in [
+        ("--vcd", "/dev/full", "No space left on device"),
+        ("--tlp-log", "/dev/full", "No space left on device"),
+        ("--tlp-log", &log, "File too large"),
+    ] {
+        let output = match path {
+            "/dev/full" => program().args(run).args([option, path]).output().unwrap(),
+            path => limited(option, path),
+        };
+        let said = text(&output.stderr);
+        assert_eq!(output.status.code(), Some(1), "{option} {path}: {said}");
+        assert!(said.contains("a trace ends here, all else goes on"), "{said}");
+        assert!(said.contains(&format!("error: cannot write the trace: {path}: {why}")), "{said}");
+        let figures: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+        assert_eq!(figures["phases"].as_array().unwrap().len(), 4, "the scenario came to its end");
+    }
 }

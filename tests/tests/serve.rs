@@ -1,8 +1,9 @@
 //! `virtio-hdl serve` and `virtio-hdl qemu` as processes: sockets, signals, sudden deaths, and what an idle guest costs.
-use std::io::{BufRead, BufReader, Read};
+use std::io::{BufRead, BufReader, Read, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
+use virtio_hdl::backend::Disk;
 use virtio_hdl::guest::{vfio_user_pci, Guest, Running};
 use virtio_hdl::host::blk::{Blk, Options};
 use virtio_hdl::host::pci::{Bus, Options as BusOptions};
@@ -25,12 +26,17 @@ struct Serve {
 
 impl Serve {
     fn start(disk: &Path) -> Self {
+        Serve::start_with(disk, &[])
+    }
+
+    fn start_with(disk: &Path, arguments: &[&str]) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let mut child = program()
             .args(["serve", "blk", "--socket"])
             .arg(folder.path().join("socket"))
             .arg("--disk")
             .arg(disk)
+            .args(arguments)
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .spawn()
@@ -83,7 +89,7 @@ fn processor_seconds(pid: u32) -> f64 {
 
 #[test]
 fn serve_says_what_to_give_qemu_and_ends_cleanly_on_a_signal() {
-    for signal in ["TERM", "INT"] {
+    for signal in ["TERM", "INT", "HUP"] {
         let disk = Ext4::new(30);
         let serve = Serve::start(&disk.path());
         let socket = serve.socket();
@@ -121,11 +127,11 @@ fn what_serve_says_works() {
 
 #[test]
 fn serve_refuses_a_socket_in_use_and_what_is_no_socket() {
-    let disk = Ext4::new(32);
+    let (disk, other) = (Ext4::new(32), Ext4::new(49));
     let serve = Serve::start(&disk.path());
     for (path, message) in [(serve.socket(), "in use"), (disk.path(), "no socket")] {
         let output =
-            program().args(["serve", "blk", "--socket"]).arg(&path).arg("--disk").arg(disk.path()).output().unwrap();
+            program().args(["serve", "blk", "--socket"]).arg(&path).arg("--disk").arg(other.path()).output().unwrap();
         assert_eq!(output.status.code(), Some(1));
         assert!(String::from_utf8_lossy(&output.stderr).contains(message), "{output:?}");
         assert!(path.exists());
@@ -322,4 +328,306 @@ fn serve_says_which_rule_stopped_a_queue_and_that_bus_master_is_off() {
     {
         assert_eq!(errors.matches(words).count(), 1, "{words}: {errors}");
     }
+}
+
+#[test]
+fn an_image_that_is_served_is_refused_to_all_others() {
+    let disk = Ext4::new(40);
+    let serve = Serve::start(&disk.path());
+    let folder = tempfile::tempdir().unwrap();
+    let refused = |command: &mut Command| {
+        let output = command.arg("--disk").arg(disk.path()).output().unwrap();
+        let errors = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(1), "{errors}");
+        assert!(errors.contains("is in use by another process") && errors.contains("which writes to it"), "{errors}");
+    };
+    refused(program().args(["serve", "blk", "--socket"]).arg(folder.path().join("second")));
+    refused(program().args(["serve", "blk", "--read-only", "--socket"]).arg(folder.path().join("second")));
+    refused(program().args(["sim", "blk"]));
+    assert!(!folder.path().join("second").exists());
+    drop(serve);
+    // Two that only read do not disturb each other, and let nobody write.
+    let first = Disk::open(&disk.path(), true).unwrap();
+    let second = Disk::open(&disk.path(), true).unwrap();
+    let said = Disk::open(&disk.path(), false).map(drop).unwrap_err().to_string();
+    assert!(said.contains("which relies on nobody writing to it"), "{said}");
+    drop((first, second));
+    Disk::open(&disk.path(), false).map(drop).unwrap();
+}
+
+#[test]
+fn qemu_and_we_keep_each_other_out_of_an_image() {
+    let disk = Ext4::new(41);
+    let qemu = || {
+        let mut command = virtio_hdl_tests::guest::qemu().command();
+        let drive = format!("if=none,id=disk,format=raw,file={}", disk.path().display());
+        command.args(["-accel", "qtest", "-machine", "pc", "-nodefaults", "-display", "none", "-S", "-drive", &drive]);
+        command.args(["-device", "virtio-blk-pci,drive=disk", "-monitor", "stdio"]);
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        command
+    };
+    let ours = Disk::open(&disk.path(), false).unwrap();
+    let output = qemu().output().unwrap();
+    let errors = String::from_utf8_lossy(&output.stderr);
+    assert!(!output.status.success() && errors.contains("lock"), "{errors}");
+    drop(ours);
+
+    let mut theirs = qemu().spawn().unwrap();
+    // It answers when all is set up.
+    theirs.stdin.as_mut().unwrap().write_all(b"info status\n").unwrap();
+    let (mut said, mut byte) = (String::new(), [0]);
+    while !said.contains("VM status") {
+        theirs.stdout.as_mut().unwrap().read_exact(&mut byte).unwrap();
+        said.push(byte[0] as char);
+    }
+    for read_only in [true, false] {
+        let said = Disk::open(&disk.path(), read_only).map(drop).unwrap_err().to_string();
+        assert!(said.contains("is in use by another process"), "{said}");
+    }
+    theirs.kill().unwrap();
+    theirs.wait().unwrap();
+}
+
+#[test]
+fn a_server_that_is_refused_has_written_nothing() {
+    let (disk, other) = (Ext4::new(42), Ext4::new(43));
+    let serve = Serve::start(&disk.path());
+    let folder = tempfile::tempdir().unwrap();
+    let kept = folder.path().join("kept");
+    for (image, config, option, message) in [
+        (Some(other.path()), "blk", "--tlp-log", "socket"),
+        (Some(other.path()), "blk", "--vcd", "socket"),
+        (Some(disk.path()), "blk", "--tlp-log", "disk image"),
+        (None, "net", "--pcap", "socket"),
+    ] {
+        std::fs::write(&kept, "of the first server").unwrap();
+        let mut command = program();
+        command.args(["serve", config, "--socket"]).arg(serve.socket()).arg(option).arg(&kept);
+        if let Some(image) = image {
+            command.arg("--disk").arg(image);
+        }
+        let output = command.output().unwrap();
+        let errors = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(1), "{errors}");
+        assert!(errors.contains("in use") && errors.contains(message), "{errors}");
+        assert_eq!(std::fs::read(&kept).unwrap(), b"of the first server", "{option}");
+    }
+}
+
+/// How long a process may take to see a signal on a machine with much else to do. What is shown ends at once or never.
+const PROMPT: Duration = Duration::from_secs(20);
+
+fn wait(child: &mut Child) -> std::process::ExitStatus {
+    let begin = Instant::now();
+    loop {
+        if let Some(status) = child.try_wait().unwrap() {
+            return status;
+        }
+        if begin.elapsed() > PROMPT {
+            child.kill().unwrap();
+            panic!("it still runs {PROMPT:?} after the signal");
+        }
+        std::thread::sleep(Duration::from_millis(10));
+    }
+}
+
+fn until(what: &str, mut done: impl FnMut() -> bool) {
+    let begin = Instant::now();
+    while !done() {
+        assert!(begin.elapsed() < TIMEOUT, "{what}");
+        std::thread::sleep(Duration::from_millis(10));
+    }
+}
+
+fn signal(child: &Child, name: &str) {
+    run(Command::new("kill").args(["-s", name, &child.id().to_string()]));
+}
+
+fn script(path: &Path, text: &str) {
+    use std::os::unix::fs::PermissionsExt as _;
+    std::fs::write(path, text).unwrap();
+    std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o755)).unwrap();
+}
+
+/// A Verilator that is never done, and has a child that is not either, whose number it leaves.
+fn never_done(path: &Path, pid: &Path) {
+    let text = format!(
+        "#!/bin/sh\n[ \"$1\" = --version ] && echo 5 && exit\nsleep 1000 & echo $! >{0}.new\nmv {0}.new {0}\nwait\n",
+        pid.display()
+    );
+    script(path, &text);
+}
+
+#[test]
+fn a_signal_ends_a_command_that_builds_a_model_with_nothing_left() {
+    use std::os::unix::process::ExitStatusExt as _;
+    let folder = tempfile::tempdir().unwrap();
+    let (cache, socket, pid) = (folder.path().join("cache"), folder.path().join("socket"), folder.path().join("pid"));
+    std::fs::create_dir(folder.path().join("bin")).unwrap();
+    never_done(&folder.path().join("bin/verilator"), &pid);
+    let path = format!("{}:{}", folder.path().join("bin").display(), std::env::var("PATH").unwrap());
+    let (socket, disk) = (socket.to_str().unwrap(), Ext4::new(44));
+    let image = disk.path().to_str().unwrap().to_string();
+    let serve = ["serve", "blk", "--socket", socket, "--disk", &image];
+    let qemu = ["qemu", "blk", "--disk", &image];
+    let sim = ["sim", "blk", "--scenario", "depth"];
+    for (arguments, name, number) in
+        [(serve.as_slice(), "TERM", 15), (&serve, "HUP", 1), (&qemu, "INT", 2), (&sim, "TERM", 15)]
+    {
+        let _ = std::fs::remove_file(&pid);
+        let mut command = program();
+        command.args(arguments).env("XDG_CACHE_HOME", &cache).env("PATH", &path).stderr(Stdio::piped());
+        let mut child = command.spawn().unwrap();
+        until("Verilator was not started", || pid.exists());
+        let grandchild = std::fs::read_to_string(&pid).unwrap();
+        signal(&child, name);
+        let status = wait(&mut child);
+        assert_eq!(status.signal(), Some(number), "{arguments:?}: {status}");
+        let mut errors = String::new();
+        child.stderr.take().unwrap().read_to_string(&mut errors).unwrap();
+        assert!(errors.contains(&format!("ended by SIG{name}")), "{errors}");
+        until("Verilator still runs", || {
+            // A zombie is nobody's child here that would be waited for.
+            let stat = std::fs::read_to_string(format!("/proc/{}/stat", grandchild.trim()));
+            stat.map_or(true, |stat| stat.contains(") Z "))
+        });
+        assert!(!Path::new(socket).exists(), "the socket is left");
+        // Verilator's own code, compiled, is kept for all models.
+        let folders = std::fs::read_dir(cache.join("virtio-hdl")).unwrap().map(|entry| entry.unwrap());
+        let left: Vec<_> = folders.filter(|entry| entry.file_type().unwrap().is_dir()).collect();
+        assert!(left.iter().all(|entry| entry.file_name().to_string_lossy().starts_with("runtime-")), "{left:?}");
+    }
+}
+
+#[test]
+fn a_signal_ends_a_server_whose_output_nobody_reads() {
+    use std::os::unix::process::ExitStatusExt as _;
+    let disk = Ext4::new(45);
+    let folder = tempfile::tempdir().unwrap();
+    let (fifo, socket) = (folder.path().join("fifo"), folder.path().join("socket"));
+    run(Command::new("mkfifo").arg(&fifo));
+    let mut command = program();
+    command.args(["serve", "blk", "--socket"]).arg(&socket).arg("--tlp-log").arg(&fifo).arg("--disk").arg(disk.path());
+    let mut child = command.stderr(Stdio::null()).spawn().unwrap();
+    until("there is no socket", || socket.exists());
+    signal(&child, "TERM");
+    assert_eq!(wait(&mut child).signal(), Some(15));
+    assert!(!socket.exists());
+}
+
+#[test]
+fn a_capture_or_an_image_that_is_a_pipe_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let fifo = folder.path().join("fifo");
+    run(Command::new("mkfifo").arg(&fifo));
+    let fifo = fifo.to_str().unwrap();
+    let capture = format!("pcap:{fifo}");
+    for (arguments, message) in [
+        (["serve", "net", "--socket", "/nowhere/socket", "--net", &capture], "it is not a file"),
+        (["serve", "blk", "--socket", "/nowhere/socket", "--disk", fifo], "is neither a file nor a block device"),
+    ] {
+        let mut child = program().args(arguments).stderr(Stdio::piped()).spawn().unwrap();
+        assert_eq!(wait(&mut child).code(), Some(1));
+        let mut errors = String::new();
+        child.stderr.take().unwrap().read_to_string(&mut errors).unwrap();
+        assert!(errors.contains(message), "{errors}");
+    }
+}
+
+#[test]
+fn a_signal_ends_qemu_too_with_a_shell_and_with_a_job() {
+    let disk = Ext4::new(46);
+    let folder = tempfile::tempdir().unwrap();
+    let (qemu, pid) = (folder.path().join("qemu"), folder.path().join("pid"));
+    // A QEMU that does not listen to SIGTERM, as one does not that waits for its device.
+    let text = format!(
+        "#!/bin/sh\ncase \"$*\" in\n--version) echo QEMU emulator version 11.0.0 ;;\n*help) echo vfio-user-pci options ;;\n\
+         *) trap '' TERM HUP; echo $$ >{0}.new; mv {0}.new {0}; exec sleep 1000 ;;\nesac\n",
+        pid.display()
+    );
+    script(&qemu, &text);
+    for arguments in [["--shell"].as_slice(), &[]] {
+        let _ = std::fs::remove_file(&pid);
+        let mut command = program();
+        command.args(["qemu", "blk"]).args(arguments).arg("--qemu").arg(&qemu).arg("--disk").arg(disk.path());
+        command.env("TMPDIR", folder.path()).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
+        let mut child = command.spawn().unwrap();
+        until("QEMU was not started", || pid.exists());
+        signal(&child, "TERM");
+        assert_eq!(wait(&mut child).code(), Some(1));
+        let mut errors = String::new();
+        child.stderr.take().unwrap().read_to_string(&mut errors).unwrap();
+        assert!(errors.contains("error: ended by SIGTERM before the guest was at its end"), "{errors}");
+        let process = std::fs::read_to_string(&pid).unwrap();
+        assert!(!Path::new("/proc").join(process.trim()).exists(), "QEMU still runs");
+        let mut left: Vec<_> =
+            std::fs::read_dir(folder.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+        left.sort();
+        assert_eq!(left, ["pid", "qemu"], "nothing else stays");
+    }
+}
+
+#[test]
+fn a_guest_goes_on_when_its_trace_cannot_be_written() {
+    let disk = Ext4::new(47);
+    let serve = Serve::start_with(&disk.path(), &["--tlp-log", "/dev/full"]);
+    let mut guest = serve.boot(guest("copy /dev/vda"));
+    guest.wait(TIMEOUT).unwrap().job().unwrap_or_else(|error| panic!("{error}"));
+    serve.signal("TERM");
+    let (code, output, errors) = serve.end();
+    assert_eq!(code, Some(1), "{errors}");
+    assert!(errors.contains("a trace ends here, all else goes on"), "{errors}");
+    assert!(errors.contains("error: cannot write the trace: /dev/full: No space left on device"), "{errors}");
+    assert!(output.contains("disk commands"), "{output}");
+    disk.check();
+}
+
+#[test]
+fn writes_of_a_driver_without_flush_are_permanent_when_they_are_answered() {
+    let folder = tempfile::tempdir().unwrap();
+    let job = folder.path().join("job.sh");
+    std::fs::write(
+        &job,
+        "cat /sys/block/vda/queue/write_cache; dd if=/dev/zero of=/dev/vda bs=4k count=20 oflag=direct\n",
+    )
+    .unwrap();
+    let flushes = |config: &str, mode: &str| {
+        let disk = Ext4::new(48);
+        let mut command = program();
+        command.args(["qemu", config, "--json", "--job"]).arg(&job).arg("--disk").arg(disk.path());
+        let output = command.output().unwrap();
+        let errors = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success() && errors.contains(mode), "{errors}");
+        let report: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+        report["endpoint"]["disk_flushes"].as_u64().unwrap()
+    };
+    assert!(flushes("blk-plain", "write through") >= 20, "each of the writes");
+    assert!(flushes("blk", "write back") < 10, "where the driver says when");
+}
+
+#[test]
+fn a_command_that_waits_for_a_model_says_so() {
+    let folder = tempfile::tempdir().unwrap();
+    let (cache, pid) = (folder.path().join("cache"), folder.path().join("pid"));
+    std::fs::create_dir(folder.path().join("bin")).unwrap();
+    never_done(&folder.path().join("bin/verilator"), &pid);
+    let path = format!("{}:{}", folder.path().join("bin").display(), std::env::var("PATH").unwrap());
+    let start = || {
+        let mut command = program();
+        command.args(["sim", "blk", "--scenario", "depth"]).env("XDG_CACHE_HOME", &cache).env("PATH", &path);
+        command.stderr(Stdio::piped()).spawn().unwrap()
+    };
+    let mut first = start();
+    until("Verilator was not started", || pid.exists());
+    let mut second = start();
+    let mut said = String::new();
+    let mut errors = BufReader::new(second.stderr.take().unwrap());
+    errors.read_line(&mut said).unwrap();
+    assert!(said.contains("waiting for another process, which builds the model of virtio_blk"), "{said}");
+    for child in [&mut second, &mut first] {
+        signal(child, "TERM");
+        wait(child);
+    }
+    first.stderr.take().unwrap().read_to_string(&mut said).unwrap();
+    assert!(said.contains("building the model of virtio_blk"), "{said}");
 }

@@ -26,7 +26,12 @@ impl ConfigError {
     pub(super) fn unreadable(file: &str, error: &std::io::Error) -> Self {
         let examples = super::EXAMPLES.iter().map(|(name, _)| *name).collect::<Vec<_>>().join(", ");
         let message = format!("cannot read the configuration: {error}; give a TOML file or an example: {examples}");
-        ConfigError { file: file.into(), problems: vec![Problem { line: 0, column: 0, message }] }
+        ConfigError::of_name(file, message)
+    }
+
+    /// Something is wrong with the name, rather than in the file.
+    pub(super) fn of_name(name: &str, message: String) -> Self {
+        ConfigError { file: name.into(), problems: vec![Problem { line: 0, column: 0, message }] }
     }
 }
 

@@ -131,7 +131,35 @@ impl Default for LinkOptions {
     }
 }
 
+/// Interfaces and widths as they may follow a configuration's name: `blk@7-series-128`.
+const NOTATIONS: &[(&str, LinkInterface, u16)] = &[
+    ("tlp-128", LinkInterface::Tlp, 128),
+    ("7-series-64", LinkInterface::SevenSeries, 64),
+    ("7-series-128", LinkInterface::SevenSeries, 128),
+    ("ultrascale+-128", LinkInterface::UltraScalePlus, 128),
+    ("ultrascale+-256", LinkInterface::UltraScalePlus, 256),
+];
+
 impl LinkOptions {
+    /// Takes another interface, as it is written behind a configuration's name, with a clock that is fast enough for it.
+    pub(super) fn set_interface(&mut self, notation: &str) -> Result<(), String> {
+        let Some((_, interface, bits)) = NOTATIONS.iter().find(|(known, ..)| *known == notation) else {
+            let known: Vec<&str> = NOTATIONS.iter().map(|(known, ..)| *known).collect();
+            return Err(format!("{notation} is no interface; allowed: {}", known.join(", ")));
+        };
+        (self.interface, self.data_bits) = (*interface, *bits);
+        if *interface == LinkInterface::SevenSeries && self.speed.generation() > 2 {
+            return Err(format!(
+                "the block of the interface 7-series ends at gen2, and link.speed is {}",
+                self.speed.name()
+            ));
+        }
+        while self.interface_gigabits() < self.speed.gigabits() {
+            self.clock_hz *= 2;
+        }
+        Ok(())
+    }
+
     /// Bits that the endpoint itself handles per clock cycle and direction.
     pub const DATAPATH_BITS: u16 = 128;
 

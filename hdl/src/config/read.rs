@@ -206,8 +206,8 @@ fn read_geometry(table: &mut Table, problems: &mut Problems, default: Geometry) 
 
 fn read_net(table: &mut Table, problems: &mut Problems, config: &mut EndpointConfig) {
     let allowed = "an address of one card, as \"52:54:00:12:34:56\"";
-    if let Some((text, place)) = table.text(problems, "mac", allowed, |text| mac_address(text).is_some()) {
-        config.net.mac = mac_address(&text).unwrap_or(NetOptions::default().mac);
+    if let Some((text, place)) = table.text(problems, "mac", allowed, |text| NetOptions::parse_mac(text).is_some()) {
+        config.net.mac = NetOptions::parse_mac(&text).unwrap_or(NetOptions::default().mac);
         if !config.offers(Feature::Mac) {
             problems.add(&place, "net.mac has no effect: add \"mac\" to features, or leave it out");
         }
@@ -216,17 +216,6 @@ fn read_net(table: &mut Table, problems: &mut Problems, config: &mut EndpointCon
     if let Some((bytes, _)) = table.number(problems, "max_frame", 1522..=9022, allowed, |_| true) {
         config.net.max_frame = bytes as u16;
     }
-}
-
-/// Six bytes of two hexadecimal digits each; neither a group address nor all zero.
-fn mac_address(text: &str) -> Option<[u8; 6]> {
-    let byte = |part: &str| match part.len() {
-        2 if part.bytes().all(|digit| digit.is_ascii_hexdigit()) => u8::from_str_radix(part, 16).ok(),
-        _ => None,
-    };
-    let bytes = text.split(':').map(byte).collect::<Option<Vec<u8>>>()?;
-    let mac: [u8; 6] = bytes.try_into().ok()?;
-    (mac[0] & 1 == 0 && mac != [0; 6]).then_some(mac)
 }
 
 fn read_link(table: &mut Table, problems: &mut Problems, place: &Range<usize>, config: &mut EndpointConfig) {

@@ -1,14 +1,19 @@
 //! A TOML table that is read key by key: each value with its place, and an error for whatever is left over.
 use super::Problem;
+use std::collections::BTreeSet;
 use std::fmt::Display;
 use std::ops::{Range, RangeInclusive};
 use toml::de::{DeInteger, DeTable, DeValue};
 use toml::Spanned;
 
+/// Problems that are told; of the others their number is.
+const MOST_PROBLEMS: usize = 50;
+
 /// Collects problems while a document is read.
 pub(super) struct Problems<'t> {
     text: &'t str,
-    found: Vec<(usize, Problem)>,
+    /// Where each begins, and what it is.
+    found: Vec<(usize, String)>,
 }
 
 impl<'t> Problems<'t> {
@@ -28,14 +33,21 @@ impl<'t> Problems<'t> {
     }
 
     pub(super) fn add(&mut self, place: &Range<usize>, message: impl Display) {
-        let problem = self.at(place, message);
-        self.found.push((place.start, problem));
+        self.found.push((place.start, message.to_string()));
     }
 
-    /// All problems, in the order of the text.
+    /// The problems, in the order of the text.
     pub(super) fn finish(mut self) -> Vec<Problem> {
-        self.found.sort_by_key(|(start, _)| *start);
-        self.found.into_iter().map(|(_, problem)| problem).collect()
+        let mut found = std::mem::take(&mut self.found);
+        found.sort_by_key(|(start, _)| *start);
+        let more = found.len().saturating_sub(MOST_PROBLEMS);
+        found.truncate(MOST_PROBLEMS);
+        let mut problems: Vec<_> =
+            found.into_iter().map(|(start, message)| self.at(&(start..start), message)).collect();
+        if more > 0 {
+            problems.push(Problem { line: 0, column: 0, message: format!("and {more} more problems") });
+        }
+        problems
     }
 }
 
@@ -127,16 +139,15 @@ impl<'i> Table<'i> {
             problems.add(&value.span(), message);
             return None;
         };
-        let mut seen: Vec<String> = vec![];
+        let mut seen: BTreeSet<&str> = BTreeSet::new();
         let mut chosen = vec![];
         for item in items.iter() {
             if let Some(one) = choose(problems, &path, item, names) {
                 let name = item.get_ref().as_str().unwrap_or_default();
-                if seen.iter().any(|other| other == name) {
-                    problems.add(&item.span(), format!("{path} names \"{name}\" twice"));
+                match seen.insert(name) {
+                    true => chosen.push((one, item.span())),
+                    false => problems.add(&item.span(), format!("{path} names \"{name}\" twice")),
                 }
-                seen.push(name.into());
-                chosen.push((one, item.span()));
             }
         }
         Some((chosen, value.span()))

@@ -1,4 +1,5 @@
 //! What is at the device side of an endpoint: a disk, an Ethernet port, or something of the user's.
+use super::net::NetError;
 use super::{Disk, DiskPort, NetPort, WireStatistics};
 use crate::model::{DeviceEvent, Endpoint, ModelError};
 use std::io;
@@ -89,6 +90,21 @@ impl DevicePort {
         }
     }
 
+    /// Ends what is written down of the network.
+    pub fn finish(&mut self) -> Result<(), NetError> {
+        match self {
+            DevicePort::Disk(_) => Ok(()),
+            DevicePort::Net(port) => port.finish(),
+        }
+    }
+
+    /// Whether each write to the disk is permanent before it is answered; see [`DiskPort::set_write_through`].
+    pub fn set_write_through(&mut self, write_through: bool) {
+        if let DevicePort::Disk(port) = self {
+            port.set_write_through(write_through);
+        }
+    }
+
     /// The disk, if it is one.
     pub fn disk(&mut self) -> Option<&mut Disk> {
         match self {
@@ -102,6 +118,14 @@ impl DevicePort {
         match self {
             DevicePort::Disk(port) => port.commands(),
             DevicePort::Net(_) | DevicePort::Other(_) => 0,
+        }
+    }
+
+    /// How often the disk's image was made permanent.
+    pub fn disk_flushes(&self) -> u64 {
+        match self {
+            DevicePort::Disk(port) => port.flushes(),
+            DevicePort::Net(_) => 0,
         }
     }
 

@@ -1,7 +1,11 @@
 //! The disk behind virtio-blk: a raw image file, or memory.
+use super::image_lock::{self, Refusal};
+use rustix::fs::OFlags;
+use std::collections::HashMap;
 use std::fs::{File, OpenOptions};
-use std::io;
-use std::os::unix::fs::FileExt;
+use std::io::{self, Seek as _, SeekFrom};
+use std::ops::Range;
+use std::os::unix::fs::{FileExt, FileTypeExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 
 /// Bytes of a sector.
@@ -18,8 +22,20 @@ pub enum DiskError {
         /// Why.
         error: io::Error,
     },
+    /// Another process has it.
+    #[error(
+        "the disk image {} is in use by another process (a QEMU, or another virtio-hdl), which {}: end it, or give a copy",
+        path.display(),
+        if *written { "writes to it" } else { "relies on nobody writing to it" }
+    )]
+    InUse {
+        /// The image.
+        path: PathBuf,
+        /// The other one writes.
+        written: bool,
+    },
     /// A folder, a pipe.
-    #[error("the disk image {} is not a file", path.display())]
+    #[error("the disk image {} is neither a file nor a block device", path.display())]
     NotAFile {
         /// The image.
         path: PathBuf,
@@ -49,9 +65,25 @@ fn hint(error: &io::Error) -> &'static str {
     }
 }
 
+/// Bytes of a piece of a disk in memory.
+const PIECE: u64 = 4096;
+
 enum Storage {
     File(File),
-    Memory(Vec<u8>),
+    /// The pieces that are not all zero, by their numbers: a disk may be larger than the memory.
+    Memory(HashMap<u64, Box<[u8]>>),
+}
+
+/// Cuts `bytes` bytes from `offset` on at pieces: the number of each, and where the part is in it and in the bytes.
+fn pieces(offset: u64, bytes: usize) -> impl Iterator<Item = (u64, Range<usize>, Range<usize>)> {
+    let end = offset + bytes as u64;
+    let mut from = offset;
+    std::iter::from_fn(move || {
+        let (start, piece) = (from, from / PIECE);
+        from = ((piece + 1) * PIECE).min(end);
+        let within = |base: u64| (start - base) as usize..(from - base) as usize;
+        (start < end).then(|| (piece, within(piece * PIECE), within(offset)))
+    })
 }
 
 /// A disk.
@@ -60,23 +92,35 @@ pub struct Disk {
     sectors: u64,
     read_only: bool,
     serial: String,
+    /// A flush has failed: what was written before it may be lost.
+    flush_failed: bool,
+    flushes: u64,
 }
 
 impl Disk {
-    /// Opens an image.
+    /// Opens an image, or a block device, and keeps others from writing to it as QEMU does: see the module `image_lock`.
     pub fn open(path: &Path, read_only: bool) -> Result<Self, DiskError> {
-        let opened = OpenOptions::new().read(true).write(!read_only).open(path);
-        let (file, metadata) =
-            opened.and_then(|file| file.metadata().map(|metadata| (file, metadata))).map_err(|error| {
-                match path.is_dir() {
-                    true => DiskError::NotAFile { path: path.into() },
-                    false => DiskError::Open { path: path.into(), error },
-                }
-            })?;
-        if !metadata.is_file() {
+        // A pipe must not keep it waiting.
+        let flags = OFlags::NONBLOCK.bits() as i32;
+        let opened = OpenOptions::new().read(true).write(!read_only).custom_flags(flags).open(path);
+        let failed = |error| DiskError::Open { path: path.into(), error };
+        let mut file = opened.map_err(|error| match path.is_dir() {
+            true => DiskError::NotAFile { path: path.into() },
+            false => failed(error),
+        })?;
+        let kind = file.metadata().map_err(failed)?.file_type();
+        if !kind.is_file() && !kind.is_block_device() {
             return Err(DiskError::NotAFile { path: path.into() });
         }
-        let bytes = metadata.len();
+        match image_lock::lock(&file, read_only) {
+            Ok(()) => {}
+            Err(Refusal::Failed(error)) => {
+                tracing::warn!(image = %path.display(), %error, "the image cannot be locked")
+            }
+            Err(refusal) => return Err(DiskError::InUse { path: path.into(), written: refusal == Refusal::Written }),
+        }
+        // A block device has no length of its own.
+        let bytes = file.seek(SeekFrom::End(0)).map_err(failed)?;
         if bytes == 0 || bytes % SECTOR_BYTES != 0 {
             return Err(DiskError::Size { path: path.into(), bytes });
         }
@@ -85,11 +129,11 @@ impl Disk {
 
     /// A disk in memory, all zero.
     pub fn in_memory(sectors: u64) -> Self {
-        Disk::new(Storage::Memory(vec![0; (sectors * SECTOR_BYTES) as usize]), sectors, false)
+        Disk::new(Storage::Memory(HashMap::new()), sectors, false)
     }
 
     fn new(storage: Storage, sectors: u64, read_only: bool) -> Self {
-        Disk { storage, sectors, read_only, serial: String::new() }
+        Disk { storage, sectors, read_only, serial: String::new(), flush_failed: false, flushes: 0 }
     }
 
     /// The same disk with a name for GET_ID, of which 20 bytes count.
@@ -119,8 +163,13 @@ impl Disk {
         let offset = self.offset(sector, data.len())?;
         match &self.storage {
             Storage::File(file) => file.read_exact_at(data, offset),
-            Storage::Memory(bytes) => {
-                data.copy_from_slice(&bytes[offset as usize..][..data.len()]);
+            Storage::Memory(memory) => {
+                for (piece, within, part) in pieces(offset, data.len()) {
+                    match memory.get(&piece) {
+                        Some(piece) => data[part].copy_from_slice(&piece[within]),
+                        None => data[part].fill(0),
+                    }
+                }
                 Ok(())
             }
         }
@@ -134,19 +183,37 @@ impl Disk {
         }
         match &mut self.storage {
             Storage::File(file) => file.write_all_at(data, offset),
-            Storage::Memory(bytes) => {
-                bytes[offset as usize..][..data.len()].copy_from_slice(data);
+            Storage::Memory(memory) => {
+                for (piece, within, part) in pieces(offset, data.len()) {
+                    if memory.contains_key(&piece) || data[part.clone()].iter().any(|byte| *byte != 0) {
+                        let piece = memory.entry(piece).or_insert_with(|| vec![0; PIECE as usize].into());
+                        piece[within].copy_from_slice(&data[part]);
+                    }
+                }
                 Ok(())
             }
         }
     }
 
-    /// Makes all writes permanent.
+    /// Makes all writes permanent. When that has failed once it does so for ever: Linux tells of a failed write once, and
+    /// holds what could not be written for written from then on (as QEMU's file-posix has it).
     pub fn flush(&mut self) -> io::Result<()> {
-        match &self.storage {
-            Storage::File(file) if !self.read_only => file.sync_data(),
-            _ => Ok(()),
+        let Storage::File(file) = &self.storage else { return Ok(()) };
+        if self.read_only {
+            return Ok(());
         }
+        if self.flush_failed {
+            return Err(io::Error::other("an earlier flush has failed: what was written before it may be lost"));
+        }
+        self.flushes += 1;
+        let flushed = file.sync_data();
+        self.flush_failed = flushed.is_err();
+        flushed
+    }
+
+    /// How often an image was made permanent.
+    pub fn flushes(&self) -> u64 {
+        self.flushes
     }
 
     /// Where `bytes` bytes from `sector` on begin, if the disk has them all.
@@ -157,5 +224,22 @@ impl Disk {
             (Some(offset), Some(end)) if end <= self.sectors * SECTOR_BYTES => Ok(offset),
             _ => Err(io::ErrorKind::UnexpectedEof.into()),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Disk, Storage};
+    use std::fs::File;
+
+    #[test]
+    fn a_flush_that_failed_is_not_followed_by_one_that_succeeds() {
+        let (_reader, pipe) = rustix::pipe::pipe().unwrap();
+        // What cannot be synchronised, and then can be.
+        let mut disk = Disk::new(Storage::File(File::from(pipe)), 1, false);
+        assert!(disk.flush().is_err());
+        disk.storage = Storage::File(tempfile::tempfile().unwrap());
+        let said = disk.flush().unwrap_err().to_string();
+        assert!(said.contains("an earlier flush has failed"), "{said}");
     }
 }

@@ -58,17 +58,36 @@ pub struct DiskPort {
     incoming: VecDeque<Incoming>,
     reading: Option<Reading>,
     done: u64,
+    write_through: bool,
 }
 
 impl DiskPort {
     /// A port for this disk, which takes `latency` cycles from a command (for a write: from its data) to the answer.
     pub fn new(disk: Disk, latency: u64) -> Self {
-        DiskPort { disk, latency, commands: VecDeque::new(), incoming: VecDeque::new(), reading: None, done: 0 }
+        DiskPort {
+            disk,
+            latency,
+            commands: VecDeque::new(),
+            incoming: VecDeque::new(),
+            reading: None,
+            done: 0,
+            write_through: false,
+        }
     }
 
     /// The disk.
     pub fn disk(&mut self) -> &mut Disk {
         &mut self.disk
+    }
+
+    /// Whether each write is permanent before it is answered, as a driver expects that did not accept FLUSH.
+    pub fn set_write_through(&mut self, write_through: bool) {
+        self.write_through = write_through;
+    }
+
+    /// How often the image was made permanent.
+    pub fn flushes(&self) -> u64 {
+        self.disk.flushes()
     }
 
     /// Commands carried out.
@@ -198,7 +217,10 @@ impl DiskPort {
                 read = vec![0; length];
                 self.disk.read(command.sector, &mut read)
             }
-            BlkOperation::Write => written.unwrap_or(Ok(())),
+            BlkOperation::Write => written.unwrap_or(Ok(())).and_then(|()| match self.write_through {
+                true => self.disk.flush(),
+                false => Ok(()),
+            }),
             BlkOperation::Flush => self.disk.flush(),
             BlkOperation::GetId => {
                 // zeros behind the name, up to the length that was asked for

@@ -2,6 +2,7 @@
 mod device_port;
 pub mod disk;
 mod disk_port;
+mod image_lock;
 pub mod net;
 mod net_port;
 

@@ -1,5 +1,5 @@
 //! The Ethernet port of the endpoint, and what it is connected to.
-use super::net::NetBackend;
+use super::net::{NetBackend, NetError};
 use crate::model::{DeviceEvent, Endpoint, ModelError};
 use serde::Serialize;
 use std::os::fd::BorrowedFd;
@@ -21,7 +21,17 @@ pub struct WireStatistics {
     pub received_bytes: u64,
     /// Frames that the endpoint spoilt on purpose.
     pub spoilt_frames: u64,
+    /// Frames from the endpoint that the network had no room for.
+    pub lost_frames: u64,
+    /// Frames for the endpoint that the system dropped because they came faster than the endpoint is simulated.
+    pub overrun_frames: u64,
 }
+
+/// Bytes that wait before the endpoint; what comes beyond them waits where it comes from. At 10 bytes a cycle they keep
+/// the wire full until the next look.
+const QUEUED: usize = 8192;
+/// When to look again while there is no room, in cycles.
+const FULL: u64 = 128;
 
 /// An Ethernet port on a wire.
 pub struct NetPort {
@@ -30,17 +40,25 @@ pub struct NetPort {
     clock_hz: u64,
     link_up: Option<bool>,
     statistics: WireStatistics,
+    /// When there was no room for a frame that there may be.
+    full: Option<u64>,
 }
 
 impl NetPort {
     /// A port with this address. The backend's time is that of the endpoint's clock, of `clock_hz`.
     pub fn new(backend: Box<dyn NetBackend>, mac: [u8; 6], clock_hz: u64) -> Self {
-        NetPort { backend, mac, clock_hz, link_up: None, statistics: WireStatistics::default() }
+        NetPort { backend, mac, clock_hz, link_up: None, statistics: WireStatistics::default(), full: None }
     }
 
     /// What went over the wire so far.
     pub fn statistics(&self) -> WireStatistics {
-        self.statistics
+        let lost = self.backend.lost();
+        WireStatistics { lost_frames: lost.transmitted, overrun_frames: lost.received, ..self.statistics }
+    }
+
+    /// Ends what is written down.
+    pub fn finish(&mut self) -> Result<(), NetError> {
+        self.backend.finish()
     }
 
     /// Takes what left the endpoint.
@@ -59,7 +77,13 @@ impl NetPort {
     /// Hands over what has come by wire until now, and the state of the link.
     pub fn poll(&mut self, endpoint: &mut Endpoint) -> Result<(), ModelError> {
         let now = endpoint.cycle();
-        while let Some(frame) = self.backend.receive(self.time(now)) {
+        self.full = None;
+        loop {
+            if endpoint.net_bytes_queued()? >= QUEUED {
+                self.full = Some(now);
+                break;
+            }
+            let Some(frame) = self.backend.receive(self.time(now)) else { break };
             self.statistics.received_frames += 1;
             self.statistics.received_bytes += frame.len() as u64;
             if !frame.is_empty() {
@@ -74,15 +98,18 @@ impl NetPort {
         Ok(())
     }
 
-    /// The cycle in which the backend has something to do by itself.
+    /// The cycle in which the backend has something to do by itself, or there may be room again.
     pub fn deadline(&self) -> Option<u64> {
         let cycles = |time: Duration| (time.as_nanos() * u128::from(self.clock_hz)).div_ceil(1_000_000_000) as u64;
-        self.backend.deadline().map(cycles)
+        match self.full {
+            Some(at) => Some(at + FULL),
+            None => self.backend.deadline().map(cycles),
+        }
     }
 
-    /// Readable when something comes from outside.
+    /// Readable when something comes from outside for which there is room.
     pub fn as_fd(&self) -> Option<BorrowedFd<'_>> {
-        self.backend.as_fd()
+        self.backend.as_fd().filter(|_| self.full.is_none())
     }
 
     fn time(&self, cycle: u64) -> Duration {

@@ -7,7 +7,8 @@ use crate::vfio_user::{region, Client};
 use std::ops::Range;
 use virtio_hdl_rtl::pcie::layout;
 use virtio_hdl_rtl::pcie::registers::MSIX_TABLE_OFFSET;
-use virtio_hdl_rtl::virtio::layout::QUEUE_NOTIFY;
+use virtio_hdl_rtl::virtio::layout::blk::FEATURE_FLUSH;
+use virtio_hdl_rtl::virtio::layout::{FEATURE_BAD_FEATURE, GUEST_FEATURES, QUEUE_NOTIFY, QUEUE_PFN, STATUS};
 
 /// QEMU reads all of configuration space at once, and only then, when it learns the capabilities.
 const LONGEST_ACCESS: usize = 8;
@@ -200,6 +201,9 @@ impl Bridge {
                 self.engine.interrupts.table_written(index as usize, u32::from_le_bytes(value));
             }
         }
+        if let Some(write_through) = write_through(index, offset, data) {
+            self.engine.set_write_through(write_through);
+        }
         let data = data.to_vec();
         let request = match index {
             region::CONFIG => HostRequest::ConfigWrite { target: SLOT, offset: offset as u16, data },
@@ -261,6 +265,22 @@ impl Bridge {
             }
         }
         Ok(())
+    }
+}
+
+/// What a write to the registers says about the driver's writes to a disk: without FLUSH each is permanent when it is
+/// answered (virtio 0.9.5, appendix D), and a reset takes FLUSH back.
+fn write_through(index: u32, offset: u64, data: &[u8]) -> Option<bool> {
+    let zero = data.iter().all(|byte| *byte == 0);
+    match u32::try_from(offset) {
+        _ if index != region::BAR0 => None,
+        Ok(GUEST_FEATURES) => {
+            let accepted = data.try_into().map_or(0, u32::from_le_bytes);
+            // Who accepts BAD_FEATURE has negotiated nothing.
+            Some(accepted >> FEATURE_FLUSH & 1 == 0 || accepted >> FEATURE_BAD_FEATURE & 1 == 1)
+        }
+        Ok(STATUS | QUEUE_PFN) if zero => Some(true),
+        _ => None,
     }
 }
 

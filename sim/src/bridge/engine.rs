@@ -111,6 +111,11 @@ impl Engine {
         self.port.flush()
     }
 
+    /// What the driver expects of its writes; see [`DevicePort::set_write_through`].
+    pub fn set_write_through(&mut self, write_through: bool) {
+        self.port.set_write_through(write_through);
+    }
+
     /// What happened so far.
     pub fn report(&self) -> Report {
         Report {
@@ -118,6 +123,7 @@ impl Engine {
             intx_asserted: self.interrupts.line_asserted(),
             wire: self.port.wire(),
             disk_commands: self.port.disk_commands(),
+            disk_flushes: self.port.disk_flushes(),
             cycles_simulated: self.endpoint.clocked(),
             cycles_skipped: self.endpoint.cycle() - self.endpoint.clocked(),
             ..self.report.clone()
@@ -126,10 +132,9 @@ impl Engine {
 
     /// Ends the traces.
     pub fn finish(&mut self) -> Result<(), BridgeError> {
-        match &mut self.trace {
-            Some(trace) => Ok(trace.finish().map_err(BridgeError::Trace)?),
-            None => Ok(()),
-        }
+        let traced = self.trace.as_mut().map_or(Ok(()), Trace::finish).map_err(BridgeError::Trace);
+        let recorded = self.port.finish().map_err(BridgeError::Recording);
+        traced.and(recorded)
     }
 
     /// Lets the endpoint work for a slice of time. Its credit for posted writes is what the client has acknowledged: without
@@ -201,7 +206,7 @@ impl Engine {
             let stop = self.endpoint.run(end)?;
             while let Some(packet) = self.endpoint.take_transmitted() {
                 if let Some(trace) = &mut self.trace {
-                    trace.to_host(&packet, &mut self.endpoint).map_err(BridgeError::Trace)?;
+                    trace.to_host(&packet, &mut self.endpoint);
                 }
                 self.report.packets_from_device += 1;
                 self.receive(client, &packet.dwords);
@@ -215,7 +220,7 @@ impl Engine {
                 self.port.poll(&mut self.endpoint)?;
             }
             if let Some(trace) = &mut self.trace {
-                trace.samples(&mut self.endpoint).map_err(BridgeError::Trace)?;
+                trace.samples(&mut self.endpoint);
             }
             let answered = self.access.as_ref().is_some_and(|access| access.done.is_some());
             if stop != Stop::Event || answered || self.endpoint.cycle() >= end {
@@ -253,7 +258,7 @@ impl Engine {
         self.endpoint.receive(now, &dwords)?;
         self.report.packets_to_device += 1;
         if let Some(trace) = &mut self.trace {
-            trace.to_device(now, &dwords, &mut self.endpoint).map_err(BridgeError::Trace)?;
+            trace.to_device(now, &dwords, &mut self.endpoint);
         }
         Ok(())
     }

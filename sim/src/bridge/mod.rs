@@ -8,6 +8,7 @@
 //! ```
 //! The link has no delay and no limit here: simulated time counts clock cycles of the endpoint, and while it rests the
 //! clock stands still.
+use crate::backend::net::NetError;
 use crate::backend::{DevicePort, WIRE_BYTES_PER_SECOND};
 use crate::link::hard_ip::{msix_capability, Family};
 use crate::model::{Endpoint, EndpointOptions, Library, ModelError};
@@ -63,9 +64,19 @@ pub enum BridgeError {
     /// A trace file cannot be written.
     #[error("cannot write the trace: {0}")]
     Trace(io::Error),
+    /// The recording of the network cannot be written.
+    #[error(transparent)]
+    Recording(NetError),
     /// The disk cannot be made permanent.
     #[error("cannot flush the disk image: {0}")]
     Flush(io::Error),
+}
+
+impl BridgeError {
+    /// The guest and its disk are well; what was written down about them is not whole.
+    pub fn is_of_traces(&self) -> bool {
+        matches!(self, BridgeError::Trace(_) | BridgeError::Recording(_))
+    }
 }
 
 /// A Verilated endpoint as a vfio-user device.
@@ -113,7 +124,7 @@ impl Bridge {
             LinkInterface::UltraScalePlus => msix_capability(Family::UltraScalePlus),
         };
         let bar1 = if config.vectors == 0 { 0 } else { u64::from(BAR1_BYTES) };
-        Ok(Bridge {
+        let mut bridge = Bridge {
             engine: Engine::new(endpoint, port, trace, config.link.clock_hz, interrupts),
             msix: options.msix,
             bar_bytes: [config.bar0_bytes().into(), bar1],
@@ -126,7 +137,9 @@ impl Bridge {
             vectors: config.vectors,
             msix_control: u64::from(msix + MSIX_CONTROL),
             failure: None,
-        })
+        };
+        bridge.engine.set_write_through(true);
+        Ok(bridge)
     }
 
     /// What happened so far.
@@ -137,12 +150,13 @@ impl Bridge {
     /// What made the bridge stop, if anything did; flushes the disk and ends the traces.
     pub fn finish(&mut self) -> Result<(), BridgeError> {
         let flushed = self.engine.flush().map_err(BridgeError::Flush);
+        let traced = self.engine.finish();
         self.failure.take().map_or(Ok(()), Err)?;
         flushed?;
-        self.engine.finish()
+        traced
     }
 
-    /// Keeps the first error of model or trace; everything after it counts for nothing.
+    /// Keeps the first error of the model; everything after it counts for nothing.
     fn checked<T>(&mut self, result: Result<T, BridgeError>) -> Result<T, Errno> {
         result.map_err(|error| {
             tracing::error!(%error, "the bridge stops");
@@ -153,6 +167,7 @@ impl Bridge {
 
     fn reset_endpoint(&mut self, client: Option<&mut Client>) {
         self.engine.reset(client);
+        self.engine.set_write_through(true);
         self.bar_addresses = [None; 2];
         self.bars = [0; 8];
         self.bus_master = None;

@@ -19,6 +19,8 @@ pub struct Report {
     pub intx_asserted: u64,
     /// Commands that the disk carried out.
     pub disk_commands: u64,
+    /// How often the disk's image was made permanent.
+    pub disk_flushes: u64,
     /// What went over the wire of a network device.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub wire: Option<WireStatistics>,

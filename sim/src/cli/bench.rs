@@ -1,4 +1,5 @@
 //! `virtio-hdl bench`: how near the endpoint comes to what its link allows.
+use super::output::outln;
 use super::{outcome, plot};
 use crate::backend::{DevicePort, Disk, NetPort};
 use crate::design;
@@ -161,7 +162,7 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<()> {
         plot::shares(path, &bench.rows).with_context(|| format!("cannot draw {}", path.display()))?;
     }
     if arguments.json {
-        println!("{}", serde_json::to_string_pretty(&bench)?);
+        outln!("{}", serde_json::to_string_pretty(&bench)?);
         return Ok(());
     }
     bench.print();
@@ -363,7 +364,7 @@ fn used_ring(queue: &Virtqueue) -> Range<u64> {
 
 impl Bench {
     fn print(&self) {
-        println!(
+        outln!(
             "{:8} {:22} {:>6} {:>9} {:>8} {:>7} {:>9} {:>7} {:>11} {:>12} {:>9} {:>9} {:>9}",
             "link",
             "",
@@ -382,7 +383,7 @@ impl Bench {
         for row in &self.rows {
             let count =
                 |of: fn(&Stalls) -> u64| row.stalls.as_ref().map_or("-".into(), |stalls| of(stalls).to_string());
-            println!(
+            outln!(
                 "{:8} {:22} {:>6} {:>9.1} {:>8.1} {:>6.1}% {:>9.1} {:>7.2} {:>4.0}%/{:>4.0}% {:>7.1}/{:>4} {:>9} {:>9} {:>9}",
                 row.link,
                 row.what,
@@ -401,10 +402,10 @@ impl Bench {
                 count(|stalls| stalls.link_busy)
             );
         }
-        println!("\none alone, from the notify's arrival until a packet leaves: cycles, least / median / 99 %");
+        outln!("\none alone, from the notify's arrival until a packet leaves: cycles, least / median / 99 %");
         for alone in &self.alone {
             let spread = |s: latency::Spread| format!("{:>5}/{:>5}/{:>5}", s.least, s.median, s.p99);
-            println!(
+            outln!(
                 "{:8} {:22} first read {}   used ring {}   interrupt {}",
                 alone.link,
                 alone.what,

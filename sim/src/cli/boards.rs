@@ -1,4 +1,5 @@
 //! `virtio-hdl boards`
+use super::output::outln;
 use clap::Args;
 use serde::Serialize;
 use virtio_hdl_rtl::board::{Board, BOARDS};
@@ -38,12 +39,12 @@ impl From<&Board> for Row {
 pub(super) fn run(arguments: &Arguments) -> anyhow::Result<()> {
     let rows: Vec<Row> = BOARDS.iter().map(Row::from).collect();
     if arguments.json {
-        println!("{}", serde_json::to_string_pretty(&rows)?);
+        outln!("{}", serde_json::to_string_pretty(&rows)?);
         return Ok(());
     }
     for row in rows {
-        println!("{:<17} {}", row.name, row.title);
-        println!("{:<17} {}, {}; {}", "", row.part, row.hard_ip, row.links.join(", "));
+        outln!("{:<17} {}", row.name, row.title);
+        outln!("{:<17} {}, {}; {}", "", row.part, row.hard_ip, row.links.join(", "));
     }
     Ok(())
 }

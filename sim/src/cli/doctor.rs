@@ -1,4 +1,5 @@
 //! `virtio-hdl doctor`
+use super::output::outln;
 use crate::guest::{DebianOptions, Qemu};
 use crate::synth::{self, Tools};
 use anyhow::bail;
@@ -129,12 +130,12 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<()> {
     findings.push(look_for_qemu(fetchable));
     findings.push(look_for_synthesis());
     if arguments.json {
-        println!("{}", serde_json::to_string_pretty(&findings)?);
+        outln!("{}", serde_json::to_string_pretty(&findings)?);
     } else {
         findings.iter().for_each(print);
         match crate::model::cache_folder() {
-            Ok(folder) => println!("models are cached in {}", folder.display()),
-            Err(error) => println!("{error}"),
+            Ok(folder) => outln!("models are cached in {}", folder.display()),
+            Err(error) => outln!("{error}"),
         }
     }
     let lacking: Vec<_> =
@@ -213,9 +214,9 @@ fn print(finding: &Finding) {
         State::Missing => "missing",
     };
     let version = finding.version.as_deref().unwrap_or("");
-    println!("{mark:<8} {:<10} {} {version}", finding.tool, finding.purpose);
+    outln!("{mark:<8} {:<10} {} {version}", finding.tool, finding.purpose);
     if let Some(remedy) = &finding.remedy {
-        println!("{:8} {:10} -> {remedy}", "", "");
+        outln!("{:8} {:10} -> {remedy}", "", "");
     }
 }
 

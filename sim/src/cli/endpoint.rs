@@ -1,14 +1,15 @@
 //! The endpoint that the commands `serve` and `qemu` put on a socket.
+use super::files::Files;
 use super::trace::TraceArguments;
-use crate::backend::net::{NetSpec, Recorder};
+use crate::backend::net::{NetBackend, NetSpec, Recorder};
 use crate::backend::{DevicePort, Disk, DiskPort, NetPort};
 use crate::bridge::{Bridge, BridgeOptions, MsixMode};
 use crate::design;
 use crate::vfio_user::ServerOptions;
-use anyhow::Context;
+use anyhow::{bail, Context};
 use clap::{Args, ValueEnum};
 use std::path::{Path, PathBuf};
-use virtio_hdl_rtl::config::{Device, EndpointConfig};
+use virtio_hdl_rtl::config::{Device, EndpointConfig, NetOptions};
 
 #[derive(Copy, Clone, Debug, PartialEq, Eq, ValueEnum)]
 pub(super) enum Dma {
@@ -18,23 +19,34 @@ pub(super) enum Dma {
     Message,
 }
 
+/// Seconds of the endpoint's time: no disk takes longer.
+const MOST_LATENCY: u64 = 1_000_000_000;
+
+/// What is opened before anything is built.
+pub(super) enum Opened {
+    /// The image, locked.
+    Disk(Disk),
+    /// The network, connected.
+    Net(Box<dyn NetBackend>),
+}
+
 #[derive(Args)]
 pub(super) struct EndpointArguments {
     /// TOML file, or name of an example
     pub config: String,
-    /// Disk image, raw (blk)
+    /// Disk image, raw, or a block device (blk)
     #[arg(long, value_name = "IMAGE")]
     disk: Option<PathBuf>,
     /// The disk refuses writes (blk)
     #[arg(long)]
     pub read_only: bool,
-    /// Cycles that the disk takes for a request (blk)
-    #[arg(long, default_value_t = 0, value_name = "CYCLES", value_parser = clap::value_parser!(u64).range(..=1_000_000_000))]
-    disk_latency: u64,
+    /// Cycles that the disk takes for a request; 0 if not given (blk)
+    #[arg(long, value_name = "CYCLES", value_parser = clap::value_parser!(u64).range(..=MOST_LATENCY))]
+    disk_latency: Option<u64>,
     /// What the Ethernet port is connected to (net): peer (a built-in host, 10.0.2.2), loopback[,swap], unix:LOCAL,REMOTE,
-    /// udp:LOCAL:PORT,REMOTE:PORT, tap:NAME, pcap:FILE[,fast]
-    #[arg(long, default_value = "peer", value_name = "NETWORK")]
-    net: NetSpec,
+    /// udp:LOCAL:PORT,REMOTE:PORT, tap:NAME, pcap:FILE[,fast]; peer if not given
+    #[arg(long, value_name = "NETWORK")]
+    net: Option<NetSpec>,
     /// Hardware address, in place of the configuration's (net)
     #[arg(long, value_name = "MAC", value_parser = hardware_address)]
     mac: Option<[u8; 6]>,
@@ -55,40 +67,67 @@ pub(super) struct EndpointArguments {
 }
 
 impl EndpointArguments {
-    /// The configuration that is named.
+    /// The configuration that is named. What belongs to the other kind of device is refused.
     pub fn configuration(&self) -> anyhow::Result<EndpointConfig> {
-        super::configuration(&self.config)
+        let config = super::configuration(&self.config)?;
+        let (device, foreign) = match config.device {
+            Device::Blk => {
+                let (net, mac, pcap) = (self.net.is_some(), self.mac.is_some(), self.pcap.is_some());
+                ("a disk", [("--net", net), ("--mac", mac), ("--pcap", pcap)])
+            }
+            Device::Net => {
+                let (disk, latency) = (self.disk.is_some(), self.disk_latency.is_some());
+                ("a network card", [("--disk", disk), ("--read-only", self.read_only), ("--disk-latency", latency)])
+            }
+        };
+        if let Some((option, _)) = foreign.iter().find(|(_, given)| *given) {
+            bail!("{option} has no effect: {} is {device}", self.config);
+        }
+        Ok(config)
     }
 
-    /// What the arguments put at the device side of this endpoint.
-    pub fn port(&self, config: &EndpointConfig) -> anyhow::Result<DevicePort> {
+    /// All files that are named.
+    pub fn files(&self) -> Files<'_> {
+        let capture = match &self.net {
+            Some(NetSpec::Pcap { path, .. }) => Some(path.as_path()),
+            _ => None,
+        };
+        let files = Files::default().reads("CONFIG", Some(Path::new(&self.config)).filter(|path| path.is_file()));
+        let files = files.reads("--disk", self.disk.as_deref()).reads("--net", capture);
+        self.trace.add_to(files.writes("--pcap", self.pcap.as_deref()))
+    }
+
+    /// Opens what the arguments put at the device side of this endpoint.
+    pub fn open(&self, config: &EndpointConfig) -> anyhow::Result<Opened> {
         match config.device {
             Device::Blk => {
                 let image = self.disk.as_deref();
                 let image =
                     image.context("a disk is needed: --disk IMAGE; `mkfs.ext4 -d FOLDER disk.img 64M` makes one")?;
-                self.disk_port(config, image)
+                self.open_disk(config, image)
             }
-            Device::Net => {
-                let mut backend = self.net.open()?;
-                if let Some(path) = &self.pcap {
-                    backend = Box::new(Recorder::create(backend, path)?);
-                }
-                let mac = self.mac.unwrap_or(config.net.mac);
-                Ok(DevicePort::Net(NetPort::new(backend, mac, config.link.clock_hz)))
-            }
+            Device::Net => Ok(Opened::Net(self.net.as_ref().unwrap_or(&NetSpec::Peer).open()?)),
         }
     }
 
     /// This image as the endpoint's disk.
-    pub fn disk_port(&self, config: &EndpointConfig, image: &Path) -> anyhow::Result<DevicePort> {
-        let disk = Disk::open(image, self.read_only)?.with_serial(&config.blk.serial);
-        Ok(DevicePort::Disk(DiskPort::new(disk, self.disk_latency)))
+    pub fn open_disk(&self, config: &EndpointConfig, image: &Path) -> anyhow::Result<Opened> {
+        Ok(Opened::Disk(Disk::open(image, self.read_only)?.with_serial(&config.blk.serial)))
     }
 
-    /// Builds the endpoint. What is wrong with the user's files has been said before anything is built.
-    pub fn bridge(&self, config: &EndpointConfig, port: DevicePort) -> anyhow::Result<Bridge> {
+    /// Builds the endpoint, and opens what is written.
+    pub fn bridge(&self, config: &EndpointConfig, opened: Opened) -> anyhow::Result<Bridge> {
         let library = design::library(config)?;
+        let port = match opened {
+            Opened::Disk(disk) => DevicePort::Disk(DiskPort::new(disk, self.disk_latency.unwrap_or(0))),
+            Opened::Net(mut backend) => {
+                if let Some(path) = &self.pcap {
+                    backend = Box::new(Recorder::create(backend, path)?);
+                }
+                let mac = self.mac.unwrap_or(config.net.mac);
+                DevicePort::Net(NetPort::new(backend, mac, config.link.clock_hz))
+            }
+        };
         let options = BridgeOptions { msix: self.msix, seed: self.seed, trace: self.trace.options() };
         Bridge::new(&library, config, port, &options).context("cannot start the endpoint")
     }
@@ -98,12 +137,10 @@ impl EndpointArguments {
     }
 }
 
-/// Six pairs of hexadecimal digits, not a group address.
+/// The address of one card.
 fn hardware_address(text: &str) -> Result<[u8; 6], String> {
-    let bytes: Option<Vec<u8>> = text.split(':').map(|pair| u8::from_str_radix(pair, 16).ok()).collect();
-    match bytes.and_then(|bytes| <[u8; 6]>::try_from(bytes).ok()) {
-        Some(mac) if mac[0] & 1 == 0 => Ok(mac),
-        Some(_) => Err("that is the address of a group: the first byte must be even".into()),
-        None => Err("six bytes are needed, such as 52:54:00:12:34:56".into()),
-    }
+    NetOptions::parse_mac(text).ok_or_else(|| {
+        "the address of one card is needed, such as 52:54:00:12:34:56: not of a group (its first byte is odd), not all zero"
+            .into()
+    })
 }

@@ -1,4 +1,5 @@
 //! `virtio-hdl generate`
+use super::output::outln;
 use crate::design::{register_map, Resources};
 use anyhow::Context;
 use clap::Args;
@@ -111,7 +112,7 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<()> {
     }
     let report = Report { top, folder, board, files, lines, milliseconds, resources };
     if arguments.json {
-        println!("{}", serde_json::to_string_pretty(&report)?);
+        outln!("{}", serde_json::to_string_pretty(&report)?);
     } else {
         print(&report);
     }
@@ -149,25 +150,32 @@ fn write(folder: &Path, name: &str, text: &str, files: &mut Vec<String>) -> anyh
 
 fn print(report: &Report) {
     let total = report.resources.total;
-    println!("{} in {}", report.top, report.folder.display());
-    println!(
+    outln!("{} in {}", report.top, report.folder.display());
+    outln!(
         "  {} modules, {} lines of Verilog, generated in {:.0} ms",
         report.resources.modules.len(),
         report.lines,
         report.milliseconds
     );
-    println!(
+    outln!(
         "  {} flip-flops, {} bits of block RAM, {} bits of distributed RAM",
-        total.register_bits, total.block_memory_bits, total.distributed_memory_bits
+        total.register_bits,
+        total.block_memory_bits,
+        total.distributed_memory_bits
     );
     if let Some(board) = &report.board {
-        println!(
+        outln!(
             "  for {}: {} around {}, {}, {} bits at {} MHz; never run on hardware",
-            board.name, board.hard_ip, board.part, board.link, board.data_bits, board.megahertz
+            board.name,
+            board.hard_ip,
+            board.part,
+            board.link,
+            board.data_bits,
+            board.megahertz
         );
-        println!("  {BUILD_SCRIPT}     vivado -mode batch -source {BUILD_SCRIPT}, in this folder");
+        outln!("  {BUILD_SCRIPT}     vivado -mode batch -source {BUILD_SCRIPT}, in this folder");
     }
-    println!("  files.f       the files in order, for any tool; {}.core for FuseSoC", report.top);
-    println!("  registers.md  what a driver finds");
-    println!("  resources.md  state module by module");
+    outln!("  files.f       the files in order, for any tool; {}.core for FuseSoC", report.top);
+    outln!("  registers.md  what a driver finds");
+    outln!("  resources.md  state module by module");
 }

@@ -1,6 +1,7 @@
 //! The command line `virtio-hdl`.
 use crate::machine::Machine;
 use clap::{Parser, Subcommand};
+use signal_hook::consts::SIGPIPE;
 use std::io::IsTerminal as _;
 use std::process::ExitCode;
 use tracing_subscriber::EnvFilter;
@@ -9,7 +10,9 @@ mod bench;
 mod boards;
 mod doctor;
 mod endpoint;
+mod files;
 mod generate;
+mod output;
 mod plot;
 mod qemu;
 mod report;
@@ -27,7 +30,9 @@ mod trace;
     version,
     about = "A virtio PCIe endpoint: generate its Verilog, simulate it, measure it",
     after_help = "CONFIG is a TOML file, or the name of an example: net, net-intx, net-plain, blk, \
-                  blk-memory-bar, blk-one-vector, blk-intx, blk-plain.\nRUST_LOG=debug shows what happens inside."
+                  blk-memory-bar, blk-one-vector, blk-intx, blk-plain.\n\
+                  CONFIG@INTERFACE-BITS, as blk@7-series-128, is the same behind that interface: tlp-128, 7-series-64, \
+                  7-series-128, ultrascale+-128, ultrascale+-256.\nRUST_LOG=debug shows what happens inside."
 )]
 struct Cli {
     #[command(subcommand)]
@@ -57,8 +62,14 @@ enum Command {
 /// Runs the command line of this process.
 pub fn main() -> ExitCode {
     let cli = Cli::parse();
+    if let Err(error) = stop::install() {
+        note!("error: cannot handle signals: {error}");
+        return ExitCode::FAILURE;
+    }
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("warn,virtio_hdl::bridge=info"));
     let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).without_time();
+    // Standard error may be closed.
+    let log = log.log_internal_errors(false);
     log.with_ansi(std::io::stderr().is_terminal()).init();
     let done = match cli.command {
         Command::Generate(arguments) => generate::run(&arguments),
@@ -70,13 +81,18 @@ pub fn main() -> ExitCode {
         Command::Qemu(arguments) => qemu::run(&arguments),
         Command::Doctor(arguments) => doctor::run(&arguments),
     };
-    match done {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("error: {error:#}");
-            ExitCode::FAILURE
-        }
+    match output::failure() {
+        // As any program that writes where nobody reads.
+        Some(error) if error.kind() == std::io::ErrorKind::BrokenPipe => stop::end(SIGPIPE),
+        Some(error) => note!("error: cannot write to standard output: {error}"),
+        None => {}
     }
+    match done {
+        Ok(()) if output::failure().is_none() => return ExitCode::SUCCESS,
+        Ok(()) => {}
+        Err(error) => note!("error: {error:#}"),
+    }
+    ExitCode::FAILURE
 }
 
 /// What came of a run on a machine: what is wrong with the machine is told, rather than what followed from it.
@@ -85,11 +101,19 @@ fn outcome<T, E: Into<anyhow::Error>>(machine: &mut Machine, result: Result<T, E
     result.map_err(Into::into)
 }
 
+/// Refuses a path that cannot be among QEMU's options.
+fn for_qemu(path: &std::path::Path) -> anyhow::Result<()> {
+    match path.to_str() {
+        Some(_) => Ok(()),
+        None => anyhow::bail!("QEMU takes paths in UTF-8 only, and {} is not: choose another", path.display()),
+    }
+}
+
 /// Reads a configuration, and shows what was replaced in it.
 fn configuration(name: &str) -> anyhow::Result<virtio_hdl_rtl::config::EndpointConfig> {
     let config = virtio_hdl_rtl::config::EndpointConfig::load(name)?;
     for warning in &config.warnings {
-        eprintln!("warning: {name}:{}:{}: {}", warning.line, warning.column, warning.message);
+        note!("warning: {name}:{}:{}: {}", warning.line, warning.column, warning.message);
     }
     Ok(config)
 }

@@ -1,4 +1,5 @@
 //! What a bridge did, for people to read.
+use super::output::outln;
 use crate::bridge::Report;
 use crate::vfio_user::ClientStatistics;
 
@@ -6,13 +7,13 @@ pub(super) fn print(report: &Report) {
     let sum = |count: fn(&ClientStatistics) -> u64| {
         report.clients.iter().map(count).sum::<u64>() + count(&report.earlier_clients.1)
     };
-    println!(
+    outln!(
         "{:>12} register reads, {} writes; {} resets",
         sum(|client| client.region_reads.iter().sum()),
         sum(|client| client.region_writes.iter().sum()),
         report.resets
     );
-    println!(
+    outln!(
         "{:>12} bytes read by DMA, {} written; {} bytes of them in {} messages",
         sum(|client| client.read_mapped_bytes + client.read_message_bytes),
         sum(|client| client.written_mapped_bytes + client.written_message_bytes),
@@ -20,30 +21,32 @@ pub(super) fn print(report: &Report) {
         sum(|client| client.dma_messages)
     );
     for (index, vector) in report.vectors.iter().enumerate() {
-        println!(
-            "{:>12} interrupts of MSI-X vector {index}: {:#x} to {:#x}",
-            vector.fired, vector.data, vector.address
-        );
+        outln!("{:>12} interrupts of MSI-X vector {index}: {:#x} to {:#x}", vector.fired, vector.data, vector.address);
     }
-    println!("{:>12} interrupts by INTx; {} writes to the MSI-X table", report.intx_asserted, report.msix_table_writes);
+    outln!("{:>12} interrupts by INTx; {} writes to the MSI-X table", report.intx_asserted, report.msix_table_writes);
     match &report.wire {
-        Some(wire) => println!(
+        Some(wire) => outln!(
             "{:>12} frames sent, {} bytes; {} received, {} bytes",
-            wire.transmitted_frames, wire.transmitted_bytes, wire.received_frames, wire.received_bytes
+            wire.transmitted_frames,
+            wire.transmitted_bytes,
+            wire.received_frames,
+            wire.received_bytes
         ),
-        None => println!("{:>12} disk commands", report.disk_commands),
+        None => outln!("{:>12} disk commands; {} flushes of the image", report.disk_commands, report.disk_flushes),
     }
-    println!("{:>12} TLPs to the endpoint, {} from it", report.packets_to_device, report.packets_from_device);
-    println!("{:>12} clock cycles simulated, {} skipped", report.cycles_simulated, report.cycles_skipped);
+    outln!("{:>12} TLPs to the endpoint, {} from it", report.packets_to_device, report.packets_from_device);
+    outln!("{:>12} clock cycles simulated, {} skipped", report.cycles_simulated, report.cycles_skipped);
     for (count, what) in [
         (report.unanswered_accesses, "register accesses without an answer"),
         (report.queue_violations, "queues stopped by a rule that the driver broke"),
         (report.kicks_without_bus_master, "kicks while Bus Master was off"),
         (report.error_messages, "error messages of the endpoint"),
         (report.violations, "packets against the rules"),
+        (report.wire.map_or(0, |wire| wire.lost_frames), "frames that the network had no room for"),
+        (report.wire.map_or(0, |wire| wire.overrun_frames), "frames that came too fast and were dropped by the system"),
     ] {
         if count != 0 {
-            println!("{count:>12} {what}");
+            outln!("{count:>12} {what}");
         }
     }
 }

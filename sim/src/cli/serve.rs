@@ -1,5 +1,6 @@
 //! `virtio-hdl serve`
 use super::endpoint::{Dma, EndpointArguments};
+use super::output::outln;
 use super::report;
 use super::stop::Stop;
 use crate::guest;
@@ -13,7 +14,7 @@ use std::path::PathBuf;
     virtio-hdl serve blk --socket /tmp/blk.sock --disk disk.img\n  \
     virtio-hdl serve blk-intx --socket /tmp/blk.sock --disk disk.img --read-only --tlp-log tlp.log\n  \
     virtio-hdl serve net --socket /tmp/net.sock --net peer --pcap wire.pcapng\n\n\
-    It serves one guest after the other until SIGINT or SIGTERM; QEMU must be 10.1 or later.\n\
+    It serves one guest after the other until SIGINT, SIGTERM or SIGHUP; QEMU must be 10.1 or later.\n\
     `virtio-hdl qemu` starts QEMU and a small Linux as well.")]
 pub(super) struct Arguments {
     #[command(flatten)]
@@ -27,23 +28,26 @@ pub(super) struct Arguments {
 }
 
 pub(super) fn run(arguments: &Arguments) -> anyhow::Result<()> {
-    let stop = Stop::on_signals()?;
     let config = arguments.endpoint.configuration()?;
-    let port = arguments.endpoint.port(&config)?;
-    let mut bridge = arguments.endpoint.bridge(&config, port)?;
+    arguments.endpoint.files().check()?;
+    super::for_qemu(&arguments.socket)?;
+    // Who may not have the disk or the socket is told so before a model is built, or a file written.
+    let opened = arguments.endpoint.open(&config)?;
     let mut server = Server::bind(&arguments.socket, arguments.endpoint.server_options())?;
-    eprintln!("{} waits at {}; add to QEMU (10.1 or later):", arguments.endpoint.config, arguments.socket.display());
+    let mut bridge = arguments.endpoint.bridge(&config, opened)?;
+    let stop = Stop::on_signals()?;
+    note!("{} waits at {}; add to QEMU (10.1 or later):", arguments.endpoint.config, arguments.socket.display());
     if arguments.endpoint.dma == Dma::Map {
-        eprintln!("  -object memory-backend-memfd,id=ram,size=1G,share=on -machine memory-backend=ram -m 1G \\");
+        note!("  -object memory-backend-memfd,id=ram,size=1G,share=on -machine memory-backend=ram -m 1G \\");
     }
-    eprintln!("  -device '{}'", guest::vfio_user_pci(&arguments.socket, &[]));
+    note!("  -device '{}'", guest::vfio_user_pci(&arguments.socket, &[]));
     let served = server.serve(&mut bridge, stop.as_fd());
-    drop(server);
-    bridge.finish()?;
+    drop((stop, server));
+    let finished = bridge.finish();
     served?;
     match arguments.json {
-        true => println!("{}", serde_json::to_string_pretty(&bridge.report())?),
+        true => outln!("{}", serde_json::to_string_pretty(&bridge.report())?),
         false => report::print(&bridge.report()),
     }
-    Ok(())
+    Ok(finished?)
 }

@@ -1,4 +1,5 @@
 //! `virtio-hdl sim`
+use super::files::Files;
 use super::outcome;
 use super::summary::{Phase, Summary};
 use super::trace::TraceArguments;
@@ -8,7 +9,7 @@ use crate::host::blk::{self, Blk};
 use crate::host::net::{self, Net};
 use crate::host::pci::{self, Bus};
 use crate::link::{CompletionCut, LinkConfig};
-use crate::machine::{Machine, MachineOptions, SLOT};
+use crate::machine::{Machine, MachineError, MachineOptions, SLOT};
 use crate::model::{Library, Stall};
 use crate::scenario::transfer::Way;
 use crate::scenario::wire::FarEnd;
@@ -29,9 +30,14 @@ const MOST_REQUESTS: u64 = 1_000_000_000;
 /// Slowest disk: a request that takes longer counts as lost.
 pub(super) const MOST_DISK_LATENCY: u64 = 2_000_000;
 
+/// How much of an image is in memory at once.
+const PIECE_BYTES: u64 = 1 << 20;
+/// The largest disk for the scenario that models all of it.
+const MOST_RANDOM_SECTORS: u64 = (1 << 30) / SECTOR_BYTES;
+
 #[derive(Copy, Clone, Debug, PartialEq, Eq, ValueEnum)]
 pub(super) enum Scenario {
-    /// Reads the whole disk, and writes it through the endpoint to a second disk
+    /// Reads the whole disk, and writes what is on it through the endpoint to a second disk
     Copy,
     /// Random requests, compared with a software model of the disk
     Random,
@@ -119,7 +125,10 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<()> {
         }
         (Device::Blk, _) => {}
     }
-    // What is wrong with the user's files is said before anything is built.
+    // What is wrong with the user's files is said before anything is built, or written.
+    let files = Files::default().reads("CONFIG", Some(Path::new(&arguments.config)).filter(|path| path.is_file()));
+    let files = files.reads("--disk", arguments.disk.as_deref()).writes("--to", arguments.to.as_deref());
+    arguments.trace.add_to(files).check()?;
     if let Some(path) = &arguments.disk {
         Disk::open(path, arguments.read_only || arguments.scenario == Scenario::Copy)?;
     }
@@ -196,53 +205,84 @@ impl Setup<'_> {
         Summary::new(&self.machine_options(false).link, self.library.was_built())
     }
 
+    /// Piece by piece: an image may be larger than the memory. What the endpoint says is compared with the image itself.
     fn copy(&self) -> anyhow::Result<Summary> {
         let mut summary = self.summary();
-        let source = self.disk(true)?;
-        let mut content = vec![0; usize::try_from(source.sectors() * SECTOR_BYTES)?];
-        let reading = self.start(source, true)?;
-        summary.add(self.transfer("read", reading, Way::Read, &mut content)?);
+        let image = self.disk(true)?;
+        let bytes = image.sectors() * SECTOR_BYTES;
+        let mut piece = vec![0; PIECE_BYTES.min(bytes) as usize];
+        let mut original = piece.clone();
+        let same = |name: &str, start: u64, found: &[u8], original: &mut [u8]| -> anyhow::Result<()> {
+            let original = &mut original[..found.len()];
+            image.read(start / SECTOR_BYTES, original)?;
+            match found.iter().zip(&*original).position(|(found, original)| found != original) {
+                Some(first) => {
+                    bail!("{name}: what was read differs from the original, first at byte {}", start + first as u64)
+                }
+                None => Ok(()),
+            }
+        };
+        let reading = self.start(self.disk(true)?, true)?;
+        summary.add(self.transfer("read", reading, Way::Read, bytes, &mut piece, &mut |start, found| {
+            same("read", start, found, &mut original)
+        })?);
         if self.arguments.read_only && self.arguments.to.is_none() {
             return Ok(summary);
         }
-        let target = self.target(content.len() as u64)?.with_serial(&self.config.blk.serial);
-        let writing = self.start(target, false)?;
-        summary.add(self.transfer("write", writing, Way::Write, &mut content)?);
-        let mut back = vec![0; content.len()];
+        let writing = self.start(self.target(bytes)?.with_serial(&self.config.blk.serial), false)?;
+        summary.add(self.transfer("write", writing, Way::Write, bytes, &mut piece, &mut |start, piece| {
+            Ok(image.read(start / SECTOR_BYTES, piece)?)
+        })?);
         let target = match &self.arguments.to {
             Some(path) => Disk::open(path, true)?,
             None => return Ok(summary),
         };
         let checking = self.start(target, false)?;
-        summary.add(self.transfer("read back", checking, Way::Read, &mut back)?);
-        if back != content {
-            let first = back.iter().zip(&content).position(|(a, b)| a != b).unwrap_or(0);
-            bail!("the copy differs from the original, first at byte {first}");
-        }
+        summary.add(self.transfer("read back", checking, Way::Read, bytes, &mut piece, &mut |start, found| {
+            same("read back", start, found, &mut original)
+        })?);
         Ok(summary)
     }
 
     /// The disk that is written.
     fn target(&self, bytes: u64) -> anyhow::Result<Disk> {
         let Some(path) = &self.arguments.to else { return Ok(Disk::in_memory(bytes / SECTOR_BYTES)) };
-        let same =
-            |other: &Path| fs::canonicalize(other).ok().is_some_and(|other| Some(other) == fs::canonicalize(path).ok());
-        if self.arguments.disk.as_deref().is_some_and(same) {
-            bail!("--to is the same file as --disk");
-        }
         let file = fs::File::create(path).with_context(|| format!("cannot make {}", path.display()))?;
         file.set_len(bytes).with_context(|| format!("cannot make {} as large as the disk", path.display()))?;
         Ok(Disk::open(path, false)?)
     }
 
-    fn transfer(&self, name: &str, running: Running, way: Way, content: &mut [u8]) -> anyhow::Result<Phase> {
+    /// Moves `bytes` bytes piece by piece, each of which `each` makes before it is written, or gets when it was read, with
+    /// its place on the disk.
+    fn transfer(
+        &self,
+        name: &str,
+        running: Running,
+        way: Way,
+        bytes: u64,
+        piece: &mut [u8],
+        each: &mut dyn FnMut(u64, &mut [u8]) -> anyhow::Result<()>,
+    ) -> anyhow::Result<Phase> {
         let Running { mut machine, mut blk } = running;
-        let bar = progress_bar(name, content.len() as u64);
+        let bar = progress_bar(name, bytes);
         let mut phase = Phase::begin(name, &machine);
         let depth = self.arguments.depth as usize;
-        let result = transfer::run(&mut machine, &mut blk, way, content, depth, &mut |done| bar.set_position(done));
-        phase.requests = outcome(&mut machine, result)?;
-        phase.bytes = content.len() as u64;
+        let mut start = 0;
+        while start < bytes {
+            let length = (bytes - start).min(piece.len() as u64);
+            let piece = &mut piece[..length as usize];
+            if way == Way::Write {
+                each(start, piece)?;
+            }
+            let show = &mut |done| bar.set_position(start + done);
+            let result = transfer::run(&mut machine, &mut blk, way, start, piece, depth, show);
+            phase.requests += outcome(&mut machine, result)?;
+            if way == Way::Read {
+                each(start, piece)?;
+            }
+            start += length;
+        }
+        phase.bytes = bytes;
         bar.finish_and_clear();
         phase.end(&mut machine)?;
         Ok(phase)
@@ -251,6 +291,9 @@ impl Setup<'_> {
     fn random(&self) -> anyhow::Result<Summary> {
         let mut summary = self.summary();
         let disk = self.disk(self.arguments.read_only)?;
+        if disk.sectors() > MOST_RANDOM_SECTORS {
+            bail!("--scenario random keeps a model of the whole disk, which may have 1 GiB: give a smaller image");
+        }
         let mut content = vec![0; usize::try_from(disk.sectors() * SECTOR_BYTES)?];
         disk.read(0, &mut content)?;
         let read_only = disk.is_read_only();
@@ -354,7 +397,10 @@ impl Phase {
 
     fn end(&mut self, machine: &mut Machine) -> anyhow::Result<()> {
         use crate::host::Platform;
-        machine.finish()?;
+        match machine.finish() {
+            Err(error @ MachineError::Trace(_)) => self.trace_error = Some(error.to_string()),
+            finished => finished?,
+        }
         if let Some((now, clocked, before, wall)) = self.start.take() {
             let after = machine.statistics();
             self.seconds = wall.elapsed().as_secs_f64();

@@ -2,6 +2,7 @@
 //!
 //! Both run the same cycles with the same inputs: once with driver, root complex and disk attached, once from a record
 //! of those inputs and nothing else. They take turns, and the median of the ratios counts.
+use super::output::outln;
 use super::sim::Running;
 use crate::backend::Disk;
 use crate::link::LinkConfig;
@@ -65,15 +66,15 @@ pub(super) fn median(values: &[f64]) -> f64 {
 
 pub(super) fn print(speed: &Speed, json: bool) -> anyhow::Result<()> {
     if json {
-        println!("{}", serde_json::to_string_pretty(speed)?);
+        outln!("{}", serde_json::to_string_pretty(speed)?);
         return Ok(());
     }
-    println!("{} cycles of 4 KiB reads, {} outstanding; median of {ROUNDS} rounds in turn", speed.cycles, speed.depth);
-    println!(
+    outln!("{} cycles of 4 KiB reads, {} outstanding; median of {ROUNDS} rounds in turn", speed.cycles, speed.depth);
+    outln!(
         "  {:>8.0} thousand cycles per second with driver, root complex and disk",
         median(&speed.cosimulation) / 1e3
     );
-    println!("  {:>8.0} thousand cycles per second bare", median(&speed.bare) / 1e3);
-    println!("  {:>7.1}% of the bare model's speed is kept", 100.0 * speed.ratio);
+    outln!("  {:>8.0} thousand cycles per second bare", median(&speed.bare) / 1e3);
+    outln!("  {:>7.1}% of the bare model's speed is kept", 100.0 * speed.ratio);
     Ok(())
 }

@@ -1,6 +1,8 @@
 //! What a simulation did and how fast: on the screen, or as JSON.
+use super::output::outln;
 use crate::link::{LinkConfig, Statistics};
 use crate::scenario::depth::Figures;
+use anyhow::bail;
 use serde::Serialize;
 use std::time::Instant;
 
@@ -26,6 +28,9 @@ pub(super) struct Phase {
     /// Against the link's limit.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub figures: Option<Figures>,
+    /// What of the traces could not be written.
+    #[serde(skip)]
+    pub trace_error: Option<String>,
     #[serde(skip)]
     pub start: Option<(u64, u64, Statistics, Instant)>,
 }
@@ -49,10 +54,10 @@ impl Summary {
 
     pub fn print(&self, json: bool) -> anyhow::Result<()> {
         if json {
-            println!("{}", serde_json::to_string_pretty(self)?);
-            return Ok(());
+            outln!("{}", serde_json::to_string_pretty(self)?);
+            return self.traced();
         }
-        println!(
+        outln!(
             "{} at {} MHz; the model was {}",
             self.link.speed.name(),
             self.link.clock_hz as f64 / 1e6,
@@ -61,22 +66,30 @@ impl Summary {
         for phase in &self.phases {
             self.print_phase(phase);
         }
-        Ok(())
+        self.traced()
+    }
+
+    /// A trace that could not be written has not stopped what was traced.
+    fn traced(&self) -> anyhow::Result<()> {
+        match self.phases.iter().find_map(|phase| phase.trace_error.as_ref()) {
+            Some(error) => bail!("{error}"),
+            None => Ok(()),
+        }
     }
 
     fn print_phase(&self, phase: &Phase) {
         let time = phase.cycles as f64 / self.link.clock_hz as f64;
         let per_request = phase.cycles as f64 / phase.requests.max(1) as f64;
-        println!("\n{}", phase.name);
-        println!("  {:>10} requests, {} bytes", phase.requests, phase.bytes);
-        println!(
+        outln!("\n{}", phase.name);
+        outln!("  {:>10} requests, {} bytes", phase.requests, phase.bytes);
+        outln!(
             "  {:>10} cycles ({:.3} ms), {per_request:.0} per request, {:.2} Gb/s",
             phase.cycles,
             time * 1e3,
             phase.bytes as f64 * 8.0 / time / 1e9
         );
         if let Some(figures) = &phase.figures {
-            println!(
+            outln!(
                 "  {:>9.1}% of what the link allows ({:.0} cycles per request); latency {} cycles, 99 %: {}",
                 100.0 * figures.share,
                 figures.limit_cycles,
@@ -84,7 +97,7 @@ impl Summary {
                 figures.latency_p99
             );
         }
-        println!(
+        outln!(
             "  {:>10} TLPs to the device, {:.0}% of the link; {} to the host, {:.0}%; {} interrupts",
             phase.to_device_packets,
             self.utilisation(phase.to_device_bytes, time),
@@ -92,7 +105,7 @@ impl Summary {
             self.utilisation(phase.to_host_bytes, time),
             phase.interrupts
         );
-        println!(
+        outln!(
             "  {:>9.1}s on the wall: {:.0} thousand cycles per second",
             phase.seconds,
             phase.clocked as f64 / phase.seconds / 1e3

@@ -1,4 +1,5 @@
 //! `virtio-hdl synth`
+use super::output::outln;
 use crate::synth::{self, compare, tree, Design, Document, Done, Effort, Flow, Job, Outcome, Row, Tools};
 use anyhow::{bail, Context};
 use clap::{Args, ValueEnum};
@@ -13,14 +14,6 @@ const BEHIND_HARD_BLOCKS: [&str; 4] =
     ["blk@7-series-128", "net@7-series-128", "blk@ultrascale+-128", "net@ultrascale+-128"];
 /// The designs whose modules are listed.
 const TREES: [&str; 2] = ["blk@7-series-128", "net@7-series-128"];
-/// Interfaces and data widths, as they may follow a configuration.
-const LINKS: [(&str, LinkInterface, u16); 5] = [
-    ("tlp-128", LinkInterface::Tlp, 128),
-    ("7-series-64", LinkInterface::SevenSeries, 64),
-    ("7-series-128", LinkInterface::SevenSeries, 128),
-    ("ultrascale+-128", LinkInterface::UltraScalePlus, 128),
-    ("ultrascale+-256", LinkInterface::UltraScalePlus, 256),
-];
 /// What is kept of a run, for the user.
 const FILES: [&str; 4] = ["harness.bit", "critical-path.txt", "nextpnr.txt", "stat.json"];
 
@@ -117,7 +110,7 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<()> {
     let at_once = arguments.jobs.or_else(|| std::thread::available_parallelism().ok().map(usize::from)).unwrap_or(1);
     let finished = |job: &Job, done: &Done, time: Duration| {
         if !arguments.json {
-            println!("{}", line(job, done, time));
+            outln!("{}", line(job, done, time));
         }
     };
     let done = synth::run(&jobs, &tools, at_once, &finished)?;
@@ -129,14 +122,14 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<()> {
         keep(&arguments.out.join(name).join(job.flow.name().replace(' ', "-").to_lowercase()), &done.folder)?;
     }
     if arguments.json {
-        println!("{}", serde_json::to_string_pretty(&figures(&jobs, &done, &measured))?);
+        outln!("{}", serde_json::to_string_pretty(&figures(&jobs, &done, &measured))?);
     } else {
-        print!("\n{}", measured.table_text());
+        outln!("\n{}", measured.table_text().trim_end());
     }
     let worse = compare(&committed, &measured);
     let worse: Vec<_> = worse.iter().filter(|worse| arguments.check || worse.before.is_some()).collect();
     for worse in &worse {
-        eprintln!("worse: {worse}");
+        note!("worse: {worse}");
     }
     if !arguments.check {
         let mut document = committed;
@@ -157,17 +150,9 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// The design of `CONFIG` or `CONFIG@INTERFACE-BITS`.
+/// The design of this configuration.
 fn design(name: &str) -> anyhow::Result<(Design, LinkInterface)> {
-    let mut config = super::configuration(name.split('@').next().unwrap_or_default())?;
-    if let Some((_, link)) = name.split_once('@') {
-        let found = LINKS.iter().find(|(known, ..)| *known == link);
-        let (_, interface, bits) = found.with_context(|| {
-            let known: Vec<&str> = LINKS.iter().map(|(known, ..)| *known).collect();
-            format!("{name}: {link} is no interface; allowed: {}", known.join(", "))
-        })?;
-        (config.link.interface, config.link.data_bits) = (*interface, *bits);
-    }
+    let config = super::configuration(name)?;
     Ok((Design::of(name, &config)?, config.link.interface))
 }
 

@@ -1,4 +1,5 @@
 //! What the commands that simulate can write down.
+use super::files::Files;
 use crate::trace::{TraceOptions, Trigger};
 use clap::Args;
 use std::path::PathBuf;
@@ -26,6 +27,11 @@ pub(super) struct TraceArguments {
 }
 
 impl TraceArguments {
+    /// Adds the files that are written.
+    pub fn add_to<'a>(&'a self, files: Files<'a>) -> Files<'a> {
+        files.writes("--vcd", self.vcd.as_deref()).writes("--tlp-log", self.tlp_log.as_deref())
+    }
+
     pub fn options(&self) -> TraceOptions {
         TraceOptions {
             vcd: self.vcd.clone(),

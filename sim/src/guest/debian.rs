@@ -6,16 +6,39 @@
 //! a lock, so that parallel processes do it once.
 use super::error::GuestError;
 use crate::cache;
+use crate::leftovers::{self, Leftover};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
-use std::fs;
+use std::fs::{self, Permissions};
+use std::io;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output, Stdio};
+use std::process::{Command, Output};
 use std::time::Duration;
 
 const MIRROR: &str = "http://deb.debian.org/debian";
 const KEYRING: &str = "/usr/share/keyrings/debian-archive-keyring.gpg";
 /// Unpacked, but of no use here.
-const SUPERFLUOUS: &[&str] = &["usr/share/doc", "usr/share/man", "usr/share/locale", "usr/share/lintian"];
+const SUPERFLUOUS: &[&str] = &[
+    "etc",
+    "var",
+    "usr/libexec",
+    "usr/lib/systemd",
+    "usr/share/bash-completion",
+    "usr/share/debconf",
+    "usr/share/doc",
+    "usr/share/lintian",
+    "usr/share/locale",
+    "usr/share/man",
+    "usr/share/perl5",
+];
+/// The programs that are started; all others are removed.
+const USED: &[&str] = &["qemu-system-x86_64", "busybox"];
+/// Where programs are.
+const PROGRAMS: &[&str] = &["bin", "sbin", "usr/bin", "usr/sbin", "usr/games"];
+/// Bits of a mode that give nobody more than he has: neither set-user-id nor set-group-id.
+const PLAIN_MODE: u32 = 0o777;
+/// Says that what is of no use, and could be of harm, was removed.
+const STRIPPED: &str = "stripped";
 /// Written last into the folder: which packages are in it.
 const STAMP: &str = "packages";
 
@@ -74,7 +97,7 @@ impl DebianPackages<'_> {
     /// they have; newer ones come when the folder has been removed.
     pub fn install(&self, options: &DebianOptions) -> Result<PathBuf, GuestError> {
         let folder = self.folder(options)?;
-        if folder.join(STAMP).exists() {
+        if folder.join(STAMP).exists() && folder.join(STRIPPED).exists() {
             return Ok(folder);
         }
         let cache = options.cache()?;
@@ -82,6 +105,8 @@ impl DebianPackages<'_> {
         let lock = folder.with_extension("lock");
         let _lock = cache::lock(&lock).map_err(GuestError::cache(&lock))?;
         if folder.join(STAMP).exists() {
+            // Earlier versions left all as it came out of the packages.
+            strip(&folder).map_err(GuestError::cache(&folder))?;
             return Ok(folder);
         }
         // A fixed name, so that nothing stays of a run that was interrupted.
@@ -90,8 +115,9 @@ impl DebianPackages<'_> {
         let name = work.file_name().unwrap_or_default();
         let work = tempfile::Builder::new().prefix(name).rand_bytes(0).tempdir_in(&cache);
         let work = work.map_err(GuestError::cache(&cache))?;
+        let _leftover = Leftover::path(work.path());
         if !options.quiet {
-            eprintln!("fetching {} from {} into {}", self.name, options.mirror, folder.display());
+            note!("fetching {} from {} into {}", self.name, options.mirror, folder.display());
         }
         let progress = match options.quiet {
             true => ProgressBar::with_draw_target(None, ProgressDrawTarget::hidden()),
@@ -104,6 +130,43 @@ impl DebianPackages<'_> {
         fs::rename(&root, &folder).map_err(GuestError::cache(&folder))?;
         Ok(folder)
     }
+}
+
+/// Removes what is of no use, and takes what is left the power to act for others: unpacked by root, a program that is
+/// set-user-id would be root's.
+fn strip(root: &Path) -> io::Result<()> {
+    for folder in SUPERFLUOUS {
+        let _ = fs::remove_dir_all(root.join(folder));
+    }
+    // A folder of programs may be a link to another.
+    for folder in PROGRAMS.iter().map(|folder| root.join(folder)).filter(|folder| !folder.is_symlink()) {
+        for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
+            if !USED.iter().any(|program| entry.file_name() == *program) {
+                fs::remove_file(entry.path())?;
+            }
+        }
+    }
+    plain_modes(root)?;
+    fs::write(root.join(STRIPPED), "")
+}
+
+/// Takes the set-user-id, set-group-id and sticky bits off all that is in a folder.
+fn plain_modes(folder: &Path) -> io::Result<()> {
+    for entry in fs::read_dir(folder)? {
+        let path = entry?.path();
+        let metadata = path.symlink_metadata()?;
+        if metadata.is_symlink() {
+            continue;
+        }
+        let mode = metadata.permissions().mode();
+        if mode & 0o7000 != 0 {
+            fs::set_permissions(&path, Permissions::from_mode(mode & PLAIN_MODE))?;
+        }
+        if metadata.is_dir() {
+            plain_modes(&path)?;
+        }
+    }
+    Ok(())
 }
 
 /// One run of apt-get and dpkg-deb.
@@ -135,9 +198,7 @@ impl Fetch<'_> {
             unpack(archive, &root)?;
             stamp += &format!("{}\n", archive.file_name().unwrap_or_default().to_string_lossy());
         }
-        for folder in SUPERFLUOUS {
-            let _ = fs::remove_dir_all(root.join(folder));
-        }
+        strip(&root).map_err(GuestError::cache(&root))?;
         fs::write(root.join(STAMP), stamp).map_err(GuestError::cache(&root))?;
         Ok(root)
     }
@@ -284,7 +345,7 @@ fn unpack(archive: &Path, root: &Path) -> Result<(), GuestError> {
 
 /// Runs a tool of Debian's to its end.
 fn start(command: &mut Command, tool: &'static str) -> Result<Output, GuestError> {
-    command.stdin(Stdio::null()).output().map_err(|error| GuestError::NotDebian { tool, error })
+    leftovers::output(command).map_err(|error| GuestError::NotDebian { tool, error })
 }
 
 /// Bytes of the files in a folder, which may change meanwhile.
@@ -302,4 +363,38 @@ fn spinner() -> ProgressBar {
     progress.set_style(style("{spinner} {msg} ({elapsed})"));
     progress.enable_steady_tick(Duration::from_millis(120));
     progress
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_private_prefix_holds_no_set_user_id_programs_and_none_that_is_not_used() {
+        let root = tempfile::tempdir().unwrap();
+        for (name, mode) in [
+            ("usr/bin/passwd", 0o4755),
+            ("usr/bin/qemu-system-x86_64", 0o755),
+            ("usr/sbin/unix_chkpwd", 0o2755),
+            ("usr/lib/helper", 0o6751),
+            ("usr/lib/data", 0o644),
+            ("etc/shadow", 0o640),
+        ] {
+            let path = root.path().join(name);
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            fs::write(&path, name).unwrap();
+            fs::set_permissions(&path, Permissions::from_mode(mode)).unwrap();
+        }
+        std::os::unix::fs::symlink("usr/bin", root.path().join("bin")).unwrap();
+        std::os::unix::fs::symlink("/nowhere", root.path().join("usr/lib/link")).unwrap();
+        strip(root.path()).unwrap();
+        for gone in ["usr/bin/passwd", "usr/sbin/unix_chkpwd", "etc"] {
+            assert!(!root.path().join(gone).exists(), "{gone}");
+        }
+        for (name, mode) in [("bin/qemu-system-x86_64", 0o755), ("usr/lib/helper", 0o751), ("usr/lib/data", 0o644)] {
+            let metadata = root.path().join(name).metadata().unwrap();
+            assert_eq!(metadata.permissions().mode() & 0o7777, mode, "{name}");
+        }
+        strip(root.path()).unwrap();
+    }
 }

@@ -2,9 +2,11 @@
 use serde_json::{json, Value};
 use std::path::Path;
 
-/// The device behind a vfio-user socket. Properties are those of any PCI device: `bus`, `addr`, `bootindex`.
+/// The device behind a vfio-user socket, whose path must be UTF-8, as QEMU's options are. Properties are those of any PCI
+/// device: `bus`, `addr`, `bootindex`.
 pub fn vfio_user_pci(socket: &Path, properties: &[(&str, Value)]) -> String {
-    let mut device = json!({ "driver": "vfio-user-pci", "socket": { "type": "unix", "path": socket } });
+    let mut device =
+        json!({ "driver": "vfio-user-pci", "socket": { "type": "unix", "path": socket.to_string_lossy() } });
     for (name, value) in properties {
         device[name] = value.clone();
     }

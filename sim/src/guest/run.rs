@@ -2,6 +2,10 @@
 use super::error::GuestError;
 use super::kernel::Kernel;
 use super::qemu::Qemu;
+use crate::leftovers::Leftover;
+use rustix::event::{poll, PollFd, PollFlags, Timespec};
+use rustix::process::{kill_process, pidfd_open, Pid, PidfdFlags, Signal};
+use rustix::termios::{tcgetattr, tcsetattr, OptionalActions, Termios};
 use std::ffi::OsString;
 use std::io::{self, Read, Write as _};
 use std::path::PathBuf;
@@ -10,6 +14,9 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 use tempfile::NamedTempFile;
+
+/// QEMU takes no longer to end when it is told to; a guest that does not let go of it is not waited for.
+const END: Duration = Duration::from_millis(300);
 
 /// Which PC QEMU is.
 #[derive(Copy, Clone, Debug, Default, PartialEq, Eq)]
@@ -131,11 +138,14 @@ impl<'a> Guest<'a> {
     pub fn start_on_terminal(self) -> Result<Running, GuestError> {
         let (mut command, initramfs) = self.command()?;
         command.args(["-serial", "mon:stdio"]);
-        Running::new(command, initramfs, Box::new(|_| {}))
+        let terminal = tcgetattr(io::stdin()).ok();
+        let mut running = Running::new(command, initramfs, Box::new(|_| {}))?;
+        running.terminal = terminal;
+        Ok(running)
     }
 
     /// QEMU with all its arguments, and a file that they name.
-    fn command(&self) -> Result<(Command, Option<NamedTempFile>), GuestError> {
+    fn command(&self) -> Result<(Command, Option<(NamedTempFile, Leftover)>), GuestError> {
         let mut command = self.qemu.command();
         command.args(self.qemu.end_with_parent());
         // A display would be the console of the firmware; without one it writes nothing on the serial line.
@@ -164,7 +174,9 @@ impl<'a> Guest<'a> {
         let mut file = None;
         if let Some((image, initramfs)) = &self.kernel {
             let written = NamedTempFile::new().and_then(|mut file| file.write_all(initramfs).map(|()| file));
-            let initramfs = file.insert(written.map_err(GuestError::io("write the initramfs to a temporary file"))?);
+            let written = written.map_err(GuestError::io("write the initramfs to a temporary file"))?;
+            let leftover = Leftover::path(written.path());
+            let (initramfs, _) = file.insert((written, leftover));
             // -1: reboot at once, which ends QEMU with -no-reboot; 0: stand still
             let panic = if self.reboots { 0 } else { -1 };
             let append = format!("console=ttyS0 quiet panic={panic} reboot=t{}", self.append);
@@ -186,7 +198,10 @@ pub struct Running {
     /// How many readers there were at the start.
     outputs: usize,
     /// QEMU maps it.
-    _initramfs: Option<NamedTempFile>,
+    _initramfs: Option<(NamedTempFile, Leftover)>,
+    /// How the terminal was before QEMU had it.
+    terminal: Option<Termios>,
+    leftover: Option<Leftover>,
 }
 
 /// What the guest and QEMU said.
@@ -244,10 +259,11 @@ pub struct Ended {
 impl Running {
     fn new(
         mut command: Command,
-        initramfs: Option<NamedTempFile>,
+        initramfs: Option<(NamedTempFile, Leftover)>,
         each_line: Box<dyn FnMut(&str) + Send>,
     ) -> Result<Self, GuestError> {
         let mut child = command.spawn().map_err(GuestError::io("start QEMU"))?;
+        let leftover = Leftover::program(&child);
         let console = Arc::new(Console::default());
         let mut readers = Vec::new();
         if let Some(output) = child.stdout.take() {
@@ -269,7 +285,7 @@ impl Running {
                 });
             }));
         }
-        Ok(Running { child, console, outputs: readers.len(), readers, _initramfs: initramfs })
+        Ok(Running { child, console, outputs: readers.len(), readers, _initramfs: initramfs, terminal: None, leftover })
     }
 
     /// The console so far, without carriage returns.
@@ -306,23 +322,60 @@ impl Running {
         }
     }
 
-    /// Waits for the end of QEMU, on a terminal as long as it takes. After a timeout the guest still runs.
+    /// Waits for the end of QEMU. After a timeout the guest still runs.
     pub fn wait(&mut self, timeout: Duration) -> Result<Ended, GuestError> {
         let all = self.outputs;
-        if self.console.wait(Instant::now() + timeout, |said| said.readers_done == all) {
+        let deadline = Instant::now() + timeout;
+        let silent = self.console.wait(deadline, |said| said.readers_done == all);
+        if silent && self.ends_within(deadline.saturating_duration_since(Instant::now())) {
             return self.collect();
         }
         Err(GuestError::Timeout { what: "at its end".into(), after: timeout, console: self.console() })
     }
 
+    /// Whether QEMU runs no more.
+    pub fn has_ended(&self) -> bool {
+        self.ends_within(Duration::ZERO)
+    }
+
+    /// Ends QEMU: it is told to, and killed if it does not hear.
+    pub fn end(&mut self) -> Result<Ended, GuestError> {
+        if let Some(pid) = self.process() {
+            // It may end by itself just now.
+            let _ = kill_process(pid, Signal::TERM);
+        }
+        match self.ends_within(END) {
+            true => self.collect(),
+            false => self.kill(),
+        }
+    }
+
     /// Ends QEMU at once, as if the power failed.
     pub fn kill(&mut self) -> Result<Ended, GuestError> {
         self.child.kill().map_err(GuestError::io("end QEMU"))?;
+        if let Some(terminal) = &self.terminal {
+            // QEMU had no time to.
+            let _ = tcsetattr(io::stdin(), OptionalActions::Now, terminal);
+        }
         self.collect()
+    }
+
+    fn process(&self) -> Option<Pid> {
+        i32::try_from(self.child.id()).ok().and_then(Pid::from_raw)
+    }
+
+    fn ends_within(&self, timeout: Duration) -> bool {
+        // One that has been waited for is there no more.
+        let Some(process) = self.process().and_then(|pid| pidfd_open(pid, PidfdFlags::empty()).ok()) else {
+            return true;
+        };
+        let timeout = Timespec::try_from(timeout).ok();
+        rustix::io::retry_on_intr(|| poll(&mut [PollFd::new(&process, PollFlags::IN)], timeout.as_ref())) == Ok(1)
     }
 
     fn collect(&mut self) -> Result<Ended, GuestError> {
         let status = self.child.wait().map_err(GuestError::io("wait for QEMU"))?;
+        self.leftover = None;
         for reader in self.readers.drain(..) {
             let _ = reader.join();
         }

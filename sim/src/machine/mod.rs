@@ -93,7 +93,7 @@ pub struct Machine {
     /// Packets since they were last taken, if somebody wants them.
     packets: Option<Vec<Passed>>,
     one_way: u64,
-    /// The first error of model, disk or trace; everything after it counts for nothing.
+    /// The first error of the model; everything after it counts for nothing.
     failure: Option<MachineError>,
 }
 
@@ -179,7 +179,7 @@ impl Machine {
         &mut self.endpoint
     }
 
-    /// What went wrong with the machine itself, rather than in it: the disk image, a trace file.
+    /// What went wrong with the machine itself, rather than in it.
     pub fn check(&mut self) -> Result<(), MachineError> {
         self.failure.take().map_or(Ok(()), Err)
     }
@@ -222,7 +222,7 @@ impl Machine {
                 packets.push(Passed { at: packet.not_before, to_host: false, dwords: packet.dwords.clone() });
             }
             if let Some(trace) = &mut self.trace {
-                trace.to_device(packet.not_before, &packet.dwords, &mut self.endpoint)?;
+                trace.to_device(packet.not_before, &packet.dwords, &mut self.endpoint);
             }
         }
         let next = self.root.next_event().unwrap_or(u64::MAX).saturating_add(self.one_way);
@@ -238,7 +238,7 @@ impl Machine {
         }
         while let Some(packet) = self.endpoint.take_transmitted() {
             if let Some(trace) = &mut self.trace {
-                trace.to_host(&packet, &mut self.endpoint)?;
+                trace.to_host(&packet, &mut self.endpoint);
             }
             self.root.device_sent(packet.last_cycle, &packet.dwords);
             if let Some(packets) = &mut self.packets {
@@ -254,7 +254,7 @@ impl Machine {
             self.port.poll(&mut self.endpoint)?;
         }
         if let Some(trace) = &mut self.trace {
-            trace.samples(&mut self.endpoint)?;
+            trace.samples(&mut self.endpoint);
         }
         let to = self.endpoint.cycle().min(deadline).max(self.root.now());
         Ok(self.root.advance(to))

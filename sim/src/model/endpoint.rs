@@ -234,6 +234,12 @@ impl Endpoint {
         self.model.send(stream, not_before, &packet)
     }
 
+    /// Bytes of the frames that were handed over and that the endpoint has not taken whole.
+    pub fn net_bytes_queued(&mut self) -> Result<usize, ModelError> {
+        let stream = self.device.net()?.receive;
+        Ok(4 * self.model.queued(stream)?)
+    }
+
     /// The hardware address, and whether the link to the network is up.
     pub fn set_net(&mut self, mac: [u8; 6], link_up: bool) -> Result<(), ModelError> {
         let ports = self.device.net()?;

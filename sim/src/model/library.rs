@@ -1,13 +1,16 @@
 //! From Verilog to a shared library: Verilator, the C++ compiler, and a cache of what they made.
 //!
-//! The cache's key is a hash of everything that goes in: the Verilog, the ports, the C++ of the shim, the versions of
-//! both tools and their options. A library is built in a folder of its own and renamed into place, and a lock per key
-//! keeps parallel processes from building the same one twice.
+//! The cache's key is a hash of everything that goes in: the Verilog, the ports, the C++ of the shim and the processor,
+//! and behind it one of the versions of both tools and their options. A library is built in a folder of its own and renamed into place, with a
+//! checksum beside it, and a lock per key keeps parallel processes from building the same one twice.
 use super::error::ModelError;
+use super::store;
 use crate::cache::{self, hash};
+use crate::leftovers::{self, Leftover};
 use indicatif::{ProgressBar, ProgressStyle};
 use std::fmt::Write as _;
 use std::fs;
+use std::io::IsTerminal as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -48,6 +51,9 @@ const SLOW: &str = "-O0";
 /// For Verilator's own runtime, which is compiled once for all models.
 const RUNTIME: &str = "-O1";
 
+/// What the cached models may take, 300 of them or so; those that were used last are kept.
+const STORE_BYTES: u64 = 256 << 20;
+
 /// A design to simulate: Verilog, its top module, the top module's ports.
 pub struct Sources {
     /// Name of the top module.
@@ -75,24 +81,42 @@ impl Library {
     /// The same with a cache of one's own.
     pub fn build_in(cache: &Path, sources: &Sources) -> Result<Self, ModelError> {
         let shim = shim(sources);
-        let folder = cache.join(key(sources, &shim)?);
-        let path = folder.join("model.so");
-        if path.exists() {
-            return Ok(Library { path, built: false, function: None });
+        let design = design_key(sources, &shim);
+        let found = |path| Ok(Library { path, built: false, function: None });
+        let tools = match tools() {
+            Ok(tools) => tools,
+            // Who has a model needs no tools, whichever those were that made it.
+            Err(missing) => return store::any(cache, &design).map_or(Err(missing), found),
+        };
+        let options = [VERILATOR_OPTIONS, COMPILER_OPTIONS, &[FAST, SLOW, RUNTIME, &tools]].concat();
+        let folder = cache.join(format!("{design}-{}", &hash(&options)[..8]));
+        let top = &sources.top;
+        if let Some(path) = store::intact(&folder) {
+            return found(path);
         }
         fs::create_dir_all(cache).map_err(|error| ModelError::cache(cache, error))?;
         let lock = folder.with_extension("lock");
-        let _lock = cache::lock(&lock).map_err(|error| ModelError::cache(&lock, error))?;
-        if path.exists() {
-            return Ok(Library { path, built: false, function: None });
+        let mut waits = None;
+        let waiting =
+            || waits = Some(spinner(&format!("waiting for another process, which builds the model of {top}")));
+        let _lock = cache::lock_or(&lock, waiting).map_err(|error| ModelError::cache(&lock, error))?;
+        waits.iter().for_each(ProgressBar::finish_and_clear);
+        if let Some(path) = store::intact(&folder) {
+            return found(path);
         }
-        let work = tempfile::Builder::new()
-            .prefix("building-")
-            .tempdir_in(cache)
-            .map_err(|error| ModelError::cache(cache, error))?;
+        if folder.exists() {
+            note!("the cached model of {top} in {} is damaged: it is built anew", folder.display());
+        }
+        // A fixed name, so that nothing stays of a build that was killed.
+        let work = folder.with_extension("building");
+        let _ = fs::remove_dir_all(&work);
+        let name = work.file_name().unwrap_or_default();
+        let work = tempfile::Builder::new().prefix(name).rand_bytes(0).tempdir_in(cache);
+        let work = work.map_err(|error| ModelError::cache(cache, error))?;
+        let _leftover = Leftover::path(work.path());
         Build { work: work.path(), runtime: &runtime(cache)?, sources }.compile(&shim)?;
-        fs::create_dir_all(&folder).map_err(|error| ModelError::cache(&folder, error))?;
-        fs::rename(work.path().join("model.so"), &path).map_err(|error| ModelError::cache(&path, error))?;
+        let path = store::put(&work.path().join("model.so"), &folder)?;
+        store::prune(cache, STORE_BYTES);
         Ok(Library { path, built: true, function: None })
     }
 
@@ -140,12 +164,11 @@ fn runtime(cache: &Path) -> Result<PathBuf, ModelError> {
     Ok(folder)
 }
 
-fn key(sources: &Sources, shim: &str) -> Result<String, ModelError> {
-    let tools = tools()?;
-    let mut parts = [VERILATOR_OPTIONS, COMPILER_OPTIONS].concat();
-    parts.extend([FAST, SLOW, SHIM_HEADER, shim, &sources.top, &tools]);
+/// All that a model is made of, but for the tools.
+fn design_key(sources: &Sources, shim: &str) -> String {
+    let mut parts = vec![std::env::consts::ARCH, SHIM_HEADER, shim, &sources.top];
     parts.extend(sources.files.iter().flat_map(|(name, text)| [name.as_str(), text]));
-    Ok(hash(&parts))
+    hash(&parts)
 }
 
 fn version(tool: &'static str) -> Result<String, ModelError> {
@@ -154,7 +177,7 @@ fn version(tool: &'static str) -> Result<String, ModelError> {
 
 /// Runs a tool to its end; a failure carries what it said.
 fn run(command: &mut Command, tool: &'static str) -> Result<Output, ModelError> {
-    let output = command.output().map_err(|error| ModelError::ToolMissing { tool, error })?;
+    let output = leftovers::output(command).map_err(|error| ModelError::ToolMissing { tool, error })?;
     if output.status.success() {
         return Ok(output);
     }
@@ -210,8 +233,7 @@ struct Unit {
 impl Build<'_> {
     fn compile(&self, shim: &str) -> Result<(), ModelError> {
         let top = &self.sources.top;
-        let progress = spinner();
-        progress.set_message(format!("Verilating {top}"));
+        let progress = spinner(&format!("building the model of {top}, which is then kept"));
         self.write("shim.hpp", SHIM_HEADER)?;
         // Not part of the key: it adds nothing to what is made, and says no to what must not be.
         self.write("shim.cpp", &format!("{shim}{}", width_checks(self.sources)))?;
@@ -312,8 +334,13 @@ impl Build<'_> {
     }
 }
 
-fn spinner() -> ProgressBar {
+/// Shows what goes on and for how long; where nobody can watch, it is said once.
+fn spinner(message: &str) -> ProgressBar {
+    if !std::io::stderr().is_terminal() {
+        note!("{message}");
+    }
     let progress = ProgressBar::new_spinner();
+    progress.set_message(message.to_string());
     if let Ok(style) = ProgressStyle::with_template("{spinner} {msg} ({elapsed})") {
         progress.set_style(style);
     }

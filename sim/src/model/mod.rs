@@ -14,6 +14,7 @@ mod error;
 mod hard_ip_link;
 mod library;
 mod raw_link;
+mod store;
 
 pub use bridge::ffi::Stop;
 pub use device_ports::{BlkCommand, BlkOperation, DeviceEvent};

@@ -31,12 +31,13 @@ struct Outstanding {
     bytes: usize,
 }
 
-/// Moves `content` from or to the beginning of the disk with up to `depth` requests outstanding, and tells `progress` how
+/// Moves `content` from or to the disk, from byte `start` on, with up to `depth` requests outstanding, and tells `progress` how
 /// many bytes are done. Returns the number of requests. `content` is whole sectors.
 pub fn run(
     platform: &mut dyn Platform,
     blk: &mut Blk,
     way: Way,
+    start: u64,
     content: &mut [u8],
     depth: usize,
     progress: &mut dyn FnMut(u64),
@@ -57,7 +58,7 @@ pub fn run(
             if way == Way::Write {
                 platform.memory().write_slice(&content[next..next + bytes], GuestAddress(region))?;
             }
-            let ticket = blk.submit(platform, &request(way, next as u64, region, bytes as u64))?;
+            let ticket = blk.submit(platform, &request(way, start + next as u64, region, bytes as u64))?;
             outstanding.insert(ticket, Outstanding { region, offset: next, bytes });
             next += bytes;
             requests += 1;

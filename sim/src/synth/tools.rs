@@ -2,9 +2,10 @@
 //! `scripts/setup.sh synth` makes. They are WebAssembly, so that the same version gives the same result on every machine.
 use super::error::SynthError;
 use crate::cache;
+use crate::leftovers;
 use sha2::{Digest, Sha256};
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::Command;
 
 /// The versions, as `pip` reads them; `scripts/setup.sh` takes the same file.
 pub const REQUIREMENTS: &str = include_str!("requirements.txt");
@@ -44,9 +45,12 @@ impl Tools {
         work: &Path,
     ) -> Result<(), SynthError> {
         let mut command = Command::new(self.folder.join("bin").join(format!("yowasp-{tool}")));
-        command.args(arguments).current_dir(work).stdin(Stdio::null());
-        let output =
-            command.output().map_err(|error| SynthError::Start { tool, folder: self.folder.clone(), error })?;
+        command.args(arguments).current_dir(work);
+        let output = leftovers::output(&mut command).map_err(|error| SynthError::Start {
+            tool,
+            folder: self.folder.clone(),
+            error,
+        })?;
         let said = [output.stdout, output.stderr].concat();
         let log = work.join(format!("{tool}.log"));
         std::fs::write(&log, &said).map_err(SynthError::file(&log))?;

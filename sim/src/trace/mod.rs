@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 use std::fs::File;
 use std::io::{self, BufWriter, Write};
 use std::ops::Range;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 mod heading;
 mod ports;
@@ -60,17 +60,23 @@ struct Vcd {
     to: Option<u64>,
 }
 
-/// The traces of one machine.
+/// The traces of one machine. One that cannot be written any further ends with a warning, and what is traced goes on; the
+/// error comes at the end.
 pub struct Trace {
     vcd: Option<Vcd>,
     log: Option<BufWriter<File>>,
     sampling: Option<Range<u64>>,
+    options: TraceOptions,
+    failure: Option<io::Error>,
+}
+
+/// An error that says which file.
+fn named(path: &Path, error: &io::Error) -> io::Error {
+    io::Error::new(error.kind(), format!("{}: {error}", path.display()))
 }
 
 fn create(path: &PathBuf) -> io::Result<BufWriter<File>> {
-    File::create(path)
-        .map(BufWriter::new)
-        .map_err(|error| io::Error::new(error.kind(), format!("{}: {error}", path.display())))
+    File::create(path).map(BufWriter::new).map_err(|error| named(path, &error))
 }
 
 impl Trace {
@@ -81,7 +87,8 @@ impl Trace {
         let vcd = match &options.vcd {
             None => None,
             Some(path) => Some(Vcd {
-                file: VcdFile::new(create(path)?, PortMap::new(ports), clock_hz, from == 0)?,
+                file: VcdFile::new(create(path)?, PortMap::new(ports), clock_hz, from == 0)
+                    .map_err(|error| named(path, &error))?,
                 window: match options.trigger {
                     Some(trigger) => Window::Armed(trigger, VecDeque::new()),
                     None => Window::Open,
@@ -97,36 +104,37 @@ impl Trace {
             Window::Open => from..vcd.to.unwrap_or(u64::MAX),
             Window::Armed(..) => from.saturating_sub(BEFORE_TRIGGER)..u64::MAX,
         });
-        Ok(Some(Trace { vcd, log, sampling }))
+        Ok(Some(Trace { vcd, log, sampling, options: options.clone(), failure: None }))
     }
 
     /// A packet is on its way to the endpoint, whose first beat comes in cycle `at` at the earliest.
-    pub fn to_device(&mut self, at: u64, dwords: &[u32], endpoint: &mut Endpoint) -> io::Result<()> {
-        self.packet(at, "to device", dwords, endpoint)
+    pub fn to_device(&mut self, at: u64, dwords: &[u32], endpoint: &mut Endpoint) {
+        self.packet(at, "to device", dwords, endpoint);
     }
 
     /// The endpoint sent a packet.
-    pub fn to_host(&mut self, packet: &Transmitted, endpoint: &mut Endpoint) -> io::Result<()> {
-        self.packet(packet.first_cycle, "to host", &packet.dwords, endpoint)
+    pub fn to_host(&mut self, packet: &Transmitted, endpoint: &mut Endpoint) {
+        self.packet(packet.first_cycle, "to host", &packet.dwords, endpoint);
     }
 
-    fn packet(&mut self, at: u64, way: &str, dwords: &[u32], endpoint: &mut Endpoint) -> io::Result<()> {
+    fn packet(&mut self, at: u64, way: &str, dwords: &[u32], endpoint: &mut Endpoint) {
         let heading = Heading::of(dwords);
         if let Some(log) = &mut self.log {
-            writeln!(log, "{at:>10}  {way:<9}  {heading}{}", heading::payload(&heading, dwords))?;
+            let written = writeln!(log, "{at:>10}  {way:<9}  {heading}{}", heading::payload(&heading, dwords));
+            self.check_log(written);
         }
-        match &mut self.vcd {
-            Some(vcd) if vcd.triggered(at, &heading) => vcd.fire(at, endpoint),
-            _ => Ok(()),
+        if let Some(vcd) = self.vcd.as_mut().filter(|vcd| vcd.triggered(at, &heading)) {
+            let written = vcd.fire(at, endpoint);
+            self.check_vcd(written);
         }
     }
 
     /// Writes what was sampled.
-    pub fn samples(&mut self, endpoint: &mut Endpoint) -> io::Result<()> {
+    pub fn samples(&mut self, endpoint: &mut Endpoint) {
         if let Some(range) = self.sampling.take() {
             endpoint.sample(range.start, range.end);
         }
-        let Some(vcd) = &mut self.vcd else { return Ok(()) };
+        let Some(vcd) = &mut self.vcd else { return };
         let mut result = Ok(());
         endpoint.drain_samples(|cycle, values| match &mut vcd.window {
             _ if result.is_err() => {}
@@ -140,15 +148,44 @@ impl Trace {
                 kept.push_back((cycle, values.to_vec()));
             }
         });
-        result
+        if result.is_err() {
+            // Nothing is sampled any more.
+            endpoint.sample(0, 0);
+        }
+        self.check_vcd(result);
     }
 
-    /// Writes everything out.
+    /// Writes everything out. An error is the first that there has been.
     pub fn finish(&mut self) -> io::Result<()> {
-        if let Some(vcd) = &mut self.vcd {
-            vcd.file.flush()?;
+        if let Some(log) = &mut self.log {
+            let written = log.flush();
+            self.check_log(written);
         }
-        self.log.as_mut().map_or(Ok(()), |log| log.flush())
+        if let Some(vcd) = &mut self.vcd {
+            let written = vcd.file.flush();
+            self.check_vcd(written);
+        }
+        self.failure.take().map_or(Ok(()), Err)
+    }
+
+    fn check_log(&mut self, written: io::Result<()>) {
+        if let Err(error) = written {
+            self.log = None;
+            self.failed(self.options.tlp_log.clone(), &error);
+        }
+    }
+
+    fn check_vcd(&mut self, written: io::Result<()>) {
+        if let Err(error) = written {
+            self.vcd = None;
+            self.failed(self.options.vcd.clone(), &error);
+        }
+    }
+
+    fn failed(&mut self, path: Option<PathBuf>, error: &io::Error) {
+        let error = named(&path.unwrap_or_default(), error);
+        tracing::warn!(%error, "a trace ends here, all else goes on");
+        self.failure.get_or_insert(error);
     }
 }
 
@@ -167,7 +204,7 @@ impl Vcd {
     /// Opens the window around cycle `at`.
     fn fire(&mut self, at: u64, endpoint: &mut Endpoint) -> io::Result<()> {
         let start = at.saturating_sub(BEFORE_TRIGGER);
-        let end = at + self.to.unwrap_or(FROM_TRIGGER);
+        let end = at.saturating_add(self.to.unwrap_or(FROM_TRIGGER));
         endpoint.sample(start, end);
         if let Window::Armed(_, kept) = std::mem::replace(&mut self.window, Window::Open) {
             for (cycle, values) in kept {

@@ -10,7 +10,7 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
-use virtio_hdl::backend::net::{Loopback, NetBackend, Pace, Recorder, Replay};
+use virtio_hdl::backend::net::{Loopback, NetBackend, NetError, Pace, Recorder, Replay};
 
 const NS: fn(u64) -> Duration = Duration::from_nanos;
 const MS: fn(u64) -> Duration = Duration::from_millis;
@@ -194,6 +194,7 @@ fn a_full_disk_ends_the_recording_and_not_the_network() {
         assert_eq!(wire.receive(MS(index)), Some(frame(&[index as u8; 500])));
         assert_eq!(wire.receive(MS(index)), None);
     }
+    assert!(matches!(wire.finish(), Err(NetError::Record { .. })), "what was not written is told at the end");
     let refused = Recorder::create(Box::new(Loopback::new()), Path::new("/nowhere/wire.pcapng")).map(drop).unwrap_err();
     assert_eq!(
         refused.to_string(),

@@ -143,6 +143,22 @@ fn udp_sockets_have_two_ends() {
     assert!(said.contains("192.0.2.1:5000 as the UDP address, which is not an address of this machine: "), "{said}");
 }
 
+#[test]
+fn what_the_system_drops_is_counted() {
+    let port = || UdpSocket::bind("127.0.0.1:0").unwrap();
+    let (flood, end) = (port(), port());
+    let to = end.local_addr().unwrap();
+    drop(end);
+    let mut wire = Socket::udp(to, flood.local_addr().unwrap()).unwrap();
+    let sent = 5000;
+    for _ in 0..sent {
+        flood.send_to(&[7; 1500], to).unwrap();
+    }
+    let received = std::iter::from_fn(|| wire.receive(NOW)).count() as u64;
+    assert!(received < sent);
+    assert_eq!(wire.lost().received, sent - received);
+}
+
 /// Whoever runs this may be allowed to or not: both are shown as far as they go.
 #[test]
 fn a_tap_interface_is_attached_to_or_it_is_said_why_not() {
@@ -157,6 +173,15 @@ fn a_tap_interface_is_attached_to_or_it_is_said_why_not() {
             assert!(wire.receive(NOW).is_none() && wire.as_fd().is_some() && wire.deadline().is_none());
             drop(wire);
             assert!(!Path::new("/sys/class/net").join(&name).exists(), "and goes with its owner");
+            let mut wire = Tap::open(&name).unwrap();
+            let deleted = std::process::Command::new("ip").args(["link", "delete", &name]).status();
+            if deleted.is_ok_and(|status| status.success()) {
+                assert!(wire.link_up());
+                assert!(wire.receive(NOW).is_none());
+                assert!(!wire.link_up() && wire.as_fd().is_none(), "nobody waits for what is gone");
+                wire.transmit(NOW, &frame(b"lost"));
+            }
+            drop(wire);
             let said = Tap::open("lo").unwrap_err().to_string();
             assert!(said.contains("that is not a TAP interface"), "{said}");
         }

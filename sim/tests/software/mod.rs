@@ -93,6 +93,8 @@ pub struct Machine {
     pub deaf: bool,
     /// Power management does not take the function back to D0.
     pub stays_asleep: bool,
+    /// The disk is this function of its device too.
+    alias: Option<FunctionId>,
 }
 
 impl Machine {
@@ -134,8 +136,19 @@ impl Machine {
             messages: 0,
             deaf: false,
             stays_asleep: false,
+            alias: None,
             build,
         }
+    }
+
+    /// Makes the disk's device one with two functions, both of which are the disk.
+    pub fn also_at(&mut self, function: FunctionId) {
+        self.alias = Some(function);
+        self.config[usize::from(pci::HEADER_TYPE)] |= 0x80;
+    }
+
+    fn is_disk(&self, function: FunctionId) -> bool {
+        function == DISK || Some(function) == self.alias
     }
 
     pub fn config_u16(&self, offset: u16) -> u16 {
@@ -258,7 +271,7 @@ impl Machine {
 impl Platform for Machine {
     fn config_read(&mut self, function: FunctionId, offset: u16, width: Width) -> u32 {
         self.now += ACCESS;
-        if function != DISK || offset >= 256 {
+        if !self.is_disk(function) || offset >= 256 {
             return width.ones();
         }
         self.config_u32(offset & !3) >> (8 * (offset % 4)) & width.ones()
@@ -267,7 +280,7 @@ impl Platform for Machine {
     fn config_write(&mut self, function: FunctionId, offset: u16, width: Width, value: u32) {
         self.now += ACCESS;
         let power = POWER_CAPABILITY + pci::POWER_CONTROL;
-        if function != DISK || self.stays_asleep && offset == power {
+        if !self.is_disk(function) || self.stays_asleep && offset == power {
             return;
         }
         for index in 0..u16::from(width.bytes()) {

@@ -1,5 +1,5 @@
 //! The plug of the wire: pulled and put back while everything runs.
-use super::{NetBackend, NetError};
+use super::{Lost, NetBackend, NetError};
 use rustix::event::epoll::{self, EventData, EventFlags};
 use rustix::event::{eventfd, EventfdFlags};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -81,6 +81,14 @@ impl NetBackend for Link {
 
     fn as_fd(&self) -> Option<BorrowedFd<'_>> {
         Some(self.either.as_fd())
+    }
+
+    fn lost(&self) -> Lost {
+        self.backend.lost()
+    }
+
+    fn finish(&mut self) -> Result<(), NetError> {
+        self.backend.finish()
     }
 
     fn link_up(&self) -> bool {

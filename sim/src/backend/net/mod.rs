@@ -26,6 +26,15 @@ use std::time::Duration;
 /// Frames that wait for somebody who does not take them, at most.
 const QUEUE_FRAMES: usize = 1024;
 
+/// Frames that went lost.
+#[derive(Copy, Clone, Debug, Default, PartialEq, Eq)]
+pub struct Lost {
+    /// From the device: the network had no room.
+    pub transmitted: u64,
+    /// For the device: the system dropped them.
+    pub received: u64,
+}
+
 /// What an Ethernet port is connected to. Frames are whole, from the destination address on and without the frame check
 /// sequence; `now` is the time of the simulation, which never goes back.
 pub trait NetBackend: Send {
@@ -40,6 +49,16 @@ pub trait NetBackend: Send {
 
     /// Readable when there are frames from outside.
     fn as_fd(&self) -> Option<BorrowedFd<'_>>;
+
+    /// Frames that went lost so far because somebody did not take them in time.
+    fn lost(&self) -> Lost {
+        Lost::default()
+    }
+
+    /// Ends what it writes down. An error is the first that there has been.
+    fn finish(&mut self) -> Result<(), NetError> {
+        Ok(())
+    }
 
     /// Whether there is anything at the other end of the wire.
     fn link_up(&self) -> bool {

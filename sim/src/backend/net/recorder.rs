@@ -1,5 +1,5 @@
 //! What crosses the wire, as a pcapng file.
-use super::{NetBackend, NetError};
+use super::{Lost, NetBackend, NetError};
 use pcap_file::pcapng::blocks::enhanced_packet::{EnhancedPacketBlock, EnhancedPacketOption};
 use pcap_file::pcapng::blocks::interface_description::{InterfaceDescriptionBlock, InterfaceDescriptionOption};
 use pcap_file::pcapng::PcapNgWriter;
@@ -7,7 +7,7 @@ use pcap_file::{DataLink, PcapError, PcapResult};
 use std::fs::File;
 use std::io::{BufWriter, Write};
 use std::os::fd::BorrowedFd;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 /// Directions as bits 1:0 of a frame's flags word have them (pcapng, section 4.3.1), seen from the device.
@@ -23,6 +23,8 @@ pub struct Recorder<W: Write + Send> {
     /// Nothing after an error.
     writer: Option<PcapNgWriter<W>>,
     unflushed: bool,
+    path: PathBuf,
+    failure: Option<PcapError>,
 }
 
 impl Recorder<BufWriter<File>> {
@@ -30,7 +32,8 @@ impl Recorder<BufWriter<File>> {
     pub fn create(backend: Box<dyn NetBackend>, path: &Path) -> Result<Self, NetError> {
         let failed = |error| NetError::Record { path: path.into(), error };
         let file = File::create(path).map_err(|error| failed(PcapError::IoError(error)))?;
-        Recorder::new(backend, BufWriter::new(file)).map_err(failed)
+        let recorder = Recorder::new(backend, BufWriter::new(file)).map_err(failed)?;
+        Ok(Recorder { path: path.into(), ..recorder })
     }
 }
 
@@ -47,7 +50,7 @@ impl<W: Write + Send> Recorder<W> {
                 InterfaceDescriptionOption::IfTsResol(NANOSECONDS),
             ],
         })?;
-        Ok(Recorder { backend, writer: Some(writer), unflushed: true })
+        Ok(Recorder { backend, writer: Some(writer), unflushed: true, path: PathBuf::new(), failure: None })
     }
 
     fn record(&mut self, now: Duration, frame: &[u8], direction: u32) {
@@ -65,8 +68,10 @@ impl<W: Write + Send> Recorder<W> {
     /// Writes, and gives up for good when that fails: the network goes on.
     fn write(&mut self, what: impl FnOnce(&mut PcapNgWriter<W>) -> PcapResult<()>) {
         if let Some(Err(error)) = self.writer.as_mut().map(what) {
-            tracing::error!(%error, cause = ?std::error::Error::source(&error), "the recording of the network ends here");
+            let cause = std::error::Error::source(&error);
+            tracing::warn!(%error, cause, "the recording of the network ends here, all else goes on");
             self.writer = None;
+            self.failure = Some(error);
         }
     }
 }
@@ -88,6 +93,17 @@ impl<W: Write + Send> NetBackend for Recorder<W> {
             None => {}
         }
         frame
+    }
+
+    fn lost(&self) -> Lost {
+        self.backend.lost()
+    }
+
+    fn finish(&mut self) -> Result<(), NetError> {
+        self.write(|writer| writer.get_mut().flush().map_err(PcapError::IoError));
+        let recorded =
+            self.failure.take().map_or(Ok(()), |error| Err(NetError::Record { path: self.path.clone(), error }));
+        recorded.and(self.backend.finish())
     }
 
     fn deadline(&self) -> Option<Duration> {

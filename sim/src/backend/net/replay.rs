@@ -5,8 +5,12 @@ use pcap_file::pcapng::blocks::enhanced_packet::{EnhancedPacketBlock, EnhancedPa
 use pcap_file::pcapng::blocks::interface_description::{InterfaceDescriptionBlock, InterfaceDescriptionOption};
 use pcap_file::pcapng::{Block, PcapNgParser};
 use pcap_file::{DataLink, PcapError};
+use rustix::fs::OFlags;
 use std::collections::VecDeque;
+use std::fs::OpenOptions;
+use std::io::{self, Read as _};
 use std::os::fd::BorrowedFd;
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
 use std::time::Duration;
 
@@ -36,7 +40,7 @@ pub struct Replay {
 impl Replay {
     /// Reads a file whole. The first frame is there from the first time on that frames are asked for.
     pub fn open(path: &Path, pace: Pace) -> Result<Self, NetError> {
-        let file = std::fs::read(path).map_err(|error| NetError::Capture { path: path.into(), error })?;
+        let file = read(path).map_err(|error| NetError::Capture { path: path.into(), error })?;
         let mut frames = vec![];
         let read = match file.starts_with(&PCAPNG_MAGIC) {
             true => read_pcapng(&file, &mut frames),
@@ -80,6 +84,17 @@ impl NetBackend for Replay {
     fn as_fd(&self) -> Option<BorrowedFd<'_>> {
         None
     }
+}
+
+/// All of a file. A pipe, for whose other end one would wait, is none.
+fn read(path: &Path) -> io::Result<Vec<u8>> {
+    let mut file = OpenOptions::new().read(true).custom_flags(OFlags::NONBLOCK.bits() as i32).open(path)?;
+    if !file.metadata()?.is_file() {
+        return Err(io::Error::other("it is not a file"));
+    }
+    let mut content = Vec::new();
+    file.read_to_end(&mut content)?;
+    Ok(content)
 }
 
 /// Why a capture is not replayed.

@@ -1,5 +1,5 @@
 //! The network of another process: a datagram is a frame, as with QEMU's `-netdev dgram`.
-use super::{NetBackend, NetError, QUEUE_FRAMES};
+use super::{Lost, NetBackend, NetError, QUEUE_FRAMES};
 use crate::socket_file::{BindError, SocketFile};
 use rustix::net::SocketType;
 use std::collections::VecDeque;
@@ -30,6 +30,7 @@ pub struct Socket {
     transport: Transport,
     /// Frames that the other end has no room for yet.
     waiting: VecDeque<Vec<u8>>,
+    lost: u64,
     buffer: Vec<u8>,
     now: Duration,
 }
@@ -57,7 +58,7 @@ impl Socket {
         // The system gives what it allows; less is slower, not wrong.
         let _ = rustix::net::sockopt::set_socket_recv_buffer_size(&transport, BUFFER_BYTES);
         let _ = rustix::net::sockopt::set_socket_send_buffer_size(&transport, BUFFER_BYTES);
-        Socket { transport, waiting: VecDeque::new(), buffer: vec![0; DATAGRAM_BYTES], now: Duration::ZERO }
+        Socket { transport, waiting: VecDeque::new(), lost: 0, buffer: vec![0; DATAGRAM_BYTES], now: Duration::ZERO }
     }
 
     /// Sends what waits, as far as the other end takes it.
@@ -79,6 +80,7 @@ impl NetBackend for Socket {
         self.now = now;
         match self.waiting.len() {
             QUEUE_FRAMES => {
+                self.lost += 1;
                 tracing::debug!(bytes = frame.len(), "socket: the other end takes nothing, a frame is lost")
             }
             _ => self.waiting.push_back(frame.to_vec()),
@@ -104,6 +106,10 @@ impl NetBackend for Socket {
         }
     }
 
+    fn lost(&self) -> Lost {
+        Lost { transmitted: self.lost, received: self.transport.dropped().unwrap_or(0) }
+    }
+
     fn deadline(&self) -> Option<Duration> {
         (!self.waiting.is_empty()).then_some(self.now + RETRY)
     }
@@ -126,6 +132,19 @@ impl Transport {
             Transport::Unix { socket, .. } => socket.recv(buffer),
             Transport::Udp(socket) => socket.recv(buffer),
         }
+    }
+}
+
+impl Transport {
+    /// Datagrams that the system had no room for. A Unix socket's peer waits instead.
+    fn dropped(&self) -> Option<u64> {
+        let Transport::Udp(socket) = self else { return None };
+        let inode = rustix::fs::fstat(socket).ok()?.st_ino.to_string();
+        let table = if socket.local_addr().ok()?.is_ipv4() { "udp" } else { "udp6" };
+        let text = std::fs::read_to_string(Path::new("/proc/self/net").join(table)).ok()?;
+        // proc_net(5): the inode is the tenth column, `drops` the last.
+        let row = text.lines().find(|line| line.split_whitespace().nth(9) == Some(&inode))?;
+        row.split_whitespace().last()?.parse().ok()
     }
 }
 

@@ -1,5 +1,5 @@
 //! A TAP interface of this machine: the network of the machine itself, where one is allowed to.
-use super::{NetBackend, NetError};
+use super::{Lost, NetBackend, NetError};
 use rustix::fs::{Mode, OFlags};
 use rustix::io::Errno;
 use rustix::ioctl::{opcode, Updater};
@@ -32,14 +32,17 @@ struct InterfaceRequest {
 #[derive(Debug)]
 pub struct Tap {
     file: OwnedFd,
+    name: String,
     buffer: Vec<u8>,
+    /// Somebody has deleted the interface: nothing comes any more, and nothing goes.
+    gone: bool,
 }
 
 impl Tap {
     /// Attaches to an interface, which is made when there is none and one may. Made so, it is gone with this.
     pub fn open(name: &str) -> Result<Self, NetError> {
         let attached = attach(name).map_err(|error| NetError::Tap { name: name.into(), error: error.into() })?;
-        Ok(Tap { file: attached, buffer: vec![0; FRAME_BYTES] })
+        Ok(Tap { file: attached, name: name.into(), buffer: vec![0; FRAME_BYTES], gone: false })
     }
 }
 
@@ -64,11 +67,15 @@ impl NetBackend for Tap {
     }
 
     fn receive(&mut self, _now: Duration) -> Option<Vec<u8>> {
+        if self.gone {
+            return None;
+        }
         match rustix::io::retry_on_intr(|| rustix::io::read(&self.file, &mut self.buffer)) {
             Ok(bytes) => Some(self.buffer[..bytes].to_vec()),
             Err(Errno::AGAIN) => None,
             Err(error) => {
-                tracing::warn!(%error, "tap: cannot receive");
+                tracing::warn!(%error, interface = self.name, "the TAP interface is gone: the link is down");
+                self.gone = true;
                 None
             }
         }
@@ -79,6 +86,17 @@ impl NetBackend for Tap {
     }
 
     fn as_fd(&self) -> Option<BorrowedFd<'_>> {
-        Some(self.file.as_fd())
+        Some(self.file.as_fd()).filter(|_| !self.gone)
+    }
+
+    fn lost(&self) -> Lost {
+        // What the system sends is what we receive.
+        let count = format!("/sys/class/net/{}/statistics/tx_dropped", self.name);
+        let count = std::fs::read_to_string(count).ok().and_then(|count| count.trim().parse().ok());
+        Lost { transmitted: 0, received: count.unwrap_or(0) }
+    }
+
+    fn link_up(&self) -> bool {
+        !self.gone
     }
 }

@@ -1,6 +1,7 @@
 //! The endpoint against QEMU's own virtio-blk, in the same guest, on the wall's clock.
 use super::run::{on_endpoint, Outcome};
 use super::{Arguments, Ended};
+use crate::cli::output::outln;
 use crate::cli::speed::median;
 use crate::guest::virtio_blk_pci;
 use anyhow::bail;
@@ -38,8 +39,8 @@ pub(super) fn run(arguments: &Arguments, runs: u32) -> anyhow::Result<()> {
     if config.device != Device::Blk {
         bail!("--compare is for disks: CONFIG must be a virtio-blk endpoint");
     }
-    let port = arguments.endpoint.disk_port(&config, image.path())?;
-    let mut bridge = arguments.endpoint.bridge(&config, port)?;
+    let opened = arguments.endpoint.open_disk(&config, image.path())?;
+    let mut bridge = arguments.endpoint.bridge(&config, opened)?;
     let parts = arguments.parts(Device::Blk, Some(JOB))?;
     let bar = ProgressBar::new(u64::from(2 * runs));
     bar.set_style(ProgressStyle::with_template("{bar:40} {pos} of {len} boots ({elapsed})")?);
@@ -68,12 +69,12 @@ pub(super) fn run(arguments: &Arguments, runs: u32) -> anyhow::Result<()> {
     let ratio = median(&endpoint_seconds) / median(&own_seconds);
     let comparison = Comparison { endpoint_seconds, own_seconds, ratio };
     if arguments.json {
-        println!("{}", serde_json::to_string_pretty(&comparison)?);
+        outln!("{}", serde_json::to_string_pretty(&comparison)?);
         return Ok(());
     }
-    println!("boot, read 1 MiB, write it, read it back, compare, power off: median of {runs}");
-    println!("{:>12.2} s on the Verilated endpoint", median(&comparison.endpoint_seconds));
-    println!("{:>12.2} s on QEMU's own virtio-blk-pci (legacy)", median(&comparison.own_seconds));
-    println!("{ratio:>12.2} times");
+    outln!("boot, read 1 MiB, write it, read it back, compare, power off: median of {runs}");
+    outln!("{:>12.2} s on the Verilated endpoint", median(&comparison.endpoint_seconds));
+    outln!("{:>12.2} s on QEMU's own virtio-blk-pci (legacy)", median(&comparison.own_seconds));
+    outln!("{ratio:>12.2} times");
     Ok(())
 }

@@ -1,16 +1,18 @@
 //! One guest on the endpoint.
 use super::{Arguments, Ended, Stop, BLK_DEMO, NET_DEMO};
 use crate::bridge::{Bridge, Report};
-use crate::cli::report;
+use crate::cli::output::outln;
+use crate::cli::{report, stop};
 use crate::guest::{vfio_user_pci, Guest, Running};
+use crate::leftovers::Leftover;
 use crate::vfio_user::{Server, ServerOptions};
-use anyhow::{bail, Context};
+use anyhow::{anyhow, bail, Context};
 use serde::Serialize;
 use std::os::fd::AsFd;
 use std::time::{Duration, Instant};
 use virtio_hdl_rtl::config::Device;
 
-/// QEMU has ended, or is told to: it takes no longer.
+/// What QEMU said is read by then, once it has ended.
 const END: Duration = Duration::from_secs(10);
 
 /// What happened.
@@ -38,20 +40,31 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<()> {
         None if config.device == Device::Net => NET_DEMO.into(),
         None => BLK_DEMO.into(),
     };
-    let port = arguments.endpoint.port(&config)?;
-    let mut bridge = arguments.endpoint.bridge(&config, port)?;
+    let files = arguments.endpoint.files().reads("--job", arguments.job.as_deref());
+    files.reads("--kernel", arguments.kernel.as_deref()).check()?;
+    let opened = arguments.endpoint.open(&config)?;
+    let mut bridge = arguments.endpoint.bridge(&config, opened)?;
     let parts = arguments.parts(config.device, (!arguments.shell).then_some(&job))?;
-    eprintln!("QEMU {}, Linux {}, {}", parts.qemu.version(), parts.kernel.version, arguments.endpoint.config);
+    note!("QEMU {}, Linux {}, {}", parts.qemu.version(), parts.kernel.version, arguments.endpoint.config);
     let json = arguments.json;
     let outcome =
         on_endpoint(&mut bridge, arguments.endpoint.server_options(), arguments.guest(&parts), |guest| match arguments
             .shell
         {
             true => guest.start_on_terminal(),
-            false => guest.start(move |line| if json { eprintln!("{line}") } else { println!("{line}") }),
+            false => guest.start(move |line| if json { note!("{line}") } else { outln!("{line}") }),
         });
-    bridge.finish()?;
-    let Outcome { ended, seconds } = outcome?;
+    // What is wrong with the endpoint is told, rather than what followed from it.
+    let finished = bridge.finish();
+    let mut traces = Ok(());
+    let Outcome { ended, seconds } = match (outcome, finished) {
+        (outcome, Ok(())) => outcome?,
+        (Ok(outcome), Err(error)) if error.is_of_traces() => {
+            traces = Err(error);
+            outcome
+        }
+        (_, Err(error)) => return Err(error.into()),
+    };
     if arguments.shell {
         if !ended.status.success() {
             bail!("QEMU ended with {}", ended.status);
@@ -67,16 +80,16 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<()> {
         endpoint: bridge.report(),
     };
     if json {
-        println!("{}", serde_json::to_string_pretty(&summary)?);
-        return Ok(());
+        outln!("{}", serde_json::to_string_pretty(&summary)?);
+        return Ok(traces?);
     }
-    println!();
+    outln!("");
     if let Some(boot) = summary.boot_seconds {
-        println!("{boot:>12.2} s from the kernel's start to its first process");
+        outln!("{boot:>12.2} s from the kernel's start to its first process");
     }
-    println!("{seconds:>12.2} s from QEMU's start to its end");
+    outln!("{seconds:>12.2} s from QEMU's start to its end");
     report::print(&summary.endpoint);
-    Ok(())
+    Ok(traces?)
 }
 
 /// Runs a guest with the endpoint among its devices, until QEMU ends or the user wants an end.
@@ -88,18 +101,25 @@ pub(super) fn on_endpoint(
 ) -> anyhow::Result<Outcome> {
     let stop = Stop::on_signals()?;
     let folder = tempfile::Builder::new().prefix("virtio-hdl-").tempdir()?;
+    let _leftover = Leftover::path(folder.path());
     let socket = folder.path().join("endpoint.sock");
+    crate::cli::for_qemu(&socket)?;
     let mut server = Server::bind(&socket, options)?;
     let begin = Instant::now();
     let mut running = start(guest.device(vfio_user_pci(&socket, &[])))?;
     stop.on_end_of(running.pid())?;
-    server.serve(bridge, stop.as_fd())?;
+    let served = server.serve(bridge, stop.as_fd());
+    drop((stop, server));
     let seconds = begin.elapsed().as_secs_f64();
-    match running.wait(END) {
-        Ok(ended) => Ok(Outcome { ended, seconds }),
-        Err(_) => {
-            running.kill()?;
-            bail!("ended before the guest did; what it had flushed is in the disk image")
-        }
+    if running.has_ended() {
+        return Ok(Outcome { ended: running.wait(END)?, seconds });
     }
+    running.end()?;
+    served?;
+    Err(match stop::signal() {
+        Some(signal) => {
+            anyhow!("ended by {signal} before the guest was at its end; what it had flushed is in the disk image")
+        }
+        None => anyhow!("the endpoint ended before the guest did"),
+    })
 }

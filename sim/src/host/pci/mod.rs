@@ -138,7 +138,13 @@ impl Bus {
             for device in 0..32 {
                 for function in 0..8 {
                     let id = FunctionId::new(number, device, function);
-                    let Some(mut found) = Function::identify(platform, id)? else { break };
+                    let Some(mut found) = Function::identify(platform, id)? else {
+                        // Every device has a function 0; of the others any may be missing.
+                        if function == 0 {
+                            break;
+                        }
+                        continue;
+                    };
                     found.place_bars(platform, &mut windows)?;
                     found.set_express(platform, options);
                     let single = !found.multifunction;
