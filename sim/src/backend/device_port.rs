@@ -24,7 +24,7 @@ pub enum DevicePort {
     /// Behind virtio-net.
     Net(NetPort),
     /// Behind either.
-    Other(Box<dyn DeviceSide>),
+    Other(Box<dyn DeviceSide + Send>),
 }
 
 impl DevicePort {
@@ -93,7 +93,7 @@ impl DevicePort {
     /// Ends what is written down of the network.
     pub fn finish(&mut self) -> Result<(), NetError> {
         match self {
-            DevicePort::Disk(_) => Ok(()),
+            DevicePort::Disk(_) | DevicePort::Other(_) => Ok(()),
             DevicePort::Net(port) => port.finish(),
         }
     }
@@ -125,7 +125,7 @@ impl DevicePort {
     pub fn disk_flushes(&self) -> u64 {
         match self {
             DevicePort::Disk(port) => port.flushes(),
-            DevicePort::Net(_) => 0,
+            DevicePort::Net(_) | DevicePort::Other(_) => 0,
         }
     }
 

@@ -198,7 +198,7 @@ impl Endpoint {
             if !bytes.is_empty() {
                 let mut packet = words(bytes);
                 packet.resize(packet.len().next_multiple_of(4), 0);
-                packet.extend([last.into(), tag.into()]);
+                packet.extend([u32::from(last), u32::from(tag)]);
                 self.model.send(stream, not_before, &packet)?;
             }
         }

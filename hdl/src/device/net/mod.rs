@@ -131,13 +131,6 @@ impl NetDevice {
     }
 }
 
-impl NetDevice {
-    /// For queues of `queue_size` descriptors.
-    pub fn new(queue_size: u16) -> Self {
-        Self { receive: receive::Receive::new(queue_size), ..Self::default() }
-    }
-}
-
 impl Logic for NetDevice {
     #[hdl_gen]
     fn update(&mut self) {

@@ -142,13 +142,6 @@ impl ReceivePlan {
     }
 }
 
-impl Default for ReceivePlan {
-    /// For a queue of any size from 16 on.
-    fn default() -> Self {
-        Self::new(16)
-    }
-}
-
 impl Logic for ReceivePlan {
     #[hdl_gen]
     fn update(&mut self) {
