@@ -4,6 +4,8 @@ mod sby;
 use rust_hdl::prelude::*;
 use sby::Claim;
 use virtio_hdl_rtl::cells::{HalfStage, Skid, Stage, StreamFifo};
+use virtio_hdl_rtl::dma::read_tags::TagTable;
+use virtio_hdl_rtl::dma::splitter::Splitter;
 use virtio_hdl_rtl::pcie::MsixTable;
 
 /// A cell that carries beats of two bits: what it does with one bit it does with all.
@@ -34,6 +36,15 @@ fn block_ram_fifo() -> Claim {
 }
 fn msix_table() -> Claim {
     Claim::new("pcie_msix_table", MsixTable::new(3), "", &["msix_table.sv"])
+}
+fn splitter() -> Claim {
+    Claim::new("dma_splitter", Splitter::default(), "", &["splitter.sv"])
+}
+
+/// Four tags, and a timeout of 16 cycles.
+fn read_tags() -> Claim {
+    let parameters = "localparam SLOT_BITS = 2, SLOTS = 4, TIMEOUT = 16;\n";
+    Claim::new("dma_read_tags", TagTable::<2, 4>::new(16), parameters, &["read_tags.sv"])
 }
 
 macro_rules! proofs {
@@ -82,5 +93,15 @@ proofs! {
         an_msix_table_that_loses_a_pending_vector_is_found:
             "next_pending = next_pending | (64'd1 << chosen);" => "next_pending = 64'd1 << chosen;",
             "a_fired_vector_is_not_lost";
+    }
+    splitter: the_splitter_covers_each_transfer_within_the_limit_it_sampled {
+        a_splitter_that_changes_its_limit_amid_a_transfer_is_found:
+            "held_limit <= held_limit_next" => "held_limit <= limit", "the_last_is_marked_and_ends_the_transfer";
+    }
+    read_tags: every_read_tag_retires_once_and_is_not_reused_before_it_has_rested {
+        a_read_tag_that_does_not_rest_is_found:
+            "free <= steady & !resting;" => "free <= steady;", "no_tag_is_used_while_it_rests";
+        a_read_tag_that_is_reused_is_found:
+            "space = count < LIMIT_NARROW;" => "space = 1'b1;", "no_tag_is_used_while_it_is_outstanding";
     }
 }
