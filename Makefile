@@ -6,6 +6,7 @@ BOARD ?= vcu118
 SEEDS ?= 10
 REQUESTS ?= 100000
 FRAMES ?= 50000
+EVENTS ?= 2000
 
 .PHONY: help setup demo qemu-demo copy-demo test formal generate bitstream synth soak bench compare clean
 
@@ -19,7 +20,7 @@ help:
 	@echo 'make synth      area and speed in open tools, ECP5 bitstreams: docs/resources.md (CONFIGS, else all examples)'
 	@echo 'make bench      how near net and blk come to the limit of their links, in cycles; build/bench.svg'
 	@echo 'make compare    boot time against QEMUs own virtio-blk'
-	@echo 'make soak       $(SEEDS) seeds of $(REQUESTS) random requests and of $(FRAMES) frames (SEEDS, REQUESTS, FRAMES)'
+	@echo 'make soak       $(SEEDS) seeds of $(REQUESTS) requests, $(FRAMES) frames, $(EVENTS) control events (SEEDS, REQUESTS, FRAMES, EVENTS)'
 	@echo 'make setup      installs the tools on Debian 12 and 13'
 	@echo 'make clean      removes everything built'
 
@@ -64,7 +65,7 @@ compare:
 
 soak:
 	@scripts/setup.sh demo
-	@scripts/soak.sh $(SEEDS) $(REQUESTS) $(FRAMES)
+	@scripts/soak.sh $(SEEDS) $(REQUESTS) $(FRAMES) $(EVENTS)
 
 clean:
 	rm -rf build

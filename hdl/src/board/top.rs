@@ -329,14 +329,7 @@ impl UserSide {
     }
 
     fn plain(&mut self, name: &str, width: usize, is_input: bool) -> Result<String, BoardError> {
-        let known = [
-            "blk_capacity",
-            "blk_read_only",
-            "net_link_up",
-            "net_mac",
-            "net_mac_current",
-            "queue_violation",
-        ];
+        let known = ["blk_capacity", "blk_read_only", "net_link_up", "net_mac", "net_mac_current", "queue_violation"];
         if !known.contains(&name) {
             return Err(mismatch(name, "neither the IP nor the device side has such a port"));
         }

@@ -375,7 +375,8 @@ fn run(seed: u64, moods: &[Mood], cycles: u64) -> World {
         if may_ask && world.requests.len() < 16 && rng.chance(1, 20) {
             world.request(&mut rng, cycle);
         }
-        let said = world.reads.is_empty() && world.statuses.is_empty() && world.todo.is_empty() && world.writes.is_empty();
+        let said =
+            world.reads.is_empty() && world.statuses.is_empty() && world.todo.is_empty() && world.writes.is_empty();
         world.has_said_all |= cycle > honest_at + 10 && said;
         bench.uut.stop.next = stopping;
         bench.uut.clear.next = clearing;

@@ -13,7 +13,7 @@ use crate::machine::{Machine, MachineError, MachineOptions, SLOT};
 use crate::model::{Library, Stall};
 use crate::scenario::transfer::Way;
 use crate::scenario::wire::FarEnd;
-use crate::scenario::{depth, frames, random, transfer};
+use crate::scenario::{depth, events, frames, random, transfer};
 use crate::trace::TraceOptions;
 use anyhow::{bail, Context};
 use clap::{Args, ValueEnum};
@@ -45,6 +45,8 @@ pub(super) enum Scenario {
     Depth,
     /// Random frames both ways, each of which must arrive once, in order and whole (net)
     Frames,
+    /// Control events at random moments under load: limits, sleep, bus mastering, interrupts, resets, failing reads
+    Events,
 }
 
 #[derive(Copy, Clone, Debug, PartialEq, Eq, ValueEnum)]
@@ -64,6 +66,7 @@ enum Cut {
     virtio-hdl sim blk --scenario random --requests 5000 --seed 7 --cut random --stall 40\n  \
     virtio-hdl sim blk --disk disk.img --read-only --vcd notify.vcd --vcd-trigger notify --vcd-to 2000\n  \
     virtio-hdl sim net --scenario frames --requests 50000 --seed 3 --stall 40\n  \
+    virtio-hdl sim net --scenario events --requests 1000 --seed 5\n  \
     virtio-hdl sim blk --speed")]
 pub(super) struct Arguments {
     /// TOML file, or name of an example
@@ -83,7 +86,7 @@ pub(super) struct Arguments {
     /// Cycles that the disk takes for a request
     #[arg(long, default_value_t = 0, value_name = "CYCLES", value_parser = clap::value_parser!(u64).range(..=MOST_DISK_LATENCY))]
     disk_latency: u64,
-    /// Requests (scenarios random and depth), frames each way (frames)
+    /// Requests (scenarios random and depth), frames each way (frames), control events (events)
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=MOST_REQUESTS))]
     requests: Option<u64>,
     /// Requests outstanding, if the queue holds so many
@@ -116,10 +119,12 @@ struct Setup<'a> {
 }
 
 pub(super) fn run(arguments: &Arguments) -> anyhow::Result<()> {
-    let config = super::configuration(&arguments.config)?;
+    let mut config = super::configuration(&arguments.config)?;
     match (config.device, arguments.scenario) {
+        // late answers and sleeps longer than the completion timeout are among the events: a short one makes them cheap
+        (_, Scenario::Events) => config.completion_timeout_us = events::COMPLETION_TIMEOUT_US,
         (Device::Net, Scenario::Frames) => {}
-        (Device::Net, _) => bail!("{} is a network endpoint: give --scenario frames", arguments.config),
+        (Device::Net, _) => bail!("{} is a network endpoint: give --scenario frames or events", arguments.config),
         (Device::Blk, Scenario::Frames) => {
             bail!("{} is a disk: --scenario frames is for network endpoints", arguments.config)
         }
@@ -150,6 +155,7 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<()> {
         Scenario::Random => setup.random()?,
         Scenario::Depth => setup.depth()?,
         Scenario::Frames => setup.frames()?,
+        Scenario::Events => setup.events()?,
     };
     summary.print(arguments.json)
 }
@@ -345,6 +351,40 @@ impl Setup<'_> {
         bar.finish_and_clear();
         phase.requests = report.sent_frames + report.received_frames;
         phase.bytes = report.sent_bytes + report.received_bytes;
+        phase.end(&mut machine)?;
+        summary.add(phase);
+        Ok(summary)
+    }
+
+    fn events(&self) -> anyhow::Result<Summary> {
+        let mut summary = self.summary();
+        let options = self.machine_options(true);
+        let run = events::Options {
+            events: self.arguments.requests.unwrap_or(500),
+            seed: self.arguments.seed,
+            config: self.config.clone(),
+        };
+        let bar = progress_bar("events", run.events);
+        let progress = &mut |done| bar.set_position(done);
+        let (mut machine, result);
+        let mut phase;
+        match self.config.device {
+            Device::Blk => {
+                machine = Machine::new(&self.library, Disk::in_memory(MEMORY_SECTORS), &options)?;
+                phase = Phase::begin("events", &machine);
+                result = events::run_disk(&mut machine, &run, progress);
+            }
+            Device::Net => {
+                let wire = FarEnd::default();
+                let port = NetPort::new(wire.backend(), self.config.net.mac, options.link.clock_hz);
+                machine = Machine::with_port(&self.library, DevicePort::Net(port), &options)?;
+                phase = Phase::begin("events", &machine);
+                result = events::run_port(&mut machine, &wire, &run, progress);
+            }
+        }
+        let report = outcome(&mut machine, result)?;
+        bar.finish_and_clear();
+        phase.requests = report.ended;
         phase.end(&mut machine)?;
         summary.add(phase);
         Ok(summary)

@@ -36,6 +36,11 @@ impl Faults {
         self.ordered.push((addresses, fault));
     }
 
+    /// Reads do not fail any more that were ordered to.
+    pub fn forget(&mut self) {
+        self.ordered.clear();
+    }
+
     /// Ordered faults that have not struck.
     pub fn pending(&self) -> usize {
         self.ordered.len()

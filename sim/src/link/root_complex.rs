@@ -266,6 +266,11 @@ impl RootComplex {
         self.faults.order(addresses, fault);
     }
 
+    /// Faults that were ordered and have not struck never will.
+    pub fn forget_faults(&mut self) {
+        self.faults.forget();
+    }
+
     /// Ordered faults that have not struck.
     pub fn pending_faults(&self) -> usize {
         self.faults.pending()

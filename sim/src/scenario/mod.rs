@@ -1,5 +1,6 @@
 //! What the host model does with a disk or a network port: measurements and tests that the command line and the test suite share.
 pub mod depth;
+pub mod events;
 pub mod frames;
 pub mod latency;
 pub mod random;

@@ -1,0 +1,65 @@
+//! Control events under load, at random moments: see `scenario::events`. Few seeds here, many in `make soak`.
+use virtio_hdl::backend::{DevicePort, Disk, NetPort};
+use virtio_hdl::machine::{Machine, MachineOptions};
+use virtio_hdl::model::Stall;
+use virtio_hdl::scenario::events::{self, Options, Report};
+use virtio_hdl::scenario::wire::FarEnd;
+use virtio_hdl_rtl::config::{Device, EndpointConfig};
+use virtio_hdl_tests::blocks::{behind, BLOCKS};
+use virtio_hdl_tests::{example, library};
+
+/// Sectors of the disk.
+const SECTORS: u64 = 2048;
+
+/// Runs random events on this endpoint.
+fn run(mut config: EndpointConfig, seed: u64, events: u64) -> Report {
+    config.completion_timeout_us = events::COMPLETION_TIMEOUT_US;
+    let stall = [0, 30, 60][seed as usize % 3];
+    let mut options =
+        MachineOptions { stall: Stall { receive: stall, transmit: stall, device: stall }, ..Default::default() };
+    (options.link.seed, options.link.clock_hz) = (seed, config.link.clock_hz);
+    if let Ok(path) = std::env::var("EVENTS_VCD") {
+        options.trace.vcd = Some(path.into());
+        options.trace.tlp_log = Some("/tmp/ev.tlp".into());
+    }
+    let library = library(&config);
+    let run = Options { events, seed, config: config.clone() };
+    let report = match config.device {
+        Device::Blk => {
+            let mut machine = Machine::new(&library, Disk::in_memory(SECTORS), &options).unwrap();
+            events::run_disk(&mut machine, &run, &mut |_| {})
+        }
+        Device::Net => {
+            let wire = FarEnd::default();
+            let port = NetPort::new(wire.backend(), config.net.mac, config.link.clock_hz);
+            let mut machine = Machine::with_port(&library, DevicePort::Net(port), &options).unwrap();
+            events::run_port(&mut machine, &wire, &run, &mut |_| {})
+        }
+    };
+    report.unwrap_or_else(|error| panic!("{:?}: {error}", config.link.interface))
+}
+
+#[test]
+fn a_disk_lives_through_control_events_under_load() {
+    for seed in 1..=3 {
+        let report = run(example("blk"), seed, 150);
+        assert!(report.ended > 300, "{report:?}");
+    }
+}
+
+#[test]
+fn a_port_lives_through_control_events_under_load() {
+    for seed in 1..=3 {
+        let report = run(example("net"), seed, 150);
+        assert!(report.ended > 500, "{report:?}");
+    }
+}
+
+#[test]
+fn both_live_through_control_events_behind_every_block() {
+    for (seed, block) in (1..).zip(BLOCKS) {
+        for name in ["blk", "net"] {
+            run(behind(block, name), seed, 60);
+        }
+    }
+}
