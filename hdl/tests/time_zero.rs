@@ -209,7 +209,7 @@ fn no_register_has_an_initial_value() {
         let text = generated.design.single_file();
         let line = text
             .lines()
-            .find(|line| line.contains("initial ") || line.trim_start().starts_with("reg") && line.contains('='));
+            .find(|line| line.contains("initial ") || line.trim_start().starts_with("reg ") && line.contains('='));
         assert_eq!(line, None, "{name}");
     }
 }

@@ -154,14 +154,16 @@ fn bad_ring_descriptor_read_fails() {
     }
 }
 
-/// The device side answers late, so the reset drains for long; the driver is ready before that, and has read the capacity.
+/// The host answers a read late, so the reset drains for long; the driver is ready before that, and has read the capacity.
 #[test]
 fn a_change_while_a_reset_drains_is_told_afterwards() {
     let drain = 40_000;
     for name in ["blk", "blk-intx"] {
-        let options = MachineOptions { disk_latency: drain, ..MachineOptions::default() };
+        let options = MachineOptions::default();
         let mut s = setup_of(&example(name), &options, &Options::default());
-        s.submit(Operation::In, 0);
+        let late = Fault::Late(drain * 1_000_000_000 / options.link.clock_hz);
+        s.machine.root().inject(s.buffers..s.buffers + 4096, late);
+        s.submit(Operation::Out, 0);
         s.blk.kick(&mut s.machine).unwrap();
         s.machine.run(2000);
         let status = |s: &mut Setup, value| s.blk.transport().write(&mut s.machine, layout::STATUS, Width::Byte, value);

@@ -289,7 +289,8 @@ fn asleep_there_is_no_dma_and_it_goes_on_afterwards() {
         s.machine.run(PATIENCE);
         assert_eq!(s.initiated(), before, "{block:?}");
         function.set_power_state(&mut s.machine, 0).unwrap();
-        assert!(s.wait_all().iter().all(|ended| ended.status == Status::Ok), "{block:?}");
+        let ended = s.wait_all();
+        assert!(ended.iter().all(|ended| ended.status == Status::Ok), "{block:?}: {ended:?}");
         s.expect_reads();
         sound(&mut s, &format!("{block:?}"));
     }

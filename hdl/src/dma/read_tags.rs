@@ -105,8 +105,10 @@ pub struct TagTable<const TW: usize, const TAGS: usize> {
     space: Signal<Local, Bit>,
     free: Reg<Bit>,
     spent: Reg<Bit>,
-    // slots that rest: {rests, the quarter of `ticks` in which it began}
-    rest: LutRam<3, TW>,
+    // slots that rest, and the quarter of `ticks` in which each began to
+    rests: Reg<Bits<TAGS>>,
+    rests_next: Signal<Local, Bits<TAGS>>,
+    rest: LutRam<2, TW>,
     quarter: Signal<Local, Bits<2>>,
     rested: Signal<Local, Bits<2>>,
     resting: Signal<Local, Bit>,
@@ -235,6 +237,8 @@ impl<const TW: usize, const TAGS: usize> TagTable<TW, TAGS> {
             space: Default::default(),
             free: Default::default(),
             spent: Default::default(),
+            rests: Default::default(),
+            rests_next: Default::default(),
             rest: Default::default(),
             quarter: Default::default(),
             rested: Default::default(),
@@ -304,7 +308,7 @@ impl<const TW: usize, const TAGS: usize> Logic for TagTable<TW, TAGS> {
     #[hdl_gen]
     fn update(&mut self) {
         comment!("module dma_read_tags: outstanding reads, one per tag, retired in the order of issue");
-        dff_setup!(self, clock, wide, newest, oldest, count, free, spent, pass_over, open, failed, fresh);
+        dff_setup!(self, clock, rests, wide, newest, oldest, count, free, spent, pass_over, open, failed, fresh);
         dff_setup!(
             self,
             clock,
@@ -339,6 +343,7 @@ impl<const TW: usize, const TAGS: usize> Logic for TagTable<TW, TAGS> {
         self.pass_over.reset.next = self.reset.val();
         self.open.reset.next = self.reset.val();
         self.failed.reset.next = self.reset.val();
+        self.rests.reset.next = self.reset.val();
         self.fresh.reset.next = self.reset.val();
         self.earlier_error.reset.next = self.reset.val();
         self.ended_valid.reset.next = self.reset.val();
@@ -530,15 +535,19 @@ impl<const TW: usize, const TAGS: usize> Logic for TagTable<TW, TAGS> {
         // does the next slot rest? The answer is a register, one cycle behind the slot
         self.quarter.next = self.ticks.q.val().get_bits::<2>(4);
         self.rest.raddr.next = self.newest_slot.val();
-        self.rested.next = self.quarter.val() - self.rest.rdata.val().get_bits::<2>(0);
-        self.resting.next = self.rest.rdata.val().get_bit(2) & !self.rested.val().get_bit(1);
-        self.rest.waddr.next = self.newest_slot.val();
-        self.rest.wdata.next = 0.into();
-        self.rest.wen.next = self.expiring.val() | self.allocate.val();
-        if self.expiring.val() & !self.abandon.val() {
-            self.rest.waddr.next = self.oldest_slot.val();
-            self.rest.wdata.next = bit_cast::<3, 2>(self.quarter.val()) | 4;
+        self.rested.next = self.quarter.val() - self.rest.rdata.val();
+        self.resting.next = self.rests.q.val().get_bit(self.newest_slot.val().index()) & !self.rested.val().get_bit(1);
+        self.rest.waddr.next = self.oldest_slot.val();
+        self.rest.wdata.next = self.quarter.val();
+        self.rest.wen.next = self.expiring.val();
+        self.rests_next.next = self.rests.q.val();
+        if self.allocate.val() {
+            self.rests_next.next = self.rests_next.val().replace_bit(self.newest_slot.val().index(), false);
         }
+        if self.expiring.val() & !self.abandon.val() {
+            self.rests_next.next = self.rests_next.val().replace_bit(self.oldest_slot.val().index(), true);
+        }
+        self.rests.d.next = self.rests_next.val();
         // other tags than those allowed now drain first
         self.steady.next = !self.allocate.val()
             & !self.pass_over.q.val()

@@ -48,7 +48,7 @@ pub fn fields(device: Device) -> impl Iterator<Item = &'static str> {
 }
 
 /// What the rule numbers of field 0 mean.
-pub const RULES: [&str; 14] = [
+pub const RULES: [&str; 15] = [
     "no rule is broken",
     "the available index went on by more than the queue has entries",
     "the head index is not below the queue's size",
@@ -63,6 +63,7 @@ pub const RULES: [&str; 14] = [
     "the chain's bytes do not fit into 32 bits",
     "a read of the ring failed",
     "the chain is too short for a request",
+    "a buffer or an indirect table ends behind the last address",
 ];
 
 /// Which queue stopped, and why: the words for field 0, none while it is 0.

@@ -348,7 +348,7 @@ fn blk_reset_ends_write_data_and_needs_nothing_of_the_device_side() {
                 feeds.0.drive(&mut uut.chain, rng);
                 feeds.1.drive(&mut uut.readable, rng);
                 uut.command.ready.next = true;
-                uut.write.ready.next = cycle < 150 || cycle > 300;
+                uut.write.ready.next = !(150..=300).contains(&cycle);
             },
             |uut| {
                 let mut feeds = feeds.borrow_mut();

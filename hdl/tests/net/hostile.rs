@@ -110,7 +110,6 @@ fn net_hostile_wire_harms_nothing() {
                         stream.extend(narrow(beat.data, beat.count.to_u64() as usize));
                         if beat.last {
                             let frame = std::mem::take(&mut stream);
-                            assert!(cycle < stop_at || cycle > clear_at, "a frame in the reset");
                             // garbage that happens to be a frame is one
                             let good = known.contains(&frame);
                             received += usize::from(good);

@@ -283,8 +283,9 @@ impl Traffic for DiskTraffic {
                 continue;
             }
             let what = format!("{} requests do not end", self.outstanding.len());
+            // a queue that a failed read has stopped raises no more interrupts
             return match blk.queue().has_used(guard.memory()) {
-                Ok(true) => Err(self.differ("an interrupt that is due does not come".into())),
+                Ok(true) if !self.faults => Err(self.differ("an interrupt that is due does not come".into())),
                 _ => Ok(Settled::Stalled(what)),
             };
         }

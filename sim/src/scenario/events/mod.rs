@@ -36,7 +36,7 @@ pub const COMPLETION_TIMEOUT_US: u32 = 50;
 /// Cycles after which a request, a frame or an interrupt has been lost: some completion timeouts.
 const PATIENCE: u64 = 400_000;
 /// Cycles that packets may take through a hard block that answers configuration requests itself.
-const BLOCK_PIPELINE: u64 = 200;
+const BLOCK_PIPELINE: u64 = 1_000;
 
 /// What is done.
 #[derive(Clone, Debug)]
