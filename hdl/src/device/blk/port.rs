@@ -97,6 +97,8 @@ impl Logic for BlkPort {
         }
         if self.begins.val() & (self.command.data.val().operation == BlkOperation::Write) {
             self.writing.d.next = true;
+            // the command goes in the very cycle in which its request is forgotten
+            self.owed.d.next = self.cut.val();
         }
 
         // ------------------------------------------------------------ a device side that takes nothing
