@@ -18,10 +18,6 @@ fn run(mut config: EndpointConfig, seed: u64, events: u64) -> Report {
     let mut options =
         MachineOptions { stall: Stall { receive: stall, transmit: stall, device: stall }, ..Default::default() };
     (options.link.seed, options.link.clock_hz) = (seed, config.link.clock_hz);
-    if let Ok(path) = std::env::var("EVENTS_VCD") {
-        options.trace.vcd = Some(path.into());
-        options.trace.tlp_log = Some("/tmp/ev.tlp".into());
-    }
     let library = library(&config);
     let run = Options { events, seed, config: config.clone() };
     let report = match config.device {

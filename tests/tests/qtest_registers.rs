@@ -15,8 +15,9 @@ const OURS: usize = 1;
 /// What both have: QEMU's properties say what the example's configuration says.
 const QUEUE_SIZE: u16 = 256;
 const BLK: Kind = Kind::Theirs("queue-size=256,num-queues=1,seg-max-adjust=off,cyls=16383,heads=16,secs=63");
-const NET: Kind =
-    Kind::TheirNet("vectors=3,rx_queue_size=256,tx_queue_size=256,mac=52:54:00:12:34:56,ctrl_mac_addr=off");
+const NET: Kind = Kind::TheirNet(
+    "vectors=3,rx_queue_size=256,tx_queue_size=256,mac=52:54:00:12:34:56,ctrl_mac_addr=off,host_mtu=1500",
+);
 /// Where the ring of a request lies, of one device after the other: they have the same page frame. Random ones are elsewhere.
 const RING: u64 = 0x200_0000;
 const RING_BYTES: u64 = 0x1_0000;

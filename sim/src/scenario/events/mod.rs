@@ -216,17 +216,8 @@ impl<T: Traffic> Run<'_, T> {
         let until = if self.rng.random_bool(0.8) { 3_000 } else { 12_000 };
         let cycles = self.rng.random_range(0..until);
         self.guard.run(cycles);
-        let skip = std::env::var("EVENTS_SKIP").unwrap_or_default();
-        let happening = loop {
-            let h = Happening::random(&mut self.rng);
-            if !skip.split(',').any(|s| !s.is_empty() && h.to_string().contains(s)) {
-                break h;
-            }
-        };
+        let happening = Happening::random(&mut self.rng);
         self.last = happening.to_string();
-        if std::env::var("EVENTS_LOG").is_ok() {
-            eprintln!("round {} cycle {} {}", self.round, self.guard.now(), self.last);
-        }
         tracing::debug!(round = self.round, event = %self.last, cycle = self.guard.now());
         *self.report.events.entry(self.last.clone()).or_default() += 1;
         match self.perform(happening)? {
@@ -257,13 +248,7 @@ impl<T: Traffic> Run<'_, T> {
                     _ => Ok(()),
                 }
             }
-            Settled::Stalled(what) if !self.faults => {
-                let d: Vec<u32> =
-                    (0..20).map(|n| self.guard.config_read(SLOT, DIAGNOSTICS + 4 * n, Width::Double)).collect();
-                eprintln!("diagnostics {d:x?} {:?}", self.guard.machine().wire());
-                let _ = self.guard.machine().finish();
-                Err(self.broken(what))
-            }
+            Settled::Stalled(what) if !self.faults => Err(self.broken(what)),
             Settled::Stalled(what) => match self.violation() {
                 Some(found) if found & 0xff != Violation::RingRead as u32 => {
                     Err(self.broken(format!("{what}, and the violation shown is {found:#x}")))
