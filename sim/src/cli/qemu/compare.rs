@@ -31,10 +31,12 @@ struct Comparison {
 }
 
 pub(super) fn run(arguments: &Arguments, runs: u32) -> anyhow::Result<()> {
-    let image = tempfile::NamedTempFile::new()?;
+    // one for each: an image is locked by who has it
+    let (image, own_image) = (tempfile::NamedTempFile::new()?, tempfile::NamedTempFile::new()?);
     let content: Vec<u8> =
         (0..DISK_BYTES / 4).flat_map(|word| (word as u32).wrapping_mul(0x9e37_79b9).to_le_bytes()).collect();
     std::fs::write(image.path(), &content)?;
+    std::fs::write(own_image.path(), &content)?;
     let config = arguments.endpoint.configuration()?;
     if config.device != Device::Blk {
         bail!("--compare is for disks: CONFIG must be a virtio-blk endpoint");
@@ -53,7 +55,7 @@ pub(super) fn run(arguments: &Arguments, runs: u32) -> anyhow::Result<()> {
         endpoint_seconds.push(seconds);
         bar.inc(1);
         let mut drive = std::ffi::OsString::from("if=none,id=disk,format=raw,file=");
-        drive.push(image.path());
+        drive.push(own_image.path());
         let begin = Instant::now();
         let guest = arguments.guest(&parts).argument("-drive").argument(drive).device(virtio_blk_pci("disk"));
         let ended: Ended = guest.start(|_| {})?.wait(TIMEOUT)?;
