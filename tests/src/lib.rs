@@ -16,7 +16,7 @@ mod program;
 mod served;
 
 pub use program::program;
-pub use served::Served;
+pub use served::{check_sound, Served};
 
 /// The example configuration of this name.
 pub fn example(name: &str) -> EndpointConfig {

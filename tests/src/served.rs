@@ -49,3 +49,9 @@ impl Served {
         self.thread.join().unwrap()
     }
 }
+
+/// The endpoint broke no rule and left no access unanswered.
+#[track_caller]
+pub fn check_sound(report: &Report) {
+    assert_eq!((report.violations, report.unanswered_accesses), (0, 0), "{report:?}");
+}

@@ -1,4 +1,5 @@
-//! Proofs without bound on time: `make formal`. Each block's properties are in `hdl/formal`; each proof is seen to fail on a fault.
+//! Proofs without bound on time: `make formal`. Each block's properties are in `hdl/formal`; those of stages, the skid buffer and
+//! the MSI-X table are seen to fail on a fault.
 mod sby;
 
 use rust_hdl::prelude::*;
