@@ -3,8 +3,8 @@ use super::guard::Guard;
 use super::{Settled, Traffic, PATIENCE};
 use crate::host::blk::{Blk, Ended, Operation, Options, Request, Status, Ticket};
 use crate::host::pci::Bus;
-use crate::host::ring::{Buffer, Shape};
-use crate::host::virtio_pci::{VectorPolicy, VirtioPci};
+use crate::host::ring::Buffer;
+use crate::host::virtio_pci::VirtioPci;
 use crate::host::Platform;
 use crate::machine::{Machine, SLOT};
 use crate::scenario::ScenarioError;
@@ -151,8 +151,7 @@ impl DiskTraffic {
             at += bytes;
         }
         let Some(blk) = &mut self.blk else { return Ok(()) };
-        let indirect = blk.has_feature(FEATURE_RING_INDIRECT_DESC) && rng.random_bool(0.5);
-        let shape = if indirect { Shape::Indirect } else { Shape::Direct };
+        let shape = super::shape(blk.has_feature(FEATURE_RING_INDIRECT_DESC), 0.5, rng);
         let request = Request { operation, sector: sectors.start, data: buffers.clone(), shape };
         let ticket = blk.submit(guard, &request)?;
         let outstanding = Outstanding { operation, sectors, generation, address, bytes: region, buffers };
@@ -228,14 +227,12 @@ fn give_back(guard: &mut Guard<'_>, request: &Outstanding) {
 impl Traffic for DiskTraffic {
     fn probe(&mut self, guard: &mut Guard<'_>, bus: &mut Bus, rng: &mut ChaCha8Rng) -> Result<(), ScenarioError> {
         let mut options = Options { scatter: rng.random_bool(0.5).then(|| rng.random()), ..Options::default() };
-        if rng.random_bool(0.25) {
-            options.policies = vec![VectorPolicy::Line];
-        }
-        for bit in [FEATURE_RING_EVENT_IDX, FEATURE_RING_INDIRECT_DESC] {
-            if rng.random_bool(0.3) {
-                options.features &= !(1 << bit);
-            }
-        }
+        super::vary(
+            &mut options.policies,
+            &mut options.features,
+            &[FEATURE_RING_EVENT_IDX, FEATURE_RING_INDIRECT_DESC],
+            rng,
+        );
         let blk = Blk::probe(guard, bus, SLOT, &options)?;
         self.status_bytes = blk.status_bytes();
         for status in &self.status_bytes {

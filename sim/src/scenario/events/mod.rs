@@ -13,8 +13,8 @@ mod port;
 use super::wire::FarEnd;
 use super::ScenarioError;
 use crate::host::pci::{self, Bus, Function};
-use crate::host::ring::RingError;
-use crate::host::virtio_pci::{DriverError, Interrupted, VirtioPci};
+use crate::host::ring::{RingError, Shape};
+use crate::host::virtio_pci::{DriverError, Interrupted, VectorPolicy, VirtioPci};
 use crate::host::{Platform, Width};
 use crate::link::{Fault, Interrupt};
 use crate::machine::{Machine, SLOT};
@@ -154,6 +154,26 @@ fn run(
     report.cycles = machine.now() - start;
     report.faults = machine.statistics().faults;
     Ok(report)
+}
+
+/// Sometimes the interrupt line only, and some of these features not.
+fn vary(policies: &mut Vec<VectorPolicy>, features: &mut u32, bits: &[u32], rng: &mut ChaCha8Rng) {
+    if rng.random_bool(0.25) {
+        *policies = vec![VectorPolicy::Line];
+    }
+    for bit in bits {
+        if rng.random_bool(0.3) {
+            *features &= !(1 << bit);
+        }
+    }
+}
+
+/// Where a chain lies: with this probability in a table of its own, where that was negotiated.
+fn shape(negotiated: bool, probability: f64, rng: &mut ChaCha8Rng) -> Shape {
+    match negotiated && rng.random_bool(probability) {
+        true => Shape::Indirect,
+        false => Shape::Direct,
+    }
 }
 
 /// Waits for an interrupt and handles it; false when there is none until `deadline`.

@@ -3,8 +3,7 @@ use super::guard::Guard;
 use super::{Settled, Traffic, PATIENCE};
 use crate::host::net::{Net, Options, Outgoing};
 use crate::host::pci::Bus;
-use crate::host::ring::Shape;
-use crate::host::virtio_pci::{VectorPolicy, VirtioPci};
+use crate::host::virtio_pci::VirtioPci;
 use crate::host::Platform;
 use crate::machine::SLOT;
 use crate::scenario::wire::FarEnd;
@@ -131,8 +130,7 @@ impl PortTraffic {
                 false => all + rng.random_range(0..64),
             };
             let cut: Vec<u32> = (0..rng.random_range(0..3)).map(|_| rng.random_range(1..=bytes)).collect();
-            let indirect = net.has_feature(FEATURE_RING_INDIRECT_DESC) && rng.random_bool(0.3);
-            let shape = if indirect { Shape::Indirect } else { Shape::Direct };
+            let shape = super::shape(net.has_feature(FEATURE_RING_INDIRECT_DESC), 0.3, rng);
             guard.allow_what_is_taken(Some(CHAIN_ALIGN));
             let provided = net.provide(guard, bytes, &cut, shape);
             guard.allow_what_is_taken(None);
@@ -149,8 +147,7 @@ impl PortTraffic {
             }
             let frame = frame(self.seed, self.out.number(!self.faults));
             let cut = (0..rng.random_range(0..4)).map(|_| rng.random_range(1..=frame.len() as u32)).collect();
-            let indirect = net.has_feature(FEATURE_RING_INDIRECT_DESC) && rng.random_bool(0.3);
-            let shape = if indirect { Shape::Indirect } else { Shape::Direct };
+            let shape = super::shape(net.has_feature(FEATURE_RING_INDIRECT_DESC), 0.3, rng);
             net.send(guard, &Outgoing { frame, checksum: None, cut, shape })?;
         }
         Ok(())
@@ -201,14 +198,12 @@ impl PortTraffic {
 impl Traffic for PortTraffic {
     fn probe(&mut self, guard: &mut Guard<'_>, bus: &mut Bus, rng: &mut ChaCha8Rng) -> Result<(), ScenarioError> {
         let mut options = Options { scatter: rng.random_bool(0.5).then(|| rng.random()), ..Options::default() };
-        if rng.random_bool(0.25) {
-            options.policies = vec![VectorPolicy::Line];
-        }
-        for bit in [FEATURE_RING_EVENT_IDX, FEATURE_RING_INDIRECT_DESC, FEATURE_MRG_RXBUF] {
-            if rng.random_bool(0.3) {
-                options.features &= !(1 << bit);
-            }
-        }
+        super::vary(
+            &mut options.policies,
+            &mut options.features,
+            &[FEATURE_RING_EVENT_IDX, FEATURE_RING_INDIRECT_DESC, FEATURE_MRG_RXBUF],
+            rng,
+        );
         self.net = Some(Net::probe(guard, bus, SLOT, &options)?);
         self.ready = false;
         Ok(())
