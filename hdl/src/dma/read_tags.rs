@@ -554,7 +554,8 @@ impl<const TW: usize, const TAGS: usize> Logic for TagTable<TW, TAGS> {
             & (self.wide.q.val() == self.extended_tag.val())
             & self.space.val();
         self.free.d.next = self.steady.val() & !self.resting.val();
-        self.pass_over.d.next = self.steady.val() & self.resting.val() & self.wanted.val();
+        // not behind a read that waits to leave: that is the newest until it has
+        self.pass_over.d.next = self.steady.val() & self.resting.val() & self.wanted.val() & !self.waiting.val();
         self.spent.d.next = !self.space.val() | self.resting.val();
         self.available.next = self.free.q.val();
         self.exhausted.next = self.spent.q.val();

@@ -80,6 +80,9 @@ struct World {
     write_beats: usize,
     shown_command: Option<BlkCommand>,
     shown_write: Option<BlkWriteBeat>,
+    // chains since the last reset whose readable bytes have all come, and those that have been given back
+    read_out: usize,
+    given_back: usize,
     // the answer that comes in
     answer: Option<(u16, Vec<u8>, ScatterCommand)>,
     ended: HashMap<u32, u8>,
@@ -105,6 +108,8 @@ impl World {
             write_beats: 0,
             shown_command: None,
             shown_write: None,
+            read_out: 0,
+            given_back: 0,
             answer: None,
             ended: HashMap::new(),
             faults: 0,
@@ -228,7 +233,7 @@ impl World {
 
     fn observe(&mut self, uut: &BlkDevice, stopping: bool, cycle: u64) {
         self.chains.take(&uut.chain);
-        self.readable.take(&uut.readable);
+        self.read_out += usize::from(self.readable.take(&uut.readable).is_some_and(|beat| beat.last));
         self.faults += usize::from(uut.fault.val());
         self.observe_commands(uut);
         if self.status_offered && uut.status.ready.val() {
@@ -248,6 +253,8 @@ impl World {
         }
         if let Some(command) = moved(&uut.scatter) {
             assert!(self.answer.is_none(), "an answer inside another");
+            self.given_back += 1;
+            assert!(self.given_back <= self.read_out, "the chain of head {:?} is still being read", command.head);
             self.answer = Some((command.head.to_u64() as u16, vec![], command));
         }
         if let Some(beat) = moved(&uut.writable) {
@@ -335,6 +342,7 @@ impl World {
         self.chains = Feed::new(3);
         self.readable = Feed::new(3);
         self.requests.clear();
+        (self.read_out, self.given_back) = (0, 0);
         self.answer = None;
     }
 }

@@ -41,6 +41,9 @@ struct World {
     next_tag: u8,
     /// The command in progress of an answer, and the bytes so far.
     answer: Option<(Expected, Vec<u8>)>,
+    /// Chains whose readable bytes have all come, and those that have been given back.
+    read_out: usize,
+    given_back: usize,
     ended: usize,
     violations: usize,
 }
@@ -59,6 +62,8 @@ impl World {
             write_tags: VecDeque::new(),
             next_tag: 0,
             answer: None,
+            read_out: 0,
+            given_back: 0,
             ended: 0,
             violations: 0,
         }
@@ -190,7 +195,7 @@ impl World {
 
     fn observe(&mut self, uut: &BlkDevice) {
         self.chains.take(&uut.chain);
-        self.readable.take(&uut.readable);
+        self.read_out += usize::from(self.readable.take(&uut.readable).is_some_and(|beat| beat.last));
         self.statuses.take(&uut.status);
         self.reads.take(&uut.read);
         self.violations += usize::from(uut.violation_valid.val());
@@ -229,6 +234,8 @@ impl World {
         if let Some(command) = moved(&uut.scatter) {
             assert!(self.answer.is_none(), "an answer inside another");
             let expected = self.answers.pop_front().expect("an answer without a request");
+            self.given_back += 1;
+            assert!(self.given_back <= self.read_out, "the chain of {expected:?} is still being read");
             assert_eq!(command.head.to_u64(), u64::from(expected.head));
             match &expected.answer {
                 None => {

@@ -356,6 +356,43 @@ fn read_engine_gives_a_tag_that_was_given_up_a_rest() {
     }
 }
 
+/// The read that waits is in front of a tag that rests: the circle goes on behind it, and it is as young as ever.
+#[test]
+fn read_engine_counts_no_age_of_a_read_that_waits_in_front_of_a_tag_that_rests() {
+    let timeout = 1600;
+    let mut s = Situation::new("dma_read_rest_waiting", timeout, 0);
+    let serve = |s: &mut Situation, count: usize| {
+        for _ in 0..count {
+            s.request(0x1000, 64, 0);
+            s.cycles(6);
+            s.answer(s.reads.len() - 1, 64);
+            s.cycles(12);
+        }
+    };
+    serve(&mut s, 5);
+    s.request(0x1000, 64, 0);
+    while s.timeouts.is_empty() {
+        s.cycle();
+    }
+    // tags 6 to 31 and 0 to 3; the last time that tag 4 left is longer than the timeout ago
+    serve(&mut s, 30);
+    s.bench.uut.transmit.ready.next = false;
+    s.request(0x2000, 64, 0);
+    s.request(0x3000, 64, 0x40);
+    s.cycles(300);
+    assert_eq!(s.timeouts.len(), 1, "only the one that was never answered is given up");
+    s.bench.uut.transmit.ready.next = true;
+    s.cycles(20);
+    let slots: Vec<u64> = s.reads[36..].iter().map(|(_, read)| read.tag.to_u64() % 32).collect();
+    assert_eq!(slots, [4, 6], "tag 5 rests");
+    s.answer(36, 64);
+    s.answer(37, 64);
+    s.cycles(30);
+    assert_eq!(s.retired.len(), 38);
+    assert!(s.retired[36..].iter().all(|(_, retire)| !retire.error));
+    s.bench.finish();
+}
+
 #[test]
 fn read_engine_ends_what_the_link_has_forgotten_at_once_and_its_tags_do_not_rest() {
     let timeout = 100_000;

@@ -55,6 +55,9 @@ pub struct BlkRequest {
     pub pending: Source<BlkPending>,
     /// Goes along with them.
     pub generation: Signal<In, Bit>,
+    /// Readable bytes of the request handed on last are still to come. Its chain is not given back until they have: a used chain's
+    /// memory is the driver's again (virtio 1.x, 2.7.8), and reads of it may still be on their way.
+    pub reading: Signal<Out, Bit>,
     /// The host owes write data; the device side owes it to take a command, or data.
     pub waits_for_host: Signal<Out, Bit>,
     pub waits_for_device: Signal<Out, Bit>,
@@ -135,6 +138,7 @@ impl Default for BlkRequest {
             cut: Default::default(),
             pending: Default::default(),
             generation: Default::default(),
+            reading: Default::default(),
             waits_for_host: Default::default(),
             waits_for_device: Default::default(),
             idle: Default::default(),
@@ -238,6 +242,8 @@ impl Logic for BlkRequest {
             | ((self.state.q.val() == RequestState::Data) & self.readable.valid.val() & !self.write.ready.val());
         self.waits_for_device.next = self.stuck.q.val();
         self.waits_for_host.next = (self.state.q.val() == RequestState::Data) & !self.readable.valid.val();
+        self.reading.next =
+            (self.state.q.val() == RequestState::Data) | (self.state.q.val() == RequestState::Drain);
         self.violation_valid.next = false;
         self.report.next.rule = Violation::RequestTooShort;
         self.report.next.head = self.head.q.val();

@@ -53,6 +53,8 @@ pub struct BlkResponse {
     pub pending: Sink<BlkPending>,
     /// Tag of the next command to be given.
     pub next_tag: Signal<In, Bits<8>>,
+    /// Readable bytes of the request at hand are still to come.
+    pub reading: Signal<In, Bit>,
     /// A request waits: for the host's data, or for the device side to take a command or data.
     pub waits_for_host: Signal<In, Bit>,
     pub waits_for_device: Signal<In, Bit>,
@@ -164,6 +166,7 @@ impl BlkResponse {
             stop: Default::default(),
             pending: Default::default(),
             next_tag: Default::default(),
+            reading: Default::default(),
             waits_for_host: Default::default(),
             waits_for_device: Default::default(),
             status: Default::default(),
@@ -334,7 +337,8 @@ impl Logic for BlkResponse {
             | ((self.state.q.val() == ResponseState::Data)
                 & !self.filling.q.val()
                 & (!self.read_valid.q.val() | self.read_useless.val()))
-            | ((self.state.q.val() == ResponseState::Idle) & self.waits_for_device.val());
+            | ((self.state.q.val() == ResponseState::Idle) & self.waits_for_device.val())
+            | ((self.state.q.val() == ResponseState::Command) & self.reading.val() & self.waits_for_device.val());
         if self.waits.val() {
             self.waited.d.next = self.waited.q.val() + 1;
         }
@@ -447,8 +451,11 @@ impl Logic for BlkResponse {
                 }
             }
             ResponseState::Command => {
-                self.scatter.valid.next = !self.stop.val();
-                if self.scatter.ready.val() & !self.stop.val() {
+                self.scatter.valid.next = !self.reading.val() & !self.stop.val();
+                if self.gives_up.val() {
+                    // answered, but never took the data
+                    self.value.d.next = self.io_error.val();
+                } else if self.scatter.ready.val() & !self.reading.val() & !self.stop.val() {
                     if self.with_data.q.val() {
                         self.state.d.next = ResponseState::Data;
                     } else if self.drop.q.val() {
