@@ -14,7 +14,7 @@ help:
 	@echo 'make demo       a stock QEMU boots Linux on the generated, Verilated endpoint and uses its disk'
 	@echo 'make copy-demo  a disk image through the endpoint under the host model, without QEMU'
 	@echo 'make test       format, lints, documentation, all tests; prints how many ran'
-	@echo 'make formal     proofs of FIFOs, stages and the MSI-X table: docs/formal.md'
+	@echo 'make formal     proofs of FIFOs, splitter, read tags, MSI-X table: docs/formal.md'
 	@echo 'make generate   Verilog of CONFIG ($(CONFIG)) into build/rtl'
 	@echo 'make bitstream  CONFIG ($(CONFIG)) on a card: build/$(BOARD), then Vivado there (BOARD; virtio-hdl boards lists them)'
 	@echo 'make synth      area and speed in open tools, ECP5 bitstreams: docs/resources.md (CONFIGS, else all examples)'

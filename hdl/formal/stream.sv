@@ -10,6 +10,7 @@ reg marked_inside;
 wire goes_in = input_valid && input_ready;
 wire comes_out = output_valid && output_ready;
 wire [BITS-1:0] inside = sent - received;
+wire [BITS-1:0] place_of_marked = marked - received;
 wire marked_is_next = output_valid && received == marked;
 always @(posedge clock)
     if (reset) begin
@@ -45,5 +46,5 @@ always @* if (started) begin
     takes_a_beat_when_empty: assert (input_ready || inside != 0);
     waits_unchanged: assert (!waits || (output_valid && output_data == waiting_data));
     // what the proof of the others needs
-    marked_is_inside: assert (!marked_inside || (marked - received) < inside);
+    marked_is_inside: assert (marked_inside == (place_of_marked < inside));
 end

@@ -464,7 +464,10 @@ impl<const TW: usize, const TAGS: usize> Logic for TagTable<TW, TAGS> {
         self.client_then.d.next = self.issued_client.rdata.val();
         // three registers, each with a path of its own
         self.open_then.d.next = self.open.q.val().get_bit(self.coming_slot.val().index());
-        self.known_then.d.next = self.some_left.val() & (self.issued_tag.rdata.val() == self.coming_tag.val());
+        // nobody answers a read that has not left
+        self.known_then.d.next = self.some_left.val()
+            & (self.issued_tag.rdata.val() == self.coming_tag.val())
+            & !(self.waiting.val() & (self.waiting_slot.val() == self.coming_slot.val()));
         self.closing_then.d.next = (self.finish.val() & (self.finish_slot.val() == self.coming_slot.val()))
             | (self.finished.q.val() & (self.finished_slot.q.val() == self.coming_slot.val()))
             | (self.too_old.q.val() & (self.oldest_slot.val() == self.coming_slot.val()));

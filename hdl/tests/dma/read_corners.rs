@@ -356,6 +356,31 @@ fn read_engine_gives_a_tag_that_was_given_up_a_rest() {
     }
 }
 
+#[test]
+fn read_engine_takes_no_answer_to_a_read_that_has_not_left() {
+    let mut s = Situation::new("dma_read_answered_early", 100_000, 0);
+    // what its answer will be like
+    s.request(0x1000, 64, 0);
+    s.cycles(10);
+    s.answer(0, 64);
+    let mut early: Vec<CompletionBeat> = s.beats.iter().copied().collect();
+    s.cycles(20);
+    s.bench.uut.transmit.ready.next = false;
+    s.request(0x1000, 64, 0);
+    s.cycles(10);
+    early.iter_mut().for_each(|beat| beat.tag = 1u64.into());
+    s.beats.extend(early);
+    s.cycles(20);
+    assert_eq!((s.retired.len(), s.writes.len()), (1, 4), "nobody takes it");
+    s.bench.uut.transmit.ready.next = true;
+    s.cycles(5);
+    assert_eq!(s.reads[1].1.tag.to_u64(), 1);
+    s.answer(1, 64);
+    s.cycles(20);
+    assert_eq!((s.retired.len(), s.writes.len()), (2, 8));
+    s.bench.finish();
+}
+
 /// The read that waits is in front of a tag that rests: the circle goes on behind it, and it is as young as ever.
 #[test]
 fn read_engine_counts_no_age_of_a_read_that_waits_in_front_of_a_tag_that_rests() {

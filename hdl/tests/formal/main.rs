@@ -1,10 +1,11 @@
-//! Proofs without bound on time: `make formal`. Each block's properties are in `hdl/formal`; those of stages, the skid buffer and
-//! the MSI-X table are seen to fail on a fault.
+//! Proofs without bound on time: `make formal`. Each block's properties are in `hdl/formal`; each is seen to fail on a fault.
 mod sby;
 
 use rust_hdl::prelude::*;
 use sby::Claim;
 use virtio_hdl_rtl::cells::{HalfStage, Skid, Stage, StreamFifo};
+use virtio_hdl_rtl::dma::read_tags::TagTable;
+use virtio_hdl_rtl::dma::splitter::Splitter;
 use virtio_hdl_rtl::pcie::MsixTable;
 
 /// A cell that carries beats of two bits: what it does with one bit it does with all.
@@ -24,11 +25,25 @@ fn skid() -> Claim {
 }
 fn fifo() -> Claim {
     let files = ["stream_fifo_distributed.sv"];
-    stream("stream_fifo", StreamFifo::<Bits<2>, 3>::default(), 8, 1, &files)
+    stream("stream_fifo", StreamFifo::<Bits<2>, 3>::default(), 8, 1, &files).by_induction(3)
 }
 fn fifo_of_two() -> Claim {
     let files = ["stream_fifo_distributed.sv"];
-    stream("stream_fifo_of_two", StreamFifo::<Bits<2>, 1>::default(), 2, 1, &files)
+    stream("stream_fifo_of_two", StreamFifo::<Bits<2>, 1>::default(), 2, 1, &files).by_induction(3)
+}
+fn block_ram_fifo() -> Claim {
+    let files = ["stream_fifo_block.sv"];
+    stream("stream_fifo_in_block_ram", StreamFifo::<Bits<2>, 5>::default(), 33, 2, &files).by_induction(3)
+}
+fn splitter() -> Claim {
+    Claim::new("dma_splitter", Splitter::default(), "", &["splitter.sv"]).by_induction(2)
+}
+/// Four tags, and a timeout of 16 cycles.
+fn read_tags() -> Claim {
+    let parameters = "localparam SLOT_BITS = 2, SLOTS = 4, TIMEOUT = 16;\n";
+    Claim::new("dma_read_tags", TagTable::<2, 4>::new(16), parameters, &["read_tags.sv"])
+        .watching_memories()
+        .by_induction(2)
 }
 fn msix_table() -> Claim {
     Claim::new("pcie_msix_table", MsixTable::new(3), "", &["msix_table.sv"])
@@ -64,12 +79,18 @@ fn a_skid_buffer_loses_and_invents_nothing() {
 #[test]
 fn a_skid_buffer_that_forgets_its_spare_is_found() {
     let (right, wrong) = ("output_valid <= push || !input_ready;", "output_valid <= push;");
-    skid().with_fault(right, wrong).is_refuted_by("holds_no_more_than_its_capacity");
+    skid().with_fault(right, wrong).is_refuted_by("keeps_data_and_order");
 }
 
 #[test]
 fn a_fifo_loses_and_invents_nothing() {
     fifo().holds();
+}
+
+#[test]
+fn a_fifo_that_takes_a_beat_too_many_is_found() {
+    let (right, wrong) = ("(push && count == 4'd7)", "(push && count == 4'd8)");
+    fifo().with_fault(right, wrong).is_refuted_by("holds_no_more_than_its_capacity");
 }
 
 #[test]
@@ -93,4 +114,50 @@ fn an_msix_table_that_sends_a_masked_vector_is_found() {
 fn an_msix_table_that_loses_a_pending_vector_is_found() {
     let (right, wrong) = ("next_pending = next_pending | (64'd1 << chosen);", "next_pending = 64'd1 << chosen;");
     msix_table().with_fault(right, wrong).is_refuted_by("a_fired_vector_is_not_lost");
+}
+
+#[test]
+fn a_fifo_in_block_ram_loses_and_invents_nothing() {
+    block_ram_fifo().holds();
+}
+
+#[test]
+fn a_fifo_in_block_ram_that_gives_a_beat_twice_is_found() {
+    let (right, wrong) = ("filled && !(pop && count == 6'd1)", "filled && !(pop && count == 6'd0)");
+    block_ram_fifo().with_fault(right, wrong).is_refuted_by("keeps_data_and_order");
+}
+
+#[test]
+fn the_splitter_covers_each_transfer_within_the_limit_it_sampled() {
+    splitter().holds();
+}
+
+#[test]
+fn a_splitter_that_changes_its_limit_amid_a_transfer_is_found() {
+    let (right, wrong) = ("        held_limit_next = held_limit;", "        held_limit_next = limit;");
+    splitter().with_fault(right, wrong).is_refuted_by("is_within_the_limit_that_was_sampled");
+}
+
+#[test]
+fn every_read_tag_retires_once_and_is_not_reused_before_it_has_rested() {
+    read_tags().holds();
+}
+
+#[test]
+fn a_read_that_is_given_up_while_it_waits_is_found() {
+    let (right, wrong) = (" & !(waiting & one_left);", ";");
+    read_tags().with_fault(right, wrong).is_refuted_by("none_is_given_up_before_its_time");
+}
+
+#[test]
+fn a_tag_that_does_not_rest_is_found() {
+    let (right, wrong) = ("assign resting = rests_reg[newest_slot] & !rested[1];", "assign resting = 1'b0;");
+    read_tags().with_fault(right, wrong).is_refuted_by("no_tag_is_used_while_it_rests");
+}
+
+#[test]
+fn a_read_that_ends_without_its_answer_is_found() {
+    let (right, wrong) = ("assign pop = (|count) & !open_reg[oldest_slot];", "assign pop = |count;");
+    let property = "a_read_ends_when_it_was_answered_given_up_or_withdrawn";
+    read_tags().with_fault(right, wrong).is_refuted_by(property);
 }

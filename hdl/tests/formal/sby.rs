@@ -19,6 +19,12 @@ always @(posedge clock) started <= 1'b1;
 always @* if (!started) assume (reset);
 ";
 
+/// Begins the properties that are there for the proof of the others, up to the end of their block.
+const LEMMAS: &str = "// what the proof of the others needs";
+
+/// Cycles in which a fault shows, where that is not searched for without a bound.
+const FAULT_CYCLES: u32 = 40;
+
 /// ABC as sby calls it. That of Debian 12 does not know the option `-l` of pdr, and forgets a line's end in a counterexample.
 const ABC: &str = r#"#!/bin/sh
 yosys-abc -c "$(printf %s "$2" | sed 's/ pdr -v -l/ pdr -v/')"
@@ -35,6 +41,18 @@ pub struct Claim {
     name: String,
     verilog: String,
     top: String,
+    proof: Proof,
+}
+
+/// How a proof is looked for.
+#[derive(Copy, Clone)]
+enum Proof {
+    /// ABC's PDR: finds what else it needs to know by itself, where there is not much state. It refutes as well.
+    Reachability,
+    /// z3: the properties hold in so many cycles from the reset, and if in so many cycles in a row, in the next one too.
+    Induction(u32),
+    /// z3: the properties do not hold for so many cycles from the reset.
+    Refutation(u32),
 }
 
 /// How a proof ended.
@@ -43,6 +61,8 @@ pub enum Verdict {
     Proved,
     /// Those that do not hold in the last cycle of a waveform.
     Refuted { properties: Vec<String>, trace: PathBuf },
+    /// Those that do not hold though all held in the cycles before, which may be such as there never are: a lemma is missing, perhaps.
+    NotInductive { properties: Vec<String>, trace: PathBuf },
 }
 
 impl Claim {
@@ -56,8 +76,44 @@ impl Claim {
         let read =
             |file: &&str| fs::read_to_string(folder.join(file)).unwrap_or_else(|error| panic!("{file}: {error}"));
         let properties: Vec<_> = properties.iter().map(read).collect();
-        let verilog = format!("{before}\n{parameters}{BEGINNING}{}endmodule{after}", properties.join("\n"));
-        Claim { name: name.into(), verilog, top: name.into() }
+        let verilog = format!(
+            "`default_nettype none\n{before}\n{parameters}{BEGINNING}{}endmodule{after}",
+            properties.join("\n")
+        );
+        Claim { name: name.into(), verilog, top: name.into(), proof: Proof::Reachability }
+    }
+
+    /// With a second read port on every memory in distributed RAM, for the properties: `NAME_watched` is what the memory NAME holds at
+    /// the address `slot`.
+    pub fn watching_memories(self) -> Self {
+        let mut instance = None;
+        let line = |line: &str| {
+            let words: Vec<&str> = line.split_whitespace().collect();
+            match words[..] {
+                [module, name, "("] if module.starts_with("lut_ram_") => {
+                    let width: u32 = module["lut_ram_".len()..].split('x').next().unwrap().parse().expect("a width");
+                    instance = Some(name.to_string());
+                    format!("    wire [{}:0] {name}_watched;\n{line}", width - 1)
+                }
+                ["input", .., "raddr,"] => format!("{line}\n{}", line.replace("raddr", "watch")),
+                ["output", .., "rdata"] => format!("{},\n{line}", line.replace("rdata", "watched")),
+                _ if line.trim().starts_with(".raddr(") => {
+                    let name = instance.take().expect("an instance of a memory");
+                    format!("        .watch(slot),\n        .watched({name}_watched),\n{line}")
+                }
+                _ if line.contains("assign rdata = memory[raddr];") => {
+                    format!("{line}\n    assign watched = memory[watch];")
+                }
+                _ => line.to_string(),
+            }
+        };
+        let verilog = self.verilog.lines().map(line).collect::<Vec<_>>().join("\n");
+        Claim { verilog, ..self }
+    }
+
+    /// To be proved by induction over so many cycles: the properties together must say all that the proof needs.
+    pub fn by_induction(self, cycles: u32) -> Self {
+        Claim { proof: Proof::Induction(cycles), ..self }
     }
 
     /// The same with a fault in the block: `from` is there once, and becomes `to`.
@@ -65,22 +121,30 @@ impl Claim {
         let block = self.verilog.split(BEGINNING).next().unwrap_or_default();
         assert_eq!(block.matches(from).count(), 1, "`{from}` in\n{block}");
         let verilog = self.verilog.replacen(from, to, 1);
-        Claim { name: format!("{}_with_fault", self.name), verilog, top: self.top.clone() }
+        Claim { name: format!("{}_with_fault", self.name), verilog, ..self.clone() }
     }
 
     /// Panics unless all properties hold.
     pub fn holds(&self) {
-        if let Verdict::Refuted { properties, trace } = self.verdict() {
-            let properties = properties.join("`, `");
-            panic!("{}: `{properties}` does not hold; a trace that shows it: {}", self.name, trace.display());
-        }
+        let (properties, trace, what) = match self.verdict() {
+            Verdict::Proved => return,
+            Verdict::Refuted { properties, trace } => (properties, trace, "does not hold"),
+            Verdict::NotInductive { properties, trace } => {
+                (properties, trace, "does not follow from the cycles before")
+            }
+        };
+        panic!("{}: `{}` {what}; a trace that shows it: {}", self.name, properties.join("`, `"), trace.display());
     }
 
     /// Panics unless the property is refuted.
     pub fn is_refuted_by(&self, expected: &str) {
-        match self.verdict() {
+        let claim = match self.proof {
+            Proof::Induction(_) => Claim { proof: Proof::Refutation(FAULT_CYCLES), ..self.without_lemmas() },
+            _ => self.clone(),
+        };
+        match claim.verdict() {
             Verdict::Proved => panic!("{}: the fault is not seen", self.name),
-            Verdict::Refuted { properties, trace } => {
+            Verdict::Refuted { properties, trace } | Verdict::NotInductive { properties, trace } => {
                 let found = properties.iter().any(|property| property == expected);
                 assert!(found, "{}: {properties:?} in place of {expected}: {}", self.name, trace.display());
                 assert!(trace.exists(), "{}: no {}", self.name, trace.display());
@@ -88,11 +152,27 @@ impl Claim {
         }
     }
 
+    /// With those properties only that are wanted, not what their proof needs: a fault breaks that first.
+    fn without_lemmas(&self) -> Self {
+        let mut lemma = false;
+        let kept = |line: &&str| {
+            lemma = (lemma || line.trim() == LEMMAS) && *line != "end";
+            !lemma
+        };
+        let verilog = self.verilog.lines().filter(kept).collect::<Vec<_>>().join("\n");
+        Claim { verilog, ..self.clone() }
+    }
+
     fn verdict(&self) -> Verdict {
         let tools = tools();
+        let (mode, depth, engine, memories) = match self.proof {
+            Proof::Reachability => ("prove", 0, "abc pdr", "memory_map -formal"),
+            Proof::Induction(cycles) => ("prove", cycles, "smtbmc z3", "memory_nordff"),
+            Proof::Refutation(cycles) => ("bmc", cycles, "smtbmc z3", "memory_nordff"),
+        };
         let script = format!(
-            "[options]\nmode prove\naigsmt z3\ntimeout {LIMIT}\n[engines]\nabc pdr\n[script]\nread_verilog -formal -sv dut.sv\n\
-             prep -flatten -top {}\nmemory_map -formal\nopt_clean\n[files]\ndut.sv\n",
+            "[options]\nmode {mode}\ndepth {depth}\naigsmt z3\ntimeout {LIMIT}\n[engines]\n{engine}\n[script]\n\
+             read_verilog -formal -sv dut.sv\nprep -flatten -top {}\n{memories}\nopt_clean\n[files]\ndut.sv\n",
             self.top
         );
         let mut hasher = DefaultHasher::new();
@@ -104,7 +184,6 @@ impl Claim {
             fs::write(&verdict, &said).expect("write to the target folder");
             said
         });
-        let trace = place.join("task/engine_0/trace.vcd");
         if said.contains("DONE (PASS") {
             return Verdict::Proved;
         }
@@ -123,7 +202,11 @@ impl Claim {
                 place.display()
             );
         }
-        Verdict::Refuted { properties, trace }
+        let trace = |name| place.join("task/engine_0").join(name);
+        match said.contains("DONE (UNKNOWN") {
+            true => Verdict::NotInductive { properties, trace: trace("trace_induct.vcd") },
+            false => Verdict::Refuted { properties, trace: trace("trace.vcd") },
+        }
     }
 
     fn run(&self, tools: &Path, script: &str, place: &Path) -> String {

@@ -242,8 +242,7 @@ impl Logic for BlkRequest {
             | ((self.state.q.val() == RequestState::Data) & self.readable.valid.val() & !self.write.ready.val());
         self.waits_for_device.next = self.stuck.q.val();
         self.waits_for_host.next = (self.state.q.val() == RequestState::Data) & !self.readable.valid.val();
-        self.reading.next =
-            (self.state.q.val() == RequestState::Data) | (self.state.q.val() == RequestState::Drain);
+        self.reading.next = (self.state.q.val() == RequestState::Data) | (self.state.q.val() == RequestState::Drain);
         self.violation_valid.next = false;
         self.report.next.rule = Violation::RequestTooShort;
         self.report.next.head = self.head.q.val();
