@@ -31,6 +31,7 @@ mod paths;
 mod processes;
 mod registers;
 mod scope;
+mod setup;
 mod simplify;
 mod statements;
 mod text;

@@ -10,6 +10,7 @@ use super::paths::Loops;
 use super::processes::{split, Piece, PieceKind};
 use super::registers::{self, Register};
 use super::scope::{Role, Scope};
+use super::setup;
 use super::simplify::{drop_overwritten, lift_temporaries};
 use rust_hdl::prelude::*;
 use std::collections::{HashMap, HashSet};
@@ -79,7 +80,7 @@ pub(super) fn combinational(node: &BlockNode, path: &str, inside: &[Instance], i
         }
     };
     let (title, statements) = take_title(statements);
-    let statements = lift_temporaries(statements, &scope);
+    let statements = lift_temporaries(setup::first(statements, node, &scope), &scope);
     check::drivers(&statements, &scope)?;
     let pieces = split(drop_overwritten(statements), &scope)?;
     let mut module = Module::new(node, scope, pieces);
