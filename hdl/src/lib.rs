@@ -7,6 +7,10 @@
 // Clippy would rather have guards of match arms; `#[hdl_gen]` drops those without a word.
 #![allow(clippy::collapsible_match)]
 
+// `derive(Block)` names this crate as its users do.
+extern crate self as virtio_hdl_rtl;
+
+pub mod block;
 pub mod board;
 pub mod cells;
 pub mod config;

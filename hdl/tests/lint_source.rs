@@ -3,12 +3,17 @@
 //! rust-hdl's macro translates the text of `update`, not its meaning. These pass through it and give Verilog that does
 //! something else than the Rust: guards of match arms, functions that happen to be called `bits...`, casts of
 //! signed values that change the width, and arithmetic on `index()`, which does not wrap in Rust.
+//!
+//! And what `derive(Block)` does for a block is not done by hand: clock, reset, hold, lists of defaults.
 use std::path::{Path, PathBuf};
 use syn::visit::Visit;
 
 const CALLS: &[&str] = &["bits", "bit_cast", "signed_cast", "unsigned_cast"];
 const METHODS: &[&str] =
     &["val", "into", "index", "to_bits", "get_bit", "get_bits", "replace_bit", "all", "any", "xor", "len"];
+
+/// The cell that `derive(Block)` itself stands on.
+const BY_HAND: &str = "cells/register.rs";
 
 struct Lint<'a> {
     file: &'a Path,
@@ -27,6 +32,30 @@ fn is_index(expr: &syn::Expr) -> bool {
         syn::Expr::Paren(inner) => is_index(&inner.expr),
         _ => false,
     }
+}
+
+/// `self.anything.PORT.next`
+fn is_port(expr: &syn::Expr, port: &str) -> bool {
+    let syn::Expr::Field(next) = expr else { return false };
+    let syn::Expr::Field(field) = &*next.base else { return false };
+    let is = |member: &syn::Member, name: &str| matches!(member, syn::Member::Named(ident) if ident == name);
+    is(&next.member, "next") && is(&field.member, port) && !matches!(&*field.base, syn::Expr::Path(_))
+}
+
+/// `self.PORT.val()`
+fn is_own(expr: &syn::Expr, port: &str) -> bool {
+    let syn::Expr::MethodCall(call) = expr else { return false };
+    let syn::Expr::Field(field) = &*call.receiver else { return false };
+    let own = matches!(&*field.base, syn::Expr::Path(path) if path.path.is_ident("self"));
+    call.method == "val" && own && matches!(&field.member, syn::Member::Named(ident) if ident == port)
+}
+
+/// `Default::default()`
+fn is_default(expr: &syn::Expr) -> bool {
+    let syn::Expr::Call(call) = expr else { return false };
+    let syn::Expr::Path(path) = &*call.func else { return false };
+    let names: Vec<_> = path.path.segments.iter().map(|segment| segment.ident.to_string()).collect();
+    names == ["Default", "default"]
 }
 
 impl<'ast> Visit<'ast> for Lint<'_> {
@@ -60,6 +89,19 @@ impl<'ast> Visit<'ast> for Lint<'_> {
         }
         syn::visit::visit_expr_method_call(self, call);
     }
+    fn visit_macro(&mut self, call: &'ast syn::Macro) {
+        if call.path.is_ident("dff_setup") || call.path.is_ident("clock") {
+            self.report("`derive(Block)` clocks and holds the cells");
+        }
+    }
+    fn visit_expr_assign(&mut self, assign: &'ast syn::ExprAssign) {
+        for port in ["clock", "reset"] {
+            if is_port(&assign.left, port) && is_own(&assign.right, port) {
+                self.report(format!("`derive(Block)` gives the cells the block's own {port}"));
+            }
+        }
+        syn::visit::visit_expr_assign(self, assign);
+    }
     fn visit_expr_binary(&mut self, binary: &'ast syn::ExprBinary) {
         use syn::BinOp::*;
         let arithmetic = matches!(binary.op, Add(_) | Sub(_) | Mul(_) | Shl(_) | BitAnd(_) | BitOr(_) | BitXor(_));
@@ -73,15 +115,36 @@ impl<'ast> Visit<'ast> for Lint<'_> {
     }
 }
 
-/// Finds the functions with `#[hdl_gen]`.
+/// Finds the functions with `#[hdl_gen]`, and what the form of a block has no place for.
 struct Kernels<'a>(Lint<'a>, usize);
 
 impl<'ast> Visit<'ast> for Kernels<'_> {
+    fn visit_item_struct(&mut self, item: &'ast syn::ItemStruct) {
+        let derives = |attribute: &&syn::Attribute| attribute.path().is_ident("derive");
+        let mut by_rust_hdl = false;
+        for attribute in item.attrs.iter().filter(derives) {
+            let _ = attribute.parse_nested_meta(|meta| {
+                by_rust_hdl |= meta.path.is_ident("LogicBlock");
+                Ok(())
+            });
+        }
+        if by_rust_hdl && !self.0.file.ends_with(BY_HAND) {
+            self.0.report(format!("`{}` is not a `derive(Block)`", item.ident));
+        }
+    }
+    fn visit_expr_struct(&mut self, constructor: &'ast syn::ExprStruct) {
+        let lists = constructor.path.is_ident("Self") && constructor.fields.iter().any(|field| is_default(&field.expr));
+        if lists && !self.0.file.ends_with(BY_HAND) {
+            self.0.report("`derive(Block)` and `derive(Default)` know the defaults");
+        }
+        syn::visit::visit_expr_struct(self, constructor);
+    }
     fn visit_impl_item_fn(&mut self, function: &'ast syn::ImplItemFn) {
         if function.attrs.iter().any(|attribute| attribute.path().is_ident("hdl_gen")) {
             self.1 += 1;
             self.0.visit_block(&function.block);
         }
+        syn::visit::visit_impl_item_fn(self, function);
     }
 }
 
@@ -134,6 +197,14 @@ fn every_rule_finds_its_mistake() {
     finds("self.a.next = Helper::bits(self.b.val());", "`Helper::bits`");
     finds("self.a.next = self.b.val().index() + 1 == self.c.val().index();", "arithmetic on `index()`");
     finds("self.a.next = self.b.val().reverse();", "`.reverse()`");
+    finds("dff_setup!(self, clock, a);", "clocks and holds");
+    finds("self.a[0].reset.next = self.reset.val();", "the block's own reset");
+    assert!(complaints("self.a.reset.next = self.clear.val(); self.reset.next = self.reset.val();").is_empty());
+    let block = |text: &str| lint(Path::new("x.rs"), text).0;
+    assert!(
+        block("#[derive(LogicBlock, Default)] struct X { a: Signal<In, Bit> }")[0].contains("not a `derive(Block)`")
+    );
+    assert!(block("impl X { fn new() -> Self { Self { a: Default::default() } } }")[0].contains("know the defaults"));
     finds("for i in 0..4 { self.a[i].next = self.b.val().get_bit(i / 2); }", "division");
     assert!(complaints("Sink::<T>::link(&mut self.a, &mut self.b.c); self.d.next = bit_cast::<8, 4>(self.e.val());")
         .is_empty());

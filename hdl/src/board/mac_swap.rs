@@ -1,4 +1,5 @@
 //! What comes back from a wire that leads to a mirror.
+use crate::block::Block;
 use crate::cells::{Reg, Skid};
 use crate::comment;
 use crate::device::net::types::NetBeat;
@@ -11,7 +12,7 @@ use rust_hdl::prelude::*;
 /// spoilt on the wire comes back marked as damaged, and the endpoint drops it as it would behind a wire.
 ///
 /// Frames of fewer than 60 bytes are padded with zeroes, as a MAC must (IEEE 802.3, 4.2.3.3): the endpoint does not.
-#[derive(LogicBlock, Default)]
+#[derive(Block)]
 pub struct MacSwap {
     /// Rising edge.
     pub clock: Signal<In, Clock>,
@@ -51,12 +52,6 @@ impl Logic for MacSwap {
     #[hdl_gen]
     fn update(&mut self) {
         comment!("module mac_swap: sends every frame back with destination and source address exchanged");
-        dff_setup!(self, clock, number, padding);
-        clock!(self, clock, buffer);
-        self.number.reset.next = self.reset.val();
-        self.padding.reset.next = self.reset.val();
-        self.buffer.reset.next = self.reset.val();
-
         // lanes that do not count become the padding
         self.keep.next = self.net_tx_keep.val();
         self.masked.next = 0.into();

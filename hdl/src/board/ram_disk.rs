@@ -1,4 +1,5 @@
 //! A disk in block RAM.
+use crate::block::Block;
 use crate::cells::{BlockRam, Reg, Skid};
 use crate::comment;
 use crate::device::blk::types::BlkReadBeat;
@@ -27,7 +28,7 @@ pub enum RamDiskState {
 /// One beat in every cycle; a command costs two more cycles, a read one on top. A command that goes beyond the medium is
 /// answered by an error and changes nothing. Write data that end with an error are answered by an error; what came before it is
 /// in the RAM already: sectors of a failed write hold anything, as on any disk. A flush has nothing to do.
-#[derive(LogicBlock)]
+#[derive(Block)]
 pub struct RamDisk<const AW: usize> {
     /// Rising edge.
     pub clock: Signal<In, Clock>,
@@ -78,9 +79,13 @@ pub struct RamDisk<const AW: usize> {
     final_word: DFF<Bit>,
     tag: DFF<Bits<8>>,
 
+    #[given]
     capacity: Constant<Bits<64>>,
+    #[given]
     sectors: Constant<Bits<32>>,
+    #[given]
     name_first: Constant<Bits<128>>,
+    #[given]
     name_rest: Constant<Bits<128>>,
 
     moves: Signal<Local, Bit>,
@@ -107,57 +112,12 @@ impl<const AW: usize> RamDisk<AW> {
             let bytes = name.get(range.start.min(name.len())..range.end.min(name.len())).unwrap_or_default();
             Constant::new(BigUint::from_bytes_le(bytes).into())
         };
-        Self {
-            clock: Default::default(),
-            reset: Default::default(),
-            blk_capacity: Default::default(),
-            blk_read_only: Default::default(),
-            blk_command_valid: Default::default(),
-            blk_command_ready: Default::default(),
-            blk_command_operation: Default::default(),
-            blk_command_sector: Default::default(),
-            blk_command_length: Default::default(),
-            blk_command_tag: Default::default(),
-            blk_write_valid: Default::default(),
-            blk_write_ready: Default::default(),
-            blk_write_data: Default::default(),
-            blk_write_last: Default::default(),
-            blk_write_error: Default::default(),
-            blk_status_valid: Default::default(),
-            blk_status_ready: Default::default(),
-            blk_status: Default::default(),
-            blk_status_tag: Default::default(),
-            blk_read_valid: Default::default(),
-            blk_read_ready: Default::default(),
-            blk_read_data: Default::default(),
-            blk_read_last: Default::default(),
-            blk_read_tag: Default::default(),
-            ram: Default::default(),
-            output: Default::default(),
-            state: Default::default(),
-            address: Default::default(),
-            shown: Default::default(),
-            remaining: Default::default(),
-            get_id: Default::default(),
-            failed: Default::default(),
-            filled: Default::default(),
-            final_word: Default::default(),
-            tag: Default::default(),
+        Self::with(RamDiskGiven {
             capacity: Constant::new((Self::BYTES / 512).into()),
             sectors: Constant::new((Self::BYTES / 512).into()),
             name_first: part(0..16),
             name_rest: part(16..20),
-            moves: Default::default(),
-            issue: Default::default(),
-            read_address: Default::default(),
-            ends: Default::default(),
-            high: Default::default(),
-            words: Default::default(),
-            fits: Default::default(),
-            transfer: Default::default(),
-            answers_data: Default::default(),
-            beat: Default::default(),
-        }
+        })
     }
 }
 
@@ -165,11 +125,6 @@ impl<const AW: usize> Logic for RamDisk<AW> {
     #[hdl_gen]
     fn update(&mut self) {
         comment!("module ram_disk: a disk in block RAM");
-        dff_setup!(self, clock, state, address, shown, remaining, get_id, failed, filled, final_word, tag);
-        clock!(self, clock, ram, output);
-        self.state.reset.next = self.reset.val();
-        self.filled.reset.next = self.reset.val();
-        self.output.reset.next = self.reset.val();
         self.blk_capacity.next = self.capacity.val();
         self.blk_read_only.next = false;
 

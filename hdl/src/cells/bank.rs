@@ -1,4 +1,5 @@
 //! An array of blocks of any length.
+use crate::block::Clocked;
 use rust_hdl::prelude::*;
 
 /// `[T; N]` that is `Default` for every N. hdl_gen only sees `self.bank[i].port`, which both
@@ -41,5 +42,13 @@ impl<T: Block, const N: usize> Block for Bank<T, N> {
     }
     fn accept(&self, name: &str, probe: &mut dyn Probe) {
         self.0.accept(name, probe);
+    }
+}
+impl<T: Clocked, const N: usize> Clocked for Bank<T, N> {
+    fn adopt(&mut self, reset: bool) {
+        self.0.adopt(reset);
+    }
+    fn follow(&mut self, clock: Clock, reset: Option<Bit>) {
+        self.0.follow(clock, reset);
     }
 }

@@ -1,11 +1,12 @@
 //! Simple dual-port block RAM without a rule for collisions.
+use crate::block::Block;
 use rust_hdl::prelude::*;
 
 /// One write port, one read port; read data come one cycle after the address. W bits wide, 2^AW words.
 ///
 /// A read of the word that is written in the same cycle gives anything: giving the old contents costs logic. In Verilog, a word
 /// is unknown until it is written.
-#[derive(LogicBlock)]
+#[derive(Block)]
 pub struct BlockRam<const W: usize, const AW: usize> {
     /// Rising edge.
     pub clock: Signal<In, Clock>,
@@ -19,20 +20,13 @@ pub struct BlockRam<const W: usize, const AW: usize> {
     pub wdata: Signal<In, Bits<W>>,
     /// Write in this cycle.
     pub wen: Signal<In, Bit>,
+    #[given]
     _memory: Vec<Bits<W>>,
 }
 
 impl<const W: usize, const AW: usize> Default for BlockRam<W, AW> {
     fn default() -> Self {
-        Self {
-            clock: Default::default(),
-            raddr: Default::default(),
-            rdata: Default::default(),
-            waddr: Default::default(),
-            wdata: Default::default(),
-            wen: Default::default(),
-            _memory: vec![Default::default(); 1 << AW],
-        }
+        Self::with(BlockRamGiven { _memory: vec![Default::default(); 1 << AW] })
     }
 }
 

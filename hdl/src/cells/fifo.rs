@@ -1,5 +1,6 @@
 //! Stream FIFO.
 use super::stream::{Sink, Source};
+use crate::block::Block;
 use rust_hdl::prelude::*;
 
 /// First-word-fall-through FIFO of 2^AW entries.
@@ -7,16 +8,18 @@ use rust_hdl::prelude::*;
 /// One beat in and one out in every cycle; no output depends combinationally on an input. From 32 entries on it is a
 /// block RAM whose output register, `output.data`, holds one beat more: a beat is seen two cycles after it was
 /// written into the empty FIFO. Smaller ones are distributed RAM that `output.data` is read from: one cycle.
-#[derive(LogicBlock)]
+#[derive(Block)]
 pub struct StreamFifo<T: Synth, const AW: usize> {
     /// Rising edge.
     pub clock: Signal<In, Clock>,
     /// Synchronous, active high: empties the FIFO.
     pub reset: Signal<In, Bit>,
     /// Beats in; `ready` while the RAM is not full.
+    #[given]
     pub input: Sink<T>,
     /// The same beats in the same order.
     pub output: Source<T>,
+    #[given]
     _memory: Vec<T>,
     _written: usize,
     _read: usize,
@@ -31,19 +34,14 @@ impl<T: Synth, const AW: usize> StreamFifo<T, AW> {
 impl<T: Synth, const AW: usize> Default for StreamFifo<T, AW> {
     fn default() -> Self {
         assert!(AW >= 1, "a FIFO of one entry is a Stage");
-        Self {
-            clock: Default::default(),
-            reset: Default::default(),
+        Self::with(StreamFifoGiven {
             input: Sink {
                 data: Default::default(),
                 valid: Default::default(),
                 ready: Signal::<Out, Bit>::new_with_default(true),
             },
-            output: Default::default(),
             _memory: vec![T::default(); Self::DEPTH],
-            _written: 0,
-            _read: 0,
-        }
+        })
     }
 }
 

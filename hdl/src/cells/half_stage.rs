@@ -1,18 +1,20 @@
 //! One register in a stream, at half the rate.
 use super::{Sink, Source};
+use crate::block::Block;
 use rust_hdl::prelude::*;
 
 /// A stream register that is filled and emptied by turns: one beat in two cycles, one cycle of latency.
 ///
 /// `data`, `valid` and `input.ready` come from registers: no path leads through it. For requests, which nobody takes in every
 /// cycle, it does what a FIFO of two entries does, without a RAM.
-#[derive(LogicBlock)]
+#[derive(Block)]
 pub struct HalfStage<T: Synth> {
     /// Rising edge.
     pub clock: Signal<In, Clock>,
     /// Synchronous, active high: empties the stage.
     pub reset: Signal<In, Bit>,
     /// Beats in; `ready` while the register is empty.
+    #[given]
     pub input: Sink<T>,
     /// The same beats, at least one cycle later.
     pub output: Source<T>,
@@ -20,16 +22,13 @@ pub struct HalfStage<T: Synth> {
 
 impl<T: Synth> Default for HalfStage<T> {
     fn default() -> Self {
-        Self {
-            clock: Default::default(),
-            reset: Default::default(),
+        Self::with(HalfStageGiven {
             input: Sink {
                 data: Default::default(),
                 valid: Default::default(),
                 ready: Signal::<Out, Bit>::new_with_default(true),
             },
-            output: Default::default(),
-        }
+        })
     }
 }
 

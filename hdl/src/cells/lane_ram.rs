@@ -1,11 +1,12 @@
 //! Simple dual-port RAM with write lanes.
+use crate::block::Block;
 use rust_hdl::prelude::*;
 
 /// One write port with a write enable per lane, one read port; read data come one cycle after the address.
 /// A read of the word that is written in the same cycle gives anything.
 ///
 /// W bits wide, 2^AW words, LANES equal lanes.
-#[derive(LogicBlock)]
+#[derive(Block)]
 pub struct LaneRam<const W: usize, const AW: usize, const LANES: usize> {
     /// Rising edge.
     pub clock: Signal<In, Clock>,
@@ -19,22 +20,15 @@ pub struct LaneRam<const W: usize, const AW: usize, const LANES: usize> {
     pub wdata: Signal<In, Bits<W>>,
     /// Lanes to write.
     pub wen: Signal<In, Bits<LANES>>,
+    #[given]
     _memory: Vec<Bits<W>>,
+    #[given]
     _lanes: LaneMasks<W>,
 }
 
 impl<const W: usize, const AW: usize, const LANES: usize> Default for LaneRam<W, AW, LANES> {
     fn default() -> Self {
-        Self {
-            clock: Default::default(),
-            raddr: Default::default(),
-            rdata: Default::default(),
-            waddr: Default::default(),
-            wdata: Default::default(),
-            wen: Default::default(),
-            _memory: vec![Default::default(); 1 << AW],
-            _lanes: LaneMasks::new(LANES),
-        }
+        Self::with(LaneRamGiven { _memory: vec![Default::default(); 1 << AW], _lanes: LaneMasks::new(LANES) })
     }
 }
 

@@ -1,9 +1,10 @@
 //! Distributed RAM.
+use crate::block::Block;
 use rust_hdl::prelude::*;
 
 /// One write port, one asynchronous read port: `rdata` follows `raddr` in the same cycle, a word written is
 /// seen from the next cycle on. W bits wide, 2^AW words; for small tables.
-#[derive(LogicBlock)]
+#[derive(Block)]
 pub struct LutRam<const W: usize, const AW: usize> {
     /// Rising edge.
     pub clock: Signal<In, Clock>,
@@ -17,20 +18,13 @@ pub struct LutRam<const W: usize, const AW: usize> {
     pub raddr: Signal<In, Bits<AW>>,
     /// The word, in the same cycle.
     pub rdata: Signal<Out, Bits<W>>,
+    #[given]
     _memory: Vec<Bits<W>>,
 }
 
 impl<const W: usize, const AW: usize> Default for LutRam<W, AW> {
     fn default() -> Self {
-        Self {
-            clock: Default::default(),
-            waddr: Default::default(),
-            wdata: Default::default(),
-            wen: Default::default(),
-            raddr: Default::default(),
-            rdata: Default::default(),
-            _memory: vec![Default::default(); 1 << AW],
-        }
+        Self::with(LutRamGiven { _memory: vec![Default::default(); 1 << AW] })
     }
 }
 

@@ -1,17 +1,19 @@
 //! Two-entry elastic buffer: cuts every combinational path of a stream.
 use super::stream::{Sink, Source};
+use crate::block::Block;
 use rust_hdl::prelude::*;
 
 /// A stream buffer of two entries with all outputs from registers; one beat per cycle, one cycle of latency.
 ///
 /// `input.ready` falls only when both entries are taken, so a sender that was told `ready` can always send.
-#[derive(LogicBlock)]
+#[derive(Block)]
 pub struct Skid<T: Synth> {
     /// Rising edge.
     pub clock: Signal<In, Clock>,
     /// Synchronous, active high: empties the buffer.
     pub reset: Signal<In, Bit>,
     /// Beats in.
+    #[given]
     pub input: Sink<T>,
     /// The same beats, at least one cycle later.
     pub output: Source<T>,
@@ -20,17 +22,13 @@ pub struct Skid<T: Synth> {
 
 impl<T: Synth> Default for Skid<T> {
     fn default() -> Self {
-        Self {
-            clock: Default::default(),
-            reset: Default::default(),
+        Self::with(SkidGiven {
             input: Sink {
                 data: Default::default(),
                 valid: Default::default(),
                 ready: Signal::<Out, Bit>::new_with_default(true),
             },
-            output: Default::default(),
-            _spare: T::default(),
-        }
+        })
     }
 }
 

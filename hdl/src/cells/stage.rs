@@ -1,12 +1,13 @@
 //! One register in a stream.
 use super::{Sink, Source};
+use crate::block::Block;
 use rust_hdl::prelude::*;
 
 /// A stream register: one beat per cycle, one cycle of latency, `data` and `valid` from registers.
 ///
 /// `input.ready` follows `output.ready` in the same cycle: stages in a row make one chain of it, which a [`super::Skid`]
 /// cuts for twice the registers.
-#[derive(LogicBlock, Default)]
+#[derive(Block)]
 pub struct Stage<T: Synth> {
     /// Rising edge.
     pub clock: Signal<In, Clock>,

@@ -1,4 +1,5 @@
 //! Many clients, one engine.
+use crate::block::Block;
 use crate::cells::{Reg, Sink, Source};
 use crate::comment;
 use rust_hdl::prelude::*;
@@ -7,10 +8,11 @@ use rust_hdl::prelude::*;
 ///
 /// The request taken is registered before it goes on, so requests leave in the order in which they were taken:
 /// a client that has seen its request taken knows that whatever is offered later, by anyone, comes later.
-#[derive(LogicBlock)]
+#[derive(Block)]
 pub struct RequestArbiter<T: Synth> {
     pub clock: Signal<In, Clock>,
     pub reset: Signal<In, Bit>,
+    #[given]
     pub clients: Vec<Sink<T>>,
     pub request: Source<T>,
     full: Reg<Bit>,
@@ -33,20 +35,7 @@ impl<T: Synth> RequestArbiter<T> {
     /// An arbiter with `clients` inputs.
     pub fn new(clients: usize) -> Self {
         assert!((1..=16).contains(&clients), "an arbiter has 1 to 16 clients, not {clients}");
-        Self {
-            clock: Default::default(),
-            reset: Default::default(),
-            clients: (0..clients).map(|_| Default::default()).collect(),
-            request: Default::default(),
-            full: Default::default(),
-            held: Default::default(),
-            behind: Default::default(),
-            take: Default::default(),
-            found: Default::default(),
-            valid: Default::default(),
-            candidates: Default::default(),
-            grant: Default::default(),
-        }
+        Self::with(RequestArbiterGiven { clients: (0..clients).map(|_| Default::default()).collect() })
     }
 }
 
@@ -54,10 +43,6 @@ impl<T: Synth> Logic for RequestArbiter<T> {
     #[hdl_gen]
     fn update(&mut self) {
         comment!("module request_arbiter: round robin over request streams, registered output");
-        dff_setup!(self, clock, full, held, behind);
-        self.full.reset.next = self.reset.val();
-        self.behind.reset.next = self.reset.val();
-
         self.request.valid.next = self.full.q.val();
         self.request.data.next = self.held.q.val();
         // no path from `ready` through here: the engines take a request in two cycles at best

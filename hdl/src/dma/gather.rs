@@ -2,6 +2,7 @@
 use super::gather_request::{GatherRecord, GatherRequester};
 use super::gather_stream::GatherStreamer;
 use super::types::{BufferDescriptor, ByteBeat, ReadRequest, ReadRetire};
+use crate::block::Block;
 use crate::cells::{Sink, Source, StreamFifo};
 use crate::comment;
 use rust_hdl::prelude::*;
@@ -18,7 +19,7 @@ use rust_hdl::prelude::*;
 /// bytes, with `error` from the failed read's first byte to the last beat.
 ///
 /// Reset it only when the read engine has nothing of this client outstanding.
-#[derive(LogicBlock)]
+#[derive(Block)]
 pub struct Gather<const AW: usize> {
     pub clock: Signal<In, Clock>,
     pub reset: Signal<In, Bit>,
@@ -36,7 +37,9 @@ pub struct Gather<const AW: usize> {
     pub read_data: Signal<In, Bits<128>>,
     pub data: Source<ByteBeat>,
 
+    #[given]
     client: Constant<Bits<4>>,
+    #[given]
     requester: GatherRequester<AW>,
     records: StreamFifo<GatherRecord, 6>,
     streamer: GatherStreamer<AW>,
@@ -45,24 +48,7 @@ pub struct Gather<const AW: usize> {
 impl<const AW: usize> Gather<AW> {
     /// For the client number `client`.
     pub fn new(client: u64) -> Self {
-        Self {
-            clock: Default::default(),
-            reset: Default::default(),
-            max_read_request: Default::default(),
-            buffers: Default::default(),
-            request: Default::default(),
-            retire: Default::default(),
-            retire_valid: Default::default(),
-            read_valid: Default::default(),
-            read_granted: Default::default(),
-            read_word: Default::default(),
-            read_data: Default::default(),
-            data: Default::default(),
-            client: Constant::new(client.into()),
-            requester: GatherRequester::new(client),
-            records: Default::default(),
-            streamer: Default::default(),
-        }
+        Self::with(GatherGiven { client: Constant::new(client.into()), requester: GatherRequester::new(client) })
     }
 }
 
@@ -70,11 +56,6 @@ impl<const AW: usize> Logic for Gather<AW> {
     #[hdl_gen]
     fn update(&mut self) {
         comment!("module dma_gather: gathers the readable buffers of chains into a stream of bytes");
-        clock!(self, clock, requester, records, streamer);
-        self.requester.reset.next = self.reset.val();
-        self.records.reset.next = self.reset.val();
-        self.streamer.reset.next = self.reset.val();
-
         Sink::<BufferDescriptor>::link(&mut self.buffers, &mut self.requester.buffers);
         Source::<ReadRequest>::link(&mut self.request, &mut self.requester.request);
         self.requester.max_read_request.next = self.max_read_request.val();

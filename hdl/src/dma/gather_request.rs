@@ -1,5 +1,6 @@
 //! Cuts the readable buffers of chains into reads.
 use super::types::{BufferDescriptor, ReadRequest};
+use crate::block::Block;
 use crate::cells::{HalfStage, Reg, Sink, Source};
 use crate::comment;
 use rust_hdl::prelude::*;
@@ -21,7 +22,7 @@ pub struct GatherRecord {
 /// on before a long buffer is complete, large enough that headers do not matter. The limit is taken anew for each read,
 /// before it is measured: it may change at any time, but not between the measure and the cut. The bytes of a chain
 /// lie behind each other in the RAM, each chain begins with a new 16-byte word.
-#[derive(LogicBlock)]
+#[derive(Block)]
 pub struct GatherRequester<const AW: usize> {
     pub clock: Signal<In, Clock>,
     pub reset: Signal<In, Bit>,
@@ -33,6 +34,7 @@ pub struct GatherRequester<const AW: usize> {
     /// A word of the RAM has been streamed and is free again.
     pub free_word: Signal<In, Bit>,
 
+    #[given]
     client: Constant<Bits<4>>,
     request_stage: HalfStage<ReadRequest>,
     // the buffer being cut
@@ -63,6 +65,7 @@ pub struct GatherRequester<const AW: usize> {
     slot: Reg<Bits<6>>,
     // RAM space
     place: Reg<Bits<12>>,
+    #[given]
     free: Reg<Bits<13>>,
     pad: Signal<Local, Bits<4>>,
     has_space: Reg<Bit>,
@@ -74,46 +77,7 @@ impl<const AW: usize> GatherRequester<AW> {
     /// For the client number `client`, with a RAM of 2^AW words of 16 bytes.
     pub fn new(client: u64) -> Self {
         assert!((6..=8).contains(&AW), "the RAM must hold 1 to 4 KiB");
-        Self {
-            clock: Default::default(),
-            reset: Default::default(),
-            max_read_request: Default::default(),
-            buffers: Default::default(),
-            request: Default::default(),
-            record: Default::default(),
-            free_word: Default::default(),
-            client: Constant::new(client.into()),
-            request_stage: Default::default(),
-            active: Default::default(),
-            mark: Default::default(),
-            broken: Default::default(),
-            address: Default::default(),
-            remaining: Default::default(),
-            mask: Default::default(),
-            below: Default::default(),
-            room: Default::default(),
-            reach: Default::default(),
-            beyond: Default::default(),
-            measured: Default::default(),
-            fits: Default::default(),
-            step: Default::default(),
-            read_valid: Default::default(),
-            mark_valid: Default::default(),
-            mark_error: Default::default(),
-            read_address: Default::default(),
-            read_length: Default::default(),
-            offer: Default::default(),
-            issue: Default::default(),
-            pass: Default::default(),
-            done: Default::default(),
-            slot: Default::default(),
-            place: Default::default(),
-            free: Reg::new((16u64 << AW).into()),
-            pad: Default::default(),
-            has_space: Default::default(),
-            taken: Default::default(),
-            given: Default::default(),
-        }
+        Self::with(GatherRequesterGiven { client: Constant::new(client.into()), free: Reg::new((16u64 << AW).into()) })
     }
 }
 
@@ -121,20 +85,6 @@ impl<const AW: usize> Logic for GatherRequester<AW> {
     #[hdl_gen]
     fn update(&mut self) {
         comment!("module dma_gather_requester: cuts the readable buffers of chains into reads");
-        dff_setup!(self, clock, active, mark, broken, address, remaining, mask, measured, room, fits, has_space);
-        self.measured.reset.next = self.reset.val();
-        self.has_space.reset.next = self.reset.val();
-        dff_setup!(self, clock, read_valid, mark_valid, mark_error, read_address, read_length, slot, place, free);
-        clock!(self, clock, request_stage);
-        self.request_stage.reset.next = self.reset.val();
-        self.active.reset.next = self.reset.val();
-        self.mark.reset.next = self.reset.val();
-        self.read_valid.reset.next = self.reset.val();
-        self.mark_valid.reset.next = self.reset.val();
-        self.slot.reset.next = self.reset.val();
-        self.place.reset.next = self.reset.val();
-        self.free.reset.next = self.reset.val();
-
         // issue: the read and its record leave together, when the space it takes was there one cycle before
         self.offer.next = self.has_space.q.val() & self.record.ready.val();
         self.request_stage.input.valid.next = self.offer.val();

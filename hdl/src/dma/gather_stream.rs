@@ -1,6 +1,7 @@
 //! Streams what the reads of a chain have brought.
 use super::gather_request::GatherRecord;
 use super::types::ByteBeat;
+use crate::block::Block;
 use crate::cells::{LutRam, Reg, Sink, Source, StreamFifo};
 use crate::comment;
 use rust_hdl::prelude::*;
@@ -29,7 +30,7 @@ pub struct WordRead {
 ///
 /// `filled` counts the bytes of the chain that have come and not gone. A full word goes when more bytes follow it;
 /// the last one waits for the end mark, which says that it is the last.
-#[derive(LogicBlock, Default)]
+#[derive(Block)]
 pub struct GatherStreamer<const AW: usize> {
     pub clock: Signal<In, Clock>,
     pub reset: Signal<In, Bit>,
@@ -84,22 +85,6 @@ impl<const AW: usize> Logic for GatherStreamer<AW> {
     #[hdl_gen]
     fn update(&mut self) {
         comment!("module dma_gather_streamer: streams the bytes of a chain as they become complete");
-        dff_setup!(self, clock, come, gone, waiting, filled, failed, ending, word, freed, taken);
-        dff_setup!(self, clock, answered, answered_mark);
-        self.come.reset.next = self.reset.val();
-        self.gone.reset.next = self.reset.val();
-        self.waiting.reset.next = self.reset.val();
-        self.filled.reset.next = self.reset.val();
-        self.failed.reset.next = self.reset.val();
-        self.ending.reset.next = self.reset.val();
-        self.word.reset.next = self.reset.val();
-        self.freed.reset.next = self.reset.val();
-        self.taken.reset.next = self.reset.val();
-        self.reads.reset.next = self.reset.val();
-        self.answered.reset.next = self.reset.val();
-        self.beats.reset.next = self.reset.val();
-        clock!(self, clock, errors, reads, beats);
-
         // reads come back in the order in which they were issued
         self.errors.waddr.next = self.come.q.val();
         self.errors.wdata.next = 0.into();

@@ -2,6 +2,7 @@
 use super::read_receive::PlacedBeat;
 use super::rotate::ByteRotate;
 use super::types::RamWrite;
+use crate::block::Block;
 use crate::cells::Reg;
 use crate::comment;
 use rust_hdl::prelude::*;
@@ -18,7 +19,7 @@ use rust_hdl::prelude::*;
 /// ```
 /// The last write needs the cycle that the receiver leaves between two packets. What a packet without a last beat has
 /// carried over is dropped.
-#[derive(LogicBlock, Default)]
+#[derive(Block)]
 pub struct BeatPlacer {
     pub clock: Signal<In, Clock>,
     pub reset: Signal<In, Bit>,
@@ -55,12 +56,6 @@ impl Logic for BeatPlacer {
     #[hdl_gen]
     fn update(&mut self) {
         comment!("module dma_beat_placer: rotates the beats of a packet to their RAM address and makes words of them");
-        dff_setup!(self, clock, rotated, lanes, address, client, first, last, valid);
-        dff_setup!(self, clock, carry, carry_lanes, rest, result, result_valid);
-        self.valid.reset.next = self.reset.val();
-        self.rest.reset.next = self.reset.val();
-        self.result_valid.reset.next = self.reset.val();
-
         // first stage: rotation
         self.rotate.data.next = self.beat.val().data;
         self.rotate.amount.next = bit_cast::<4, 16>(self.beat.val().address);

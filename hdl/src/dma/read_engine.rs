@@ -4,6 +4,7 @@ use super::read_receive::CompletionReceiver;
 use super::read_tags::TagTable;
 use super::splitter::Splitter;
 use super::types::{RamWrite, ReadRequest, ReadRetire};
+use crate::block::Block;
 use crate::cells::{Reg, Sink, Source};
 use crate::comment;
 use crate::tlp::types::{CompletionBeat, TransmitBeat, TransmitKind};
@@ -23,7 +24,7 @@ use rust_hdl::prelude::*;
 /// tags and all earlier requests have ended; its data are in the RAM then.
 ///
 /// One chunk leaves in two cycles; completions are taken without a pause, but for packets of one beat and the same tag.
-#[derive(LogicBlock)]
+#[derive(Block)]
 pub struct ReadEngine<const TW: usize, const TAGS: usize> {
     pub clock: Signal<In, Clock>,
     pub reset: Signal<In, Bit>,
@@ -62,6 +63,7 @@ pub struct ReadEngine<const TW: usize, const TAGS: usize> {
     pub stall_no_tag: Signal<Out, Bit>,
 
     splitter: Splitter,
+    #[given]
     tags: TagTable<TW, TAGS>,
     receiver: CompletionReceiver,
     placer: BeatPlacer,
@@ -75,37 +77,7 @@ pub struct ReadEngine<const TW: usize, const TAGS: usize> {
 impl<const TW: usize, const TAGS: usize> ReadEngine<TW, TAGS> {
     /// An engine that gives a read up when it has not been answered `timeout` cycles after it left.
     pub fn new(timeout: u64) -> Self {
-        Self {
-            clock: Default::default(),
-            reset: Default::default(),
-            max_read_request: Default::default(),
-            extended_tag: Default::default(),
-            function_id: Default::default(),
-            stop: Default::default(),
-            timeout_disable: Default::default(),
-            abandon: Default::default(),
-            idle: Default::default(),
-            request: Default::default(),
-            transmit: Default::default(),
-            completion: Default::default(),
-            write: Default::default(),
-            write_valid: Default::default(),
-            retire: Default::default(),
-            retire_valid: Default::default(),
-            timeout: Default::default(),
-            unexpected_completion: Default::default(),
-            error_completion: Default::default(),
-            stall_no_tag: Default::default(),
-            splitter: Default::default(),
-            tags: TagTable::new(timeout),
-            receiver: Default::default(),
-            placer: Default::default(),
-            read: Default::default(),
-            read_valid: Default::default(),
-            issue: Default::default(),
-            out: Default::default(),
-            beat: Default::default(),
-        }
+        Self::with(ReadEngineGiven { tags: TagTable::new(timeout) })
     }
 }
 
@@ -113,14 +85,6 @@ impl<const TW: usize, const TAGS: usize> Logic for ReadEngine<TW, TAGS> {
     #[hdl_gen]
     fn update(&mut self) {
         comment!("module dma_read_engine: reads host memory into client RAMs, many tags in flight");
-        dff_setup!(self, clock, read, read_valid);
-        self.read_valid.reset.next = self.reset.val();
-        clock!(self, clock, splitter, tags, receiver, placer);
-        self.splitter.reset.next = self.reset.val();
-        self.tags.reset.next = self.reset.val();
-        self.receiver.reset.next = self.reset.val();
-        self.placer.reset.next = self.reset.val();
-
         // requests to chunks
         self.splitter.size.next = self.max_read_request.val();
         self.splitter.stop.next = self.stop.val();

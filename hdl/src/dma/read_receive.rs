@@ -1,4 +1,5 @@
 //! Takes completions, checks them against the tag table and says where each beat goes.
+use crate::block::Block;
 use crate::cells::{Reg, Sink};
 use crate::comment;
 use crate::tlp::types::CompletionBeat;
@@ -32,7 +33,7 @@ pub struct PlacedBeat {
 /// of an outstanding tag ends the tag with an error; whatever a completion says, no lane outside the tag's
 /// destination is written, because the window of lanes comes from the checked header, not from where the packet
 /// happens to end.
-#[derive(LogicBlock, Default)]
+#[derive(Block)]
 pub struct CompletionReceiver {
     pub clock: Signal<In, Clock>,
     pub reset: Signal<In, Bit>,
@@ -126,35 +127,6 @@ impl Logic for CompletionReceiver {
     #[hdl_gen]
     fn update(&mut self) {
         comment!("module dma_read_receiver: checks completions against the tag table, places their beats");
-        dff_setup!(self, clock, held, held_valid, unmatched, ours, ends_read, plausible, window, end_window, moved);
-        dff_setup!(
-            self,
-            clock,
-            in_packet,
-            placed_valid,
-            placed_data,
-            placed_first,
-            placed_last,
-            placed_address,
-            placed_window
-        );
-        dff_setup!(
-            self,
-            clock,
-            placed_skip,
-            placed_client,
-            placed_tag,
-            placed_oldest,
-            placed_ends_read,
-            placed_poisoned,
-            placed_cut,
-            complete
-        );
-        self.held_valid.reset.next = self.reset.val();
-        self.unmatched.reset.next = self.reset.val();
-        self.in_packet.reset.next = self.reset.val();
-        self.placed_valid.reset.next = self.reset.val();
-
         // first stage: the tag is looked up. A header does not come right behind the end of another packet, which may be
         // of the same tag: that one has been accounted for, and found to end as it should, one cycle later. On a link the
         // header's own double words leave that cycle free.

@@ -1,6 +1,7 @@
 //! The read engine's outstanding requests, one per tag.
 use super::splitter::Chunk;
 use super::types::ReadRetire;
+use crate::block::Block;
 use crate::cells::{LutRam, Reg};
 use crate::comment;
 use rust_hdl::prelude::*;
@@ -19,7 +20,7 @@ use rust_hdl::prelude::*;
 ///
 /// What the request set up and how far its completions have come are in separate RAMs, because both are
 /// written in the same cycle; `fresh` says that no completion has come yet.
-#[derive(LogicBlock)]
+#[derive(Block)]
 pub struct TagTable<const TW: usize, const TAGS: usize> {
     pub clock: Signal<In, Clock>,
     pub reset: Signal<In, Bit>,
@@ -96,7 +97,9 @@ pub struct TagTable<const TW: usize, const TAGS: usize> {
     newest: Reg<Bits<8>>,
     oldest: Reg<Bits<8>>,
     count: Reg<Bits<9>>,
+    #[given]
     limit_wide: Constant<Bits<9>>,
+    #[given]
     limit_narrow: Constant<Bits<9>>,
     newest_inc: Signal<Local, Bits<8>>,
     oldest_inc: Signal<Local, Bits<8>>,
@@ -167,6 +170,7 @@ pub struct TagTable<const TW: usize, const TAGS: usize> {
     told_valid: Reg<Bit>,
 
     // age of the oldest
+    #[given]
     period: Constant<Bits<32>>,
     prescaler: Reg<Bits<32>>,
     ticks: Reg<Bits<6>>,
@@ -185,122 +189,11 @@ impl<const TW: usize, const TAGS: usize> TagTable<TW, TAGS> {
     /// A table whose reads are given up `timeout` cycles after they left (up to 1/8 later).
     pub fn new(timeout: u64) -> Self {
         assert!((1..=8).contains(&TW) && TAGS == 1 << TW, "TAGS must be 2^TW, TW 1 to 8");
-        Self {
-            clock: Default::default(),
-            reset: Default::default(),
-            extended_tag: Default::default(),
-            available: Default::default(),
-            exhausted: Default::default(),
-            wanted: Default::default(),
-            next_tag: Default::default(),
-            allocate: Default::default(),
-            chunk: Default::default(),
-            waiting: Default::default(),
-            waiting_tag: Default::default(),
-            leave: Default::default(),
-            withdraw: Default::default(),
-            patient: Default::default(),
-            abandon: Default::default(),
-            coming_tag: Default::default(),
-            lookup_tag: Default::default(),
-            found: Default::default(),
-            address: Default::default(),
-            remaining: Default::default(),
-            lower_address: Default::default(),
-            client: Default::default(),
-            advance: Default::default(),
-            advance_address: Default::default(),
-            advance_remaining: Default::default(),
-            advance_last: Default::default(),
-            advance_lower_address: Default::default(),
-            spoil: Default::default(),
-            refuse: Default::default(),
-            finish: Default::default(),
-            finish_tag: Default::default(),
-            finish_error: Default::default(),
-            expire: Default::default(),
-            expire_tag: Default::default(),
-            bad: Default::default(),
-            retire: Default::default(),
-            retire_valid: Default::default(),
-            empty: Default::default(),
-            wide: Default::default(),
-            newest: Default::default(),
-            oldest: Default::default(),
-            count: Default::default(),
+        Self::with(TagTableGiven {
             limit_wide: Constant::new((TAGS as u64).into()),
             limit_narrow: Constant::new((TAGS.min(32) as u64).into()),
-            newest_inc: Default::default(),
-            oldest_inc: Default::default(),
-            one_left: Default::default(),
-            steady: Default::default(),
-            space: Default::default(),
-            free: Default::default(),
-            spent: Default::default(),
-            rests: Default::default(),
-            rests_next: Default::default(),
-            rest: Default::default(),
-            quarter: Default::default(),
-            rested: Default::default(),
-            resting: Default::default(),
-            pass_over: Default::default(),
-            waiting_slot: Default::default(),
-            newest_slot: Default::default(),
-            oldest_slot: Default::default(),
-            coming_slot: Default::default(),
-            lookup_slot: Default::default(),
-            finish_slot: Default::default(),
-            open: Default::default(),
-            open_next: Default::default(),
-            failed: Default::default(),
-            failed_next: Default::default(),
-            fresh: Default::default(),
-            fresh_next: Default::default(),
-            issued_tag: Default::default(),
-            issued_client: Default::default(),
-            issued_address: Default::default(),
-            issued_length: Default::default(),
-            issued_lower: Default::default(),
-            next_address: Default::default(),
-            next_remaining: Default::default(),
-            next_lower: Default::default(),
-            is_fresh: Default::default(),
-            open_then: Default::default(),
-            known_then: Default::default(),
-            closing_then: Default::default(),
-            address_then: Default::default(),
-            left_then: Default::default(),
-            lower_then: Default::default(),
-            client_then: Default::default(),
-            left: Default::default(),
-            some_left: Default::default(),
-            retire_client: Default::default(),
-            retire_slot: Default::default(),
-            retire_last: Default::default(),
-            retire_first: Default::default(),
-            retire_stamp: Default::default(),
-            pop: Default::default(),
-            pop_first: Default::default(),
-            pop_last: Default::default(),
-            pop_error: Default::default(),
-            earlier_error: Default::default(),
-            ended: Default::default(),
-            ended_valid: Default::default(),
-            told: Default::default(),
-            told_valid: Default::default(),
             period: Constant::new(((timeout / 16).clamp(1, u32::MAX as u64) - 1).into()),
-            prescaler: Default::default(),
-            ticks: Default::default(),
-            age: Default::default(),
-            too_old: Default::default(),
-            closed: Default::default(),
-            bad_event: Default::default(),
-            finished: Default::default(),
-            finished_slot: Default::default(),
-            finished_error: Default::default(),
-            expired: Default::default(),
-            expiring: Default::default(),
-        }
+        })
     }
 }
 
@@ -308,56 +201,6 @@ impl<const TW: usize, const TAGS: usize> Logic for TagTable<TW, TAGS> {
     #[hdl_gen]
     fn update(&mut self) {
         comment!("module dma_read_tags: outstanding reads, one per tag, retired in the order of issue");
-        dff_setup!(self, clock, rests, wide, newest, oldest, count, free, spent, pass_over, open, failed, fresh);
-        dff_setup!(
-            self,
-            clock,
-            earlier_error,
-            ended,
-            ended_valid,
-            told,
-            told_valid,
-            prescaler,
-            ticks,
-            too_old,
-            closed,
-            bad_event,
-            finished,
-            finished_slot,
-            finished_error,
-            expired,
-            open_then,
-            known_then,
-            closing_then,
-            address_then,
-            left_then,
-            lower_then,
-            client_then
-        );
-        self.wide.reset.next = self.reset.val();
-        self.newest.reset.next = self.reset.val();
-        self.oldest.reset.next = self.reset.val();
-        self.count.reset.next = self.reset.val();
-        self.free.reset.next = self.reset.val();
-        self.spent.reset.next = self.reset.val();
-        self.pass_over.reset.next = self.reset.val();
-        self.open.reset.next = self.reset.val();
-        self.failed.reset.next = self.reset.val();
-        self.rests.reset.next = self.reset.val();
-        self.fresh.reset.next = self.reset.val();
-        self.earlier_error.reset.next = self.reset.val();
-        self.ended_valid.reset.next = self.reset.val();
-        self.told_valid.reset.next = self.reset.val();
-        self.prescaler.reset.next = self.reset.val();
-        self.ticks.reset.next = self.reset.val();
-        self.too_old.reset.next = self.reset.val();
-        self.finished.reset.next = self.reset.val();
-        self.bad_event.reset.next = self.reset.val();
-        self.expired.reset.next = self.reset.val();
-        clock!(self, clock, issued_tag, issued_client, issued_address, issued_length, issued_lower);
-        clock!(self, clock, next_address, next_remaining, next_lower);
-        clock!(self, clock, retire_client, retire_slot, retire_last, retire_first, retire_stamp, rest);
-
         self.waiting_slot.next = bit_cast::<TW, 8>(self.waiting_tag.val());
         self.newest_slot.next = bit_cast::<TW, 8>(self.newest.q.val());
         self.oldest_slot.next = bit_cast::<TW, 8>(self.oldest.q.val());

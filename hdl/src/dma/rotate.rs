@@ -1,10 +1,11 @@
 //! Byte rotation of a 16-byte beat.
+use crate::block::Block;
 use crate::comment;
 use rust_hdl::prelude::*;
 
 /// Rotates 16 byte lanes left: lane `i` goes to lane `i + amount` modulo 16. Combinational, four levels of
 /// two-way multiplexers. To rotate right, give the two's complement.
-#[derive(LogicBlock, Default)]
+#[derive(Block)]
 pub struct ByteRotate {
     pub data: Signal<In, Bits<128>>,
     pub amount: Signal<In, Bits<4>>,

@@ -1,6 +1,7 @@
 //! From a stream of bytes to the writable buffers of chains.
 use super::scatter_cut::{ScatterCutter, ScatterPiece};
 use super::types::{BufferDescriptor, ByteBeat, ScatterCommand, UsedElement, WriteRequest};
+use crate::block::Block;
 use crate::cells::{BlockRam, HalfStage, Reg, Sink, Source};
 use crate::comment;
 use rust_hdl::prelude::*;
@@ -20,7 +21,7 @@ use rust_hdl::prelude::*;
 /// it arrives behind the data.
 ///
 /// Reset it only when the write engine has nothing of this client.
-#[derive(LogicBlock)]
+#[derive(Block)]
 pub struct Scatter<const AW: usize> {
     pub clock: Signal<In, Clock>,
     pub reset: Signal<In, Bit>,
@@ -37,7 +38,9 @@ pub struct Scatter<const AW: usize> {
     pub done: Signal<In, Bit>,
     pub used: Source<UsedElement>,
 
+    #[given]
     client: Constant<Bits<4>>,
+    #[given]
     words: Constant<Bits<8>>,
     cutter: ScatterCutter,
     pieces: HalfStage<ScatterPiece>,
@@ -63,36 +66,7 @@ impl<const AW: usize> Scatter<AW> {
     /// For the client number `client`.
     pub fn new(client: u64) -> Self {
         assert!((5..=6).contains(&AW), "the RAM must hold 512 or 1024 bytes");
-        Self {
-            clock: Default::default(),
-            reset: Default::default(),
-            buffers: Default::default(),
-            command: Default::default(),
-            data: Default::default(),
-            request: Default::default(),
-            read_past: Default::default(),
-            read_word: Default::default(),
-            read_data: Default::default(),
-            done: Default::default(),
-            used: Default::default(),
-            client: Constant::new(client.into()),
-            words: Constant::new((1u64 << AW).into()),
-            cutter: Default::default(),
-            pieces: Default::default(),
-            ram: Default::default(),
-            filled: Default::default(),
-            freed: Default::default(),
-            occupied: Default::default(),
-            store: Default::default(),
-            piece: Default::default(),
-            missing: Default::default(),
-            has_data: Default::default(),
-            offer: Default::default(),
-            fire: Default::default(),
-            hand_out: Default::default(),
-            leaves: Default::default(),
-            under_way: Default::default(),
-        }
+        Self::with(ScatterGiven { client: Constant::new(client.into()), words: Constant::new((1u64 << AW).into()) })
     }
 }
 
@@ -100,14 +74,6 @@ impl<const AW: usize> Logic for Scatter<AW> {
     #[hdl_gen]
     fn update(&mut self) {
         comment!("module dma_scatter: scatters a stream of bytes into the writable buffers of chains");
-        dff_setup!(self, clock, has_data, filled, freed, under_way);
-        self.has_data.reset.next = self.reset.val();
-        self.filled.reset.next = self.reset.val();
-        self.freed.reset.next = self.reset.val();
-        self.under_way.reset.next = self.reset.val();
-        clock!(self, clock, cutter, pieces, ram);
-        self.cutter.reset.next = self.reset.val();
-        self.pieces.reset.next = self.reset.val();
         Sink::<BufferDescriptor>::link(&mut self.buffers, &mut self.cutter.buffers);
         Sink::<ScatterCommand>::link(&mut self.command, &mut self.cutter.command);
 

@@ -1,5 +1,6 @@
 //! Lays a chain's data over its writable buffers.
 use super::types::{BufferDescriptor, ScatterCommand, UsedElement};
+use crate::block::Block;
 use crate::cells::{Reg, Sink, Source};
 use crate::comment;
 use rust_hdl::prelude::*;
@@ -40,7 +41,7 @@ pub enum CutState {
 /// Two cycles a piece: the lengths are compared in the first, the piece is offered in the second. Positions in the data stream are counted in bytes
 /// modulo 2^12, four times as far as the largest RAM reaches; commands begin at multiples of 16 but those behind a
 /// command with `more`. `piece` comes from the registers through two adders: the consumer registers it.
-#[derive(LogicBlock, Default)]
+#[derive(Block)]
 pub struct ScatterCutter {
     pub clock: Signal<In, Clock>,
     pub reset: Signal<In, Bit>,
@@ -106,27 +107,6 @@ impl Logic for ScatterCutter {
     #[hdl_gen]
     fn update(&mut self) {
         comment!("module dma_scatter_cutter: lays the data of a chain over its writable buffers");
-        dff_setup!(self, clock, state, skip, left, dropped, used, position);
-        dff_setup!(self, clock, buffer_valid, address, remaining, mark, mark_error);
-        dff_setup!(
-            self,
-            clock,
-            measured,
-            room,
-            skips,
-            skips_buffer,
-            some_left,
-            buffer_fits,
-            data_fit,
-            data_in_buffer,
-            behind_data,
-            ends_in_word
-        );
-        self.measured.reset.next = self.reset.val();
-        self.state.reset.next = self.reset.val();
-        self.position.reset.next = self.reset.val();
-        self.buffer_valid.reset.next = self.reset.val();
-
         // the piece at hand: as much as the 512-byte block, the buffer and the data allow
         self.room.d.next = bit_cast::<10, 9>(!self.address.q.val().get_bits::<9>(0)) + 1;
         self.room_wide.next = bit_cast::<32, 10>(self.room.q.val());

@@ -1,4 +1,5 @@
 //! Cuts a request at the boundaries a TLP must not cross.
+use crate::block::Block;
 use crate::cells::{Reg, Sink, Source};
 use crate::comment;
 use rust_hdl::prelude::*;
@@ -51,7 +52,7 @@ pub struct Chunk {
 ///
 /// A transfer takes one cycle to load and then gives one chunk per cycle. `chunk` comes from the
 /// registers through two adders: the consumer registers it.
-#[derive(LogicBlock, Default)]
+#[derive(Block)]
 pub struct Splitter {
     pub clock: Signal<In, Clock>,
     pub reset: Signal<In, Bit>,
@@ -94,10 +95,6 @@ impl Logic for Splitter {
     #[hdl_gen]
     fn update(&mut self) {
         comment!("module dma_splitter: cuts a DMA request at multiples of the maximum TLP size");
-        dff_setup!(self, clock, active, last, first, address, remaining_less_one, ram_address, client, slot);
-        dff_setup!(self, clock, limit, held_limit);
-        self.active.reset.next = self.reset.val();
-
         match self.size.val().index() {
             0 => self.limit.d.next = 0x00.into(),
             1 => self.limit.d.next = 0x01.into(),

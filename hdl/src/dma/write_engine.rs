@@ -2,6 +2,7 @@
 use super::rotate::ByteRotate;
 use super::splitter::Splitter;
 use super::types::WriteRequest;
+use crate::block::Block;
 use crate::cells::{Reg, Sink, Source, StreamFifo};
 use crate::comment;
 use crate::tlp::types::{TransmitBeat, TransmitKind};
@@ -43,7 +44,7 @@ pub struct PacketHeader {
 /// more per packet; on the link the header takes that cycle. As many beats are read ahead as the FIFO can take,
 /// so the link may stall at any time. Packets follow each other without a pause as long as the splitter keeps up (it takes
 /// one cycle more per request).
-#[derive(LogicBlock)]
+#[derive(Block)]
 pub struct WriteEngine {
     pub clock: Signal<In, Clock>,
     pub reset: Signal<In, Bit>,
@@ -87,6 +88,7 @@ pub struct WriteEngine {
     last_beat: Signal<Local, Bit>,
     skip: Signal<Local, Bits<2>>,
     // free places in the payload FIFO, those on their way to it taken off
+    #[given]
     credits: Reg<Bits<4>>,
 
     // the RAM answers
@@ -118,57 +120,7 @@ pub struct WriteEngine {
 
 impl Default for WriteEngine {
     fn default() -> Self {
-        Self {
-            clock: Default::default(),
-            reset: Default::default(),
-            max_payload: Default::default(),
-            stop: Default::default(),
-            idle: Default::default(),
-            request: Default::default(),
-            transmit: Default::default(),
-            read_client: Default::default(),
-            read_word: Default::default(),
-            read_data: Default::default(),
-            read_past: Default::default(),
-            done_valid: Default::default(),
-            done_client: Default::default(),
-            splitter: Default::default(),
-            headers: Default::default(),
-            payload: Default::default(),
-            rotate: Default::default(),
-            busy: Default::default(),
-            ram_address: Default::default(),
-            dwords_left: Default::default(),
-            client: Default::default(),
-            lead: Default::default(),
-            short: Default::default(),
-            first_address: Default::default(),
-            load: Default::default(),
-            issue: Default::default(),
-            last_beat: Default::default(),
-            skip: Default::default(),
-            credits: Reg::new(8.into()),
-            answered: Default::default(),
-            answered_beat: Default::default(),
-            answered_last: Default::default(),
-            answered_offset: Default::default(),
-            offset: Default::default(),
-            word: Default::default(),
-            word_valid: Default::default(),
-            word_beat: Default::default(),
-            word_last: Default::default(),
-            word_back: Default::default(),
-            word_before: Default::default(),
-            before: Default::default(),
-            before_bits: Default::default(),
-            rotated: Default::default(),
-            merged: Default::default(),
-            header: Default::default(),
-            beat: Default::default(),
-            fire: Default::default(),
-            told: Default::default(),
-            told_client: Default::default(),
-        }
+        Self::with(WriteEngineGiven { credits: Reg::new(8.into()) })
     }
 }
 
@@ -176,20 +128,6 @@ impl Logic for WriteEngine {
     #[hdl_gen]
     fn update(&mut self) {
         comment!("module dma_write_engine: writes host memory from client RAMs, back to back");
-        dff_setup!(self, clock, busy, ram_address, dwords_left, client, lead, short, credits);
-        dff_setup!(self, clock, answered, answered_beat, answered_last, answered_offset);
-        dff_setup!(self, clock, word, word_valid, word_beat, word_last, word_back, word_before, rotated);
-        dff_setup!(self, clock, told, told_client);
-        self.busy.reset.next = self.reset.val();
-        self.credits.reset.next = self.reset.val();
-        self.answered.reset.next = self.reset.val();
-        self.word_valid.reset.next = self.reset.val();
-        self.told.reset.next = self.reset.val();
-        clock!(self, clock, splitter, headers, payload);
-        self.splitter.reset.next = self.reset.val();
-        self.headers.reset.next = self.reset.val();
-        self.payload.reset.next = self.reset.val();
-
         // requests to packets
         self.splitter.size.next = self.max_payload.val();
         self.splitter.stop.next = self.stop.val();

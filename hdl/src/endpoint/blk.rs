@@ -1,5 +1,6 @@
 //! virtio-blk behind the endpoint's core.
 use super::change::ChangeDetector;
+use crate::block::Block;
 use crate::cells::{Sink, Source};
 use crate::comment;
 use crate::config::{EndpointConfig, Feature};
@@ -13,7 +14,7 @@ use rust_hdl::prelude::*;
 /// The block device with what virtio-blk says of itself: features, device config, the ports to the medium.
 ///
 /// The ports from `device_features` on are those of [`super::core::EndpointCore`], the other way round.
-#[derive(LogicBlock)]
+#[derive(Block)]
 pub struct BlkSide {
     pub clock: Signal<In, Clock>,
     pub reset: Signal<In, Bit>,
@@ -55,19 +56,30 @@ pub struct BlkSide {
     pub device_reset: Signal<In, Bit>,
     pub device_stop: Signal<In, Bit>,
     pub device_idle: Signal<Out, Bit>,
+    #[given]
     pub chain: Vec<Sink<Chain>>,
+    #[given]
     pub bytes: Vec<Sink<ByteBeat>>,
+    #[given]
     pub command: Vec<Source<ScatterCommand>>,
+    #[given]
     pub data: Vec<Source<ByteBeat>>,
+    #[given]
     pub device_violation_valid: Vec<Signal<Out, Bit>>,
+    #[given]
     pub device_violation: Vec<Signal<Out, ViolationReport>>,
+    #[given]
     pub device_events: Vec<Signal<Out, Bit>>,
 
+    #[given]
     blk: BlkDevice,
     capacity_change: ChangeDetector<Bits<64>>,
 
+    #[given]
     offered: Constant<Bits<32>>,
+    #[given]
     read_only_feature: Constant<Bits<32>>,
+    #[given]
     config_constants: Constant<Bits<256>>,
 
     operation: Signal<Local, BlkOperation>,
@@ -90,40 +102,7 @@ impl BlkSide {
     pub fn new(config: &EndpointConfig) -> Self {
         let read_only = if config.offers(Feature::Ro) { 1u64 << Feature::Ro.bit() } else { 0 };
         let offered = u64::from(config.host_features()) & !read_only;
-        Self {
-            clock: Default::default(),
-            reset: Default::default(),
-            blk_capacity: Default::default(),
-            blk_read_only: Default::default(),
-            blk_command_valid: Default::default(),
-            blk_command_ready: Default::default(),
-            blk_command_operation: Default::default(),
-            blk_command_sector: Default::default(),
-            blk_command_length: Default::default(),
-            blk_command_tag: Default::default(),
-            blk_write_valid: Default::default(),
-            blk_write_ready: Default::default(),
-            blk_write_data: Default::default(),
-            blk_write_last: Default::default(),
-            blk_write_error: Default::default(),
-            blk_status_valid: Default::default(),
-            blk_status_ready: Default::default(),
-            blk_status: Default::default(),
-            blk_status_tag: Default::default(),
-            blk_read_valid: Default::default(),
-            blk_read_ready: Default::default(),
-            blk_read_data: Default::default(),
-            blk_read_last: Default::default(),
-            blk_read_tag: Default::default(),
-            device_features: Default::default(),
-            device_config: Default::default(),
-            config_changed: Default::default(),
-            driver_config: Default::default(),
-            driver_features: Default::default(),
-            driver_ok: Default::default(),
-            device_reset: Default::default(),
-            device_stop: Default::default(),
-            device_idle: Default::default(),
+        Self::with(BlkSideGiven {
             chain: vec![Default::default()],
             bytes: vec![Default::default()],
             command: vec![Default::default()],
@@ -132,12 +111,10 @@ impl BlkSide {
             device_violation: vec![Default::default()],
             device_events: vec![Default::default()],
             blk: BlkDevice::new(config.answer_timeout_cycles()),
-            capacity_change: Default::default(),
             offered: Constant::new(offered.into()),
             read_only_feature: Constant::new(read_only.into()),
             config_constants: Constant::new(device_config(config).into()),
-            operation: Default::default(),
-        }
+        })
     }
 }
 
@@ -145,10 +122,7 @@ impl Logic for BlkSide {
     #[hdl_gen]
     fn update(&mut self) {
         comment!("module virtio_blk: the block device, its features and device config, the ports to the medium");
-        clock!(self, clock, blk, capacity_change);
-        self.blk.reset.next = self.reset.val();
         self.blk.clear.next = self.device_reset.val();
-        self.capacity_change.reset.next = self.reset.val();
 
         // ------------------------------------------------------------ features and device config
         self.device_features.next = self.offered.val();

@@ -1,10 +1,11 @@
 //! What tells the driver that the device config has changed.
+use crate::block::Block;
 use crate::cells::Reg;
 use crate::comment;
 use rust_hdl::prelude::*;
 
 /// Watches a value of the device config that is a port. The first value after a reset is no change.
-#[derive(LogicBlock, Default)]
+#[derive(Block)]
 pub struct ChangeDetector<T: Synth> {
     pub clock: Signal<In, Clock>,
     pub reset: Signal<In, Bit>,
@@ -20,10 +21,6 @@ impl<T: Synth> Logic for ChangeDetector<T> {
     #[hdl_gen]
     fn update(&mut self) {
         comment!("module change_detector: pulses when a value changes");
-        dff_setup!(self, clock, before, known, told);
-        self.told.reset.next = self.reset.val();
-        self.before.reset.next = self.reset.val();
-        self.known.reset.next = self.reset.val();
         self.before.d.next = self.value.val();
         self.known.d.next = true;
         self.told.d.next = self.known.q.val() & (self.before.q.val() != self.value.val());

@@ -2,6 +2,7 @@
 use super::data_path::DataPath;
 use super::diagnostics::{self, Diagnostics};
 use super::reset::ResetSequencer;
+use crate::block::Block;
 use crate::cells::{Reg, Sink, Source};
 use crate::comment;
 use crate::config::{Bar0, EndpointConfig};
@@ -38,7 +39,7 @@ pub enum Intx {
 /// A link (see [`super::raw_link::RawLink`]) turns packets into requests and completions, and says what config space says of
 /// the function. A device has a chain interface for each of its queues, the ports from `device_features` to `device_idle`.
 /// [`super::generate`] joins the three by the names of their ports.
-#[derive(LogicBlock)]
+#[derive(Block)]
 pub struct EndpointCore {
     pub clock: Signal<In, Clock>,
     pub reset: Signal<In, Bit>,
@@ -128,26 +129,40 @@ pub struct EndpointCore {
     /// Nothing is in flight in the device.
     pub device_idle: Signal<In, Bit>,
     /// The chain interface of each queue; see [`crate::virtio::queue::Virtqueue`].
+    #[given]
     pub chain: Vec<Source<Chain>>,
+    #[given]
     pub bytes: Vec<Source<ByteBeat>>,
+    #[given]
     pub command: Vec<Sink<ScatterCommand>>,
+    #[given]
     pub data: Vec<Sink<ByteBeat>>,
+    #[given]
     pub device_violation_valid: Vec<Signal<In, Bit>>,
+    #[given]
     pub device_violation: Vec<Signal<In, ViolationReport>>,
     /// Events of the device that are counted, one cycle each; see [`diagnostics::device_fields`].
+    #[given]
     pub device_events: Vec<Signal<In, Bit>>,
     /// The endpoint has something to do. When it has been low for 64 cycles, and no input changes, the clock may stop.
     pub busy: Signal<Out, Bit>,
 
     arbiter: TransmitArbiter,
+    #[given]
     completer: Completer,
+    #[given]
     msix: Vec<MsixTable>,
     // none where a hard block sends them
+    #[given]
     messages: Vec<FunctionMessages>,
+    #[given]
     registers: LegacyRegisters,
     interrupts: InterruptController,
+    #[given]
     data_path: DataPath,
+    #[given]
     sequencer: ResetSequencer,
+    #[given]
     counters: Diagnostics,
     kick_waiting: Reg<Bits<4>>,
     change_waiting: Reg<Bit>,
@@ -204,56 +219,7 @@ impl EndpointCore {
             safe_features: config.safe_features(),
         };
         let messages = usize::from(intx == Intx::Messages);
-        Self {
-            clock: Default::default(),
-            reset: Default::default(),
-            request: Default::default(),
-            completion: Default::default(),
-            transmit: Default::default(),
-            nonposted_ready: Default::default(),
-            config_bus: Default::default(),
-            config_target: Default::default(),
-            function_id: Default::default(),
-            bus_master: Default::default(),
-            intx_disable: Default::default(),
-            d3hot: Default::default(),
-            max_payload: Default::default(),
-            max_read_request: Default::default(),
-            extended_tag: Default::default(),
-            timeout_disable: Default::default(),
-            reads_forgotten: Default::default(),
-            msix_enable: Default::default(),
-            msix_function_mask: Default::default(),
-            function_reset: Default::default(),
-            link_busy: Default::default(),
-            packet_malformed: Default::default(),
-            packet_message: Default::default(),
-            transmit_stalled: Default::default(),
-            error_correctable: Default::default(),
-            error_nonfatal: Default::default(),
-            error_fatal: Default::default(),
-            turn_off: Default::default(),
-            intx_level: Default::default(),
-            intx_pending: Default::default(),
-            reads_pending: Default::default(),
-            quiescing: Default::default(),
-            request_unsupported: Default::default(),
-            posted_unsupported: Default::default(),
-            request_aborted: Default::default(),
-            write_poisoned: Default::default(),
-            completion_timeout: Default::default(),
-            completion_unexpected: Default::default(),
-            diagnostic: Default::default(),
-            queue_violation: Default::default(),
-            device_features: Default::default(),
-            device_config: Default::default(),
-            config_changed: Default::default(),
-            driver_config: Default::default(),
-            driver_features: Default::default(),
-            driver_ok: Default::default(),
-            device_reset: Default::default(),
-            device_stop: Default::default(),
-            device_idle: Default::default(),
+        Self::with(EndpointCoreGiven {
             chain: (0..queues).map(|_| Default::default()).collect(),
             bytes: (0..queues).map(|_| Default::default()).collect(),
             command: (0..queues).map(|_| Default::default()).collect(),
@@ -261,33 +227,15 @@ impl EndpointCore {
             device_violation_valid: (0..queues).map(|_| Default::default()).collect(),
             device_violation: (0..queues).map(|_| Default::default()).collect(),
             device_events: (diagnostics::FIELDS.len()..fields).map(|_| Default::default()).collect(),
-            busy: Default::default(),
-            arbiter: Default::default(),
             completer: Completer::new(function.bar0_size, function.bar1_size()),
             msix: (0..usize::from(config.vectors > 0)).map(|_| MsixTable::new(function.vectors)).collect(),
             messages: (0..messages).map(|_| Default::default()).collect(),
             registers: LegacyRegisters::new(&registers),
-            interrupts: Default::default(),
             data_path: DataPath::new(queues, config.queue_size, config.completion_timeout_cycles()),
             // the driver's patience with a reset is one of milliseconds
             sequencer: ResetSequencer::new(config.link.clock_hz / 2000),
             counters: Diagnostics::new(fields),
-            kick_waiting: Default::default(),
-            change_waiting: Default::default(),
-            tell_change: Default::default(),
-            at_work: Default::default(),
-            clear: Default::default(),
-            may_send: Default::default(),
-            bus_master_then: Default::default(),
-            driver_ok_then: Default::default(),
-            halting: Default::default(),
-            halted: Default::default(),
-            message: Default::default(),
-            message_busy: Default::default(),
-            in_window: Default::default(),
-            msix_message: Default::default(),
-            msix_busy: Default::default(),
-        }
+        })
     }
 }
 
@@ -295,16 +243,7 @@ impl Logic for EndpointCore {
     #[hdl_gen]
     fn update(&mut self) {
         comment!("module endpoint_core: everything of an endpoint but its link and its device");
-        dff_setup!(self, clock, at_work, kick_waiting, change_waiting, may_send);
-        dff_setup!(self, clock, bus_master_then, driver_ok_then, halting, halted);
-        self.may_send.reset.next = self.reset.val();
-        clock!(self, clock, arbiter, completer, registers, interrupts, data_path, sequencer, counters);
-        self.arbiter.reset.next = self.reset.val();
-        self.completer.reset.next = self.reset.val();
         self.registers.reset.next = self.reset.val() | self.function_reset.val();
-        self.data_path.reset.next = self.reset.val();
-        self.sequencer.reset.next = self.reset.val();
-        self.counters.reset.next = self.reset.val();
         // what a device reset clears once the engines have drained
         self.clear.next = self.reset.val() | self.sequencer.clear.val();
         self.data_path.clear.next = self.clear.val();
@@ -361,8 +300,6 @@ impl Logic for EndpointCore {
         // where there is neither, nothing is ever valid here
         self.arbiter.interrupt.data.next = self.completer.completion.data.val();
         for i in 0..self.messages.len() {
-            self.messages[i].clock.next = self.clock.val();
-            self.messages[i].reset.next = self.reset.val();
             self.messages[i].level.next = self.interrupts.intx.val();
             self.messages[i].error_correctable.next = self.error_correctable.val();
             self.messages[i].error_nonfatal.next = self.error_nonfatal.val();
@@ -374,8 +311,6 @@ impl Logic for EndpointCore {
             self.messages[i].message.ready.next = self.arbiter.interrupt.ready.val();
         }
         for i in 0..self.msix.len() {
-            self.msix[i].clock.next = self.clock.val();
-            self.msix[i].reset.next = self.reset.val();
             self.msix[i].function_reset.next = self.function_reset.val();
             self.msix[i].forget.next = self.registers.device_reset.val();
             self.msix[i].enable.next = self.msix_enable.val();
@@ -432,9 +367,7 @@ impl Logic for EndpointCore {
         // Who takes bus mastering away may give the memory to others, as a kernel does that starts the next one: what the queues
         // were doing is dropped as in a reset, and does not go on when bus mastering comes back. Registers stay, but for
         // DRIVER_OK. A driver that has never set DRIVER_OK is not asked for it: old ones use their queues before.
-        self.bus_master_then.reset.next = self.reset.val();
         self.bus_master_then.d.next = self.bus_master.val();
-        self.driver_ok_then.reset.next = self.reset.val();
         self.driver_ok_then.d.next = self.registers.driver_ok.val();
         self.halting.reset.next = self.reset.val() | self.registers.device_reset.val() | self.function_reset.val();
         self.halting.d.next =
@@ -511,7 +444,6 @@ impl Logic for EndpointCore {
         self.diagnostic.next = self.counters.config_word.val();
         self.queue_violation.next = self.counters.violation_word.val();
         self.busy.next = self.at_work.q.val();
-        self.at_work.reset.next = self.reset.val();
         self.at_work.d.next = self.link_busy.val()
             | self.completer.busy.val()
             | self.registers.notify.val().any()

@@ -1,5 +1,6 @@
 //! The virtqueues of an endpoint and the DMA engines they share.
 use super::gate::TransmitGate;
+use crate::block::Block;
 use crate::cells::{Reg, Sink, Source};
 use crate::comment;
 use crate::dma::arbiter::{ReadArbiter, WriteArbiter};
@@ -19,7 +20,7 @@ use rust_hdl::prelude::*;
 ///                    +-- write requests -> arbiter --> write engine -> gate --> posted
 /// ```
 /// A queue that is alone has the engines to itself: there are arbiters only from two queues on.
-#[derive(LogicBlock)]
+#[derive(Block)]
 pub struct DataPath {
     pub clock: Signal<In, Clock>,
     pub reset: Signal<In, Bit>,
@@ -54,11 +55,17 @@ pub struct DataPath {
     pub posted: Source<TransmitBeat>,
     pub nonposted: Source<TransmitBeat>,
     /// The chain interface of each queue; see [`Virtqueue`].
+    #[given]
     pub chain: Vec<Source<Chain>>,
+    #[given]
     pub bytes: Vec<Source<ByteBeat>>,
+    #[given]
     pub command: Vec<Sink<ScatterCommand>>,
+    #[given]
     pub data: Vec<Sink<ByteBeat>>,
+    #[given]
     pub device_violation_valid: Vec<Signal<In, Bit>>,
+    #[given]
     pub device_violation: Vec<Signal<In, ViolationReport>>,
     /// One cycle: the driver wants an interrupt of this queue.
     pub queue_interrupt: Signal<Out, Bits<4>>,
@@ -79,13 +86,18 @@ pub struct DataPath {
     pub timeout: Signal<Out, Bit>,
     pub stall_no_tag: Signal<Out, Bit>,
 
+    #[given]
     read_engine: ReadEngine<5, 32>,
     write_engine: WriteEngine,
     write_gate: TransmitGate,
+    #[given]
     queues: Vec<Virtqueue>,
     // none where there is one queue
+    #[given]
     read_arbiter: Vec<ReadArbiter>,
+    #[given]
     write_arbiter: Vec<WriteArbiter>,
+    #[given]
     answering: Vec<DFF<Bits<3>>>,
     // one cycle behind `stop`: what a queue asks for in that cycle the engines, which have stopped, swallow
     queue_enable: Reg<Bits<4>>,
@@ -106,61 +118,19 @@ impl DataPath {
     /// `queues` virtqueues of `queue_size` descriptors; a read without completion is given up after `timeout` cycles.
     pub fn new(queues: usize, queue_size: u16, timeout: u64) -> Self {
         let arbiters = usize::from(queues > 1);
-        Self {
-            clock: Default::default(),
-            reset: Default::default(),
-            clear: Default::default(),
-            stop: Default::default(),
-            halt: Default::default(),
-            max_payload: Default::default(),
-            max_read_request: Default::default(),
-            extended_tag: Default::default(),
-            timeout_disable: Default::default(),
-            reads_forgotten: Default::default(),
-            function_id: Default::default(),
-            driver_features: Default::default(),
-            queue_pfn: Default::default(),
-            queue_active: Default::default(),
-            kick: Default::default(),
-            completion: Default::default(),
-            posted: Default::default(),
-            nonposted: Default::default(),
+        Self::with(DataPathGiven {
             chain: (0..queues).map(|_| Default::default()).collect(),
             bytes: (0..queues).map(|_| Default::default()).collect(),
             command: (0..queues).map(|_| Default::default()).collect(),
             data: (0..queues).map(|_| Default::default()).collect(),
             device_violation_valid: (0..queues).map(|_| Default::default()).collect(),
             device_violation: (0..queues).map(|_| Default::default()).collect(),
-            queue_interrupt: Default::default(),
-            violation: Default::default(),
-            violation_queue: Default::default(),
-            reads_idle: Default::default(),
-            idle: Default::default(),
-            quiet: Default::default(),
-            queue_busy: Default::default(),
-            unexpected_completion: Default::default(),
-            error_completion: Default::default(),
-            timeout: Default::default(),
-            stall_no_tag: Default::default(),
             read_engine: ReadEngine::new(timeout),
-            write_engine: Default::default(),
-            write_gate: Default::default(),
             queues: (0..queues as u64).map(|index| Virtqueue::new(index, queue_size)).collect(),
             read_arbiter: (0..arbiters).map(|_| ReadArbiter::new(queues)).collect(),
             write_arbiter: (0..arbiters).map(|_| WriteArbiter::new(queues)).collect(),
             answering: (0..arbiters).map(|_| Default::default()).collect(),
-            queue_enable: Default::default(),
-            violation_known: Default::default(),
-            violation_first: Default::default(),
-            pfn: Default::default(),
-            event_idx: Default::default(),
-            indirect: Default::default(),
-            notify_on_empty: Default::default(),
-            interrupts: Default::default(),
-            any_busy: Default::default(),
-            found: Default::default(),
-            report: Default::default(),
-        }
+        })
     }
 }
 
@@ -168,14 +138,9 @@ impl Logic for DataPath {
     #[hdl_gen]
     fn update(&mut self) {
         comment!("module data_path: virtqueues and DMA engines");
-        dff_setup!(self, clock, queue_enable, violation_known, violation_first);
         self.queue_enable.reset.next = self.clear.val();
-        clock!(self, clock, read_engine, write_engine, write_gate);
         self.violation_known.reset.next = self.clear.val();
         self.violation_first.reset.next = self.clear.val();
-        self.read_engine.reset.next = self.reset.val();
-        self.write_engine.reset.next = self.reset.val();
-        self.write_gate.reset.next = self.reset.val();
 
         // ------------------------------------------------------------ engines and packets
         self.read_engine.stop.next = self.stop.val();
@@ -213,7 +178,6 @@ impl Logic for DataPath {
         self.interrupts.next = 0.into();
         self.any_busy.next = false;
         for i in 0..self.queues.len() {
-            self.queues[i].clock.next = self.clock.val();
             self.queues[i].reset.next = self.clear.val();
             self.pfn.next = self.queue_pfn.val().get_bits::<32>(i * 32);
             self.queues[i].enable.next = self.queue_enable.q.val().get_bit(i);
@@ -252,7 +216,6 @@ impl Logic for DataPath {
             Source::<ReadRequest>::join(&mut self.queues[i].read_request, &mut self.read_engine.request);
         }
         for a in 0..self.read_arbiter.len() {
-            self.read_arbiter[a].clock.next = self.clock.val();
             self.read_arbiter[a].reset.next = self.clear.val();
             for i in 0..self.queues.len() {
                 Source::<ReadRequest>::join(&mut self.queues[i].read_request, &mut self.read_arbiter[a].clients[i]);
@@ -263,7 +226,6 @@ impl Logic for DataPath {
             Source::<WriteRequest>::join(&mut self.queues[i].write_request, &mut self.write_engine.request);
         }
         for a in 0..self.write_arbiter.len() {
-            self.write_arbiter[a].clock.next = self.clock.val();
             self.write_arbiter[a].reset.next = self.clear.val();
             for i in 0..self.queues.len() {
                 Source::<WriteRequest>::join(&mut self.queues[i].write_request, &mut self.write_arbiter[a].clients[i]);
@@ -274,7 +236,6 @@ impl Logic for DataPath {
         // data of the queue that was asked in the cycle before; a queue has two clients
         self.write_engine.read_data.next = self.queues[0].ram_data.val();
         for a in 0..self.answering.len() {
-            self.answering[a].clock.next = self.clock.val();
             self.answering[a].d.next = self.write_engine.read_client.val().get_bits::<3>(1);
             for i in 1..self.queues.len() {
                 if self.answering[a].q.val() == i.to_bits::<3>() {

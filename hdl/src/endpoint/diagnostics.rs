@@ -1,4 +1,5 @@
 //! What a debugger can read in BAR1 and in the vendor-specific capability: the first ring violation and event counters.
+use crate::block::Block;
 use crate::cells::{LutRam, Reg};
 use crate::comment;
 use crate::config::Device;
@@ -84,7 +85,7 @@ pub fn violation_in_words(field: u32) -> Option<String> {
 /// events -> collected, 5 bits each -> + -> RAM, by turns
 ///                                     ^----+ +--> word <- index of the access to config space or BAR1
 /// ```
-#[derive(LogicBlock)]
+#[derive(Block)]
 pub struct Diagnostics {
     pub clock: Signal<In, Clock>,
     pub reset: Signal<In, Bit>,
@@ -92,6 +93,7 @@ pub struct Diagnostics {
     pub violation: Signal<In, ViolationReport>,
     pub violation_queue: Signal<In, Bits<2>>,
     /// Events, in the order of [`fields`] from field 1.
+    #[given]
     pub events: Vec<Signal<In, Bit>>,
     /// Accesses to BAR1 at [`at::DIAGNOSTICS_OFFSET`]; writes are lost.
     pub window: RegisterSlave,
@@ -102,10 +104,13 @@ pub struct Diagnostics {
     /// Field 0.
     pub violation_word: Signal<Out, Bits<32>>,
 
+    #[given]
     collected: Vec<Reg<Bits<5>>>,
     /// The field whose turn it is.
+    #[given]
     turn: Reg<Bits<5>>,
     /// The first round: the RAM holds what it held before the reset.
+    #[given]
     first_round: Reg<Bit>,
     slot: DFF<Bits<5>>,
     slot_valid: Reg<Bit>,
@@ -124,8 +129,11 @@ pub struct Diagnostics {
     code: Signal<Local, Violation>,
     rule: Signal<Local, Bits<8>>,
 
+    #[given]
     last: Constant<Bits<5>>,
+    #[given]
     fields: Constant<Bits<6>>,
+    #[given]
     config_first: Constant<Bits<6>>,
 }
 
@@ -133,38 +141,15 @@ impl Diagnostics {
     /// `fields` registers, the violation included: 2 to [`at::MAX_DIAGNOSTICS`].
     pub fn new(fields: usize) -> Self {
         assert!((2..=usize::from(at::MAX_DIAGNOSTICS)).contains(&fields), "{fields} double words of diagnostics");
-        Self {
-            clock: Default::default(),
-            reset: Default::default(),
-            violation: Default::default(),
-            violation_queue: Default::default(),
+        Self::with(DiagnosticsGiven {
             events: (1..fields).map(|_| Default::default()).collect(),
-            window: Default::default(),
-            config_address: Default::default(),
-            config_word: Default::default(),
-            violation_word: Default::default(),
             collected: (1..fields).map(|_| Default::default()).collect(),
             turn: Reg::new(1.into()),
             first_round: Reg::new(true),
-            slot: Default::default(),
-            slot_valid: Default::default(),
-            base: Default::default(),
-            amount: Default::default(),
-            counters: Default::default(),
-            shown: Default::default(),
-            word: Default::default(),
-            looked_up: Default::default(),
-            done: Default::default(),
-            count: Default::default(),
-            sum: Default::default(),
-            index: Default::default(),
-            first: Default::default(),
-            code: Default::default(),
-            rule: Default::default(),
             last: Constant::new((fields as u64 - 1).into()),
             fields: Constant::new((fields as u64).into()),
             config_first: Constant::new(u64::from(at::DIAGNOSTICS / 4).into()),
-        }
+        })
     }
 }
 
@@ -172,19 +157,9 @@ impl Logic for Diagnostics {
     #[hdl_gen]
     fn update(&mut self) {
         comment!("module diagnostics: first ring violation and event counters");
-        dff_setup!(self, clock, turn, first_round, slot, slot_valid, base, amount, word, looked_up, done);
-        clock!(self, clock, counters, shown);
-        self.turn.reset.next = self.reset.val();
-        self.first_round.reset.next = self.reset.val();
-        self.slot_valid.reset.next = self.reset.val();
-        self.looked_up.reset.next = self.reset.val();
-        self.done.reset.next = self.reset.val();
-
         comment!("what has happened since the counter's last turn; at its turn it begins anew");
         self.amount.d.next = 0.into();
         for i in 0..self.collected.len() {
-            self.collected[i].clock.next = self.clock.val();
-            self.collected[i].reset.next = self.reset.val();
             self.count.next = self.collected[i].q.val();
             if self.turn.q.val() == (i + 1).to_bits::<5>() {
                 self.amount.d.next = self.collected[i].q.val();

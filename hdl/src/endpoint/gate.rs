@@ -1,4 +1,5 @@
 //! The gate between a DMA engine and the transmit arbiter.
+use crate::block::Block;
 use crate::cells::{Reg, Sink, Source};
 use crate::comment;
 use crate::tlp::types::TransmitBeat;
@@ -8,7 +9,7 @@ use rust_hdl::prelude::*;
 ///
 /// What waits to leave when a reset begins must not leave later, nor keep the reset waiting until it may. A packet
 /// that has begun to leave goes on to its end, and one that has begun to be swallowed is swallowed to its end.
-#[derive(LogicBlock, Default)]
+#[derive(Block)]
 pub struct TransmitGate {
     pub clock: Signal<In, Clock>,
     pub reset: Signal<In, Bit>,
@@ -28,9 +29,6 @@ impl Logic for TransmitGate {
     #[hdl_gen]
     fn update(&mut self) {
         comment!("module transmit_gate: lets packets through or swallows them whole");
-        dff_setup!(self, clock, passing, swallowing);
-        self.passing.reset.next = self.reset.val();
-        self.swallowing.reset.next = self.reset.val();
         self.swallow.next = self.swallowing.q.val() | (self.discard.val() & !self.passing.q.val());
         self.downstream.data.next = self.upstream.data.val();
         self.downstream.valid.next = self.upstream.valid.val() & !self.swallow.val();

@@ -1,5 +1,6 @@
 //! virtio-net behind the endpoint's core.
 use super::change::ChangeDetector;
+use crate::block::Block;
 use crate::cells::{Sink, Source};
 use crate::comment;
 use crate::config::{EndpointConfig, Feature};
@@ -14,7 +15,7 @@ use rust_hdl::prelude::*;
 /// queue 1 transmits.
 ///
 /// The ports from `device_features` on are those of [`super::core::EndpointCore`], the other way round.
-#[derive(LogicBlock)]
+#[derive(Block)]
 pub struct NetSide {
     pub clock: Signal<In, Clock>,
     pub reset: Signal<In, Bit>,
@@ -50,18 +51,28 @@ pub struct NetSide {
     pub device_reset: Signal<In, Bit>,
     pub device_stop: Signal<In, Bit>,
     pub device_idle: Signal<Out, Bit>,
+    #[given]
     pub chain: Vec<Sink<Chain>>,
+    #[given]
     pub bytes: Vec<Sink<ByteBeat>>,
+    #[given]
     pub command: Vec<Source<ScatterCommand>>,
+    #[given]
     pub data: Vec<Source<ByteBeat>>,
+    #[given]
     pub device_violation_valid: Vec<Signal<Out, Bit>>,
+    #[given]
     pub device_violation: Vec<Signal<Out, ViolationReport>>,
+    #[given]
     pub device_events: Vec<Signal<Out, Bit>>,
 
+    #[given]
     net: NetDevice,
     link_change: ChangeDetector<Bit>,
 
+    #[given]
     offered: Constant<Bits<32>>,
+    #[given]
     config_constants: Constant<Bits<256>>,
     config_bytes: Signal<Local, Bits<256>>,
 }
@@ -80,33 +91,7 @@ fn device_config(config: &EndpointConfig) -> num_bigint::BigUint {
 impl NetSide {
     /// The device of a checked configuration.
     pub fn new(config: &EndpointConfig) -> Self {
-        Self {
-            clock: Default::default(),
-            reset: Default::default(),
-            net_mac: Default::default(),
-            net_mac_current: Default::default(),
-            net_link_up: Default::default(),
-            net_tx_valid: Default::default(),
-            net_tx_ready: Default::default(),
-            net_tx_data: Default::default(),
-            net_tx_keep: Default::default(),
-            net_tx_last: Default::default(),
-            net_tx_error: Default::default(),
-            net_rx_valid: Default::default(),
-            net_rx_ready: Default::default(),
-            net_rx_data: Default::default(),
-            net_rx_keep: Default::default(),
-            net_rx_last: Default::default(),
-            net_rx_error: Default::default(),
-            device_features: Default::default(),
-            device_config: Default::default(),
-            config_changed: Default::default(),
-            driver_config: Default::default(),
-            driver_features: Default::default(),
-            driver_ok: Default::default(),
-            device_reset: Default::default(),
-            device_stop: Default::default(),
-            device_idle: Default::default(),
+        Self::with(NetSideGiven {
             chain: (0..2).map(|_| Default::default()).collect(),
             bytes: (0..2).map(|_| Default::default()).collect(),
             command: (0..2).map(|_| Default::default()).collect(),
@@ -115,11 +100,9 @@ impl NetSide {
             device_violation: (0..2).map(|_| Default::default()).collect(),
             device_events: (0..5).map(|_| Default::default()).collect(),
             net: NetDevice::new(FrameSizes::new(config.net.max_frame), config.queue_size),
-            link_change: Default::default(),
             offered: Constant::new(u64::from(config.host_features()).into()),
             config_constants: Constant::new(device_config(config).into()),
-            config_bytes: Default::default(),
-        }
+        })
     }
 }
 
@@ -127,10 +110,7 @@ impl Logic for NetSide {
     #[hdl_gen]
     fn update(&mut self) {
         comment!("module virtio_net: the network device, its features and device config, the ports to the wire");
-        clock!(self, clock, net, link_change);
-        self.net.reset.next = self.reset.val();
         self.net.clear.next = self.device_reset.val();
-        self.link_change.reset.next = self.reset.val();
 
         // ------------------------------------------------------------ features and device config: mac[6], status, what is constant
         self.device_features.next = self.offered.val();

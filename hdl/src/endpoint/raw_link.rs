@@ -1,4 +1,5 @@
 //! The link of an endpoint behind a PCIe core that passes raw packets, config requests included.
+use crate::block::Block;
 use crate::cells::{Sink, Source};
 use crate::comment;
 use crate::pcie::bar_decode::BarDecode;
@@ -17,7 +18,7 @@ use rust_hdl::prelude::*;
 ///           +-----------------> completion     transmit -> pack -> tx
 /// ```
 /// The ports from `request` on are those of [`super::core::EndpointCore`], the other way round.
-#[derive(LogicBlock)]
+#[derive(Block)]
 pub struct RawLink {
     pub clock: Signal<In, Clock>,
     pub reset: Signal<In, Bit>,
@@ -73,8 +74,10 @@ pub struct RawLink {
     pub diagnostic: Signal<In, Bits<32>>,
 
     unpack: ReceiveUnpack,
+    #[given]
     bar_decode: BarDecode,
     pack: TransmitPack,
+    #[given]
     config_space: ConfigSpace,
 }
 
@@ -82,60 +85,10 @@ impl RawLink {
     /// The link of this function.
     pub fn new(function: &FunctionConfig) -> Self {
         let bar0_is_io = function.bar0_space == BarSpace::Io;
-        Self {
-            clock: Default::default(),
-            reset: Default::default(),
-            rx_data: Default::default(),
-            rx_keep: Default::default(),
-            rx_last: Default::default(),
-            rx_valid: Default::default(),
-            rx_ready: Default::default(),
-            tx_data: Default::default(),
-            tx_keep: Default::default(),
-            tx_last: Default::default(),
-            tx_valid: Default::default(),
-            tx_ready: Default::default(),
-            tx_nonposted_ready: Default::default(),
-            request: Default::default(),
-            completion: Default::default(),
-            transmit: Default::default(),
-            nonposted_ready: Default::default(),
-            config_bus: Default::default(),
-            config_target: Default::default(),
-            function_id: Default::default(),
-            bus_master: Default::default(),
-            intx_disable: Default::default(),
-            d3hot: Default::default(),
-            max_payload: Default::default(),
-            max_read_request: Default::default(),
-            extended_tag: Default::default(),
-            timeout_disable: Default::default(),
-            reads_forgotten: Default::default(),
-            msix_enable: Default::default(),
-            msix_function_mask: Default::default(),
-            function_reset: Default::default(),
-            link_busy: Default::default(),
-            packet_malformed: Default::default(),
-            packet_message: Default::default(),
-            error_correctable: Default::default(),
-            error_nonfatal: Default::default(),
-            error_fatal: Default::default(),
-            turn_off: Default::default(),
-            transmit_stalled: Default::default(),
-            intx_pending: Default::default(),
-            reads_pending: Default::default(),
-            request_unsupported: Default::default(),
-            posted_unsupported: Default::default(),
-            request_aborted: Default::default(),
-            write_poisoned: Default::default(),
-            completion_timeout: Default::default(),
-            completion_unexpected: Default::default(),
-            diagnostic: Default::default(),
-            unpack: Default::default(),
+        Self::with(RawLinkGiven {
             bar_decode: BarDecode::new(bar0_is_io, function.bar0_size, function.bar1_size()),
-            pack: Default::default(),
             config_space: ConfigSpace::new(function),
-        }
+        })
     }
 }
 
@@ -143,11 +96,6 @@ impl Logic for RawLink {
     #[hdl_gen]
     fn update(&mut self) {
         comment!("module pcie_raw_link: raw packets to requests and completions and back, and config space");
-        clock!(self, clock, unpack, pack, config_space);
-        self.unpack.reset.next = self.reset.val();
-        self.pack.reset.next = self.reset.val();
-        self.config_space.reset.next = self.reset.val();
-
         // ------------------------------------------------------------ packets in
         self.unpack.rx.data.next.data = self.rx_data.val();
         self.unpack.rx.data.next.keep = self.rx_keep.val();

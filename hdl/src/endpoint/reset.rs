@@ -1,4 +1,5 @@
 //! What a device reset does to the data path, and in which order.
+use crate::block::Block;
 use crate::cells::Reg;
 use crate::comment;
 use rust_hdl::prelude::*;
@@ -30,7 +31,7 @@ pub enum ResetState {
 ///
 /// A drain ends whatever the other sides do. The host's completions come, or their reads are given up after the completion
 /// timeout. The device side has `patience`: then the device is reset without its answers, and drops those that come later.
-#[derive(LogicBlock)]
+#[derive(Block)]
 pub struct ResetSequencer {
     pub clock: Signal<In, Clock>,
     pub reset: Signal<In, Bit>,
@@ -60,6 +61,7 @@ pub struct ResetSequencer {
     settle: Reg<Bits<3>>,
     quiet_then: Reg<Bit>,
     drained_then: Reg<Bit>,
+    #[given]
     patience: Constant<Bits<20>>,
     waited: Reg<Bits<20>>,
     over: Reg<Bit>,
@@ -69,29 +71,7 @@ impl ResetSequencer {
     /// Waits `patience` cycles for the device side.
     pub fn new(patience: u64) -> Self {
         assert!((1..1 << 20).contains(&patience), "1 to 2^20 - 1 cycles of patience, not {patience}");
-        Self {
-            clock: Default::default(),
-            reset: Default::default(),
-            request: Default::default(),
-            quiet: Default::default(),
-            drained: Default::default(),
-            device_idle: Default::default(),
-            stop: Default::default(),
-            hold: Default::default(),
-            clear: Default::default(),
-            busy: Default::default(),
-            state: Default::default(),
-            state_next: Default::default(),
-            stopping: Default::default(),
-            clearing: Default::default(),
-            stopped: Default::default(),
-            settle: Default::default(),
-            quiet_then: Default::default(),
-            drained_then: Default::default(),
-            patience: Constant::new(patience.into()),
-            waited: Default::default(),
-            over: Default::default(),
-        }
+        Self::with(ResetSequencerGiven { patience: Constant::new(patience.into()) })
     }
 }
 
@@ -99,15 +79,7 @@ impl Logic for ResetSequencer {
     #[hdl_gen]
     fn update(&mut self) {
         comment!("module reset_sequencer: stops, drains and clears the data path");
-        dff_setup!(self, clock, state, stopping, clearing, stopped, settle, quiet_then, drained_then, waited, over);
-        self.stopping.reset.next = self.reset.val();
-        self.clearing.reset.next = self.reset.val();
-        self.stopped.reset.next = self.reset.val();
-        self.quiet_then.reset.next = self.reset.val();
-        self.drained_then.reset.next = self.reset.val();
         self.quiet_then.d.next = self.quiet.val();
-        self.waited.reset.next = self.reset.val();
-        self.over.reset.next = self.reset.val();
         self.drained_then.d.next = self.drained.val() & (self.device_idle.val() | self.over.q.val());
         self.waited.d.next = 0.into();
         self.over.d.next = false;
@@ -115,8 +87,6 @@ impl Logic for ResetSequencer {
             self.waited.d.next = self.waited.q.val() + 1;
             self.over.d.next = self.over.q.val() | (self.waited.q.val() == self.patience.val());
         }
-        self.state.reset.next = self.reset.val();
-        self.settle.reset.next = self.reset.val();
         // `quiet` and `drained` must hold for eight cycles: packets pass between blocks through registers
         self.settle.d.next = 0.into();
         self.state_next.next = self.state.q.val();

@@ -1,10 +1,11 @@
 //! Finds out which BAR a request hits, by address.
+use crate::block::Block;
 use crate::comment;
 use crate::tlp::types::{Request, RequestKind};
 use rust_hdl::prelude::*;
 
 /// Combinational address decoder, for links whose hard block does not say which BAR was hit.
-#[derive(LogicBlock)]
+#[derive(Block)]
 pub struct BarDecode {
     /// The request.
     pub request: Signal<In, Request>,
@@ -27,10 +28,15 @@ pub struct BarDecode {
     bar0_space: Signal<Local, Bit>,
     bar1_space: Signal<Local, Bit>,
 
+    #[given]
     bar0_is_io: Constant<Bit>,
+    #[given]
     bar0_present: Constant<Bit>,
+    #[given]
     bar1_present: Constant<Bit>,
+    #[given]
     bar0_mask: Constant<Bits<32>>,
+    #[given]
     bar1_mask: Constant<Bits<32>>,
 }
 
@@ -38,26 +44,13 @@ impl BarDecode {
     /// For a function with these BARs; sizes are powers of two in bytes, 0 for a BAR that is not there.
     pub fn new(bar0_is_io: bool, bar0_size: u32, bar1_size: u32) -> Self {
         let mask = |size: u32| Constant::new(u64::from(!size.wrapping_sub(1)).into());
-        Self {
-            request: Default::default(),
-            io_enable: Default::default(),
-            memory_enable: Default::default(),
-            bar0_base: Default::default(),
-            bar1_base: Default::default(),
-            hit: Default::default(),
-            address: Default::default(),
-            low: Default::default(),
-            below_4g: Default::default(),
-            is_io: Default::default(),
-            is_memory: Default::default(),
-            bar0_space: Default::default(),
-            bar1_space: Default::default(),
+        Self::with(BarDecodeGiven {
             bar0_is_io: Constant::new(bar0_is_io),
             bar0_present: Constant::new(bar0_size != 0),
             bar1_present: Constant::new(bar1_size != 0),
             bar0_mask: mask(bar0_size),
             bar1_mask: mask(bar1_size),
-        }
+        })
     }
 }
 

@@ -1,6 +1,7 @@
 //! Executes requests and answers them.
 use super::register_bus::RegisterMaster;
 use super::request_decode::{RequestDecode, Target};
+use crate::block::Block;
 use crate::cells::{Reg, Sink, Source};
 use crate::comment;
 use crate::tlp::format;
@@ -40,7 +41,7 @@ pub enum CompleterState {
 ///
 /// Completions follow the PCI Express Base Specification, 2.2.9: byte count and lower address of a memory read
 /// from its byte enables, 4 and 0 for all others.
-#[derive(LogicBlock)]
+#[derive(Block)]
 pub struct Completer {
     /// Rising edge.
     pub clock: Signal<In, Clock>,
@@ -75,7 +76,9 @@ pub struct Completer {
     /// A request is being worked on.
     pub busy: Signal<Out, Bit>,
 
+    #[given]
     decode: RequestDecode,
+    #[given]
     state: Reg<CompleterState>,
     bank: DFF<Target>,
     offset: DFF<Bits<12>>,
@@ -83,6 +86,7 @@ pub struct Completer {
     access_data: DFF<Bits<32>>,
     status: DFF<Bits<3>>,
     /// The double words read.
+    #[given]
     read: Vec<DFF<Bits<32>>>,
     /// The double word at hand, and the last one.
     word: DFF<Bits<2>>,
@@ -119,73 +123,22 @@ pub struct Completer {
     lane: Signal<Local, Bits<32>>,
     payload: Signal<Local, Bits<128>>,
 
+    #[given]
     status_unsupported: Constant<Bits<3>>,
+    #[given]
     status_aborted: Constant<Bits<3>>,
 }
 
 impl Completer {
     /// A completer for a function with these BARs; sizes are powers of two in bytes, 0 for a BAR that is not there.
     pub fn new(bar0_size: u32, bar1_size: u32) -> Self {
-        Self {
-            clock: Default::default(),
-            reset: Default::default(),
-            request: Default::default(),
-            completion: Default::default(),
-            config_bus: Default::default(),
-            target: Default::default(),
-            bar0_bus: Default::default(),
-            bar1_bus: Default::default(),
-            d3hot: Default::default(),
-            hold: Default::default(),
-            unsupported: Default::default(),
-            unsupported_posted: Default::default(),
-            aborted: Default::default(),
-            dropped: Default::default(),
-            poisoned: Default::default(),
-            busy: Default::default(),
+        Self::with(CompleterGiven {
             decode: RequestDecode::new(bar0_size, bar1_size),
             state: Reg::new(CompleterState::Idle),
-            bank: Default::default(),
-            offset: Default::default(),
-            access_enable: Default::default(),
-            access_data: Default::default(),
-            status: Default::default(),
             read: (0..4).map(|_| Default::default()).collect(),
-            word: Default::default(),
-            last_word: Default::default(),
-            byte_count: Default::default(),
-            lower_address: Default::default(),
-            is_write: Default::default(),
-            poisoned_write: Default::default(),
-            memory: Default::default(),
-            first_byte: Default::default(),
-            skipped: Default::default(),
-            no_bytes: Default::default(),
-            too_long: Default::default(),
-            accesses: Default::default(),
-            has_data: Default::default(),
-            answers: Default::default(),
-            unsupported_pulse: Default::default(),
-            unsupported_posted_pulse: Default::default(),
-            aborted_pulse: Default::default(),
-            dropped_pulse: Default::default(),
-            poisoned_pulse: Default::default(),
-            length: Default::default(),
-            first_be: Default::default(),
-            data: Default::default(),
-            address: Default::default(),
-            bytes: Default::default(),
-            dword_address: Default::default(),
-            access: Default::default(),
-            access_address: Default::default(),
-            access_done: Default::default(),
-            access_read: Default::default(),
-            next_word: Default::default(),
-            lane: Default::default(),
-            payload: Default::default(),
             status_unsupported: Constant::new(u64::from(format::STATUS_UNSUPPORTED_REQUEST).into()),
             status_aborted: Constant::new(u64::from(format::STATUS_COMPLETER_ABORT).into()),
-        }
+        })
     }
 }
 
@@ -193,45 +146,6 @@ impl Logic for Completer {
     #[hdl_gen]
     fn update(&mut self) {
         comment!("module pcie_completer: carries out requests on the register buses and answers them");
-        dff_setup!(
-            self,
-            clock,
-            state,
-            bank,
-            offset,
-            access_enable,
-            access_data,
-            status,
-            word,
-            last_word,
-            byte_count,
-            lower_address,
-            is_write,
-            poisoned_write,
-            memory,
-            first_byte,
-            skipped,
-            no_bytes,
-            too_long,
-            accesses,
-            has_data,
-            answers,
-            unsupported_pulse,
-            unsupported_posted_pulse,
-            aborted_pulse,
-            dropped_pulse,
-            poisoned_pulse
-        );
-        for i in 0..4 {
-            self.read[i].clock.next = self.clock.val();
-            self.read[i].d.next = self.read[i].q.val();
-        }
-        self.state.reset.next = self.reset.val();
-        self.unsupported_pulse.reset.next = self.reset.val();
-        self.unsupported_posted_pulse.reset.next = self.reset.val();
-        self.aborted_pulse.reset.next = self.reset.val();
-        self.dropped_pulse.reset.next = self.reset.val();
-        self.poisoned_pulse.reset.next = self.reset.val();
         self.unsupported_pulse.d.next = false;
         self.unsupported_posted_pulse.d.next = false;
         self.aborted_pulse.d.next = false;

@@ -2,6 +2,7 @@
 use super::function::FunctionConfig;
 use super::register_bus::RegisterSlave;
 use super::registers as at;
+use crate::block::Block;
 use crate::cells::Reg;
 use crate::comment;
 use rust_hdl::prelude::*;
@@ -24,7 +25,7 @@ use rust_hdl::prelude::*;
 /// malformed packet: ERR_FATAL. Device Control says which are sent, SERR# Enable stands in for the last two, and unsupported
 /// requests are reported by Device Control only if their own bit is set, too (6.2.6). What is not the fault of a packet
 /// that came in is not reported asleep (5.3.1.4.1).
-#[derive(LogicBlock)]
+#[derive(Block)]
 pub struct ConfigSpace {
     /// Rising edge.
     pub clock: Signal<In, Clock>,
@@ -108,10 +109,12 @@ pub struct ConfigSpace {
     power_state: Reg<Bits<2>>,
     vectors_enabled: Reg<Bit>,
     vectors_masked: Reg<Bit>,
+    #[given]
     device_control: Reg<Bits<16>>,
     device_status: Reg<Bits<16>>,
     payload_size: Reg<Bits<3>>,
     link_control: Reg<Bits<16>>,
+    #[given]
     target_speed: Reg<Bits<4>>,
     timeout_disabled: Reg<Bit>,
     reporting_correctable: Reg<Bit>,
@@ -145,30 +148,55 @@ pub struct ConfigSpace {
     new_payload_size: Signal<Local, Bits<3>>,
     read_size: Signal<Local, Bits<3>>,
 
+    #[given]
     id: Constant<Bits<32>>,
+    #[given]
     class_revision: Constant<Bits<32>>,
+    #[given]
     subsystem: Constant<Bits<32>>,
+    #[given]
     capability_pointer: Constant<Bits<32>>,
+    #[given]
     interrupt_pin: Constant<Bits<32>>,
+    #[given]
     command_writable: Constant<Bits<16>>,
+    #[given]
     bar0_mask: Constant<Bits<32>>,
+    #[given]
     bar0_kind: Constant<Bits<32>>,
+    #[given]
     bar1_mask: Constant<Bits<32>>,
+    #[given]
     power_capability: Constant<Bits<32>>,
+    #[given]
     no_soft_reset: Constant<Bits<32>>,
+    #[given]
     has_vectors: Constant<Bit>,
+    #[given]
     msix_capability: Constant<Bits<32>>,
+    #[given]
     msix_table: Constant<Bits<32>>,
+    #[given]
     msix_pba: Constant<Bits<32>>,
+    #[given]
     express_capability: Constant<Bits<32>>,
+    #[given]
     device_capabilities: Constant<Bits<32>>,
+    #[given]
     device_capabilities_2: Constant<Bits<32>>,
+    #[given]
     device_control_writable: Constant<Bits<16>>,
+    #[given]
     max_payload_supported: Constant<Bits<3>>,
+    #[given]
     link_capabilities: Constant<Bits<32>>,
+    #[given]
     link_control_writable: Constant<Bits<16>>,
+    #[given]
     link_status: Constant<Bits<32>>,
+    #[given]
     link_speeds: Constant<Bits<32>>,
+    #[given]
     vendor_capability: Constant<Bits<32>>,
 }
 
@@ -177,90 +205,9 @@ impl ConfigSpace {
     pub fn new(function: &FunctionConfig) -> Self {
         let dword = |value: u32| Constant::new(u64::from(value).into());
         let word = |value: u16| Constant::new(u64::from(value).into());
-        Self {
-            clock: Default::default(),
-            reset: Default::default(),
-            bus: Default::default(),
-            target: Default::default(),
-            function_id: Default::default(),
-            io_enable: Default::default(),
-            memory_enable: Default::default(),
-            bus_master: Default::default(),
-            intx_disable: Default::default(),
-            bar0_base: Default::default(),
-            bar1_base: Default::default(),
-            max_payload: Default::default(),
-            max_read_request: Default::default(),
-            extended_tag: Default::default(),
-            msix_enable: Default::default(),
-            msix_function_mask: Default::default(),
-            d3hot: Default::default(),
-            function_reset: Default::default(),
-            intx_pending: Default::default(),
-            transactions_pending: Default::default(),
-            diagnostic: Default::default(),
-            timeout_disable: Default::default(),
-            report_correctable: Default::default(),
-            report_nonfatal: Default::default(),
-            report_fatal: Default::default(),
-            received_master_abort: Default::default(),
-            received_target_abort: Default::default(),
-            signaled_target_abort: Default::default(),
-            poisoned_received: Default::default(),
-            poisoned_completion: Default::default(),
-            unsupported_request: Default::default(),
-            unsupported_posted: Default::default(),
-            malformed_received: Default::default(),
-            completion_timeout: Default::default(),
-            unexpected_completion: Default::default(),
-            looked_up: Default::default(),
-            done: Default::default(),
-            read_data: Default::default(),
-            function: Default::default(),
-            command: Default::default(),
-            status: Default::default(),
-            cache_line: Default::default(),
-            interrupt_line: Default::default(),
-            bar0: Default::default(),
-            bar1: Default::default(),
-            power_state: Default::default(),
-            vectors_enabled: Default::default(),
-            vectors_masked: Default::default(),
+        Self::with(ConfigSpaceGiven {
             device_control: Reg::new(u64::from(at::EXPRESS_DEVICE_CONTROL_RESET).into()),
-            device_status: Default::default(),
-            payload_size: Default::default(),
-            link_control: Default::default(),
             target_speed: Reg::new(u64::from(function.link_speed).into()),
-            timeout_disabled: Default::default(),
-            reporting_correctable: Default::default(),
-            reporting_nonfatal: Default::default(),
-            reporting_fatal: Default::default(),
-            resetting: Default::default(),
-            clear: Default::default(),
-            access: Default::default(),
-            write: Default::default(),
-            in_header: Default::default(),
-            register: Default::default(),
-            mask: Default::default(),
-            keep: Default::default(),
-            set: Default::default(),
-            set_low: Default::default(),
-            set_high: Default::default(),
-            keep_low: Default::default(),
-            value: Default::default(),
-            status_value: Default::default(),
-            status_events: Default::default(),
-            device_control_value: Default::default(),
-            device_status_value: Default::default(),
-            device_events: Default::default(),
-            power_value: Default::default(),
-            new_power_state: Default::default(),
-            message_control: Default::default(),
-            system_error: Default::default(),
-            unsupported_reported: Default::default(),
-            timed_out: Default::default(),
-            new_payload_size: Default::default(),
-            read_size: Default::default(),
             id: dword(function.id()),
             class_revision: dword(function.class_revision()),
             subsystem: dword(function.subsystem()),
@@ -286,7 +233,7 @@ impl ConfigSpace {
             link_status: dword(u32::from(function.link_status()) << 16),
             link_speeds: dword(function.link_speeds()),
             vendor_capability: dword(function.vendor_capability()),
-        }
+        })
     }
 }
 
@@ -294,42 +241,8 @@ impl Logic for ConfigSpace {
     #[hdl_gen]
     fn update(&mut self) {
         comment!("module pcie_config_space: type 0 header and capabilities");
-        dff_setup!(
-            self,
-            clock,
-            looked_up,
-            done,
-            read_data,
-            function,
-            command,
-            status,
-            cache_line,
-            interrupt_line,
-            bar0,
-            bar1,
-            power_state,
-            vectors_enabled,
-            vectors_masked,
-            device_control,
-            device_status,
-            payload_size,
-            link_control,
-            target_speed,
-            timeout_disabled,
-            reporting_correctable,
-            reporting_nonfatal,
-            reporting_fatal,
-            resetting
-        );
         comment!("a function-level reset spares the function's number, the payload size and the link");
         self.clear.next = self.reset.val() | self.resetting.q.val();
-        self.done.reset.next = self.reset.val();
-        self.looked_up.reset.next = self.reset.val();
-        self.function.reset.next = self.reset.val();
-        self.payload_size.reset.next = self.reset.val();
-        self.link_control.reset.next = self.reset.val();
-        self.target_speed.reset.next = self.reset.val();
-        self.resetting.reset.next = self.reset.val();
         self.command.reset.next = self.clear.val();
         self.status.reset.next = self.clear.val();
         self.cache_line.reset.next = self.clear.val();
@@ -342,9 +255,6 @@ impl Logic for ConfigSpace {
         self.device_control.reset.next = self.clear.val();
         self.device_status.reset.next = self.clear.val();
         self.timeout_disabled.reset.next = self.clear.val();
-        self.reporting_correctable.reset.next = self.reset.val();
-        self.reporting_nonfatal.reset.next = self.reset.val();
-        self.reporting_fatal.reset.next = self.reset.val();
 
         comment!(
             "the access: diagnostics are looked up outside in one cycle, the register in the next, the answer comes behind it"

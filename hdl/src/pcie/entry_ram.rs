@@ -1,10 +1,11 @@
 //! One column of the MSI-X table.
+use crate::block::Block;
 use crate::cells::LutRam;
 use crate::comment;
 use rust_hdl::prelude::*;
 
 /// 16 words of 32 bits in distributed RAM, one RAM per byte: a byte is written without reading the word.
-#[derive(LogicBlock)]
+#[derive(Block)]
 pub struct EntryRam {
     /// Rising edge.
     pub clock: Signal<In, Clock>,
@@ -17,6 +18,7 @@ pub struct EntryRam {
     /// The word, in the same cycle.
     pub read_data: Signal<Out, Bits<32>>,
 
+    #[given]
     lanes: Vec<LutRam<8, 4>>,
     lane: Signal<Local, Bits<8>>,
     word: Signal<Local, Bits<32>>,
@@ -24,16 +26,7 @@ pub struct EntryRam {
 
 impl Default for EntryRam {
     fn default() -> Self {
-        Self {
-            clock: Default::default(),
-            row: Default::default(),
-            write_enable: Default::default(),
-            write_data: Default::default(),
-            read_data: Default::default(),
-            lanes: (0..4).map(|_| LutRam::default()).collect(),
-            lane: Default::default(),
-            word: Default::default(),
-        }
+        Self::with(EntryRamGiven { lanes: (0..4).map(|_| LutRam::default()).collect() })
     }
 }
 
@@ -43,7 +36,6 @@ impl Logic for EntryRam {
         comment!("module msix_entry_ram: a column of the MSI-X table, written byte by byte");
         self.word.next = 0.into();
         for i in 0..4 {
-            self.lanes[i].clock.next = self.clock.val();
             self.lanes[i].raddr.next = self.row.val();
             self.lanes[i].waddr.next = self.row.val();
             self.lanes[i].wdata.next = self.write_data.val().get_bits::<8>(i * 8);

@@ -1,4 +1,5 @@
 //! The messages of a function: the INTx wire, errors, and the answer to PME_Turn_Off.
+use crate::block::Block;
 use crate::cells::{Reg, Source};
 use crate::comment;
 use crate::tlp::format;
@@ -11,7 +12,7 @@ use rust_hdl::prelude::*;
 /// A level that changes back before the message has left is caught up with: the receiver always ends with the
 /// present level. Events of one kind that come while their message waits become one message. Not to be reset by a
 /// function-level reset: that lets the level fall, which must be told.
-#[derive(LogicBlock)]
+#[derive(Block)]
 pub struct FunctionMessages {
     /// Rising edge.
     pub clock: Signal<In, Clock>,
@@ -39,41 +40,31 @@ pub struct FunctionMessages {
     waiting: Reg<Bit>,
     code: DFF<Bits<8>>,
 
+    #[given]
     assert_code: Constant<Bits<8>>,
+    #[given]
     deassert_code: Constant<Bits<8>>,
+    #[given]
     correctable_code: Constant<Bits<8>>,
+    #[given]
     nonfatal_code: Constant<Bits<8>>,
+    #[given]
     fatal_code: Constant<Bits<8>>,
+    #[given]
     acknowledge_code: Constant<Bits<8>>,
 }
 
 impl Default for FunctionMessages {
     fn default() -> Self {
         let code = |code: u32| Constant::new(u64::from(code).into());
-        Self {
-            clock: Default::default(),
-            reset: Default::default(),
-            level: Default::default(),
-            error_correctable: Default::default(),
-            error_nonfatal: Default::default(),
-            error_fatal: Default::default(),
-            turn_off: Default::default(),
-            message: Default::default(),
-            busy: Default::default(),
-            asserted: Default::default(),
-            correctable: Default::default(),
-            nonfatal: Default::default(),
-            fatal: Default::default(),
-            acknowledge: Default::default(),
-            waiting: Default::default(),
-            code: Default::default(),
+        Self::with(FunctionMessagesGiven {
             assert_code: code(format::MESSAGE_ASSERT_INTA),
             deassert_code: code(format::MESSAGE_DEASSERT_INTA),
             correctable_code: code(format::MESSAGE_ERR_COR),
             nonfatal_code: code(format::MESSAGE_ERR_NONFATAL),
             fatal_code: code(format::MESSAGE_ERR_FATAL),
             acknowledge_code: code(format::MESSAGE_PME_TO_ACK),
-        }
+        })
     }
 }
 
@@ -81,13 +72,6 @@ impl Logic for FunctionMessages {
     #[hdl_gen]
     fn update(&mut self) {
         comment!("module pcie_messages: the INTx wire, errors and the answer to PME_Turn_Off as messages");
-        dff_setup!(self, clock, asserted, correctable, nonfatal, fatal, acknowledge, waiting, code);
-        self.asserted.reset.next = self.reset.val();
-        self.correctable.reset.next = self.reset.val();
-        self.nonfatal.reset.next = self.reset.val();
-        self.fatal.reset.next = self.reset.val();
-        self.acknowledge.reset.next = self.reset.val();
-        self.waiting.reset.next = self.reset.val();
         if self.waiting.q.val() {
             self.waiting.d.next = !self.message.ready.val();
         } else if self.level.val() ^ self.asserted.q.val() {

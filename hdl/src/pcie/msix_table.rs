@@ -2,6 +2,7 @@
 use super::entry_ram::EntryRam;
 use super::register_bus::RegisterSlave;
 use super::registers as at;
+use crate::block::Block;
 use crate::cells::{Reg, Sink, Source};
 use crate::comment;
 use crate::tlp::types::{TransmitBeat, TransmitKind};
@@ -22,7 +23,7 @@ const BANK_BITS: usize = 4;
 ///
 /// Reset masks all vectors and clears the pending bits. Addresses and data keep their contents until they are
 /// written, as the specification leaves them undefined.
-#[derive(LogicBlock)]
+#[derive(Block)]
 pub struct MsixTable {
     /// Rising edge.
     pub clock: Signal<In, Clock>,
@@ -46,9 +47,13 @@ pub struct MsixTable {
     pub busy: Signal<Out, Bit>,
 
     /// 16 entries each, one RAM per column.
+    #[given]
     address_ram: Vec<EntryRam>,
+    #[given]
     upper_ram: Vec<EntryRam>,
+    #[given]
     data_ram: Vec<EntryRam>,
+    #[given]
     masked: Reg<Bits<64>>,
     pending: Reg<Bits<64>>,
     /// The vector being looked at.
@@ -88,10 +93,14 @@ pub struct MsixTable {
     may_send: Signal<Local, Bit>,
     scan_hit: Signal<Local, Bit>,
 
+    #[given]
     vectors: Constant<Bits<7>>,
     /// Bits of the vectors that there are: all others are constant, and take no flip-flops.
+    #[given]
     exists: Constant<Bits<64>>,
+    #[given]
     last_vector: Constant<Bits<6>>,
+    #[given]
     pba_page: Constant<Bits<9>>,
 }
 
@@ -102,60 +111,16 @@ impl MsixTable {
         let banks = usize::from(vectors).div_ceil(1 << BANK_BITS);
         let ram = || (0..banks).map(|_| EntryRam::default()).collect();
         let all = u64::MAX >> (64 - vectors);
-        Self {
-            clock: Default::default(),
-            reset: Default::default(),
-            function_reset: Default::default(),
-            forget: Default::default(),
-            bus: Default::default(),
-            fire: Default::default(),
-            enable: Default::default(),
-            function_mask: Default::default(),
-            message: Default::default(),
-            busy: Default::default(),
+        Self::with(MsixTableGiven {
             address_ram: ram(),
             upper_ram: ram(),
             data_ram: ram(),
             masked: Reg::new(all.into()),
-            pending: Default::default(),
-            chosen: Default::default(),
-            chosen_valid: Default::default(),
-            scan: Default::default(),
-            message_valid: Default::default(),
-            message_address: Default::default(),
-            message_data: Default::default(),
-            done: Default::default(),
-            read_data: Default::default(),
-            clear: Default::default(),
-            access: Default::default(),
-            write: Default::default(),
-            entry: Default::default(),
-            column: Default::default(),
-            in_table: Default::default(),
-            index: Default::default(),
-            row: Default::default(),
-            bank: Default::default(),
-            address_read: Default::default(),
-            upper_read: Default::default(),
-            data_read: Default::default(),
-            current: Default::default(),
-            write_enable: Default::default(),
-            value: Default::default(),
-            pending_low: Default::default(),
-            pending_high: Default::default(),
-            fired: Default::default(),
-            fired_exists: Default::default(),
-            chosen_masked: Default::default(),
-            next_masked: Default::default(),
-            next_pending: Default::default(),
-            deliverable: Default::default(),
-            may_send: Default::default(),
-            scan_hit: Default::default(),
             vectors: Constant::new(u64::from(vectors).into()),
             exists: Constant::new(all.into()),
             last_vector: Constant::new(u64::from(vectors - 1).into()),
             pba_page: Constant::new(u64::from(at::MSIX_PBA_OFFSET >> 3).into()),
-        }
+        })
     }
 }
 
@@ -163,27 +128,12 @@ impl Logic for MsixTable {
     #[hdl_gen]
     fn update(&mut self) {
         comment!("module pcie_msix_table: MSI-X table, pending bits, and the interrupt messages");
-        dff_setup!(
-            self,
-            clock,
-            masked,
-            pending,
-            chosen,
-            chosen_valid,
-            scan,
-            message_valid,
-            message_address,
-            message_data,
-            done,
-            read_data
-        );
         self.clear.next = self.reset.val() | self.function_reset.val();
         self.masked.reset.next = self.clear.val();
         self.pending.reset.next = self.clear.val() | self.forget.val();
         self.chosen_valid.reset.next = self.clear.val() | self.forget.val();
         self.scan.reset.next = self.clear.val();
         self.message_valid.reset.next = self.clear.val();
-        self.done.reset.next = self.reset.val();
 
         comment!("one read port for both: BAR1 goes first");
         self.access.next = self.bus.valid.val() & !self.done.q.val();
@@ -218,13 +168,10 @@ impl Logic for MsixTable {
             self.write_enable.next = self.bus.enable.val();
         }
         for i in 0..self.address_ram.len() {
-            self.address_ram[i].clock.next = self.clock.val();
             self.address_ram[i].write_data.next = self.bus.write_data.val();
             self.address_ram[i].write_enable.next = bits::<4>(0);
-            self.upper_ram[i].clock.next = self.clock.val();
             self.upper_ram[i].write_data.next = self.bus.write_data.val();
             self.upper_ram[i].write_enable.next = bits::<4>(0);
-            self.data_ram[i].clock.next = self.clock.val();
             self.data_ram[i].write_data.next = self.bus.write_data.val();
             self.data_ram[i].write_enable.next = bits::<4>(0);
             if self.bank.val().index() == i {

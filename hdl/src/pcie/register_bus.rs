@@ -8,6 +8,7 @@
 //! read_data     ------<=D=>------   with done
 //! ```
 //! `done` is registered. A new access may begin in the cycle after `done`.
+use crate::block::Clocked;
 use rust_hdl::prelude::*;
 
 /// The completer's end.
@@ -49,3 +50,6 @@ pub struct RegisterSlave {
     /// Data read, with `done`.
     pub read_data: Signal<Out, Bits<32>>,
 }
+
+impl Clocked for RegisterMaster {}
+impl Clocked for RegisterSlave {}

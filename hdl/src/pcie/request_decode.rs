@@ -1,4 +1,5 @@
 //! Finds out what a request is for.
+use crate::block::Block;
 use crate::comment;
 use crate::tlp::types::{Request, RequestKind};
 use rust_hdl::prelude::*;
@@ -18,7 +19,7 @@ pub enum Target {
 
 /// Combinational decoder of a request: its target, and what its completion says of
 /// bytes (PCI Express Base Specification, 2.2.9 and 2.3.1.1).
-#[derive(LogicBlock)]
+#[derive(Block)]
 pub struct RequestDecode {
     /// The request.
     pub request: Signal<In, Request>,
@@ -50,8 +51,11 @@ pub struct RequestDecode {
     head: Signal<Local, Bits<2>>,
     tail: Signal<Local, Bits<2>>,
 
+    #[given]
     bar0_offset: Constant<Bits<12>>,
+    #[given]
     bar1_offset: Constant<Bits<12>>,
+    #[given]
     bar1_present: Constant<Bit>,
 }
 
@@ -59,31 +63,11 @@ impl RequestDecode {
     /// For a function with these BARs; sizes are powers of two in bytes, 0 for a BAR that is not there.
     pub fn new(bar0_size: u32, bar1_size: u32) -> Self {
         let offset = |size: u32| Constant::new(u64::from(size.saturating_sub(1) & 0xfff).into());
-        Self {
-            request: Default::default(),
-            d3hot: Default::default(),
-            target: Default::default(),
-            offset: Default::default(),
-            is_write: Default::default(),
-            nonposted: Default::default(),
-            memory: Default::default(),
-            first_byte: Default::default(),
-            address: Default::default(),
-            low: Default::default(),
-            length: Default::default(),
-            first_be: Default::default(),
-            last_be: Default::default(),
-            final_be: Default::default(),
-            is_config: Default::default(),
-            is_memory: Default::default(),
-            writes: Default::default(),
-            head: Default::default(),
-            tail: Default::default(),
-            skipped: Default::default(),
+        Self::with(RequestDecodeGiven {
             bar0_offset: offset(bar0_size),
             bar1_offset: offset(bar1_size),
             bar1_present: Constant::new(bar1_size != 0),
-        }
+        })
     }
 }
 

@@ -1,19 +1,24 @@
 //! Byte order of payload double words.
+use crate::block::Block;
 use crate::comment;
 use num_bigint::BigUint;
 use rust_hdl::prelude::*;
 
 /// Turns the bytes of each double word round. Wires only.
-#[derive(LogicBlock)]
+#[derive(Block)]
 pub struct SwapBytes<const W: usize> {
     /// Double words.
     pub from: Signal<In, Bits<W>>,
     /// The same, byte 0 of each where byte 3 was.
     pub to: Signal<Out, Bits<W>>,
 
+    #[given]
     byte0: Constant<Bits<W>>,
+    #[given]
     byte1: Constant<Bits<W>>,
+    #[given]
     byte2: Constant<Bits<W>>,
+    #[given]
     byte3: Constant<Bits<W>>,
 }
 
@@ -23,14 +28,7 @@ impl<const W: usize> Default for SwapBytes<W> {
             let lanes = (0..W / 32).map(|lane| BigUint::from(0xffu32) << (32 * lane + 8 * byte));
             Constant::new(lanes.sum::<BigUint>().into())
         };
-        Self {
-            from: Default::default(),
-            to: Default::default(),
-            byte0: mask(0),
-            byte1: mask(1),
-            byte2: mask(2),
-            byte3: mask(3),
-        }
+        Self::with(SwapBytesGiven { byte0: mask(0), byte1: mask(1), byte2: mask(2), byte3: mask(3) })
     }
 }
 

@@ -5,6 +5,7 @@ use super::seven_series_receive_128::SevenSeriesReceive128;
 use super::seven_series_receive_64::SevenSeriesReceive64;
 use super::seven_series_transmit_128::SevenSeriesTransmit128;
 use super::seven_series_transmit_64::SevenSeriesTransmit64;
+use crate::block::Block;
 use crate::cells::{Reg, Sink, Source};
 use crate::comment;
 use crate::tlp::types::*;
@@ -13,7 +14,7 @@ use rust_hdl::prelude::*;
 
 /// One shim: name, module comment, bits of `tdata`, bits of `tkeep`, the blocks that know the width.
 macro_rules! seven_series {
-    ($(#[$doc:meta])* $name:ident, $title:tt, $data:tt, $keep:tt, $receive:ident, $transmit:ident) => {
+    ($(#[$doc:meta])* $name:ident, $given:ident, $title:tt, $data:tt, $keep:tt, $receive:ident, $transmit:ident) => {
         $(#[$doc])*
         ///
         /// ```text
@@ -31,7 +32,7 @@ macro_rules! seven_series {
         ///
         /// The ports from `request` on are those of [`crate::endpoint::core::EndpointCore`], the other way round.
         /// A function-level reset is nothing that the block has.
-        #[derive(LogicBlock)]
+        #[derive(Block)]
         pub struct $name {
             /// `user_clk`.
             pub clock: Signal<In, Clock>,
@@ -116,6 +117,7 @@ macro_rules! seven_series {
             transmit_data: SwapBytes<128>,
             pack: TransmitPack,
             send: $transmit,
+            #[given]
             function: SevenSeriesFunction,
             np_ok: Reg<Bit>,
         }
@@ -123,84 +125,9 @@ macro_rules! seven_series {
         impl $name {
             /// With payloads of up to 128 << `max_payload` bytes.
             pub fn new(max_payload: u8) -> Self {
-                Self {
-                    clock: Default::default(),
-                    reset: Default::default(),
-                    m_axis_rx_tdata: Default::default(),
-                    m_axis_rx_tkeep: Default::default(),
-                    m_axis_rx_tlast: Default::default(),
-                    m_axis_rx_tvalid: Default::default(),
-                    m_axis_rx_tready: Default::default(),
-                    m_axis_rx_tuser: Default::default(),
-                    s_axis_tx_tdata: Default::default(),
-                    s_axis_tx_tkeep: Default::default(),
-                    s_axis_tx_tlast: Default::default(),
-                    s_axis_tx_tvalid: Default::default(),
-                    s_axis_tx_tready: Default::default(),
-                    s_axis_tx_tuser: Default::default(),
-                    rx_np_ok: Default::default(),
-                    rx_np_req: Default::default(),
-                    tx_buf_av: Default::default(),
-                    tx_err_drop: Default::default(),
-                    tx_cfg_req: Default::default(),
-                    tx_cfg_gnt: Default::default(),
-                    cfg_command: Default::default(),
-                    cfg_dcommand: Default::default(),
-                    cfg_dcommand2: Default::default(),
-                    cfg_bus_number: Default::default(),
-                    cfg_device_number: Default::default(),
-                    cfg_function_number: Default::default(),
-                    cfg_pmcsr_powerstate: Default::default(),
-                    cfg_interrupt_msixenable: Default::default(),
-                    cfg_interrupt_msixfm: Default::default(),
-                    cfg_interrupt: Default::default(),
-                    cfg_interrupt_assert: Default::default(),
-                    cfg_interrupt_di: Default::default(),
-                    cfg_interrupt_rdy: Default::default(),
-                    cfg_interrupt_stat: Default::default(),
-                    cfg_pciecap_interrupt_msgnum: Default::default(),
-                    cfg_trn_pending: Default::default(),
-                    cfg_err_ur: Default::default(),
-                    cfg_err_posted: Default::default(),
-                    cfg_err_cpl_timeout: Default::default(),
-                    cfg_err_cpl_unexpect: Default::default(),
-                    request: Default::default(),
-                    completion: Default::default(),
-                    transmit: Default::default(),
-                    nonposted_ready: Default::default(),
-                    function_id: Default::default(),
-                    bus_master: Default::default(),
-                    d3hot: Default::default(),
-                    intx_disable: Default::default(),
-                    msix_enable: Default::default(),
-                    msix_function_mask: Default::default(),
-                    max_payload: Default::default(),
-                    max_read_request: Default::default(),
-                    extended_tag: Default::default(),
-                    timeout_disable: Default::default(),
-                    reads_forgotten: Default::default(),
-                    function_reset: Default::default(),
-                    link_busy: Default::default(),
-                    packet_malformed: Default::default(),
-                    packet_message: Default::default(),
-                    transmit_stalled: Default::default(),
-                    intx_level: Default::default(),
-                    intx_pending: Default::default(),
-                    reads_pending: Default::default(),
-                    request_unsupported: Default::default(),
-                    posted_unsupported: Default::default(),
-                    completion_timeout: Default::default(),
-                    completion_unexpected: Default::default(),
-                    receive: Default::default(),
-                    unpack: Default::default(),
-                    request_data: Default::default(),
-                    completion_data: Default::default(),
-                    transmit_data: Default::default(),
-                    pack: Default::default(),
-                    send: Default::default(),
+                Self::with($given {
                     function: SevenSeriesFunction::new(max_payload),
-                    np_ok: Default::default(),
-                }
+                })
             }
         }
 
@@ -208,14 +135,6 @@ macro_rules! seven_series {
             #[hdl_gen]
             fn update(&mut self) {
                 comment!($title);
-                dff_setup!(self, clock, np_ok);
-                clock!(self, clock, receive, unpack, pack, send, function);
-                self.np_ok.reset.next = self.reset.val();
-                self.receive.reset.next = self.reset.val();
-                self.unpack.reset.next = self.reset.val();
-                self.pack.reset.next = self.reset.val();
-                self.send.reset.next = self.reset.val();
-                self.function.reset.next = self.reset.val();
 
                 // ------------------------------------------------------------ received packets
                 self.receive.tdata.next = self.m_axis_rx_tdata.val();
@@ -304,11 +223,11 @@ macro_rules! seven_series {
 
 seven_series!(
     /// The 7-series block with a 64-bit interface.
-    SevenSeries64, "module pcie_7series_64: the 7-series integrated block for PCI Express, 64 bits",
+    SevenSeries64, SevenSeries64Given, "module pcie_7series_64: the 7-series integrated block for PCI Express, 64 bits",
     64, 8, SevenSeriesReceive64, SevenSeriesTransmit64
 );
 seven_series!(
     /// The 7-series block with a 128-bit interface.
-    SevenSeries128, "module pcie_7series_128: the 7-series integrated block for PCI Express, 128 bits",
+    SevenSeries128, SevenSeries128Given, "module pcie_7series_128: the 7-series integrated block for PCI Express, 128 bits",
     128, 16, SevenSeriesReceive128, SevenSeriesTransmit128
 );

@@ -1,4 +1,5 @@
 //! What the 7-series block's configuration ports say, and its interrupt handshake.
+use crate::block::Block;
 use crate::cells::Reg;
 use crate::comment;
 use rust_hdl::prelude::*;
@@ -7,7 +8,7 @@ use rust_hdl::prelude::*;
 ///
 /// INTx: `cfg_interrupt` asks for a message, Assert_INTA or Deassert_INTA by `cfg_interrupt_assert`, and both stay
 /// until `cfg_interrupt_rdy`. A level that changes back meanwhile is caught up with.
-#[derive(LogicBlock)]
+#[derive(Block)]
 pub struct SevenSeriesFunction {
     /// Rising edge.
     pub clock: Signal<In, Clock>,
@@ -64,50 +65,14 @@ pub struct SevenSeriesFunction {
     payload: Signal<Local, Bits<3>>,
     read_request: Signal<Local, Bits<3>>,
 
+    #[given]
     payload_supported: Constant<Bits<3>>,
 }
 
 impl SevenSeriesFunction {
     /// With payloads of up to 128 << `max_payload` bytes.
     pub fn new(max_payload: u8) -> Self {
-        Self {
-            clock: Default::default(),
-            reset: Default::default(),
-            cfg_command: Default::default(),
-            cfg_dcommand: Default::default(),
-            cfg_bus_number: Default::default(),
-            cfg_device_number: Default::default(),
-            cfg_function_number: Default::default(),
-            cfg_pmcsr_powerstate: Default::default(),
-            tx_buf_av: Default::default(),
-            cfg_interrupt: Default::default(),
-            cfg_interrupt_assert: Default::default(),
-            cfg_interrupt_rdy: Default::default(),
-            cfg_interrupt_stat: Default::default(),
-            cfg_trn_pending: Default::default(),
-            function_id: Default::default(),
-            bus_master: Default::default(),
-            d3hot: Default::default(),
-            intx_disable: Default::default(),
-            max_payload: Default::default(),
-            max_read_request: Default::default(),
-            extended_tag: Default::default(),
-            nonposted_ready: Default::default(),
-            intx_level: Default::default(),
-            intx_pending: Default::default(),
-            reads_pending: Default::default(),
-            busy: Default::default(),
-            asking: Default::default(),
-            level: Default::default(),
-            room: Default::default(),
-            pending: Default::default(),
-            status: Default::default(),
-            command: Default::default(),
-            device_control: Default::default(),
-            payload: Default::default(),
-            read_request: Default::default(),
-            payload_supported: Constant::new(u64::from(max_payload).into()),
-        }
+        Self::with(SevenSeriesFunctionGiven { payload_supported: Constant::new(u64::from(max_payload).into()) })
     }
 }
 
@@ -115,13 +80,6 @@ impl Logic for SevenSeriesFunction {
     #[hdl_gen]
     fn update(&mut self) {
         comment!("module pcie_7series_function: configuration ports and INTx of the 7-series block");
-        dff_setup!(self, clock, asking, level, room, pending, status);
-        self.asking.reset.next = self.reset.val();
-        self.level.reset.next = self.reset.val();
-        self.room.reset.next = self.reset.val();
-        self.pending.reset.next = self.reset.val();
-        self.status.reset.next = self.reset.val();
-
         self.command.next = self.cfg_command.val();
         self.device_control.next = self.cfg_dcommand.val();
         self.bus_master.next = self.command.val().get_bit(2);

@@ -1,4 +1,5 @@
 //! 7-series receive stream of 128 bits: packets that begin in the middle of a beat are moved to its beginning.
+use crate::block::Block;
 use crate::cells::{Reg, Source};
 use crate::comment;
 use crate::tlp::types::ReceivedBeat;
@@ -17,7 +18,7 @@ use rust_hdl::prelude::*;
 /// when its last beat has been taken: they leave in the next cycle, in which no beat is taken.
 ///
 /// `tkeep` and `tlast` say nothing at this width. Payload double words keep the byte order of the block.
-#[derive(LogicBlock, Default)]
+#[derive(Block)]
 pub struct SevenSeriesReceive128 {
     /// Rising edge.
     pub clock: Signal<In, Clock>,
@@ -63,10 +64,6 @@ impl Logic for SevenSeriesReceive128 {
     #[hdl_gen]
     fn update(&mut self) {
         comment!("module pcie_7series_receive_128: moves packets that begin in the middle of a beat to its beginning");
-        dff_setup!(self, clock, shifted, rest, rest_keep, upper, bar_hit, held, valid);
-        self.shifted.reset.next = self.reset.val();
-        self.rest.reset.next = self.reset.val();
-        self.valid.reset.next = self.reset.val();
         self.free.next = !self.valid.q.val() | self.packet.ready.val();
         self.tready.next = self.free.val() & !self.rest.q.val();
         self.begins.next = self.tuser.val().get_bit(14);

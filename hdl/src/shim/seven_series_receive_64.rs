@@ -1,4 +1,5 @@
 //! 7-series receive stream of 64 bits: two beats make one of 128.
+use crate::block::Block;
 use crate::cells::{Reg, Source};
 use crate::comment;
 use crate::tlp::types::ReceivedBeat;
@@ -10,7 +11,7 @@ use rust_hdl::prelude::*;
 /// tdata -> [ low ] -> [ high ] -> packet        a packet's first beat goes to `low`, the next to `high`
 /// ```
 /// Payload double words keep the byte order of the block.
-#[derive(LogicBlock, Default)]
+#[derive(Block)]
 pub struct SevenSeriesReceive64 {
     /// Rising edge.
     pub clock: Signal<In, Clock>,
@@ -46,9 +47,6 @@ impl Logic for SevenSeriesReceive64 {
     #[hdl_gen]
     fn update(&mut self) {
         comment!("module pcie_7series_receive_64: joins beats of 64 bits in pairs");
-        dff_setup!(self, clock, half, low, high, keep, last, bar_hit, valid);
-        self.half.reset.next = self.reset.val();
-        self.valid.reset.next = self.reset.val();
         self.free.next = !self.valid.q.val() | self.packet.ready.val();
         self.tready.next = self.free.val();
         self.low_keep.next = bits::<4>(1);

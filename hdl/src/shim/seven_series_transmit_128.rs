@@ -1,11 +1,12 @@
 //! 7-series transmit stream of 128 bits: names only.
+use crate::block::Block;
 use crate::cells::Sink;
 use crate::comment;
 use crate::tlp::types::TlpBeat;
 use rust_hdl::prelude::*;
 
 /// Beats as they are to `s_axis_tx` (PG054, "128-bit transaction interface"): packets begin in lane 0.
-#[derive(LogicBlock, Default)]
+#[derive(Block)]
 pub struct SevenSeriesTransmit128 {
     /// Rising edge.
     pub clock: Signal<In, Clock>,

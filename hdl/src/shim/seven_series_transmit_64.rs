@@ -1,4 +1,5 @@
 //! 7-series transmit stream of 64 bits: each beat of 128 bits leaves as two.
+use crate::block::Block;
 use crate::cells::{Reg, Sink};
 use crate::comment;
 use crate::tlp::types::TlpBeat;
@@ -6,7 +7,7 @@ use rust_hdl::prelude::*;
 
 /// Cuts beats in halves for `s_axis_tx` (PG054, "64-bit transaction interface"); an upper half without a double word
 /// takes no cycle. Nothing is stored: the packer's registers hold the beat.
-#[derive(LogicBlock, Default)]
+#[derive(Block)]
 pub struct SevenSeriesTransmit64 {
     /// Rising edge.
     pub clock: Signal<In, Clock>,
@@ -34,8 +35,6 @@ impl Logic for SevenSeriesTransmit64 {
     #[hdl_gen]
     fn update(&mut self) {
         comment!("module pcie_7series_transmit_64: cuts beats in halves");
-        dff_setup!(self, clock, high);
-        self.high.reset.next = self.reset.val();
         self.beat.next = self.packet.data.val().data;
         self.keep.next = self.packet.data.val().keep;
         self.tdata.next = self.beat.val().get_bits::<64>(0);

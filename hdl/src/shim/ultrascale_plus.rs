@@ -7,6 +7,7 @@ use super::ultrascale_plus_receive_256::UltraScalePlusReceive256;
 use super::ultrascale_plus_requests::UltraScalePlusRequests;
 use super::ultrascale_plus_send_128::UltraScalePlusSend128;
 use super::ultrascale_plus_send_256::UltraScalePlusSend256;
+use crate::block::Block;
 use crate::cells::{Sink, Source};
 use crate::comment;
 use crate::tlp::types::*;
@@ -14,7 +15,7 @@ use rust_hdl::prelude::*;
 
 /// One shim: name, module comment, bits of `tdata`, bits of `tkeep`, the blocks that know the width.
 macro_rules! ultrascale_plus {
-    ($(#[$doc:meta])* $name:ident, $title:tt, $data:tt, $keep:tt, $receive:ident, $send:ident) => {
+    ($(#[$doc:meta])* $name:ident, $given:ident, $title:tt, $data:tt, $keep:tt, $receive:ident, $send:ident) => {
         $(#[$doc])*
         ///
         /// ```text
@@ -30,7 +31,7 @@ macro_rules! ultrascale_plus {
         /// (five bits), and one function.
         ///
         /// The ports from `request` on are those of [`crate::endpoint::core::EndpointCore`], the other way round.
-        #[derive(LogicBlock)]
+        #[derive(Block)]
         pub struct $name {
             /// `user_clk`.
             pub clock: Signal<In, Clock>,
@@ -116,6 +117,7 @@ macro_rules! ultrascale_plus {
             receive: $receive,
             send: $send,
             order: UltraScalePlusOrder,
+            #[given]
             function: UltraScalePlusFunction,
 
             is_completion: Signal<Local, Bit>,
@@ -126,84 +128,7 @@ macro_rules! ultrascale_plus {
         impl $name {
             /// With payloads of up to 128 << `max_payload` bytes.
             pub fn new(max_payload: u8) -> Self {
-                Self {
-                    clock: Default::default(),
-                    reset: Default::default(),
-                    m_axis_cq_tdata: Default::default(),
-                    m_axis_cq_tkeep: Default::default(),
-                    m_axis_cq_tlast: Default::default(),
-                    m_axis_cq_tvalid: Default::default(),
-                    m_axis_cq_tready: Default::default(),
-                    m_axis_cq_tuser: Default::default(),
-                    pcie_cq_np_req: Default::default(),
-                    s_axis_cc_tdata: Default::default(),
-                    s_axis_cc_tkeep: Default::default(),
-                    s_axis_cc_tlast: Default::default(),
-                    s_axis_cc_tvalid: Default::default(),
-                    s_axis_cc_tready: Default::default(),
-                    s_axis_cc_tuser: Default::default(),
-                    s_axis_rq_tdata: Default::default(),
-                    s_axis_rq_tkeep: Default::default(),
-                    s_axis_rq_tlast: Default::default(),
-                    s_axis_rq_tvalid: Default::default(),
-                    s_axis_rq_tready: Default::default(),
-                    s_axis_rq_tuser: Default::default(),
-                    pcie_rq_seq_num0: Default::default(),
-                    pcie_rq_seq_num_vld0: Default::default(),
-                    pcie_rq_seq_num1: Default::default(),
-                    pcie_rq_seq_num_vld1: Default::default(),
-                    m_axis_rc_tdata: Default::default(),
-                    m_axis_rc_tkeep: Default::default(),
-                    m_axis_rc_tlast: Default::default(),
-                    m_axis_rc_tvalid: Default::default(),
-                    m_axis_rc_tready: Default::default(),
-                    m_axis_rc_tuser: Default::default(),
-                    pcie_tfc_nph_av: Default::default(),
-                    cfg_function_status: Default::default(),
-                    cfg_function_power_state: Default::default(),
-                    cfg_max_payload: Default::default(),
-                    cfg_max_read_req: Default::default(),
-                    cfg_bus_number: Default::default(),
-                    cfg_interrupt_msix_enable: Default::default(),
-                    cfg_interrupt_msix_mask: Default::default(),
-                    cfg_interrupt_int: Default::default(),
-                    cfg_interrupt_pending: Default::default(),
-                    cfg_interrupt_sent: Default::default(),
-                    cfg_flr_in_process: Default::default(),
-                    cfg_flr_done: Default::default(),
-                    request: Default::default(),
-                    completion: Default::default(),
-                    transmit: Default::default(),
-                    nonposted_ready: Default::default(),
-                    function_id: Default::default(),
-                    bus_master: Default::default(),
-                    d3hot: Default::default(),
-                    intx_disable: Default::default(),
-                    msix_enable: Default::default(),
-                    msix_function_mask: Default::default(),
-                    max_payload: Default::default(),
-                    max_read_request: Default::default(),
-                    extended_tag: Default::default(),
-                    timeout_disable: Default::default(),
-                    reads_forgotten: Default::default(),
-                    function_reset: Default::default(),
-                    link_busy: Default::default(),
-                    packet_malformed: Default::default(),
-                    packet_message: Default::default(),
-                    transmit_stalled: Default::default(),
-                    intx_level: Default::default(),
-                    intx_pending: Default::default(),
-                    quiescing: Default::default(),
-                    requests: Default::default(),
-                    complete: Default::default(),
-                    receive: Default::default(),
-                    send: Default::default(),
-                    order: Default::default(),
-                    function: UltraScalePlusFunction::new(max_payload),
-                    is_completion: Default::default(),
-                    cc_ready: Default::default(),
-                    rq_ready: Default::default(),
-                }
+                Self::with($given { function: UltraScalePlusFunction::new(max_payload) })
             }
         }
 
@@ -211,13 +136,6 @@ macro_rules! ultrascale_plus {
             #[hdl_gen]
             fn update(&mut self) {
                 comment!($title);
-                clock!(self, clock, requests, complete, receive, send, order, function);
-                self.requests.reset.next = self.reset.val();
-                self.complete.reset.next = self.reset.val();
-                self.receive.reset.next = self.reset.val();
-                self.send.reset.next = self.reset.val();
-                self.order.reset.next = self.reset.val();
-                self.function.reset.next = self.reset.val();
 
                 // ------------------------------------------------------------ received packets
                 self.requests.tdata.next = self.m_axis_cq_tdata.val();
@@ -316,11 +234,11 @@ macro_rules! ultrascale_plus {
 
 ultrascale_plus!(
     /// The UltraScale+ block with a 128-bit interface.
-    UltraScalePlus128, "module pcie_usp_128: the UltraScale+ integrated block for PCI Express, 128 bits",
+    UltraScalePlus128, UltraScalePlus128Given, "module pcie_usp_128: the UltraScale+ integrated block for PCI Express, 128 bits",
     128, 4, UltraScalePlusReceive128, UltraScalePlusSend128
 );
 ultrascale_plus!(
     /// The UltraScale+ block with a 256-bit interface.
-    UltraScalePlus256, "module pcie_usp_256: the UltraScale+ integrated block for PCI Express, 256 bits",
+    UltraScalePlus256, UltraScalePlus256Given, "module pcie_usp_256: the UltraScale+ integrated block for PCI Express, 256 bits",
     256, 8, UltraScalePlusReceive256, UltraScalePlusSend256
 );

@@ -1,4 +1,5 @@
 //! UltraScale+ completer completions: the endpoint's answers.
+use crate::block::Block;
 use crate::cells::{Reg, Sink};
 use crate::comment;
 use crate::tlp::types::{TransmitBeat, TransmitKind};
@@ -15,7 +16,7 @@ use rust_hdl::prelude::*;
 /// ```
 /// Takes one completion of up to four double words, as [`crate::pcie::completer::Completer`] makes them, and holds it while
 /// `ordered` is low: the stream of requests may not be passed.
-#[derive(LogicBlock, Default)]
+#[derive(Block)]
 pub struct UltraScalePlusComplete<const W: usize, const K: usize> {
     /// Rising edge.
     pub clock: Signal<In, Clock>,
@@ -69,10 +70,6 @@ impl<const W: usize, const K: usize> Logic for UltraScalePlusComplete<W, K> {
     #[hdl_gen]
     fn update(&mut self) {
         comment!("module pcie_usp_complete: completions for the UltraScale+ block");
-        dff_setup!(self, clock, full, second, descriptor, data, error, lanes, lanes_behind);
-        self.full.reset.next = self.reset.val();
-        self.second.reset.next = self.reset.val();
-
         comment!("the descriptor");
         self.count.next = self.completion.data.val().byte_count;
         self.length.next = bits::<11>(0);

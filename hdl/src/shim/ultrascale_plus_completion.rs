@@ -1,5 +1,6 @@
 //! Descriptor of a completion that comes in on UltraScale+.
 use super::ultrascale_plus_descriptor as descriptor;
+use crate::block::Block;
 use crate::comment;
 use crate::tlp::format;
 use crate::tlp::types::CompletionBeat;
@@ -14,7 +15,7 @@ use rust_hdl::prelude::*;
 /// look. A completion with an error code gets a status that ends its tag, but for two: a poisoned one has `poisoned`, and
 /// one whose tag belongs to no read gets the ID of another function, as the tag may be that of a read that has not left
 /// yet.
-#[derive(LogicBlock)]
+#[derive(Block)]
 pub struct UltraScalePlusCompletion {
     /// First three double words of the packet.
     pub descriptor: Signal<In, Bits<96>>,
@@ -26,26 +27,25 @@ pub struct UltraScalePlusCompletion {
     error: Signal<Local, Bits<4>>,
     status: Signal<Local, Bits<3>>,
 
+    #[given]
     error_none: Constant<Bits<4>>,
+    #[given]
     error_poisoned: Constant<Bits<4>>,
+    #[given]
     error_tag: Constant<Bits<4>>,
+    #[given]
     completer_abort: Constant<Bits<3>>,
 }
 
 impl Default for UltraScalePlusCompletion {
     fn default() -> Self {
         let code = |code: u32| Constant::new(u64::from(code).into());
-        Self {
-            descriptor: Default::default(),
-            function_id: Default::default(),
-            header: Default::default(),
-            error: Default::default(),
-            status: Default::default(),
+        Self::with(UltraScalePlusCompletionGiven {
             error_none: code(descriptor::ERROR_NONE),
             error_poisoned: code(descriptor::ERROR_POISONED),
             error_tag: code(descriptor::ERROR_TAG),
             completer_abort: Constant::new(u64::from(format::STATUS_COMPLETER_ABORT).into()),
-        }
+        })
     }
 }
 

@@ -1,4 +1,5 @@
 //! What the UltraScale+ block's configuration ports say; INTx and function-level reset.
+use crate::block::Block;
 use crate::cells::Reg;
 use crate::comment;
 use rust_hdl::prelude::*;
@@ -27,7 +28,7 @@ pub enum FunctionReset {
 /// `cfg_interrupt_sent` says that the message has been accepted; one that changes back meanwhile is caught up with.
 ///
 /// Function-level reset ("Configuration control interface"): `cfg_flr_in_process` rises, the endpoint drains, `cfg_flr_done`.
-#[derive(LogicBlock)]
+#[derive(Block)]
 pub struct UltraScalePlusFunction {
     /// Rising edge.
     pub clock: Signal<In, Clock>,
@@ -85,50 +86,14 @@ pub struct UltraScalePlusFunction {
     payload: Signal<Local, Bits<3>>,
     pending: Signal<Local, Bit>,
 
+    #[given]
     payload_supported: Constant<Bits<3>>,
 }
 
 impl UltraScalePlusFunction {
     /// With payloads of up to 128 << `max_payload` bytes.
     pub fn new(max_payload: u8) -> Self {
-        Self {
-            clock: Default::default(),
-            reset: Default::default(),
-            cfg_function_status: Default::default(),
-            cfg_function_power_state: Default::default(),
-            cfg_max_payload: Default::default(),
-            cfg_max_read_req: Default::default(),
-            cfg_bus_number: Default::default(),
-            pcie_tfc_nph_av: Default::default(),
-            cfg_interrupt_int: Default::default(),
-            cfg_interrupt_pending: Default::default(),
-            cfg_interrupt_sent: Default::default(),
-            cfg_flr_in_process: Default::default(),
-            cfg_flr_done: Default::default(),
-            function_id: Default::default(),
-            bus_master: Default::default(),
-            d3hot: Default::default(),
-            intx_disable: Default::default(),
-            max_payload: Default::default(),
-            max_read_request: Default::default(),
-            function_reset: Default::default(),
-            reads_forgotten: Default::default(),
-            nonposted_ready: Default::default(),
-            read: Default::default(),
-            intx_level: Default::default(),
-            intx_pending: Default::default(),
-            quiescing: Default::default(),
-            busy: Default::default(),
-            level: Default::default(),
-            asking: Default::default(),
-            status: Default::default(),
-            state: Default::default(),
-            recent: Default::default(),
-            credit: Default::default(),
-            payload: Default::default(),
-            pending: Default::default(),
-            payload_supported: Constant::new(u64::from(max_payload).into()),
-        }
+        Self::with(UltraScalePlusFunctionGiven { payload_supported: Constant::new(u64::from(max_payload).into()) })
     }
 }
 
@@ -136,14 +101,6 @@ impl Logic for UltraScalePlusFunction {
     #[hdl_gen]
     fn update(&mut self) {
         comment!("module pcie_usp_function: configuration ports, INTx and resets of the UltraScale+ block");
-        dff_setup!(self, clock, level, asking, status, state, recent, credit);
-        self.level.reset.next = self.reset.val();
-        self.asking.reset.next = self.reset.val();
-        self.status.reset.next = self.reset.val();
-        self.state.reset.next = self.reset.val();
-        self.recent.reset.next = self.reset.val();
-        self.credit.reset.next = self.reset.val();
-
         self.bus_master.next = self.cfg_function_status.val().get_bit(2);
         self.intx_disable.next = self.cfg_function_status.val().get_bit(3);
         self.d3hot.next = self.cfg_function_power_state.val().get_bits::<3>(0) == bits::<3>(4);

@@ -1,4 +1,5 @@
 //! UltraScale+: how far the writes sent are ahead of a completion.
+use crate::block::Block;
 use crate::cells::Reg;
 use crate::comment;
 use rust_hdl::prelude::*;
@@ -14,7 +15,7 @@ use rust_hdl::prelude::*;
 /// Writes have sequence number 1, reads 0: writes keep their order, so that counting is enough. Reads are not counted: a
 /// completion must be able to pass them (PCI Express Base Specification, 2.4.1), or two devices could wait for each other. After a reset a
 /// read of the old configuration may thus leave behind the answer to a read of STATUS.
-#[derive(LogicBlock, Default)]
+#[derive(Block)]
 pub struct UltraScalePlusOrder {
     /// Rising edge.
     pub clock: Signal<In, Clock>,
@@ -46,11 +47,6 @@ impl Logic for UltraScalePlusOrder {
     #[hdl_gen]
     fn update(&mut self) {
         comment!("module pcie_usp_order: keeps completions behind the writes sent before them");
-        dff_setup!(self, clock, back0, back1, outstanding, earlier);
-        self.back0.reset.next = self.reset.val();
-        self.back1.reset.next = self.reset.val();
-        self.outstanding.reset.next = self.reset.val();
-        self.earlier.reset.next = self.reset.val();
         self.back0.d.next = self.pcie_rq_seq_num_vld0.val() & (self.pcie_rq_seq_num0.val() == bits::<6>(1));
         self.back1.d.next = self.pcie_rq_seq_num_vld1.val() & (self.pcie_rq_seq_num1.val() == bits::<6>(1));
 

@@ -1,5 +1,6 @@
 //! UltraScale+ requester completions, 128 bits: answers to our reads.
 use super::ultrascale_plus_completion::UltraScalePlusCompletion;
+use crate::block::Block;
 use crate::cells::{Reg, Source};
 use crate::comment;
 use crate::tlp::types::CompletionBeat;
@@ -13,7 +14,7 @@ use rust_hdl::prelude::*;
 /// beats:                 | D3 D2 D1 D0 | D7 D6 D5 D4 | D8 |   the last one while the next descriptor comes in
 /// ```
 /// A packet that ends in another beat than its descriptor says, or with discontinue, is counted, and ends with a poisoned beat.
-#[derive(LogicBlock, Default)]
+#[derive(Block)]
 pub struct UltraScalePlusReceive128 {
     /// Rising edge.
     pub clock: Signal<In, Clock>,
@@ -59,11 +60,6 @@ impl Logic for UltraScalePlusReceive128 {
     #[hdl_gen]
     fn update(&mut self) {
         comment!("module pcie_usp_receive_128: completions of the UltraScale+ block, 128 bits");
-        dff_setup!(self, clock, in_packet, header, first, left, lane3, flush, flush_bad, beat, valid, malformed_pulse);
-        self.in_packet.reset.next = self.reset.val();
-        self.flush.reset.next = self.reset.val();
-        self.valid.reset.next = self.reset.val();
-        self.malformed_pulse.reset.next = self.reset.val();
         self.free.next = !self.valid.q.val() | self.completion.ready.val();
         self.tready.next = self.free.val();
         self.decode.descriptor.next = self.tdata.val().get_bits::<96>(0);

@@ -1,5 +1,6 @@
 //! UltraScale+ requester completions, 256 bits: answers to our reads.
 use super::ultrascale_plus_completion::UltraScalePlusCompletion;
+use crate::block::Block;
 use crate::cells::{Reg, Source};
 use crate::comment;
 use crate::tlp::types::CompletionBeat;
@@ -17,7 +18,7 @@ use rust_hdl::prelude::*;
 /// ```
 /// A beat leaves in every cycle. A packet that ends otherwise than its descriptor says, or with discontinue, is counted, and
 /// ends with a poisoned beat.
-#[derive(LogicBlock, Default)]
+#[derive(Block)]
 pub struct UltraScalePlusReceive256 {
     /// Rising edge.
     pub clock: Signal<In, Clock>,
@@ -70,13 +71,6 @@ impl Logic for UltraScalePlusReceive256 {
     #[hdl_gen]
     fn update(&mut self) {
         comment!("module pcie_usp_receive_256: completions of the UltraScale+ block, 256 bits");
-        dff_setup!(self, clock, in_packet, dropping, left, lane7, kept, flush, beat, poisoned, valid, malformed_pulse);
-        self.in_packet.reset.next = self.reset.val();
-        self.dropping.reset.next = self.reset.val();
-        self.kept.reset.next = self.reset.val();
-        self.flush.reset.next = self.reset.val();
-        self.valid.reset.next = self.reset.val();
-        self.malformed_pulse.reset.next = self.reset.val();
         self.free.next = !self.valid.q.val() | self.completion.ready.val();
         self.decode.descriptor.next = self.tdata.val().get_bits::<96>(0);
         self.decode.function_id.next = self.function_id.val();

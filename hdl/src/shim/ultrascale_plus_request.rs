@@ -1,5 +1,6 @@
 //! Descriptor of a request that goes out on UltraScale+.
 use super::ultrascale_plus_descriptor as descriptor;
+use crate::block::Block;
 use crate::comment;
 use crate::tlp::types::{TransmitBeat, TransmitKind};
 use rust_hdl::prelude::*;
@@ -10,7 +11,7 @@ use rust_hdl::prelude::*;
 /// descriptor: 63:2 address, 74:64 double words, 78:75 request type, 103:96 tag; the block puts in the requester ID
 /// tuser:      3:0 first byte enables, 7:4 last ones, 27:24 and 61:60 sequence number
 /// ```
-#[derive(LogicBlock)]
+#[derive(Block)]
 pub struct UltraScalePlusRequest {
     /// A beat of a read or of a write.
     pub beat: Signal<In, TransmitBeat>,
@@ -31,29 +32,19 @@ pub struct UltraScalePlusRequest {
     last_lane: Signal<Local, Bits<2>>,
     request_type: Signal<Local, Bits<4>>,
 
+    #[given]
     memory_read: Constant<Bits<4>>,
+    #[given]
     memory_write: Constant<Bits<4>>,
 }
 
 impl Default for UltraScalePlusRequest {
     fn default() -> Self {
         let code = |code: u32| Constant::new(u64::from(code).into());
-        Self {
-            beat: Default::default(),
-            is_write: Default::default(),
-            descriptor: Default::default(),
-            keep: Default::default(),
-            user: Default::default(),
-            held_user: Default::default(),
-            tuser: Default::default(),
-            length: Default::default(),
-            address: Default::default(),
-            length_less_one: Default::default(),
-            last_lane: Default::default(),
-            request_type: Default::default(),
+        Self::with(UltraScalePlusRequestGiven {
             memory_read: code(descriptor::MEMORY_READ),
             memory_write: code(descriptor::MEMORY_WRITE),
-        }
+        })
     }
 }
 

@@ -1,5 +1,6 @@
 //! UltraScale+ completer requests: what the host asks of the endpoint.
 use super::ultrascale_plus_descriptor as descriptor;
+use crate::block::Block;
 use crate::cells::{Reg, Source};
 use crate::comment;
 use crate::tlp::types::{Request, RequestKind};
@@ -18,7 +19,7 @@ use rust_hdl::prelude::*;
 /// to themselves, so this blocks none of them.
 ///
 /// Of a longer payload the first two double words are kept.
-#[derive(LogicBlock)]
+#[derive(Block)]
 pub struct UltraScalePlusRequests<const W: usize> {
     /// Rising edge.
     pub clock: Signal<In, Clock>,
@@ -63,47 +64,22 @@ pub struct UltraScalePlusRequests<const W: usize> {
     kind: Signal<Local, Bits<4>>,
     held: Signal<Local, Bits<128>>,
 
+    #[given]
     memory_write: Constant<Bits<4>>,
+    #[given]
     first_message: Constant<Bits<4>>,
+    #[given]
     reserved: Constant<Bits<4>>,
 }
 
 impl<const W: usize> Default for UltraScalePlusRequests<W> {
     fn default() -> Self {
         let code = |code: u32| Constant::new(u64::from(code).into());
-        Self {
-            clock: Default::default(),
-            reset: Default::default(),
-            tdata: Default::default(),
-            tlast: Default::default(),
-            tuser: Default::default(),
-            tvalid: Default::default(),
-            tready: Default::default(),
-            request: Default::default(),
-            descriptor: Default::default(),
-            enables: Default::default(),
-            answered: Default::default(),
-            message: Default::default(),
-            malformed: Default::default(),
-            busy: Default::default(),
-            in_packet: Default::default(),
-            second_beat: Default::default(),
-            header: Default::default(),
-            byte_enables: Default::default(),
-            payload: Default::default(),
-            waiting: Default::default(),
-            unanswered: Default::default(),
-            message_pulse: Default::default(),
-            malformed_pulse: Default::default(),
-            ready: Default::default(),
-            descriptor_now: Default::default(),
-            kind_now: Default::default(),
-            kind: Default::default(),
-            held: Default::default(),
+        Self::with(UltraScalePlusRequestsGiven {
             memory_write: code(descriptor::MEMORY_WRITE),
             first_message: code(descriptor::MESSAGE),
             reserved: code(descriptor::RESERVED),
-        }
+        })
     }
 }
 
@@ -111,15 +87,6 @@ impl<const W: usize> Logic for UltraScalePlusRequests<W> {
     #[hdl_gen]
     fn update(&mut self) {
         comment!("module pcie_usp_requests: completer requests of the UltraScale+ block");
-        dff_setup!(self, clock, in_packet, second_beat, header, byte_enables, payload, waiting, unanswered);
-        dff_setup!(self, clock, message_pulse, malformed_pulse);
-        self.in_packet.reset.next = self.reset.val();
-        self.second_beat.reset.next = self.reset.val();
-        self.waiting.reset.next = self.reset.val();
-        self.unanswered.reset.next = self.reset.val();
-        self.message_pulse.reset.next = self.reset.val();
-        self.malformed_pulse.reset.next = self.reset.val();
-
         self.ready.next = !self.waiting.q.val() & !self.unanswered.q.val();
         self.tready.next = self.ready.val();
         if self.request.ready.val() {

@@ -1,5 +1,6 @@
 //! UltraScale+ requester requests, 128 bits: the endpoint's reads and writes.
 use super::ultrascale_plus_request::UltraScalePlusRequest;
+use crate::block::Block;
 use crate::cells::{Reg, Sink};
 use crate::comment;
 use crate::tlp::types::TransmitBeat;
@@ -10,7 +11,7 @@ use rust_hdl::prelude::*;
 /// ```text
 /// tdata: | descriptor | D3 D2 D1 D0 | D7 ...
 /// ```
-#[derive(LogicBlock, Default)]
+#[derive(Block)]
 pub struct UltraScalePlusSend128 {
     /// Rising edge.
     pub clock: Signal<In, Clock>,
@@ -49,9 +50,6 @@ impl Logic for UltraScalePlusSend128 {
     #[hdl_gen]
     fn update(&mut self) {
         comment!("module pcie_usp_send_128: requests for the UltraScale+ block, 128 bits");
-        dff_setup!(self, clock, in_payload, data, keep, last, user, valid);
-        self.in_payload.reset.next = self.reset.val();
-        self.valid.reset.next = self.reset.val();
         self.encode.beat.next = self.packet.data.val();
         self.free.next = !self.valid.q.val() | self.tready.val();
         self.begins.next = self.free.val()

@@ -1,5 +1,6 @@
 //! UltraScale+ requester requests, 256 bits: the endpoint's reads and writes.
 use super::ultrascale_plus_request::UltraScalePlusRequest;
+use crate::block::Block;
 use crate::cells::{Reg, Sink};
 use crate::comment;
 use crate::tlp::types::TransmitBeat;
@@ -11,7 +12,7 @@ use rust_hdl::prelude::*;
 /// ```text
 /// tdata: | D3 D2 D1 D0 descriptor | D11 ... D4 | ...
 /// ```
-#[derive(LogicBlock, Default)]
+#[derive(Block)]
 pub struct UltraScalePlusSend256 {
     /// Rising edge.
     pub clock: Signal<In, Clock>,
@@ -54,10 +55,6 @@ impl Logic for UltraScalePlusSend256 {
     #[hdl_gen]
     fn update(&mut self) {
         comment!("module pcie_usp_send_256: requests for the UltraScale+ block, 256 bits");
-        dff_setup!(self, clock, in_packet, half, low, high, low_keep, high_keep, last, user, valid);
-        self.in_packet.reset.next = self.reset.val();
-        self.half.reset.next = self.reset.val();
-        self.valid.reset.next = self.reset.val();
         self.encode.beat.next = self.packet.data.val();
         self.free.next = !self.valid.q.val() | self.tready.val();
         self.begins.next = self.free.val()

@@ -1,6 +1,7 @@
 //! Reads a TLP's header: what the packet is, how long it must be, and whether the header keeps the rules.
 use super::format;
 use super::types::{CompletionBeat, Request, RequestKind};
+use crate::block::Block;
 use crate::comment;
 use rust_hdl::prelude::*;
 
@@ -22,7 +23,7 @@ pub enum PacketKind {
 /// Checked here is what the header alone tells: known Fmt and Type, one double word for I/O and config, byte
 /// enables, no crossing of a 4 KiB boundary. Whether the packet is as long as its header says is for the
 /// caller to check against `total`.
-#[derive(LogicBlock)]
+#[derive(Block)]
 pub struct HeaderDecode {
     /// The first four double words.
     pub beat: Signal<In, Bits<128>>,
@@ -72,58 +73,30 @@ pub struct HeaderDecode {
     payload_dwords: Signal<Local, Bits<11>>,
     base_dwords: Signal<Local, Bits<11>>,
 
+    #[given]
     memory: Constant<Bits<5>>,
+    #[given]
     memory_locked: Constant<Bits<5>>,
+    #[given]
     io: Constant<Bits<5>>,
+    #[given]
     config_0: Constant<Bits<5>>,
+    #[given]
     config_1: Constant<Bits<5>>,
+    #[given]
     cpl: Constant<Bits<5>>,
+    #[given]
     fetch_add: Constant<Bits<5>>,
+    #[given]
     swap: Constant<Bits<5>>,
+    #[given]
     compare_swap: Constant<Bits<5>>,
 }
 
 impl Default for HeaderDecode {
     fn default() -> Self {
         let code = |code: u32| Constant::new(u64::from(code).into());
-        Self {
-            beat: Default::default(),
-            packet: Default::default(),
-            request: Default::default(),
-            completion: Default::default(),
-            four_dwords: Default::default(),
-            payload: Default::default(),
-            total: Default::default(),
-            in_one_beat: Default::default(),
-            three_in_all: Default::default(),
-            in_two_beats: Default::default(),
-            end_keep: Default::default(),
-            dword0: Default::default(),
-            dword1: Default::default(),
-            dword2: Default::default(),
-            dword3: Default::default(),
-            packet_type: Default::default(),
-            prefix: Default::default(),
-            has_data: Default::default(),
-            four: Default::default(),
-            length_field: Default::default(),
-            length: Default::default(),
-            first_be: Default::default(),
-            last_be: Default::default(),
-            low_address: Default::default(),
-            high_address: Default::default(),
-            page_dword: Default::default(),
-            page_end: Default::default(),
-            one_dword: Default::default(),
-            first_reaches_end: Default::default(),
-            last_from_start: Default::default(),
-            may_have_gaps: Default::default(),
-            bad_enables: Default::default(),
-            bad_memory: Default::default(),
-            bad_register: Default::default(),
-            byte_count_field: Default::default(),
-            payload_dwords: Default::default(),
-            base_dwords: Default::default(),
+        Self::with(HeaderDecodeGiven {
             memory: code(format::TYPE_MEMORY),
             memory_locked: code(format::TYPE_MEMORY_LOCKED),
             io: code(format::TYPE_IO),
@@ -133,7 +106,7 @@ impl Default for HeaderDecode {
             fetch_add: code(format::TYPE_FETCH_ADD),
             swap: code(format::TYPE_SWAP),
             compare_swap: code(format::TYPE_COMPARE_SWAP),
-        }
+        })
     }
 }
 

@@ -1,6 +1,7 @@
 //! Writes a TLP's header.
 use super::format;
 use super::types::{TransmitBeat, TransmitKind};
+use crate::block::Block;
 use crate::comment;
 use rust_hdl::prelude::*;
 
@@ -8,7 +9,7 @@ use rust_hdl::prelude::*;
 ///
 /// Memory requests have a header of three double words below 4 GiB and of four above, as the specification wants
 /// it; messages have four, completions three.
-#[derive(LogicBlock)]
+#[derive(Block)]
 pub struct HeaderEncode {
     /// What to send.
     pub beat: Signal<In, TransmitBeat>,
@@ -44,46 +45,26 @@ pub struct HeaderEncode {
     third: Signal<Local, Bits<128>>,
     fourth: Signal<Local, Bits<128>>,
 
+    #[given]
     memory: Constant<Bits<5>>,
+    #[given]
     cpl: Constant<Bits<5>>,
+    #[given]
     message: Constant<Bits<5>>,
+    #[given]
     error_group: Constant<Bits<2>>,
+    #[given]
     interrupt_group: Constant<Bits<2>>,
+    #[given]
     route_local: Constant<Bits<5>>,
+    #[given]
     route_gathered: Constant<Bits<5>>,
 }
 
 impl Default for HeaderEncode {
     fn default() -> Self {
         let code = |code: u32| Constant::new(u64::from(code).into());
-        Self {
-            beat: Default::default(),
-            function_id: Default::default(),
-            header: Default::default(),
-            four_dwords: Default::default(),
-            has_data: Default::default(),
-            is_four: Default::default(),
-            with_data: Default::default(),
-            packet_type: Default::default(),
-            traffic: Default::default(),
-            length: Default::default(),
-            header_length: Default::default(),
-            address: Default::default(),
-            address_high: Default::default(),
-            address_low: Default::default(),
-            identity: Default::default(),
-            tag: Default::default(),
-            enables: Default::default(),
-            message_code: Default::default(),
-            code_group: Default::default(),
-            base: Default::default(),
-            base_four: Default::default(),
-            dword0: Default::default(),
-            dword1: Default::default(),
-            dword2: Default::default(),
-            low_half: Default::default(),
-            third: Default::default(),
-            fourth: Default::default(),
+        Self::with(HeaderEncodeGiven {
             memory: code(format::TYPE_MEMORY),
             cpl: code(format::TYPE_COMPLETION),
             message: code(format::TYPE_MESSAGE | format::ROUTE_ROOT_COMPLEX),
@@ -91,7 +72,7 @@ impl Default for HeaderEncode {
             interrupt_group: Constant::new(u64::from(format::MESSAGE_ASSERT_INTA >> 4).into()),
             route_local: code(format::ROUTE_LOCAL),
             route_gathered: code(format::ROUTE_GATHERED),
-        }
+        })
     }
 }
 

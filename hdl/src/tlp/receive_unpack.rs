@@ -2,6 +2,7 @@
 use super::format;
 use super::header_decode::{HeaderDecode, PacketKind};
 use super::types::{CompletionBeat, ReceivedBeat, Request};
+use crate::block::Block;
 use crate::cells::{Reg, Sink, Source, Stage, StreamFifo};
 use crate::comment;
 use rust_hdl::prelude::*;
@@ -20,7 +21,7 @@ use rust_hdl::prelude::*;
 /// A request leaves when its packet has ended as its header said; a malformed one is counted and dropped. A
 /// completion is passed on as it comes: if the packet then turns out to be malformed it is counted, and the last
 /// beat that leaves has `poisoned` set, so that its tag ends with an error instead of waiting for the timeout.
-#[derive(LogicBlock)]
+#[derive(Block)]
 pub struct ReceiveUnpack {
     /// Rising edge.
     pub clock: Signal<In, Clock>,
@@ -103,81 +104,25 @@ pub struct ReceiveUnpack {
     last_payload: Signal<Local, Bit>,
     low_lanes: Signal<Local, Bits<96>>,
 
+    #[given]
     status_unsupported: Constant<Bits<3>>,
+    #[given]
     status_aborted: Constant<Bits<3>>,
+    #[given]
     turn_off_high: Constant<Bits<4>>,
+    #[given]
     turn_off_low: Constant<Bits<4>>,
 }
 
 impl Default for ReceiveUnpack {
     fn default() -> Self {
         let code = |code: u32| Constant::new(u64::from(code).into());
-        Self {
-            clock: Default::default(),
-            reset: Default::default(),
-            rx: Default::default(),
-            request: Default::default(),
-            completion: Default::default(),
-            malformed: Default::default(),
-            message: Default::default(),
-            turn_off: Default::default(),
-            received_master_abort: Default::default(),
-            received_target_abort: Default::default(),
-            poisoned_completion: Default::default(),
-            busy: Default::default(),
-            decode: Default::default(),
-            request_fifo: Default::default(),
-            request_stage: Default::default(),
-            completion_stage: Default::default(),
-            in_packet: Default::default(),
-            second_beat: Default::default(),
-            packet: Default::default(),
-            four_dwords: Default::default(),
-            left: Default::default(),
-            request_header: Default::default(),
-            request_low: Default::default(),
-            request_high: Default::default(),
-            ended: Default::default(),
-            broken: Default::default(),
-            completion_header: Default::default(),
-            payload_left: Default::default(),
-            lane3: Default::default(),
-            flush: Default::default(),
-            flush_bad: Default::default(),
-            is_first: Default::default(),
-            told: Default::default(),
-            malformed_pulse: Default::default(),
-            message_pulse: Default::default(),
-            turn_off_pulse: Default::default(),
-            master_abort_pulse: Default::default(),
-            target_abort_pulse: Default::default(),
-            poisoned_pulse: Default::default(),
-            beat: Default::default(),
-            keep: Default::default(),
-            last: Default::default(),
-            take: Default::default(),
-            ready: Default::default(),
-            left_now: Default::default(),
-            ends_here: Default::default(),
-            end_keep: Default::default(),
-            wanted_keep: Default::default(),
-            ends_next: Default::default(),
-            bad_later: Default::default(),
-            first_keep: Default::default(),
-            bad_first: Default::default(),
-            bad_frame: Default::default(),
-            flush_header: Default::default(),
-            flush_now: Default::default(),
-            flush_poisoned: Default::default(),
-            request_pending: Default::default(),
-            emit: Default::default(),
-            last_payload: Default::default(),
-            low_lanes: Default::default(),
+        Self::with(ReceiveUnpackGiven {
             status_unsupported: code(format::STATUS_UNSUPPORTED_REQUEST),
             status_aborted: code(format::STATUS_COMPLETER_ABORT),
             turn_off_high: Constant::new(u64::from(format::MESSAGE_PME_TURN_OFF >> 4).into()),
             turn_off_low: Constant::new(u64::from(format::MESSAGE_PME_TURN_OFF & 15).into()),
-        }
+        })
     }
 }
 
@@ -185,52 +130,6 @@ impl Logic for ReceiveUnpack {
     #[hdl_gen]
     fn update(&mut self) {
         comment!("module tlp_receive_unpack: takes received packets apart into requests and completion beats");
-        dff_setup!(
-            self,
-            clock,
-            in_packet,
-            second_beat,
-            packet,
-            four_dwords,
-            left,
-            ends_here,
-            end_keep,
-            request_header,
-            request_low,
-            request_high,
-            ended,
-            broken,
-            completion_header,
-            payload_left,
-            lane3,
-            flush,
-            flush_bad,
-            is_first,
-            told,
-            malformed_pulse,
-            message_pulse,
-            turn_off_pulse,
-            master_abort_pulse,
-            target_abort_pulse,
-            poisoned_pulse
-        );
-        clock!(self, clock, request_fifo, request_stage, completion_stage);
-        self.request_fifo.reset.next = self.reset.val();
-        self.request_stage.reset.next = self.reset.val();
-        self.completion_stage.reset.next = self.reset.val();
-        self.in_packet.reset.next = self.reset.val();
-        self.second_beat.reset.next = self.reset.val();
-        self.ended.reset.next = self.reset.val();
-        self.payload_left.reset.next = self.reset.val();
-        self.flush.reset.next = self.reset.val();
-        self.told.reset.next = self.reset.val();
-        self.malformed_pulse.reset.next = self.reset.val();
-        self.message_pulse.reset.next = self.reset.val();
-        self.turn_off_pulse.reset.next = self.reset.val();
-        self.master_abort_pulse.reset.next = self.reset.val();
-        self.target_abort_pulse.reset.next = self.reset.val();
-        self.poisoned_pulse.reset.next = self.reset.val();
-
         comment!("both ways out must have room");
         self.request_pending.next =
             self.ended.q.val() & !self.broken.q.val() & (self.packet.q.val() == PacketKind::Request);

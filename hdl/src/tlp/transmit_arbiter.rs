@@ -1,5 +1,6 @@
 //! Lets the senders of packets take turns.
 use super::types::{TransmitBeat, TransmitKind};
+use crate::block::Block;
 use crate::cells::{Reg, Sink, Skid, Source, StreamFifo};
 use crate::comment;
 use rust_hdl::prelude::*;
@@ -21,7 +22,7 @@ pub struct TransmitControl {
 /// The turn is a register: it moves on while the last beat of a packet is taken, or when its owner has nothing to
 /// begin, so no sender's `ready` depends on what another one offers. It costs no cycle between packets that wait, and
 /// one when a packet comes while another sender has the turn.
-#[derive(LogicBlock)]
+#[derive(Block)]
 pub struct TransmitArbiter {
     /// Rising edge.
     pub clock: Signal<In, Clock>,
@@ -51,6 +52,7 @@ pub struct TransmitArbiter {
     /// The sender of the present packet, or the one that may begin the next.
     owner: Reg<Bits<2>>,
     /// The same, a bit for each sender.
+    #[given]
     turn: Reg<Bits<4>>,
 
     interrupt_allowed: Signal<Local, Bit>,
@@ -71,35 +73,7 @@ pub struct TransmitArbiter {
 
 impl Default for TransmitArbiter {
     fn default() -> Self {
-        Self {
-            clock: Default::default(),
-            reset: Default::default(),
-            completion: Default::default(),
-            posted: Default::default(),
-            interrupt: Default::default(),
-            nonposted: Default::default(),
-            bus_master: Default::default(),
-            nonposted_allowed: Default::default(),
-            transmit: Default::default(),
-            chosen_fifo: Default::default(),
-            chosen_control: Default::default(),
-            in_packet: Default::default(),
-            owner: Default::default(),
-            turn: Reg::new(1.into()),
-            interrupt_allowed: Default::default(),
-            allowed: Default::default(),
-            valid: Default::default(),
-            want: Default::default(),
-            next_owner: Default::default(),
-            next_turn: Default::default(),
-            found: Default::default(),
-            may_go: Default::default(),
-            offered: Default::default(),
-            space: Default::default(),
-            chosen: Default::default(),
-            rest: Default::default(),
-            control: Default::default(),
-        }
+        Self::with(TransmitArbiterGiven { turn: Reg::new(1.into()) })
     }
 }
 
@@ -107,14 +81,6 @@ impl Logic for TransmitArbiter {
     #[hdl_gen]
     fn update(&mut self) {
         comment!("module tlp_transmit_arbiter: the senders of packets take turns, packet by packet");
-        dff_setup!(self, clock, in_packet, owner, turn);
-        clock!(self, clock, chosen_fifo, chosen_control);
-        self.in_packet.reset.next = self.reset.val();
-        self.owner.reset.next = self.reset.val();
-        self.turn.reset.next = self.reset.val();
-        self.chosen_fifo.reset.next = self.reset.val();
-        self.chosen_control.reset.next = self.reset.val();
-
         comment!("who may begin");
         self.interrupt_allowed.next = self.bus_master.val() | (self.interrupt.data.val().kind == TransmitKind::Message);
         self.allowed.next = bits::<4>(1)

@@ -1,6 +1,7 @@
 //! Puts packets together for the link.
 use super::header_encode::HeaderEncode;
 use super::types::{TlpBeat, TransmitBeat};
+use crate::block::Block;
 use crate::cells::{Reg, Sink, Source, Stage};
 use crate::comment;
 use rust_hdl::prelude::*;
@@ -23,7 +24,7 @@ pub enum PackState {
 /// One beat leaves per cycle inside a packet and between packets. A write with a four double word header takes
 /// one beat more than its payload, one with a three double word header one beat more where the payload ends in
 /// lanes 3 to 1.
-#[derive(LogicBlock, Default)]
+#[derive(Block)]
 pub struct TransmitPack {
     /// Rising edge.
     pub clock: Signal<In, Clock>,
@@ -59,11 +60,6 @@ impl Logic for TransmitPack {
     #[hdl_gen]
     fn update(&mut self) {
         comment!("module tlp_transmit_pack: makes headers and puts the payload behind them");
-        dff_setup!(self, clock, state, held);
-        clock!(self, clock, stage);
-        self.state.reset.next = self.reset.val();
-        self.stage.reset.next = self.reset.val();
-
         self.encode.beat.next = self.transmit.data.val();
         self.encode.function_id.next = self.function_id.val();
         self.four.next = self.encode.four_dwords.val();

@@ -1,5 +1,6 @@
 //! Reads the available ring: index, then slots in batches, while the driver's notifications are off.
 use super::types::*;
+use crate::block::Block;
 use crate::cells::{HalfStage, LutRam, Reg, Source, Stage};
 use crate::comment;
 use crate::dma::types::*;
@@ -39,7 +40,7 @@ pub enum PollState {
 ///
 /// A broken rule, a failed read included, halts it until it is reset: nothing is asked for any more, and no slot that has not
 /// been handed on becomes a head. What a buffer of slots held before is never taken for what could not be read.
-#[derive(LogicBlock)]
+#[derive(Block)]
 pub struct AvailableReader {
     pub clock: Signal<In, Clock>,
     pub reset: Signal<In, Bit>,
@@ -74,6 +75,7 @@ pub struct AvailableReader {
     pub violation: Signal<Out, ViolationReport>,
 
     /// 8 words of 16 bytes, a memory for each 2 of them.
+    #[given]
     ram: Vec<LutRam<16, 3>>,
     half: Signal<Local, Bits<16>>,
     read_word: Signal<Local, Bits<3>>,
@@ -107,10 +109,15 @@ pub struct AvailableReader {
     too_far: DFF<Bit>,
     news: DFF<Bit>,
 
+    #[given]
     client: Constant<Bits<4>>,
+    #[given]
     queue_size: Constant<Bits<16>>,
+    #[given]
     queue_mask: Constant<Bits<16>>,
+    #[given]
     available_offset: Constant<Bits<16>>,
+    #[given]
     slots_offset: Constant<Bits<16>>,
 
     retired: Signal<Local, Bit>,
@@ -150,90 +157,14 @@ impl AvailableReader {
     /// `client` is the reader's DMA client number.
     pub fn new(client: u64, queue_size: u16) -> Self {
         let available_offset = super::layout::avail_offset(queue_size);
-        Self {
-            clock: Default::default(),
-            reset: Default::default(),
-            enable: Default::default(),
-            ring_base: Default::default(),
-            kick: Default::default(),
-            event_idx: Default::default(),
-            request: Default::default(),
-            retire: Default::default(),
-            retire_valid: Default::default(),
-            write: Default::default(),
-            write_valid: Default::default(),
-            heads: Default::default(),
-            notify: Default::default(),
-            notify_done: Default::default(),
-            known: Default::default(),
-            asleep: Default::default(),
-            violation_valid: Default::default(),
-            violation: Default::default(),
+        Self::with(AvailableReaderGiven {
             ram: (0..8).map(|_| LutRam::default()).collect(),
-            half: Default::default(),
-            read_word: Default::default(),
-            line: Default::default(),
-            request_stage: Default::default(),
-            head_stage: Default::default(),
-            poll: Default::default(),
-            kicked: Default::default(),
-            armed: Default::default(),
-            mute: Default::default(),
-            known_index: Default::default(),
-            fetch_index: Default::default(),
-            offer: Default::default(),
-            offer_count: Default::default(),
-            offer_place: Default::default(),
-            missing: Default::default(),
-            to_wrap: Default::default(),
-            measured: Default::default(),
-            fill: Default::default(),
-            drain: Default::default(),
-            busy0: Default::default(),
-            busy1: Default::default(),
-            ready0: Default::default(),
-            ready1: Default::default(),
-            count0: Default::default(),
-            count1: Default::default(),
-            position: Default::default(),
-            index: Default::default(),
-            too_far: Default::default(),
-            news: Default::default(),
             client: Constant::new(client.into()),
             queue_size: Constant::new(u64::from(queue_size).into()),
             queue_mask: Constant::new(u64::from(queue_size - 1).into()),
             available_offset: Constant::new(available_offset.into()),
             slots_offset: Constant::new((available_offset + 4).into()),
-            retired: Default::default(),
-            retired_slot: Default::default(),
-            retired_error: Default::default(),
-            ahead: Default::default(),
-            ring_position: Default::default(),
-            batch: Default::default(),
-            poll_request: Default::default(),
-            place: Default::default(),
-            address: Default::default(),
-            index_request: Default::default(),
-            slot_request: Default::default(),
-            slot_bytes: Default::default(),
-            fill_busy: Default::default(),
-            drain_ready: Default::default(),
-            drain_count: Default::default(),
-            slot_shift: Default::default(),
-            head: Default::default(),
-            head_valid: Default::default(),
-            head_bad: Default::default(),
-            position_next: Default::default(),
-            report: Default::default(),
-            told: Default::default(),
-            told_report: Default::default(),
-            halted: Default::default(),
-            go: Default::default(),
-            found: Default::default(),
-            update: Default::default(),
-            write_client: Default::default(),
-            write_mine: Default::default(),
-        }
+        })
     }
 }
 
@@ -241,60 +172,7 @@ impl Logic for AvailableReader {
     #[hdl_gen]
     fn update(&mut self) {
         comment!("module available_reader: reads index and slots of the available ring");
-        dff_setup!(
-            self,
-            clock,
-            poll,
-            kicked,
-            armed,
-            mute,
-            known_index,
-            fetch_index,
-            offer,
-            offer_count,
-            offer_place,
-            missing,
-            to_wrap,
-            measured,
-            fill,
-            drain,
-            busy0,
-            busy1,
-            ready0,
-            ready1,
-            count0,
-            count1,
-            position,
-            index,
-            too_far,
-            news
-        );
-        clock!(self, clock, request_stage, head_stage);
-        self.request_stage.reset.next = self.reset.val();
-        self.head_stage.reset.next = self.reset.val();
-        dff_setup!(self, clock, told, told_report, halted);
-        self.told.reset.next = self.reset.val();
-        self.told_report.reset.next = self.reset.val();
-        self.halted.reset.next = self.reset.val();
         self.go.next = self.enable.val() & !self.halted.q.val();
-        self.poll.reset.next = self.reset.val();
-        self.kicked.reset.next = self.reset.val();
-        self.armed.reset.next = self.reset.val();
-        self.mute.reset.next = self.reset.val();
-        self.known_index.reset.next = self.reset.val();
-        self.fetch_index.reset.next = self.reset.val();
-        self.offer.reset.next = self.reset.val();
-        self.offer_count.reset.next = self.reset.val();
-        self.measured.reset.next = self.reset.val();
-        self.fill.reset.next = self.reset.val();
-        self.drain.reset.next = self.reset.val();
-        self.busy0.reset.next = self.reset.val();
-        self.busy1.reset.next = self.reset.val();
-        self.ready0.reset.next = self.reset.val();
-        self.ready1.reset.next = self.reset.val();
-        self.count0.reset.next = self.reset.val();
-        self.count1.reset.next = self.reset.val();
-        self.position.reset.next = self.reset.val();
 
         // RAM: slot buffers at bytes 32 and 64; the index comes at byte 0, and goes into a register as well
         self.write_client.next = self.write.val().client;
@@ -311,7 +189,6 @@ impl Logic for AvailableReader {
         }
         self.line.next = 0.into();
         for i in 0..8 {
-            self.ram[i].clock.next = self.clock.val();
             self.ram[i].waddr.next = bit_cast::<3, 12>(self.write.val().word);
             self.ram[i].wdata.next = self.write.val().data.get_bits::<16>(i * 16);
             // all that is read here is of 2 bytes and lies at even addresses

@@ -1,4 +1,5 @@
 //! The buffers of the walked chains, until the data movers take them.
+use crate::block::Block;
 use crate::cells::{BlockRam, LutRam, Reg, Source};
 use crate::comment;
 use crate::dma::types::BufferDescriptor;
@@ -18,7 +19,7 @@ use rust_hdl::prelude::*;
 /// ```
 /// Each direction is handed out as it comes, also before its chain has ended: a buffer is offered two cycles after it was written, and
 /// then one every second cycle, with an end mark behind each chain.
-#[derive(LogicBlock, Default)]
+#[derive(Block)]
 pub struct BufferStore {
     pub clock: Signal<In, Clock>,
     pub reset: Signal<In, Bit>,
@@ -79,25 +80,6 @@ impl Logic for BufferStore {
     #[hdl_gen]
     fn update(&mut self) {
         comment!("module buffer_store: keeps the buffers of the walked chains until the data movers take them");
-        dff_setup!(self, clock, writable_moves, written, read, moving_written, moving_read, tail, front, moving_front);
-        dff_setup!(self, clock, second_mark, full, no_end_room, no_end_room_before, offered, is_end, is_error);
-        clock!(self, clock, ram, ends);
-        self.writable_moves.reset.next = self.reset.val();
-        self.written.reset.next = self.reset.val();
-        self.read.reset.next = self.reset.val();
-        self.moving_written.reset.next = self.reset.val();
-        self.moving_read.reset.next = self.reset.val();
-        self.tail.reset.next = self.reset.val();
-        self.front.reset.next = self.reset.val();
-        self.moving_front.reset.next = self.reset.val();
-        self.second_mark.reset.next = self.reset.val();
-        self.full.reset.next = self.reset.val();
-        self.no_end_room.reset.next = self.reset.val();
-        self.no_end_room_before.reset.next = self.reset.val();
-        self.offered.reset.next = self.reset.val();
-        self.is_end.reset.next = self.reset.val();
-        self.is_error.reset.next = self.reset.val();
-
         // ------------------------------------------------------------ turns
         self.writable_moves.d.next = !self.writable_moves.q.val();
         self.moving_written.d.next = self.written.q.val();

@@ -1,6 +1,7 @@
 //! Decides, after each write of the used index, whether the driver wants an interrupt.
 use super::layout;
 use super::types::*;
+use crate::block::Block;
 use crate::cells::{Reg, Source};
 use crate::comment;
 use crate::dma::types::*;
@@ -28,7 +29,7 @@ pub enum DecisionState {
 ///
 /// When that read fails the queue stops, and nothing is read or raised any more until a reset.
 /// `needs_event` of [`super::layout`] is the rule in Rust.
-#[derive(LogicBlock)]
+#[derive(Block)]
 pub struct InterruptDecision {
     pub clock: Signal<In, Clock>,
     pub reset: Signal<In, Bit>,
@@ -63,11 +64,15 @@ pub struct InterruptDecision {
     new_index: DFF<Bits<16>>,
     address: DFF<Bits<64>>,
     /// The driver's wish, byte by byte.
+    #[given]
     wish_bytes: Vec<Reg<Bits<8>>>,
     raise: Reg<Bit>,
 
+    #[given]
     client: Constant<Bits<4>>,
+    #[given]
     available_offset: Constant<Bits<64>>,
+    #[given]
     event_offset: Constant<Bits<64>>,
 
     mine: Signal<Local, Bit>,
@@ -88,46 +93,12 @@ pub struct InterruptDecision {
 impl InterruptDecision {
     /// `client` is the block's DMA client number.
     pub fn new(client: u64, queue_size: u16) -> Self {
-        Self {
-            clock: Default::default(),
-            reset: Default::default(),
-            ring_base: Default::default(),
-            event_idx: Default::default(),
-            notify_on_empty: Default::default(),
-            written_index: Default::default(),
-            known_index: Default::default(),
-            request: Default::default(),
-            retire: Default::default(),
-            retire_valid: Default::default(),
-            write: Default::default(),
-            write_valid: Default::default(),
-            raise_interrupt: Default::default(),
-            busy: Default::default(),
-            violation_valid: Default::default(),
-            violation: Default::default(),
-            state: Default::default(),
-            decided: Default::default(),
-            new_index: Default::default(),
-            address: Default::default(),
+        Self::with(InterruptDecisionGiven {
             wish_bytes: (0..4).map(|_| Reg::default()).collect(),
-            wish: Default::default(),
-            byte: Default::default(),
-            offset: Default::default(),
-            raise: Default::default(),
             client: Constant::new(client.into()),
             available_offset: Constant::new(layout::avail_offset(queue_size).into()),
             event_offset: Constant::new(layout::used_event_offset(queue_size).into()),
-            mine: Default::default(),
-            lanes: Default::default(),
-            fresh: Default::default(),
-            retired: Default::default(),
-            passed: Default::default(),
-            progress: Default::default(),
-            seen_index: Default::default(),
-            crossed: Default::default(),
-            out: Default::default(),
-            report: Default::default(),
-        }
+        })
     }
 }
 
@@ -135,20 +106,12 @@ impl Logic for InterruptDecision {
     #[hdl_gen]
     fn update(&mut self) {
         comment!("module interrupt_decision: whether the driver wants an interrupt for new used elements");
-        dff_setup!(self, clock, state, decided, new_index, address, raise);
-        self.state.reset.next = self.reset.val();
-        self.decided.reset.next = self.reset.val();
-        self.raise.reset.next = self.reset.val();
-
         // the wish lies at the start of this client's RAM, which is this one register
         self.mine.next = self.write_valid.val() & (self.write.val().client == self.client.val());
         self.lanes.next = self.write.val().enable;
         self.fresh.next = bit_cast::<32, 128>(self.write.val().data);
         self.wish.next = 0.into();
         for i in 0..4 {
-            self.wish_bytes[i].clock.next = self.clock.val();
-            self.wish_bytes[i].reset.next = self.reset.val();
-            self.wish_bytes[i].d.next = self.wish_bytes[i].q.val();
             if self.mine.val() & self.lanes.val().get_bit(i) {
                 self.wish_bytes[i].d.next = self.fresh.val().get_bits::<8>(i * 8);
             }

@@ -1,4 +1,5 @@
 //! From "the driver wants to know" to ISR, INTx and MSI-X.
+use crate::block::Block;
 use crate::cells::{Reg, Source};
 use crate::comment;
 use rust_hdl::prelude::*;
@@ -7,7 +8,7 @@ use rust_hdl::prelude::*;
 ///
 /// Every interrupt sets the ISR. While MSI-X is enabled it also fires its vector, unless that is 0xffff; else INTx follows
 /// the ISR, unless the command register disables it.
-#[derive(LogicBlock, Default)]
+#[derive(Block)]
 pub struct InterruptController {
     pub clock: Signal<In, Clock>,
     pub reset: Signal<In, Bit>,
@@ -55,15 +56,6 @@ impl Logic for InterruptController {
     #[hdl_gen]
     fn update(&mut self) {
         comment!("module interrupt_controller: ISR, INTx level and MSI-X vectors");
-        dff_setup!(self, clock, queue_pending, config_pending, queue_isr, config_isr, intx_level, vector, vector_valid);
-        self.queue_pending.reset.next = self.reset.val();
-        self.config_pending.reset.next = self.reset.val();
-        self.queue_isr.reset.next = self.reset.val();
-        self.config_isr.reset.next = self.reset.val();
-        self.intx_level.reset.next = self.reset.val();
-        self.vector.reset.next = self.reset.val();
-        self.vector_valid.reset.next = self.reset.val();
-
         self.queue_isr.d.next = self.queue_interrupt.val().any();
         self.config_isr.d.next = self.config_interrupt.val();
         self.isr_queue.next = self.queue_isr.q.val();

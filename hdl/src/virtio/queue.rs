@@ -1,6 +1,7 @@
 //! A virtqueue with its data movers: what a device sees of a queue.
 use super::ring::{client, RingEngine};
 use super::types::*;
+use crate::block::Block;
 use crate::cells::{LaneRam, Sink, Source};
 use crate::comment;
 use crate::dma::arbiter::{ReadArbiter, WriteArbiter};
@@ -13,7 +14,7 @@ use rust_hdl::prelude::*;
 ///
 /// This is the chain interface: `chain` says that a chain is there and how long it is, `bytes` are what the driver gave,
 /// `command` and `data` are what the device gives back. A new device type is one block behind it.
-#[derive(LogicBlock)]
+#[derive(Block)]
 pub struct Virtqueue {
     pub clock: Signal<In, Clock>,
     pub reset: Signal<In, Bit>,
@@ -59,19 +60,28 @@ pub struct Virtqueue {
     /// Something is in flight.
     pub busy: Signal<Out, Bit>,
 
+    #[given]
     ring: RingEngine,
+    #[given]
     gather: Gather<8>,
+    #[given]
     scatter: Scatter<6>,
     /// What is read: buffers in the lower half, descriptors in the upper one.
     read_ram: LaneRam<128, 9, 16>,
     write_client: Signal<Local, Bits<4>>,
     write_descriptor: Signal<Local, Bit>,
+    #[given]
     read_arbiter: ReadArbiter,
+    #[given]
     write_arbiter: WriteArbiter,
     used_selected: DFF<Bit>,
+    #[given]
     gather_client: Constant<Bits<4>>,
+    #[given]
     window_client: Constant<Bits<4>>,
+    #[given]
     scatter_client: Constant<Bits<4>>,
+    #[given]
     used_client: Constant<Bits<4>>,
 }
 
@@ -79,52 +89,17 @@ impl Virtqueue {
     /// Queue number `index`, which fixes the DMA client numbers, with a table of `queue_size` descriptors.
     pub fn new(index: u64, queue_size: u16) -> Self {
         let (reads, writes) = (index * client::READS, index * client::WRITES);
-        Self {
-            clock: Default::default(),
-            reset: Default::default(),
-            enable: Default::default(),
-            ring_base: Default::default(),
-            event_idx: Default::default(),
-            indirect: Default::default(),
-            notify_on_empty: Default::default(),
-            kick: Default::default(),
-            max_payload: Default::default(),
-            max_read_request: Default::default(),
-            read_request: Default::default(),
-            retire: Default::default(),
-            retire_valid: Default::default(),
-            write: Default::default(),
-            write_valid: Default::default(),
-            write_request: Default::default(),
-            ram_past: Default::default(),
-            ram_client: Default::default(),
-            ram_word: Default::default(),
-            ram_data: Default::default(),
-            done_valid: Default::default(),
-            done_client: Default::default(),
-            chain: Default::default(),
-            bytes: Default::default(),
-            command: Default::default(),
-            data: Default::default(),
-            device_violation_valid: Default::default(),
-            device_violation: Default::default(),
-            raise_interrupt: Default::default(),
-            violation: Default::default(),
-            busy: Default::default(),
+        Self::with(VirtqueueGiven {
             ring: RingEngine::new(reads, writes, queue_size),
             gather: Gather::new(reads + client::GATHER),
             scatter: Scatter::new(writes + client::SCATTER),
-            read_ram: Default::default(),
-            write_client: Default::default(),
-            write_descriptor: Default::default(),
             read_arbiter: ReadArbiter::new(4),
             write_arbiter: WriteArbiter::new(2),
-            used_selected: Default::default(),
             gather_client: Constant::new((reads + client::GATHER).into()),
             window_client: Constant::new((reads + client::WINDOW).into()),
             scatter_client: Constant::new((writes + client::SCATTER).into()),
             used_client: Constant::new((writes + client::USED).into()),
-        }
+        })
     }
 }
 
@@ -132,14 +107,6 @@ impl Logic for Virtqueue {
     #[hdl_gen]
     fn update(&mut self) {
         comment!("module virtqueue: one queue with its data movers");
-        dff_setup!(self, clock, used_selected);
-        clock!(self, clock, ring, gather, scatter, read_ram, read_arbiter, write_arbiter);
-        self.ring.reset.next = self.reset.val();
-        self.gather.reset.next = self.reset.val();
-        self.scatter.reset.next = self.reset.val();
-        self.read_arbiter.reset.next = self.reset.val();
-        self.write_arbiter.reset.next = self.reset.val();
-
         self.ring.enable.next = self.enable.val();
         self.ring.ring_base.next = self.ring_base.val();
         self.ring.event_idx.next = self.event_idx.val();

@@ -1,6 +1,7 @@
 //! The legacy register file in BAR0 (virtio 1.x, section 4.1.4.8 "Legacy Interfaces: A Note on PCI Device Layout").
 use super::writable_config::WritableConfig;
 use super::MAX_QUEUES;
+use crate::block::Block;
 use crate::cells::Reg;
 use crate::comment;
 use crate::pcie::register_bus::RegisterSlave;
@@ -35,7 +36,7 @@ pub struct LegacyRegistersConfig {
 /// header reads all ones and changes nothing. Bytes that are not enabled read as anything.
 ///
 /// The per-queue outputs carry queue 0 in the lowest bits.
-#[derive(LogicBlock)]
+#[derive(Block)]
 pub struct LegacyRegisters {
     pub clock: Signal<In, Clock>,
     pub reset: Signal<In, Bit>,
@@ -79,13 +80,17 @@ pub struct LegacyRegisters {
     accepted: Reg<Bits<32>>,
     /// QUEUE_SEL, and which of the queues it names: none, if there is no such queue.
     select: Reg<Bits<10>>,
+    #[given]
     selected: Reg<Bits<4>>,
     status: Reg<Bits<8>>,
     isr: Reg<Bits<2>>,
     /// A vector, or 0x7f for none.
+    #[given]
     config_vector_reg: Reg<Bits<7>>,
+    #[given]
     pfn: Vec<Reg<Bits<32>>>,
     active: Reg<Bits<4>>,
+    #[given]
     vector: Vec<Reg<Bits<7>>>,
     notify_reg: Reg<Bits<4>>,
     reset_request: Reg<Bit>,
@@ -95,15 +100,22 @@ pub struct LegacyRegisters {
     done: Reg<Bit>,
     read_data: Reg<Bits<32>>,
     /// One, if the driver may write something of the device config.
+    #[given]
     writable: Vec<WritableConfig>,
 
+    #[given]
     queue_size: Vec<Constant<Bits<16>>>,
+    #[given]
     vectors: Constant<Bits<16>>,
     /// Behind the device config, without and with MSI-X.
+    #[given]
     config_end: Constant<Bits<12>>,
+    #[given]
     shifted_end: Constant<Bits<12>>,
+    #[given]
     safe_features: Constant<Bits<32>>,
     /// All of the device config but its first eight bytes.
+    #[given]
     not_driver_bytes: Constant<Bits<256>>,
 
     access: Signal<Local, Bit>,
@@ -157,42 +169,11 @@ impl LegacyRegisters {
         assert!(config.device_config_length <= 32 && config.device_config_length % 4 == 0);
         let writable = config.writable_config_length;
         assert!(writable <= config.device_config_length.min(8));
-        Self {
-            clock: Default::default(),
-            reset: Default::default(),
-            bus: Default::default(),
-            msix_enable: Default::default(),
-            bus_master: Default::default(),
-            device_features: Default::default(),
-            device_config: Default::default(),
-            isr_queue: Default::default(),
-            isr_config: Default::default(),
-            driver_features: Default::default(),
-            driver_config: Default::default(),
-            queue_pfn: Default::default(),
-            queue_active: Default::default(),
-            queue_vector: Default::default(),
-            config_vector: Default::default(),
-            notify: Default::default(),
-            driver_ok: Default::default(),
-            isr_pending: Default::default(),
-            device_reset: Default::default(),
-            features: Default::default(),
-            accepted: Default::default(),
-            select: Default::default(),
+        Self::with(LegacyRegistersGiven {
             selected: Reg::new(1.into()),
-            status: Default::default(),
-            isr: Default::default(),
             config_vector_reg: Reg::new(0x7f.into()),
             pfn: (0..queues).map(|_| Reg::default()).collect(),
-            active: Default::default(),
             vector: (0..queues).map(|_| Reg::new(0x7f.into())).collect(),
-            notify_reg: Default::default(),
-            reset_request: Default::default(),
-            bus_master_before: Default::default(),
-            shifted: Default::default(),
-            done: Default::default(),
-            read_data: Default::default(),
             writable: (0..usize::from(writable > 0)).map(|_| WritableConfig::new(writable)).collect(),
             queue_size: config.queue_sizes.iter().map(|size| Constant::new(u64::from(*size).into())).collect(),
             vectors: Constant::new(u64::from(config.vectors).into()),
@@ -200,46 +181,7 @@ impl LegacyRegisters {
             shifted_end: Constant::new((u64::from(config.device_config_length) + 0x18).into()),
             safe_features: Constant::new(u64::from(config.safe_features).into()),
             not_driver_bytes: Constant::new(Bits::from((BigUint::from(1u8) << 256u32) - (BigUint::from(1u8) << 64u32))),
-            access: Default::default(),
-            write: Default::default(),
-            read: Default::default(),
-            clear: Default::default(),
-            enable: Default::default(),
-            whole: Default::default(),
-            at_0: Default::default(),
-            at_2: Default::default(),
-            at_3: Default::default(),
-            address: Default::default(),
-            config_dword: Default::default(),
-            in_config: Default::default(),
-            low_half: Default::default(),
-            high_half: Default::default(),
-            accepted_vector_low: Default::default(),
-            accepted_vector_high: Default::default(),
-            selected_pfn: Default::default(),
-            selected_size: Default::default(),
-            selected_vector: Default::default(),
-            selected_next: Default::default(),
-            shown_vector: Default::default(),
-            shown_config_vector: Default::default(),
-            config_shift: Default::default(),
-            wide: Default::default(),
-            isr_next: Default::default(),
-            notify_next: Default::default(),
-            driver_bytes: Default::default(),
-            shown_config: Default::default(),
-            register_0: Default::default(),
-            register_2: Default::default(),
-            register_3: Default::default(),
-            value_low: Default::default(),
-            value_high: Default::default(),
-            value: Default::default(),
-            one_pfn: Default::default(),
-            one_vector: Default::default(),
-            one_shown: Default::default(),
-            all_queue_pfn: Default::default(),
-            all_queue_vector: Default::default(),
-        }
+        })
     }
 }
 
@@ -247,30 +189,6 @@ impl Logic for LegacyRegisters {
     #[hdl_gen]
     fn update(&mut self) {
         comment!("module legacy_registers: the legacy virtio register file in BAR0");
-        dff_setup!(
-            self,
-            clock,
-            features,
-            accepted,
-            select,
-            selected,
-            status,
-            isr,
-            config_vector_reg,
-            notify_reg,
-            reset_request,
-            bus_master_before,
-            shifted,
-            active,
-            done,
-            read_data
-        );
-        self.reset_request.reset.next = self.reset.val();
-        self.bus_master_before.reset.next = self.reset.val();
-        self.shifted.reset.next = self.reset.val();
-        self.done.reset.next = self.reset.val();
-        self.read_data.reset.next = self.reset.val();
-        self.notify_reg.reset.next = self.reset.val();
         // what a driver's reset clears is reset together, in the cycle after the resetting write
         self.clear.next = self.reset.val() | self.reset_request.q.val();
         self.features.reset.next = self.clear.val();
@@ -352,7 +270,6 @@ impl Logic for LegacyRegisters {
         self.driver_bytes.next = self.device_config.val().get_bits::<64>(0);
         self.shown_config.next = self.device_config.val();
         for i in 0..self.writable.len() {
-            self.writable[i].clock.next = self.clock.val();
             self.writable[i].reset.next = self.clear.val();
             self.writable[i].write.next = self.write.val() & self.in_config.val();
             self.writable[i].dword.next = self.config_dword.val();
@@ -421,12 +338,8 @@ impl Logic for LegacyRegisters {
 
         // writes
         for i in 0..self.pfn.len() {
-            self.pfn[i].clock.next = self.clock.val();
             self.pfn[i].reset.next = self.clear.val();
-            self.pfn[i].d.next = self.pfn[i].q.val();
-            self.vector[i].clock.next = self.clock.val();
             self.vector[i].reset.next = self.clear.val();
-            self.vector[i].d.next = self.vector[i].q.val();
         }
         self.reset_request.d.next = false;
         self.notify_next.next = 0.into();

@@ -5,6 +5,7 @@ use super::types::*;
 use super::used::UsedWriter;
 use super::walker::ChainWalker;
 use super::window::WindowReader;
+use crate::block::Block;
 use crate::cells::{Reg, Sink, Source};
 use crate::comment;
 use crate::dma::types::*;
@@ -39,7 +40,7 @@ pub mod client {
 ///  used -> [used writer] -written index-> [interrupt decision] -> interrupt
 /// ```
 /// The first broken rule stops the queue until it is reset; the report stays readable.
-#[derive(LogicBlock)]
+#[derive(Block)]
 pub struct RingEngine {
     pub clock: Signal<In, Clock>,
     pub reset: Signal<In, Bit>,
@@ -88,10 +89,15 @@ pub struct RingEngine {
     /// Something is in flight.
     pub busy: Signal<Out, Bit>,
 
+    #[given]
     available: AvailableReader,
+    #[given]
     window: WindowReader,
+    #[given]
     walker: ChainWalker,
+    #[given]
     used_writer: UsedWriter,
+    #[given]
     decision: InterruptDecision,
     report: Reg<ViolationReport>,
     stopped: Reg<Bit>,
@@ -102,48 +108,13 @@ pub struct RingEngine {
 impl RingEngine {
     /// `read_client` and `write_client` are the queue's first DMA client numbers.
     pub fn new(read_client: u64, write_client: u64, queue_size: u16) -> Self {
-        Self {
-            clock: Default::default(),
-            reset: Default::default(),
-            enable: Default::default(),
-            ring_base: Default::default(),
-            event_idx: Default::default(),
-            indirect: Default::default(),
-            notify_on_empty: Default::default(),
-            kick: Default::default(),
-            available_request: Default::default(),
-            window_request: Default::default(),
-            decision_request: Default::default(),
-            retire: Default::default(),
-            retire_valid: Default::default(),
-            write: Default::default(),
-            write_valid: Default::default(),
-            window_read_valid: Default::default(),
-            window_read_word: Default::default(),
-            window_read_data: Default::default(),
-            used_request: Default::default(),
-            used_read_word: Default::default(),
-            used_read_data: Default::default(),
-            used_done: Default::default(),
-            chain: Default::default(),
-            readable: Default::default(),
-            writable: Default::default(),
-            used: Default::default(),
-            device_violation_valid: Default::default(),
-            device_violation: Default::default(),
-            raise_interrupt: Default::default(),
-            violation: Default::default(),
-            busy: Default::default(),
+        Self::with(RingEngineGiven {
             available: AvailableReader::new(read_client + client::AVAILABLE, queue_size),
             window: WindowReader::new(read_client + client::WINDOW, queue_size),
             walker: ChainWalker::new(queue_size),
             used_writer: UsedWriter::new(write_client + client::USED, queue_size),
             decision: InterruptDecision::new(read_client + client::DECISION, queue_size),
-            report: Default::default(),
-            stopped: Default::default(),
-            found: Default::default(),
-            found_valid: Default::default(),
-        }
+        })
     }
 }
 
@@ -151,16 +122,6 @@ impl Logic for RingEngine {
     #[hdl_gen]
     fn update(&mut self) {
         comment!("module ring_engine: from kicks to chains, from used elements to interrupts");
-        dff_setup!(self, clock, report, stopped);
-        clock!(self, clock, available, window, walker, used_writer, decision);
-        self.report.reset.next = self.reset.val();
-        self.stopped.reset.next = self.reset.val();
-        self.available.reset.next = self.reset.val();
-        self.window.reset.next = self.reset.val();
-        self.walker.reset.next = self.reset.val();
-        self.used_writer.reset.next = self.reset.val();
-        self.decision.reset.next = self.reset.val();
-
         self.available.enable.next = self.enable.val() & !self.stopped.q.val();
         self.available.ring_base.next = self.ring_base.val();
         self.available.kick.next = self.kick.val();

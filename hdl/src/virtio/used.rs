@@ -1,6 +1,7 @@
 //! Writes the used ring: elements in batches, one index write a batch, and the driver's notification switch.
 use super::layout;
 use super::types::*;
+use crate::block::Block;
 use crate::cells::{HalfStage, LaneRam, Reg, Sink, Source, StreamFifo};
 use crate::comment;
 use crate::dma::types::*;
@@ -33,7 +34,7 @@ pub enum UsedState {
 ///   RAM bytes   0..255  32 element slots {head u32, length u32}
 ///             256..383  16 slots of 8 bytes for the index, used.flags and avail_event
 /// ```
-#[derive(LogicBlock)]
+#[derive(Block)]
 pub struct UsedWriter {
     pub clock: Signal<In, Clock>,
     pub reset: Signal<In, Bit>,
@@ -78,13 +79,21 @@ pub struct UsedWriter {
     // elements waited one cycle ago
     elements_wait: Reg<Bit>,
 
+    #[given]
     client: Constant<Bits<4>>,
+    #[given]
     wrap: Constant<Bits<6>>,
+    #[given]
     wrap_mask: Constant<Bits<6>>,
+    #[given]
     queue_mask: Constant<Bits<16>>,
+    #[given]
     flags_offset: Constant<Bits<16>>,
+    #[given]
     index_offset: Constant<Bits<16>>,
+    #[given]
     elements_offset: Constant<Bits<16>>,
+    #[given]
     event_offset: Constant<Bits<16>>,
 
     waiting: Signal<Local, Bits<6>>,
@@ -116,37 +125,7 @@ impl UsedWriter {
     /// `client` is the writer's DMA client number.
     pub fn new(client: u64, queue_size: u16) -> Self {
         let used = layout::used_offset(queue_size);
-        Self {
-            clock: Default::default(),
-            reset: Default::default(),
-            ring_base: Default::default(),
-            event_idx: Default::default(),
-            used: Default::default(),
-            notify: Default::default(),
-            notify_done: Default::default(),
-            request: Default::default(),
-            read_word: Default::default(),
-            read_data: Default::default(),
-            done: Default::default(),
-            written_index: Default::default(),
-            busy: Default::default(),
-            ram: Default::default(),
-            request_stage: Default::default(),
-            under_way: Default::default(),
-            state: Default::default(),
-            pushed: Default::default(),
-            complete: Default::default(),
-            published: Default::default(),
-            freed: Default::default(),
-            written: Default::default(),
-            word_slot: Default::default(),
-            batch: Default::default(),
-            batch_whole: Default::default(),
-            batch_address: Default::default(),
-            batch_source: Default::default(),
-            listen: Default::default(),
-            listening: Default::default(),
-            elements_wait: Default::default(),
+        Self::with(UsedWriterGiven {
             client: Constant::new(client.into()),
             wrap: Constant::new(u64::from(queue_size.min(32)).into()),
             wrap_mask: Constant::new(u64::from(queue_size.min(32) - 1).into()),
@@ -155,29 +134,7 @@ impl UsedWriter {
             index_offset: Constant::new((used + layout::RING_INDEX).into()),
             elements_offset: Constant::new((used + layout::RING_ENTRIES).into()),
             event_offset: Constant::new(layout::avail_event_offset(queue_size).into()),
-            waiting: Default::default(),
-            full: Default::default(),
-            some_wait: Default::default(),
-            to_wrap: Default::default(),
-            ring_position: Default::default(),
-            batch_limit: Default::default(),
-            offset: Default::default(),
-            aim: Default::default(),
-            slot: Default::default(),
-            store: Default::default(),
-            store_word: Default::default(),
-            word: Default::default(),
-            element: Default::default(),
-            store_data: Default::default(),
-            store_place: Default::default(),
-            word_source: Default::default(),
-            offer: Default::default(),
-            accepted: Default::default(),
-            out: Default::default(),
-            entry: Default::default(),
-            finished: Default::default(),
-            finished_value: Default::default(),
-        }
+        })
     }
 }
 
@@ -185,38 +142,6 @@ impl Logic for UsedWriter {
     #[hdl_gen]
     fn update(&mut self) {
         comment!("module used_writer: writes elements, index and notification switch of the used ring");
-        dff_setup!(
-            self,
-            clock,
-            state,
-            pushed,
-            complete,
-            published,
-            freed,
-            written,
-            word_slot,
-            batch,
-            batch_whole,
-            batch_address,
-            batch_source,
-            listen,
-            listening,
-            elements_wait
-        );
-        clock!(self, clock, ram, request_stage, under_way);
-        self.request_stage.reset.next = self.reset.val();
-        self.under_way.reset.next = self.reset.val();
-        self.state.reset.next = self.reset.val();
-        self.pushed.reset.next = self.reset.val();
-        self.complete.reset.next = self.reset.val();
-        self.published.reset.next = self.reset.val();
-        self.freed.reset.next = self.reset.val();
-        self.written.reset.next = self.reset.val();
-        self.word_slot.reset.next = self.reset.val();
-        self.listen.reset.next = self.reset.val();
-        self.listening.reset.next = self.reset.val();
-        self.elements_wait.reset.next = self.reset.val();
-
         // ------------------------------------------------------------ batches
         // no more than 32 wait, and a batch ends with the RAM's 32 places or the ring, whichever is shorter
         self.waiting.next = self.complete.q.val().get_bits::<6>(0) - self.published.q.val().get_bits::<6>(0);

@@ -1,6 +1,7 @@
 //! Follows the chains: checks every descriptor against the rules of the ring and passes the buffers on, in order.
 use super::buffer_store::BufferStore;
 use super::types::*;
+use crate::block::Block;
 use crate::cells::{Reg, Source, Stage, StreamFifo};
 use crate::comment;
 use crate::dma::types::*;
@@ -41,7 +42,7 @@ pub enum WalkState {
 ///
 /// A chain that is in the queue's table to its end has no more descriptors than the queue, else it is a loop; with an indirect table
 /// it may have [`LONGEST_CHAIN`].
-#[derive(LogicBlock)]
+#[derive(Block)]
 pub struct ChainWalker {
     pub clock: Signal<In, Clock>,
     pub reset: Signal<In, Bit>,
@@ -106,7 +107,9 @@ pub struct ChainWalker {
     further_address: DFF<Bits<64>>,
     further_count: DFF<Bits<5>>,
 
+    #[given]
     queue_size: Constant<Bits<16>>,
+    #[given]
     longest_chain: Constant<Bits<16>>,
 
     flags: Signal<Local, Bits<16>>,
@@ -114,6 +117,7 @@ pub struct ChainWalker {
     first_count: Signal<Local, Bits<16>>,
     table_length_bad: Signal<Local, Bit>,
     length_count: Signal<Local, Bits<28>>,
+    #[given]
     rule: Reg<Violation>,
     broken_rule: Signal<Local, Violation>,
     inside: DFF<Bit>,
@@ -125,6 +129,7 @@ pub struct ChainWalker {
     past_end: Signal<Local, Bit>,
     // the violation as it is told, one cycle later
     told: Reg<Bit>,
+    #[given]
     told_rule: Reg<Violation>,
     bad: Signal<Local, Bit>,
     total: Signal<Local, Bits<32>>,
@@ -148,89 +153,12 @@ pub struct ChainWalker {
 impl ChainWalker {
     /// The queue size is a power of two up to 256.
     pub fn new(queue_size: u16) -> Self {
-        Self {
-            clock: Default::default(),
-            reset: Default::default(),
-            ring_base: Default::default(),
-            indirect: Default::default(),
-            window_ready: Default::default(),
-            window_failed: Default::default(),
-            head: Default::default(),
-            in_table: Default::default(),
-            table_base: Default::default(),
-            table_count: Default::default(),
-            load: Default::default(),
-            position: Default::default(),
-            descriptor: Default::default(),
-            further: Default::default(),
-            free: Default::default(),
-            readable: Default::default(),
-            writable: Default::default(),
-            chain: Default::default(),
-            busy: Default::default(),
-            stopped: Default::default(),
-            violation_valid: Default::default(),
-            violation: Default::default(),
-            store: Default::default(),
-            chain_fifo: Default::default(),
-            further_stage: Default::default(),
-            state: Default::default(),
-            nested: Default::default(),
-            base: Default::default(),
-            table_size: Default::default(),
-            window_base: Default::default(),
-            window_count: Default::default(),
-            place: Default::default(),
-            wanted: Default::default(),
-            contiguous: Default::default(),
-            count: Default::default(),
-            readable_total: Default::default(),
-            writable_total: Default::default(),
-            writable_seen: Default::default(),
-            broken: Default::default(),
-            address: Default::default(),
-            length: Default::default(),
-            flag_next: Default::default(),
-            flag_write: Default::default(),
-            flag_indirect: Default::default(),
-            next_index: Default::default(),
-            further_address: Default::default(),
-            further_count: Default::default(),
+        Self::with(ChainWalkerGiven {
             queue_size: Constant::new(u64::from(queue_size).into()),
             longest_chain: Constant::new(u64::from(LONGEST_CHAIN).into()),
-            flags: Default::default(),
-            head_to_end: Default::default(),
-            first_count: Default::default(),
-            table_length_bad: Default::default(),
-            length_count: Default::default(),
             rule: Reg::new(Violation::Nothing),
-            broken_rule: Default::default(),
-            inside: Default::default(),
-            behind: Default::default(),
-            carries: Default::default(),
-            some_behind: Default::default(),
-            top_sum: Default::default(),
-            past_end: Default::default(),
-            told: Default::default(),
             told_rule: Reg::new(Violation::Nothing),
-            bad: Default::default(),
-            total: Default::default(),
-            sum: Default::default(),
-            count_next: Default::default(),
-            too_long: Default::default(),
-            offset: Default::default(),
-            window_end: Default::default(),
-            to_table_end: Default::default(),
-            window_limit: Default::default(),
-            further_window: Default::default(),
-            has_room: Default::default(),
-            push: Default::default(),
-            mark: Default::default(),
-            can_mark: Default::default(),
-            chain_entry: Default::default(),
-            window_request: Default::default(),
-            report: Default::default(),
-        }
+        })
     }
 }
 
@@ -238,48 +166,6 @@ impl Logic for ChainWalker {
     #[hdl_gen]
     fn update(&mut self) {
         comment!("module chain_walker: checks descriptors and follows chains, in order");
-        dff_setup!(
-            self,
-            clock,
-            state,
-            nested,
-            base,
-            table_size,
-            window_base,
-            window_count,
-            place,
-            wanted,
-            contiguous,
-            count,
-            readable_total,
-            writable_total,
-            writable_seen,
-            broken,
-            address,
-            length,
-            flag_next,
-            flag_write,
-            flag_indirect,
-            next_index,
-            further_address,
-            further_count,
-            rule,
-            inside,
-            behind,
-            carries,
-            some_behind,
-            told,
-            told_rule
-        );
-        clock!(self, clock, store, chain_fifo, further_stage);
-        self.store.reset.next = self.reset.val();
-        self.chain_fifo.reset.next = self.reset.val();
-        self.further_stage.reset.next = self.reset.val();
-        self.state.reset.next = self.reset.val();
-        self.rule.reset.next = self.reset.val();
-        self.told.reset.next = self.reset.val();
-        self.told_rule.reset.next = self.reset.val();
-
         self.flags.next = self.descriptor.val().get_bits::<16>(96);
         // same first window as the window reader's: four descriptors, to the end of the table at most
         self.head_to_end.next = self.queue_size.val() - self.head.val();

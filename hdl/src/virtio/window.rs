@@ -1,5 +1,6 @@
 //! Windows of descriptors: reads the first ones of many chains at once, and indirect tables as soon as they are known.
 use super::types::*;
+use crate::block::Block;
 use crate::cells::{HalfStage, LutRam, Reg, Sink, Source};
 use crate::comment;
 use crate::dma::types::*;
@@ -32,7 +33,7 @@ pub enum DecodeState {
 ///           [decoder] --------+                 |
 ///  walker's further windows --+                 +-> decoder, walker
 /// ```
-#[derive(LogicBlock)]
+#[derive(Block)]
 pub struct WindowReader {
     pub clock: Signal<In, Clock>,
     pub reset: Signal<In, Bit>,
@@ -104,8 +105,11 @@ pub struct WindowReader {
     decode_count: DFF<Bits<16>>,
     decode_table: DFF<Bit>,
 
+    #[given]
     client: Constant<Bits<4>>,
+    #[given]
     queue_size: Constant<Bits<16>>,
+    #[given]
     longest_chain: Constant<Bits<16>>,
 
     retired: Signal<Local, Bit>,
@@ -137,82 +141,11 @@ pub struct WindowReader {
 impl WindowReader {
     /// `client` is the reader's DMA client number; the queue size is a power of two up to 256.
     pub fn new(client: u64, queue_size: u16) -> Self {
-        Self {
-            clock: Default::default(),
-            reset: Default::default(),
-            ring_base: Default::default(),
-            indirect: Default::default(),
-            heads: Default::default(),
-            request: Default::default(),
-            retire: Default::default(),
-            retire_valid: Default::default(),
-            read_valid: Default::default(),
-            read_word: Default::default(),
-            read_data: Default::default(),
-            window_ready: Default::default(),
-            window_failed: Default::default(),
-            head: Default::default(),
-            in_table: Default::default(),
-            table_base: Default::default(),
-            table_count: Default::default(),
-            load: Default::default(),
-            position: Default::default(),
-            descriptor: Default::default(),
-            further: Default::default(),
-            free: Default::default(),
-            stop: Default::default(),
-            busy: Default::default(),
-            head_ram: Default::default(),
-            table_ram: Default::default(),
-            request_stage: Default::default(),
-            tail: Default::default(),
-            decode: Default::default(),
-            walk: Default::default(),
-            in_use: Default::default(),
-            undecoded: Default::default(),
-            ready: Default::default(),
-            failed: Default::default(),
-            indirect_window: Default::default(),
-            oldest_ready: Default::default(),
-            oldest_failed: Default::default(),
-            first_offer: Default::default(),
-            first_head: Default::default(),
-            first_length: Default::default(),
-            first_context: Default::default(),
-            decoder: Default::default(),
-            decode_address: Default::default(),
-            decode_length: Default::default(),
-            decode_flags: Default::default(),
-            decode_count: Default::default(),
-            decode_table: Default::default(),
+        Self::with(WindowReaderGiven {
             client: Constant::new(client.into()),
             queue_size: Constant::new(u64::from(queue_size).into()),
             longest_chain: Constant::new(u64::from(LONGEST_CHAIN).into()),
-            retired: Default::default(),
-            retired_slot: Default::default(),
-            retired_context: Default::default(),
-            retired_first: Default::default(),
-            look: Default::default(),
-            ready_next: Default::default(),
-            failed_next: Default::default(),
-            indirect_next: Default::default(),
-            taken: Default::default(),
-            decoded: Default::default(),
-            first_window: Default::default(),
-            head_to_end: Default::default(),
-            first: Default::default(),
-            first_flags: Default::default(),
-            first_table_length: Default::default(),
-            first_table_count: Default::default(),
-            first_table_ok: Default::default(),
-            decode_window: Default::default(),
-            table_entry: Default::default(),
-            further_bytes: Default::default(),
-            first_request: Default::default(),
-            decode_request: Default::default(),
-            further_request: Default::default(),
-            decode_offers: Default::default(),
-        }
+        })
     }
 }
 
@@ -220,44 +153,6 @@ impl Logic for WindowReader {
     #[hdl_gen]
     fn update(&mut self) {
         comment!("module window_reader: reads windows of descriptors, many chains at once");
-        dff_setup!(
-            self,
-            clock,
-            tail,
-            decode,
-            walk,
-            in_use,
-            undecoded,
-            ready,
-            failed,
-            indirect_window,
-            oldest_ready,
-            oldest_failed,
-            first_offer,
-            first_head,
-            first_length,
-            first_context,
-            decoder,
-            decode_address,
-            decode_length,
-            decode_flags,
-            decode_count,
-            decode_table
-        );
-        clock!(self, clock, head_ram, table_ram, request_stage);
-        self.request_stage.reset.next = self.reset.val();
-        self.tail.reset.next = self.reset.val();
-        self.decode.reset.next = self.reset.val();
-        self.walk.reset.next = self.reset.val();
-        self.in_use.reset.next = self.reset.val();
-        self.undecoded.reset.next = self.reset.val();
-        self.ready.reset.next = self.reset.val();
-        self.failed.reset.next = self.reset.val();
-        self.indirect_window.reset.next = self.reset.val();
-        self.oldest_ready.reset.next = self.reset.val();
-        self.first_offer.reset.next = self.reset.val();
-        self.decoder.reset.next = self.reset.val();
-
         // ------------------------------------------------------------ the RAM
         // context C's window is at words C*16 and up; the decoder waits for the walker
         self.look.next = (self.decoder.q.val() == DecodeState::Idle) & self.undecoded.q.val().any() & !self.load.val();

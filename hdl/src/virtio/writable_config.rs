@@ -1,11 +1,12 @@
 //! The part of the device config that the driver may write.
+use crate::block::Block;
 use crate::cells::Reg;
 use crate::comment;
 use rust_hdl::prelude::*;
 
 /// The first eight bytes of the device config as the driver reads them: those of the device, until it has written one of those
 /// that it may write. From then on, and until the reset, these are its own.
-#[derive(LogicBlock)]
+#[derive(Block)]
 pub struct WritableConfig {
     pub clock: Signal<In, Clock>,
     /// Everything is the device's again.
@@ -30,6 +31,7 @@ pub struct WritableConfig {
     mask: Signal<Local, Bits<64>>,
     before: Signal<Local, Bits<64>>,
 
+    #[given]
     writable: Constant<Bits<64>>,
 }
 
@@ -37,24 +39,7 @@ impl WritableConfig {
     /// The first `length` bytes may be written, 1 to 8.
     pub fn new(length: u16) -> Self {
         assert!((1..=8).contains(&length));
-        Self {
-            clock: Default::default(),
-            reset: Default::default(),
-            write: Default::default(),
-            dword: Default::default(),
-            enable: Default::default(),
-            data: Default::default(),
-            own: Default::default(),
-            shown: Default::default(),
-            written: Default::default(),
-            bytes: Default::default(),
-            lanes: Default::default(),
-            lanes_64: Default::default(),
-            data_64: Default::default(),
-            mask: Default::default(),
-            before: Default::default(),
-            writable: Constant::new((u64::MAX >> (64 - 8 * u32::from(length))).into()),
-        }
+        Self::with(WritableConfigGiven { writable: Constant::new((u64::MAX >> (64 - 8 * u32::from(length))).into()) })
     }
 }
 
@@ -62,8 +47,6 @@ impl Logic for WritableConfig {
     #[hdl_gen]
     fn update(&mut self) {
         comment!("module writable_config: device config that the driver may write");
-        dff_setup!(self, clock, written, bytes);
-        self.written.reset.next = self.reset.val();
         self.lanes.next = 0.into();
         for i in 0..4 {
             if self.enable.val().get_bit(i) {

@@ -18,8 +18,9 @@ use anyhow::{bail, Context};
 use clap::{Args, ValueEnum};
 use indicatif::{ProgressBar, ProgressStyle};
 use serde::Serialize;
+use std::fs;
 use std::ops::Range;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 use virtio_hdl_rtl::config::{Device, EndpointConfig, LinkInterface};
 use virtio_hdl_rtl::pcie::registers::DIAGNOSTICS;
@@ -128,6 +129,10 @@ struct Bench {
 pub(super) fn run(arguments: &Arguments) -> anyhow::Result<()> {
     let configs = arguments.configs.iter().map(|name| super::configuration(name));
     let configs = configs.collect::<anyhow::Result<Vec<_>>>()?;
+    // the folder is there before the long work, whose result would be lost
+    if let Some(folder) = arguments.plot.as_deref().and_then(Path::parent) {
+        fs::create_dir_all(folder).with_context(|| format!("cannot create {}", folder.display()))?;
+    }
     let links = [(Link::Gen2x4, LinkSpeed::Gen2X4, 125_000_000), (Link::Gen3x4, LinkSpeed::Gen3X4, 250_000_000)];
     let bar = ProgressBar::no_length();
     bar.set_style(ProgressStyle::with_template("{spinner} {msg} ({elapsed})")?);

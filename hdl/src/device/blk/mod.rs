@@ -13,6 +13,7 @@ pub mod request;
 pub mod response;
 pub mod types;
 
+use crate::block::Block;
 use crate::cells::{Sink, Source, StreamFifo};
 use crate::comment;
 use crate::dma::types::*;
@@ -24,7 +25,7 @@ use types::*;
 ///
 /// A reset of the device needs nothing of the device side: what has been offered to it stays offered, and what it answers later is
 /// recognised by its tag.
-#[derive(LogicBlock)]
+#[derive(Block)]
 pub struct BlkDevice {
     pub clock: Signal<In, Clock>,
     /// Of the endpoint and all that is at the device side.
@@ -63,6 +64,7 @@ pub struct BlkDevice {
 
     request: request::BlkRequest,
     port: port::BlkPort,
+    #[given]
     response: response::BlkResponse,
     pending: StreamFifo<BlkPending, 5>,
     // a reset forgets too
@@ -72,31 +74,7 @@ pub struct BlkDevice {
 impl BlkDevice {
     /// Gives the device side up when an answer has not come for so many cycles.
     pub fn new(answer_cycles: u64) -> Self {
-        Self {
-            clock: Default::default(),
-            reset: Default::default(),
-            clear: Default::default(),
-            stop: Default::default(),
-            capacity: Default::default(),
-            read_only: Default::default(),
-            chain: Default::default(),
-            readable: Default::default(),
-            scatter: Default::default(),
-            writable: Default::default(),
-            command: Default::default(),
-            write: Default::default(),
-            status: Default::default(),
-            read: Default::default(),
-            idle: Default::default(),
-            fault: Default::default(),
-            violation_valid: Default::default(),
-            violation: Default::default(),
-            request: Default::default(),
-            port: Default::default(),
-            response: response::BlkResponse::new(answer_cycles),
-            pending: Default::default(),
-            forget: Default::default(),
-        }
+        Self::with(BlkDeviceGiven { response: response::BlkResponse::new(answer_cycles) })
     }
 }
 
@@ -104,12 +82,9 @@ impl Logic for BlkDevice {
     #[hdl_gen]
     fn update(&mut self) {
         comment!("module blk_device: virtio-blk between the ring engine and the device side");
-        clock!(self, clock, request, port, response, pending);
         self.forget.next = self.reset.val() | self.clear.val();
         self.request.reset.next = self.forget.val();
-        self.port.reset.next = self.reset.val();
         self.port.clear.next = self.clear.val();
-        self.response.reset.next = self.reset.val();
         self.response.clear.next = self.clear.val();
         self.pending.reset.next = self.forget.val();
         self.request.stop.next = self.stop.val();

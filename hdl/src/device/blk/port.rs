@@ -1,5 +1,6 @@
 //! The outgoing streams to the device side, which outlive a request.
 use super::types::*;
+use crate::block::Block;
 use crate::cells::{Reg, Sink, Source, Stage};
 use crate::comment;
 use rust_hdl::prelude::*;
@@ -9,7 +10,7 @@ use rust_hdl::prelude::*;
 /// What has been offered stays until it is taken, also when the device is reset meanwhile: a device reset takes requests away, not
 /// beats that the device side has seen. Hence nothing here is cleared by one. A write whose data are cut off gets its last beat here,
 /// marked with an error, so that the data of the next write are not taken for its own.
-#[derive(LogicBlock, Default)]
+#[derive(Block)]
 pub struct BlkPort {
     pub clock: Signal<In, Clock>,
     /// Of the endpoint, not of the device.
@@ -53,15 +54,6 @@ impl Logic for BlkPort {
     #[hdl_gen]
     fn update(&mut self) {
         comment!("module blk_port: commands and write data on their way to the device side");
-        dff_setup!(self, clock, number, refuses, writing, owed);
-        clock!(self, clock, command_stage, write_stage);
-        self.number.reset.next = self.reset.val();
-        self.refuses.reset.next = self.reset.val();
-        self.writing.reset.next = self.reset.val();
-        self.owed.reset.next = self.reset.val();
-        self.command_stage.reset.next = self.reset.val();
-        self.write_stage.reset.next = self.reset.val();
-
         // ------------------------------------------------------------ commands, none before the data of the last one have been taken
         self.command_open.next = !self.owed.q.val() & !self.write_stage.output.valid.val();
         self.command_in.next = self.command.data.val();

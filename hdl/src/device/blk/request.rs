@@ -1,5 +1,6 @@
 //! Takes a request's header, checks it, and gives the device side a command.
 use super::types::*;
+use crate::block::Block;
 use crate::cells::{Reg, Sink, Source};
 use crate::comment;
 use crate::dma::types::*;
@@ -28,7 +29,7 @@ pub enum RequestState {
 }
 
 /// Request side of the block device.
-#[derive(LogicBlock)]
+#[derive(Block)]
 pub struct BlkRequest {
     pub clock: Signal<In, Clock>,
     /// In any cycle: the request at hand is forgotten.
@@ -94,15 +95,24 @@ pub struct BlkRequest {
     status: DFF<Bits<2>>,
     commanded: DFF<Bit>,
 
+    #[given]
     in_type: Constant<Bits<32>>,
+    #[given]
     flush_type: Constant<Bits<32>>,
+    #[given]
     get_id_type: Constant<Bits<32>>,
     /// Bits of the type that say what is done.
+    #[given]
     type_mask: Constant<Bits<32>>,
+    #[given]
     id_bytes: Constant<Bits<32>>,
+    #[given]
     header_bytes: Constant<Bits<32>>,
+    #[given]
     ok: Constant<Bits<2>>,
+    #[given]
     io_error: Constant<Bits<2>>,
+    #[given]
     unsupported: Constant<Bits<2>>,
 
     too_short: DFF<Bit>,
@@ -124,50 +134,7 @@ pub struct BlkRequest {
 impl Default for BlkRequest {
     fn default() -> Self {
         use crate::virtio::layout::blk;
-        Self {
-            clock: Default::default(),
-            reset: Default::default(),
-            stop: Default::default(),
-            capacity: Default::default(),
-            read_only: Default::default(),
-            chain: Default::default(),
-            readable: Default::default(),
-            command: Default::default(),
-            write: Default::default(),
-            refused: Default::default(),
-            cut: Default::default(),
-            pending: Default::default(),
-            generation: Default::default(),
-            reading: Default::default(),
-            waits_for_host: Default::default(),
-            waits_for_device: Default::default(),
-            idle: Default::default(),
-            violation_valid: Default::default(),
-            violation: Default::default(),
-            state: Default::default(),
-            halted: Default::default(),
-            stuck: Default::default(),
-            head: Default::default(),
-            is_in: Default::default(),
-            is_out: Default::default(),
-            is_flush: Default::default(),
-            is_get_id: Default::default(),
-            sector: Default::default(),
-            bytes: Default::default(),
-            writable_length: Default::default(),
-            room_large: Default::default(),
-            room: Default::default(),
-            behind_end: Default::default(),
-            out_of_range: Default::default(),
-            ragged: Default::default(),
-            long_id: Default::default(),
-            failed: Default::default(),
-            dropped: Default::default(),
-            drained: Default::default(),
-            operation: Default::default(),
-            reads: Default::default(),
-            status: Default::default(),
-            commanded: Default::default(),
+        Self::with(BlkRequestGiven {
             in_type: Constant::new(u64::from(blk::TYPE_IN).into()),
             flush_type: Constant::new(u64::from(blk::TYPE_FLUSH).into()),
             get_id_type: Constant::new(u64::from(blk::TYPE_GET_ID).into()),
@@ -177,21 +144,7 @@ impl Default for BlkRequest {
             ok: Constant::new(u64::from(blk::STATUS_OK).into()),
             io_error: Constant::new(u64::from(blk::STATUS_IOERR).into()),
             unsupported: Constant::new(u64::from(blk::STATUS_UNSUPP).into()),
-            too_short: Default::default(),
-            raw_kind: Default::default(),
-            kind: Default::default(),
-            transfer: Default::default(),
-            behind_header: Default::default(),
-            before_status: Default::default(),
-            end: Default::default(),
-            begin: Default::default(),
-            difference: Default::default(),
-            sectors: Default::default(),
-            out_command: Default::default(),
-            out_beat: Default::default(),
-            out_pending: Default::default(),
-            report: Default::default(),
-        }
+        })
     }
 }
 
@@ -199,39 +152,6 @@ impl Logic for BlkRequest {
     #[hdl_gen]
     fn update(&mut self) {
         comment!("module blk_request: header checks and commands of virtio-blk");
-        dff_setup!(
-            self,
-            clock,
-            state,
-            halted,
-            stuck,
-            head,
-            is_in,
-            is_out,
-            is_flush,
-            is_get_id,
-            sector,
-            bytes,
-            writable_length,
-            room_large,
-            room,
-            behind_end,
-            out_of_range,
-            ragged,
-            long_id,
-            failed,
-            dropped,
-            drained,
-            operation,
-            reads,
-            status,
-            commanded,
-            too_short
-        );
-        self.state.reset.next = self.reset.val();
-        self.halted.reset.next = self.reset.val();
-        self.stuck.reset.next = self.reset.val();
-
         self.chain.ready.next = false;
         self.readable.ready.next = false;
         self.command.valid.next = false;

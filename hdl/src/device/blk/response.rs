@@ -1,5 +1,6 @@
 //! Turns the device side's answers into bytes for the chain's writable buffers.
 use super::types::*;
+use crate::block::Block;
 use crate::cells::{Reg, Sink, Source};
 use crate::comment;
 use crate::dma::types::*;
@@ -40,7 +41,7 @@ pub enum ResponseState {
 /// Data that end early are made up with zeroes, data that go on too long are cut off; both requests end with IOERR. After
 /// `answer_cycles` without what it waits for, the request at hand and all others that the device side has ends with IOERR: they belong to
 /// an old `generation`, and their answers come too late.
-#[derive(LogicBlock)]
+#[derive(Block)]
 pub struct BlkResponse {
     pub clock: Signal<In, Clock>,
     /// Of the endpoint.
@@ -108,9 +109,13 @@ pub struct BlkResponse {
     expired: Reg<Bit>,
     at_fault: Reg<Bit>,
 
+    #[given]
     answer_cycles: Constant<Bits<35>>,
+    #[given]
     ok: Constant<Bits<8>>,
+    #[given]
     io_error: Constant<Bits<8>>,
+    #[given]
     unsupported: Constant<Bits<8>>,
 
     with_data_next: Signal<Local, Bit>,
@@ -159,93 +164,12 @@ impl BlkResponse {
     /// Gives the device side up when it has made it wait for so many cycles.
     pub fn new(answer_cycles: u64) -> Self {
         use layout::blk;
-        Self {
-            clock: Default::default(),
-            reset: Default::default(),
-            clear: Default::default(),
-            stop: Default::default(),
-            pending: Default::default(),
-            next_tag: Default::default(),
-            reading: Default::default(),
-            waits_for_host: Default::default(),
-            waits_for_device: Default::default(),
-            status: Default::default(),
-            read: Default::default(),
-            scatter: Default::default(),
-            writable: Default::default(),
-            generation: Default::default(),
-            timeout: Default::default(),
-            fault: Default::default(),
-            idle: Default::default(),
-            state: Default::default(),
-            head: Default::default(),
-            drop: Default::default(),
-            value: Default::default(),
-            commanded: Default::default(),
-            reads: Default::default(),
-            get_id: Default::default(),
-            of_generation: Default::default(),
-            with_data: Default::default(),
-            writable_length: Default::default(),
-            filling: Default::default(),
-            id_rest: Default::default(),
-            status_held: Default::default(),
-            status_valid: Default::default(),
-            status_matches: Default::default(),
-            status_old: Default::default(),
-            status_early: Default::default(),
-            read_held: Default::default(),
-            read_valid: Default::default(),
-            read_matches: Default::default(),
-            read_old: Default::default(),
-            read_early: Default::default(),
-            expected: Default::default(),
-            present: Default::default(),
-            waited: Default::default(),
-            expired: Default::default(),
-            at_fault: Default::default(),
+        Self::with(BlkResponseGiven {
             answer_cycles: Constant::new(answer_cycles.into()),
             ok: Constant::new(u64::from(blk::STATUS_OK).into()),
             io_error: Constant::new(u64::from(blk::STATUS_IOERR).into()),
             unsupported: Constant::new(u64::from(blk::STATUS_UNSUPP).into()),
-            with_data_next: Default::default(),
-            full_beat: Default::default(),
-            final_beat: Default::default(),
-            status_lane: Default::default(),
-            last_lane: Default::default(),
-            with_status: Default::default(),
-            answer: Default::default(),
-            status_byte: Default::default(),
-            lane: Default::default(),
-            lanes: Default::default(),
-            before_status: Default::default(),
-            out_command: Default::default(),
-            out_beat: Default::default(),
-            failed: Default::default(),
-            moves: Default::default(),
-            data_here: Default::default(),
-            data_moves: Default::default(),
-            data_wrong: Default::default(),
-            status_left_out: Default::default(),
-            data_left_out: Default::default(),
-            status_taken: Default::default(),
-            status_ready: Default::default(),
-            read_ready: Default::default(),
-            status_tag: Default::default(),
-            read_tag: Default::default(),
-            held_tag: Default::default(),
-            held_age: Default::default(),
-            held_ahead: Default::default(),
-            status_age: Default::default(),
-            status_ahead: Default::default(),
-            status_useless: Default::default(),
-            read_age: Default::default(),
-            read_ahead: Default::default(),
-            read_useless: Default::default(),
-            waits: Default::default(),
-            gives_up: Default::default(),
-            ends: Default::default(),
-        }
+        })
     }
 }
 
@@ -253,15 +177,7 @@ impl Logic for BlkResponse {
     #[hdl_gen]
     fn update(&mut self) {
         comment!("module blk_response: data and status byte of virtio-blk");
-        dff_setup!(self, clock, state, head, drop, value, commanded, reads, get_id, of_generation, with_data);
-        dff_setup!(self, clock, writable_length, filling, id_rest, full_beat, final_beat, last_lane);
-        dff_setup!(self, clock, status_held, status_valid, status_matches, status_old, status_early);
-        dff_setup!(self, clock, read_held, read_valid, read_matches, read_old, read_early);
-        dff_setup!(self, clock, expected, present, waited, expired, at_fault);
         self.state.reset.next = self.reset.val() | self.clear.val();
-        self.status_valid.reset.next = self.reset.val();
-        self.read_valid.reset.next = self.reset.val();
-        self.expected.reset.next = self.reset.val();
         self.present.reset.next = self.reset.val() | self.clear.val();
         self.expired.reset.next = self.reset.val() | self.clear.val();
         self.at_fault.reset.next = self.reset.val() | self.clear.val();

@@ -1,5 +1,6 @@
 //! Ones' complement sum over a stretch of a frame.
 use super::types::FrameSizes;
+use crate::block::Block;
 use crate::cells::Reg;
 use crate::comment;
 use rust_hdl::prelude::*;
@@ -14,7 +15,7 @@ use rust_hdl::prelude::*;
 /// beat, start, end, extra -> masked, pairs -> quarters -> running sum -> total -> folded -> folded again -> sum
 /// ```
 /// The result comes 6 cycles after the last beat.
-#[derive(LogicBlock)]
+#[derive(Block)]
 pub struct ByteSum {
     pub clock: Signal<In, Clock>,
     pub reset: Signal<In, Bit>,
@@ -61,8 +62,10 @@ pub struct ByteSum {
     result: DFF<Bits<16>>,
     done: Reg<Bit>,
 
+    #[given]
     number_mask: Constant<Bits<10>>,
     // a sum of that many words
+    #[given]
     sum_mask: Constant<Bits<29>>,
 
     begins_here: Signal<Local, Bit>,
@@ -84,59 +87,10 @@ pub struct ByteSum {
 impl ByteSum {
     /// For frames of this size.
     pub fn new(sizes: FrameSizes) -> Self {
-        Self {
-            clock: Default::default(),
-            reset: Default::default(),
-            beat_valid: Default::default(),
-            beat: Default::default(),
-            last: Default::default(),
-            start: Default::default(),
-            end: Default::default(),
-            extra: Default::default(),
-            result_valid: Default::default(),
-            sum: Default::default(),
-            number: Default::default(),
-            begun: Default::default(),
-            over: Default::default(),
-            pairs_valid: Default::default(),
-            pairs_last: Default::default(),
-            pairs_extra: Default::default(),
-            pair_0: Default::default(),
-            pair_1: Default::default(),
-            pair_2: Default::default(),
-            pair_3: Default::default(),
-            quads_valid: Default::default(),
-            quads_last: Default::default(),
-            quads_extra: Default::default(),
-            quad_0: Default::default(),
-            quad_1: Default::default(),
-            running: Default::default(),
-            total_valid: Default::default(),
-            total_extra: Default::default(),
-            total: Default::default(),
-            folded_valid: Default::default(),
-            folded: Default::default(),
-            again_valid: Default::default(),
-            again: Default::default(),
-            result: Default::default(),
-            done: Default::default(),
+        Self::with(ByteSumGiven {
             number_mask: Constant::new(sizes.number_mask().into()),
             sum_mask: Constant::new((sizes.number_mask() << 19 | 0x7_FFFF).into()),
-            begins_here: Default::default(),
-            ends_here: Default::default(),
-            from_start: Default::default(),
-            to_end: Default::default(),
-            lanes: Default::default(),
-            masks: Default::default(),
-            words: Default::default(),
-            running_next: Default::default(),
-            total_low: Default::default(),
-            total_high: Default::default(),
-            folded_low: Default::default(),
-            folded_high: Default::default(),
-            again_low: Default::default(),
-            again_high: Default::default(),
-        }
+        })
     }
 }
 
@@ -144,22 +98,6 @@ impl Logic for ByteSum {
     #[hdl_gen]
     fn update(&mut self) {
         comment!("module net_byte_sum: ones' complement sum over a stretch of a frame");
-        dff_setup!(self, clock, number, begun, over);
-        dff_setup!(self, clock, pairs_valid, pairs_last, pairs_extra, pair_0, pair_1, pair_2, pair_3);
-        dff_setup!(self, clock, quads_valid, quads_last, quads_extra, quad_0, quad_1);
-        dff_setup!(self, clock, running, total_valid, total_extra, total, folded_valid, folded, again_valid, again);
-        dff_setup!(self, clock, result, done);
-        self.number.reset.next = self.reset.val();
-        self.begun.reset.next = self.reset.val();
-        self.over.reset.next = self.reset.val();
-        self.pairs_valid.reset.next = self.reset.val();
-        self.quads_valid.reset.next = self.reset.val();
-        self.running.reset.next = self.reset.val();
-        self.total_valid.reset.next = self.reset.val();
-        self.folded_valid.reset.next = self.reset.val();
-        self.again_valid.reset.next = self.reset.val();
-        self.done.reset.next = self.reset.val();
-
         self.begins_here.next = self.number.q.val() == self.start.val().get_bits::<10>(4);
         self.ends_here.next = self.number.q.val() == self.end.val().get_bits::<10>(4);
         if self.beat_valid.val() {

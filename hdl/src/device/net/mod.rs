@@ -22,6 +22,7 @@ pub mod transmit_port;
 pub mod transmit_send;
 pub mod types;
 
+use crate::block::Block;
 use crate::cells::{Reg, Sink, Source};
 use crate::comment;
 use crate::dma::types::*;
@@ -32,7 +33,7 @@ use types::*;
 /// The network device.
 ///
 /// A chain to send and a received frame keep the features with which they began, whatever the driver negotiates meanwhile.
-#[derive(LogicBlock)]
+#[derive(Block)]
 pub struct NetDevice {
     pub clock: Signal<In, Clock>,
     /// Of the endpoint and the wire.
@@ -85,7 +86,9 @@ pub struct NetDevice {
     pub rx_violation_valid: Signal<Out, Bit>,
     pub rx_violation: Signal<Out, ViolationReport>,
 
+    #[given]
     transmit: transmit::Transmit,
+    #[given]
     receive: receive::Receive,
     // `stop`, one cycle later: it drives much
     stopping: Reg<Bit>,
@@ -96,38 +99,10 @@ pub struct NetDevice {
 impl NetDevice {
     /// Of frames of this size, and with a receive queue of so many descriptors.
     pub fn new(sizes: FrameSizes, queue_size: u16) -> Self {
-        Self {
-            clock: Default::default(),
-            reset: Default::default(),
-            clear: Default::default(),
-            stop: Default::default(),
-            merge: Default::default(),
-            csum: Default::default(),
-            guest_csum: Default::default(),
-            tx_chain: Default::default(),
-            tx_readable: Default::default(),
-            tx_scatter: Default::default(),
-            rx_chain: Default::default(),
-            rx_readable: Default::default(),
-            rx_scatter: Default::default(),
-            rx_writable: Default::default(),
-            frame_out: Default::default(),
-            frame_in: Default::default(),
-            idle: Default::default(),
-            transmit_dropped: Default::default(),
-            receive_runt: Default::default(),
-            receive_oversize: Default::default(),
-            receive_error: Default::default(),
-            receive_no_buffer: Default::default(),
-            tx_violation_valid: Default::default(),
-            tx_violation: Default::default(),
-            rx_violation_valid: Default::default(),
-            rx_violation: Default::default(),
+        Self::with(NetDeviceGiven {
             transmit: transmit::Transmit::new(sizes),
             receive: receive::Receive::new(sizes, queue_size),
-            stopping: Default::default(),
-            forget: Default::default(),
-        }
+        })
     }
 }
 
@@ -135,12 +110,9 @@ impl Logic for NetDevice {
     #[hdl_gen]
     fn update(&mut self) {
         comment!("module net_device: virtio-net between the ring engines and the wire");
-        dff_setup!(self, clock, stopping);
-        clock!(self, clock, transmit, receive);
         self.forget.next = self.reset.val() | self.clear.val();
         self.stopping.reset.next = self.forget.val();
         self.stopping.d.next = self.stop.val();
-        self.transmit.reset.next = self.reset.val();
         self.transmit.clear.next = self.clear.val();
         self.transmit.stop.next = self.stopping.q.val();
         self.transmit.merge.next = self.merge.val();

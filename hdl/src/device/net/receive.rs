@@ -5,6 +5,7 @@ use super::receive_header::ReceiveHeader;
 use super::receive_plan::ReceivePlan;
 use super::receive_store::ReceiveStore;
 use super::types::*;
+use crate::block::Block;
 use crate::cells::{BlockRam, Sink, Source, Stage, StreamFifo};
 use crate::comment;
 use crate::dma::types::*;
@@ -18,7 +19,7 @@ use rust_hdl::prelude::*;
 ///                +-> [check] -> frames, 128 -> [plan] -----^
 /// chain -> [chains] ---------------------------^  +-> scatter commands
 /// ```
-#[derive(LogicBlock)]
+#[derive(Block)]
 pub struct Receive {
     pub clock: Signal<In, Clock>,
     pub reset: Signal<In, Bit>,
@@ -43,17 +44,24 @@ pub struct Receive {
     /// Nothing moves before a chain or a beat comes.
     pub idle: Signal<Out, Bit>,
 
+    #[given]
     store: ReceiveStore,
+    #[given]
     check: ReceiveCheck,
     // one of both
+    #[given]
     ram: Vec<BlockRam<128, 9>>,
+    #[given]
     large_ram: Vec<BlockRam<128, 11>>,
     frames: StreamFifo<ReceiveFrame, 7>,
+    #[given]
     chains: ReceiveChains,
+    #[given]
     plan: ReceivePlan,
     parts: StreamFifo<ReceivePart, 2>,
     /// The FIFO's memory is read asynchronously.
     part_stage: Stage<ReceivePart>,
+    #[given]
     header: ReceiveHeader,
     waiting: Signal<Local, Bit>,
 }
@@ -61,37 +69,15 @@ pub struct Receive {
 impl Receive {
     /// For frames of this size, and a queue of so many descriptors.
     pub fn new(sizes: FrameSizes, queue_size: u16) -> Self {
-        Self {
-            clock: Default::default(),
-            reset: Default::default(),
-            wire_reset: Default::default(),
-            stop: Default::default(),
-            merge: Default::default(),
-            guest_csum: Default::default(),
-            chain: Default::default(),
-            readable: Default::default(),
-            scatter: Default::default(),
-            writable: Default::default(),
-            frame_in: Default::default(),
-            runt: Default::default(),
-            oversize: Default::default(),
-            error: Default::default(),
-            no_buffer: Default::default(),
-            violation_valid: Default::default(),
-            violation: Default::default(),
-            idle: Default::default(),
+        Self::with(ReceiveGiven {
             store: ReceiveStore::new(sizes),
             check: ReceiveCheck::new(sizes),
             ram: (0..usize::from(!sizes.is_large())).map(|_| Default::default()).collect(),
             large_ram: (0..usize::from(sizes.is_large())).map(|_| Default::default()).collect(),
-            frames: Default::default(),
             chains: ReceiveChains::new(sizes),
             plan: ReceivePlan::new(sizes, queue_size),
-            parts: Default::default(),
-            part_stage: Default::default(),
             header: ReceiveHeader::new(sizes),
-            waiting: Default::default(),
-        }
+        })
     }
 }
 
@@ -99,16 +85,7 @@ impl Logic for Receive {
     #[hdl_gen]
     fn update(&mut self) {
         comment!("module net_receive: from frames to the chains of the receive queue");
-        clock!(self, clock, store, check, frames, chains, plan, parts, part_stage, header);
-        self.store.reset.next = self.reset.val();
         self.store.wire_reset.next = self.wire_reset.val();
-        self.check.reset.next = self.reset.val();
-        self.frames.reset.next = self.reset.val();
-        self.chains.reset.next = self.reset.val();
-        self.plan.reset.next = self.reset.val();
-        self.parts.reset.next = self.reset.val();
-        self.part_stage.reset.next = self.reset.val();
-        self.header.reset.next = self.reset.val();
 
         // wire to memory
         self.store.stop.next = self.stop.val();
@@ -118,7 +95,6 @@ impl Logic for Receive {
         self.store.starved.next = self.plan.starved.val();
         self.header.data.next = 0.into();
         for i in 0..self.ram.len() {
-            self.ram[i].clock.next = self.clock.val();
             self.ram[i].waddr.next = self.store.address.val().get_bits::<9>(0);
             self.ram[i].wdata.next = self.store.data.val();
             self.ram[i].wen.next = self.store.write.val();
@@ -126,7 +102,6 @@ impl Logic for Receive {
             self.header.data.next = self.ram[i].rdata.val();
         }
         for i in 0..self.large_ram.len() {
-            self.large_ram[i].clock.next = self.clock.val();
             self.large_ram[i].waddr.next = self.store.address.val();
             self.large_ram[i].wdata.next = self.store.data.val();
             self.large_ram[i].wen.next = self.store.write.val();

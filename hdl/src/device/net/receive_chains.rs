@@ -1,5 +1,6 @@
 //! Takes the chains of the receive queue.
 use super::types::*;
+use crate::block::Block;
 use crate::cells::{Reg, Sink, Source};
 use crate::comment;
 use crate::dma::types::*;
@@ -11,7 +12,7 @@ use rust_hdl::prelude::*;
 ///
 /// Every chain must have room for a header, as the specification (virtio 1.x, 5.1.6.3.1) asks of the driver. After one that has not, or
 /// one that is broken, no chain is used any more.
-#[derive(LogicBlock)]
+#[derive(Block)]
 pub struct ReceiveChains {
     pub clock: Signal<In, Clock>,
     pub reset: Signal<In, Bit>,
@@ -33,9 +34,13 @@ pub struct ReceiveChains {
     out_valid: Reg<Bit>,
     out_data: DFF<ReceiveBuffer>,
 
+    #[given]
     short_header: Constant<Bits<32>>,
+    #[given]
     long_header: Constant<Bits<32>>,
+    #[given]
     most: Constant<Bits<32>>,
+    #[given]
     beyond: Constant<Bits<32>>,
 
     header_bytes: Signal<Local, Bits<32>>,
@@ -48,31 +53,12 @@ pub struct ReceiveChains {
 impl ReceiveChains {
     /// For frames of this size.
     pub fn new(sizes: FrameSizes) -> Self {
-        Self {
-            clock: Default::default(),
-            reset: Default::default(),
-            stop: Default::default(),
-            merge: Default::default(),
-            chain: Default::default(),
-            readable: Default::default(),
-            buffer: Default::default(),
-            violation_valid: Default::default(),
-            violation: Default::default(),
-            halted: Default::default(),
-            draining: Default::default(),
-            short: Default::default(),
-            out_valid: Default::default(),
-            out_data: Default::default(),
+        Self::with(ReceiveChainsGiven {
             short_header: Constant::new(u64::from(layout::net::HEADER_BYTES).into()),
             long_header: Constant::new(u64::from(layout::net::MERGE_HEADER_BYTES).into()),
             most: Constant::new(sizes.room_mask().into()),
             beyond: Constant::new((u64::from(u32::MAX) & !sizes.room_mask()).into()),
-            header_bytes: Default::default(),
-            writable: Default::default(),
-            room: Default::default(),
-            may_take: Default::default(),
-            report: Default::default(),
-        }
+        })
     }
 }
 
@@ -80,12 +66,6 @@ impl Logic for ReceiveChains {
     #[hdl_gen]
     fn update(&mut self) {
         comment!("module net_receive_chains: takes the chains of the receive queue");
-        dff_setup!(self, clock, halted, draining, short, out_valid, out_data);
-        self.halted.reset.next = self.reset.val();
-        self.draining.reset.next = self.reset.val();
-        self.short.reset.next = self.reset.val();
-        self.out_valid.reset.next = self.reset.val();
-
         self.header_bytes.next = self.short_header.val();
         if self.merge.val() {
             self.header_bytes.next = self.long_header.val();

@@ -1,6 +1,7 @@
 //! Checks the TCP and UDP checksums of frames from the wire.
 use super::byte_sum::ByteSum;
 use super::types::*;
+use crate::block::Block;
 use crate::cells::{Reg, StreamFifo};
 use crate::comment;
 use rust_hdl::prelude::*;
@@ -11,7 +12,7 @@ use rust_hdl::prelude::*;
 /// over IPv6 without extension headers, if its lengths agree (RFC 791, 768, 8200), and if its checksum is there and right. In all other
 /// cases nothing is said of it. Addresses lie directly before TCP or UDP in both, so that one stretch of bytes is summed; length and protocol
 /// of the pseudo header are added.
-#[derive(LogicBlock)]
+#[derive(Block)]
 pub struct ReceiveCheck {
     pub clock: Signal<In, Clock>,
     pub reset: Signal<In, Bit>,
@@ -28,6 +29,7 @@ pub struct ReceiveCheck {
     pub frame_valid: Signal<Out, Bit>,
     pub frame: Signal<Out, ReceiveFrame>,
 
+    #[given]
     byte_sum: ByteSum,
     pending: StreamFifo<ReceivePending, 4>,
     ended: Reg<Bit>,
@@ -45,6 +47,7 @@ pub struct ReceiveCheck {
     out_valid: Reg<Bit>,
     out_data: DFF<ReceiveFrame>,
 
+    #[given]
     length_mask: Constant<Bits<14>>,
 
     ether_type: Signal<Local, Bits<16>>,
@@ -64,45 +67,10 @@ pub struct ReceiveCheck {
 impl ReceiveCheck {
     /// For frames of this size.
     pub fn new(sizes: FrameSizes) -> Self {
-        Self {
-            clock: Default::default(),
-            reset: Default::default(),
-            guest_csum: Default::default(),
-            beat_valid: Default::default(),
-            beat: Default::default(),
-            last: Default::default(),
-            keep: Default::default(),
-            length: Default::default(),
-            frame_valid: Default::default(),
-            frame: Default::default(),
+        Self::with(ReceiveCheckGiven {
             byte_sum: ByteSum::new(sizes),
-            pending: Default::default(),
-            ended: Default::default(),
-            number: Default::default(),
-            ipv4: Default::default(),
-            ipv6: Default::default(),
-            fragment: Default::default(),
-            protocol: Default::default(),
-            payload: Default::default(),
-            end: Default::default(),
-            udp_length: Default::default(),
-            udp_none: Default::default(),
-            out_valid: Default::default(),
-            out_data: Default::default(),
             length_mask: Constant::new(sizes.length_mask().into()),
-            ether_type: Default::default(),
-            version: Default::default(),
-            raw_length: Default::default(),
-            ip_length: Default::default(),
-            raw_udp_length: Default::default(),
-            fragment_word: Default::default(),
-            payload_swapped: Default::default(),
-            length_wide: Default::default(),
-            payload_large: Default::default(),
-            tcp_good: Default::default(),
-            udp_good: Default::default(),
-            entry: Default::default(),
-        }
+        })
     }
 }
 
@@ -110,15 +78,6 @@ impl Logic for ReceiveCheck {
     #[hdl_gen]
     fn update(&mut self) {
         comment!("module net_receive_check: checks the TCP and UDP checksums of received frames");
-        dff_setup!(self, clock, ended, number, ipv4, ipv6, fragment, protocol, payload, end, udp_length, udp_none);
-        dff_setup!(self, clock, out_valid, out_data);
-        clock!(self, clock, byte_sum, pending);
-        self.ended.reset.next = self.reset.val();
-        self.number.reset.next = self.reset.val();
-        self.out_valid.reset.next = self.reset.val();
-        self.byte_sum.reset.next = self.reset.val();
-        self.pending.reset.next = self.reset.val();
-
         // ------------------------------------------------------------ fields, as their beats come; all of them big-endian
         self.ether_type.next = self.beat.val().get_bits::<16>(96);
         self.version.next = self.beat.val().get_bits::<8>(112);

@@ -1,5 +1,6 @@
 //! Puts the virtio header before each received frame.
 use super::types::*;
+use crate::block::Block;
 use crate::cells::{Reg, Sink, Source, StreamFifo};
 use crate::comment;
 use crate::dma::types::*;
@@ -25,7 +26,7 @@ pub struct HeaderMark {
 
 /// Reads frames from the receive memory, moves them behind their header of 10 or 12 bytes, and streams both; one beat per cycle, frames
 /// back to back.
-#[derive(LogicBlock)]
+#[derive(Block)]
 pub struct ReceiveHeader {
     pub clock: Signal<In, Clock>,
     pub reset: Signal<In, Bit>,
@@ -49,8 +50,11 @@ pub struct ReceiveHeader {
     // places in the FIFO taken, those on their way to it included
     taken: Reg<Bits<4>>,
 
+    #[given]
     data_valid: Constant<Bits<96>>,
+    #[given]
     pointer_mask: Constant<Bits<12>>,
+    #[given]
     number_mask: Constant<Bits<10>>,
 
     last_byte: Signal<Local, Bits<14>>,
@@ -68,38 +72,11 @@ pub struct ReceiveHeader {
 impl ReceiveHeader {
     /// For frames of this size.
     pub fn new(sizes: FrameSizes) -> Self {
-        Self {
-            clock: Default::default(),
-            reset: Default::default(),
-            part: Default::default(),
-            address: Default::default(),
-            data: Default::default(),
-            read: Default::default(),
-            writable: Default::default(),
-            idle: Default::default(),
-            pointer: Default::default(),
-            number: Default::default(),
-            asked: Default::default(),
-            asked_mark: Default::default(),
-            carry: Default::default(),
-            chosen: Default::default(),
-            chosen_beat: Default::default(),
-            beats: Default::default(),
-            taken: Default::default(),
+        Self::with(ReceiveHeaderGiven {
             data_valid: Constant::new(u64::from(layout::net::FLAG_DATA_VALID).into()),
             pointer_mask: Constant::new(sizes.pointer_mask().into()),
             number_mask: Constant::new(sizes.number_mask().into()),
-            last_byte: Default::default(),
-            last: Default::default(),
-            padded: Default::default(),
-            words: Default::default(),
-            words_wide: Default::default(),
-            issue: Default::default(),
-            forget: Default::default(),
-            fire: Default::default(),
-            buffers: Default::default(),
-            before: Default::default(),
-        }
+        })
     }
 }
 
@@ -107,15 +84,6 @@ impl Logic for ReceiveHeader {
     #[hdl_gen]
     fn update(&mut self) {
         comment!("module net_receive_header: puts the virtio header before received frames");
-        dff_setup!(self, clock, pointer, number, asked, asked_mark, carry, chosen, chosen_beat, taken);
-        clock!(self, clock, beats);
-        self.pointer.reset.next = self.reset.val();
-        self.number.reset.next = self.reset.val();
-        self.asked.reset.next = self.reset.val();
-        self.chosen.reset.next = self.reset.val();
-        self.taken.reset.next = self.reset.val();
-        self.beats.reset.next = self.reset.val();
-
         // ------------------------------------------------------------ first stage: the address
         self.last_byte.next = self.part.data.val().last_byte;
         self.last.next = self.last_byte.val().get_bits::<10>(4) == self.number.q.val();

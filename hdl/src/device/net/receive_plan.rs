@@ -1,5 +1,6 @@
 //! Finds the chains for each frame.
 use super::types::*;
+use crate::block::Block;
 use crate::cells::{LutRam, Reg, Sink, Source};
 use crate::comment;
 use crate::dma::types::*;
@@ -30,7 +31,7 @@ pub enum PlanState {
 ///
 /// A frame that does not fit is dropped; the chains wait for the next one. So is one that would need more chains than the queue has
 /// descriptors: when all are here the driver can give no other.
-#[derive(LogicBlock)]
+#[derive(Block)]
 pub struct ReceivePlan {
     pub clock: Signal<In, Clock>,
     pub reset: Signal<In, Bit>,
@@ -70,9 +71,13 @@ pub struct ReceivePlan {
     merged: DFF<Bit>,
     no_fit_event: Reg<Bit>,
 
+    #[given]
     short_header: Constant<Bits<15>>,
+    #[given]
     long_header: Constant<Bits<15>>,
+    #[given]
     sum_mask: Constant<Bits<15>>,
+    #[given]
     most_chains: Constant<Bits<5>>,
 
     held: Signal<Local, Bits<5>>,
@@ -93,52 +98,12 @@ pub struct ReceivePlan {
 impl ReceivePlan {
     /// For frames of this size, and a queue of so many descriptors.
     pub fn new(sizes: FrameSizes, queue_size: u16) -> Self {
-        Self {
-            clock: Default::default(),
-            reset: Default::default(),
-            stop: Default::default(),
-            merge: Default::default(),
-            frame: Default::default(),
-            buffer: Default::default(),
-            scatter: Default::default(),
-            part: Default::default(),
-            starved: Default::default(),
-            no_fit: Default::default(),
-            idle: Default::default(),
-            state: Default::default(),
-            buffers: Default::default(),
-            tail: Default::default(),
-            front: Default::default(),
-            walk: Default::default(),
-            room: Default::default(),
-            need: Default::default(),
-            entry: Default::default(),
-            missing: Default::default(),
-            enough: Default::default(),
-            full: Default::default(),
-            waits: Default::default(),
-            free: Default::default(),
-            bare: Default::default(),
-            merged: Default::default(),
-            no_fit_event: Default::default(),
+        Self::with(ReceivePlanGiven {
             short_header: Constant::new(u64::from(layout::net::HEADER_BYTES).into()),
             long_header: Constant::new(u64::from(layout::net::MERGE_HEADER_BYTES).into()),
             sum_mask: Constant::new((2 * sizes.room_mask() + 1).into()),
             most_chains: Constant::new(u64::from(queue_size.min(16)).into()),
-            held: Default::default(),
-            header_bytes: Default::default(),
-            store: Default::default(),
-            length: Default::default(),
-            walk_next: Default::default(),
-            at: Default::default(),
-            number: Default::default(),
-            limit: Default::default(),
-            front_next: Default::default(),
-            last: Default::default(),
-            bytes: Default::default(),
-            out_command: Default::default(),
-            out_part: Default::default(),
-        }
+        })
     }
 }
 
@@ -146,33 +111,6 @@ impl Logic for ReceivePlan {
     #[hdl_gen]
     fn update(&mut self) {
         comment!("module net_receive_plan: finds the chains for each received frame");
-        dff_setup!(
-            self,
-            clock,
-            state,
-            tail,
-            front,
-            walk,
-            room,
-            need,
-            entry,
-            missing,
-            enough,
-            full,
-            waits,
-            free,
-            bare,
-            merged,
-            no_fit_event
-        );
-        clock!(self, clock, buffers);
-        self.state.reset.next = self.reset.val();
-        self.tail.reset.next = self.reset.val();
-        self.front.reset.next = self.reset.val();
-        self.no_fit_event.reset.next = self.reset.val();
-        self.waits.reset.next = self.reset.val();
-        self.free.reset.next = self.reset.val();
-
         // ------------------------------------------------------------ chains into the ring
         self.held.next = self.tail.q.val() - self.front.q.val();
         self.buffer.ready.next = self.free.q.val();

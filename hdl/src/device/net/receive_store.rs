@@ -1,5 +1,6 @@
 //! Takes frames from the wire into the receive memory.
 use super::types::*;
+use crate::block::Block;
 use crate::cells::{Reg, Sink};
 use crate::comment;
 use crate::virtio::layout;
@@ -12,7 +13,7 @@ use rust_hdl::prelude::*;
 /// the time in which a driver that has been woken gives new ones, the frame at the wire is dropped.
 ///
 /// Where a frame begins is not forgotten in a reset: what follows a reset in the middle of a frame is thrown away up to its end.
-#[derive(LogicBlock)]
+#[derive(Block)]
 pub struct ReceiveStore {
     pub clock: Signal<In, Clock>,
     pub reset: Signal<In, Bit>,
@@ -76,13 +77,20 @@ pub struct ReceiveStore {
     error_event: Reg<Bit>,
     no_buffer_event: Reg<Bit>,
 
+    #[given]
     frame_min: Constant<Bits<5>>,
     // of the longest frame: full beats, and bytes behind them
+    #[given]
     max_beats: Constant<Bits<10>>,
+    #[given]
     max_rest: Constant<Bits<5>>,
+    #[given]
     number_mask: Constant<Bits<10>>,
+    #[given]
     pointer_mask: Constant<Bits<12>>,
+    #[given]
     full: Constant<Bits<12>>,
+    #[given]
     nearly_full: Constant<Bits<12>>,
 
     occupied: Signal<Local, Bits<12>>,
@@ -108,53 +116,7 @@ pub struct ReceiveStore {
 impl ReceiveStore {
     /// For frames of this size.
     pub fn new(sizes: FrameSizes) -> Self {
-        Self {
-            clock: Default::default(),
-            reset: Default::default(),
-            wire_reset: Default::default(),
-            stop: Default::default(),
-            frame_in: Default::default(),
-            read: Default::default(),
-            taken: Default::default(),
-            starved: Default::default(),
-            address: Default::default(),
-            data: Default::default(),
-            write: Default::default(),
-            beat_valid: Default::default(),
-            last: Default::default(),
-            keep: Default::default(),
-            length: Default::default(),
-            runt: Default::default(),
-            oversize: Default::default(),
-            error: Default::default(),
-            no_buffer: Default::default(),
-            idle: Default::default(),
-            any: Default::default(),
-            held: Default::default(),
-            held_valid: Default::default(),
-            held_count: Default::default(),
-            held_ragged: Default::default(),
-            inside: Default::default(),
-            skipping: Default::default(),
-            beats: Default::default(),
-            failed: Default::default(),
-            long: Default::default(),
-            dropped: Default::default(),
-            pointer: Default::default(),
-            begin: Default::default(),
-            frames: Default::default(),
-            patience: Default::default(),
-            word_room: Default::default(),
-            second_word_room: Default::default(),
-            frame_room: Default::default(),
-            second_frame_room: Default::default(),
-            wrote: Default::default(),
-            kept: Default::default(),
-            kept_length: Default::default(),
-            runt_event: Default::default(),
-            oversize_event: Default::default(),
-            error_event: Default::default(),
-            no_buffer_event: Default::default(),
+        Self::with(ReceiveStoreGiven {
             frame_min: Constant::new(u64::from(layout::net::FRAME_BYTES_MIN).into()),
             max_beats: Constant::new((sizes.max_frame() / 16).into()),
             max_rest: Constant::new((sizes.max_frame() % 16).into()),
@@ -162,25 +124,7 @@ impl ReceiveStore {
             pointer_mask: Constant::new(sizes.pointer_mask().into()),
             full: Constant::new(sizes.words().into()),
             nearly_full: Constant::new((sizes.words() - 1).into()),
-            occupied: Default::default(),
-            room: Default::default(),
-            quiet: Default::default(),
-            discard: Default::default(),
-            give_up: Default::default(),
-            go: Default::default(),
-            ends: Default::default(),
-            inside_next: Default::default(),
-            enable: Default::default(),
-            enable_next: Default::default(),
-            last_in: Default::default(),
-            after: Default::default(),
-            runt_now: Default::default(),
-            too_long: Default::default(),
-            failing: Default::default(),
-            commit: Default::default(),
-            advance: Default::default(),
-            pointer_next: Default::default(),
-        }
+        })
     }
 }
 
@@ -188,44 +132,9 @@ impl Logic for ReceiveStore {
     #[hdl_gen]
     fn update(&mut self) {
         comment!("module net_receive_store: takes frames from the wire into the memory");
-        dff_setup!(
-            self,
-            clock,
-            held,
-            held_valid,
-            held_count,
-            held_ragged,
-            inside,
-            skipping,
-            beats,
-            failed,
-            long,
-            dropped
-        );
-        dff_setup!(self, clock, pointer, begin, frames, patience, kept, kept_length);
-        dff_setup!(self, clock, word_room, second_word_room, frame_room, second_frame_room, wrote);
-        dff_setup!(self, clock, runt_event, oversize_event, error_event, no_buffer_event);
         self.held_valid.reset.next = self.wire_reset.val();
         self.inside.reset.next = self.wire_reset.val();
         self.skipping.reset.next = self.wire_reset.val();
-        self.beats.reset.next = self.reset.val();
-        self.failed.reset.next = self.reset.val();
-        self.long.reset.next = self.reset.val();
-        self.dropped.reset.next = self.reset.val();
-        self.pointer.reset.next = self.reset.val();
-        self.begin.reset.next = self.reset.val();
-        self.frames.reset.next = self.reset.val();
-        self.patience.reset.next = self.reset.val();
-        self.word_room.reset.next = self.reset.val();
-        self.second_word_room.reset.next = self.reset.val();
-        self.frame_room.reset.next = self.reset.val();
-        self.second_frame_room.reset.next = self.reset.val();
-        self.wrote.reset.next = self.reset.val();
-        self.kept.reset.next = self.reset.val();
-        self.runt_event.reset.next = self.reset.val();
-        self.oversize_event.reset.next = self.reset.val();
-        self.error_event.reset.next = self.reset.val();
-        self.no_buffer_event.reset.next = self.reset.val();
 
         // ------------------------------------------------------------ the beat at hand
         self.occupied.next = (self.pointer.q.val() - self.read.val()) & self.pointer_mask.val();

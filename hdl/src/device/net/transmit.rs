@@ -4,6 +4,7 @@ use super::transmit_header::TransmitHeader;
 use super::transmit_port::TransmitPort;
 use super::transmit_send::TransmitSend;
 use super::types::*;
+use crate::block::Block;
 use crate::cells::{BlockRam, Reg, Sink, Source, Stage, StreamFifo};
 use crate::comment;
 use crate::dma::types::*;
@@ -16,7 +17,7 @@ use rust_hdl::prelude::*;
 /// chain, bytes -> [header] -> words -> memory -> [send] -> [port] -> frame_out
 ///                               +--> [checksum] -> frames, 16 --^
 /// ```
-#[derive(LogicBlock)]
+#[derive(Block)]
 pub struct Transmit {
     pub clock: Signal<In, Clock>,
     /// Of the endpoint and the wire.
@@ -40,14 +41,19 @@ pub struct Transmit {
     /// Between frames at the Ethernet side.
     pub quiet: Signal<Out, Bit>,
 
+    #[given]
     header: TransmitHeader,
+    #[given]
     checksum: TransmitChecksum,
     // one of both
+    #[given]
     ram: Vec<BlockRam<128, 9>>,
+    #[given]
     large_ram: Vec<BlockRam<128, 11>>,
     /// The memory of `ready_frames` is read asynchronously.
     frame_stage: Stage<TransmitFrame>,
     ready_frames: StreamFifo<TransmitFrame, 4>,
+    #[given]
     send: TransmitSend,
     port: TransmitPort,
     // words written; those of the frame at hand begin at `begin`
@@ -58,7 +64,9 @@ pub struct Transmit {
     // seen one cycle ago, with what may have come in since
     room: Reg<Bit>,
 
+    #[given]
     pointer_mask: Constant<Bits<12>>,
+    #[given]
     nearly_full: Constant<Bits<12>>,
 
     // a reset forgets too
@@ -73,43 +81,15 @@ pub struct Transmit {
 impl Transmit {
     /// For frames of this size.
     pub fn new(sizes: FrameSizes) -> Self {
-        Self {
-            clock: Default::default(),
-            reset: Default::default(),
-            clear: Default::default(),
-            stop: Default::default(),
-            merge: Default::default(),
-            csum: Default::default(),
-            chain: Default::default(),
-            readable: Default::default(),
-            scatter: Default::default(),
-            frame_out: Default::default(),
-            dropped: Default::default(),
-            violation_valid: Default::default(),
-            violation: Default::default(),
-            idle: Default::default(),
-            quiet: Default::default(),
+        Self::with(TransmitGiven {
             header: TransmitHeader::new(sizes),
             checksum: TransmitChecksum::new(sizes),
             ram: (0..usize::from(!sizes.is_large())).map(|_| Default::default()).collect(),
             large_ram: (0..usize::from(sizes.is_large())).map(|_| Default::default()).collect(),
-            frame_stage: Default::default(),
-            ready_frames: Default::default(),
             send: TransmitSend::new(sizes),
-            port: Default::default(),
-            pointer: Default::default(),
-            begin: Default::default(),
-            frames: Default::default(),
-            room: Default::default(),
             pointer_mask: Constant::new(sizes.pointer_mask().into()),
             nearly_full: Constant::new((sizes.words() - 1).into()),
-            forget: Default::default(),
-            occupied: Default::default(),
-            store: Default::default(),
-            at_rest: Default::default(),
-            commit: Default::default(),
-            pointer_next: Default::default(),
-        }
+        })
     }
 }
 
@@ -117,12 +97,9 @@ impl Logic for Transmit {
     #[hdl_gen]
     fn update(&mut self) {
         comment!("module net_transmit: from the chains of the transmit queue to frames");
-        dff_setup!(self, clock, pointer, begin, frames, room);
         self.forget.next = self.reset.val() | self.clear.val();
-        self.port.reset.next = self.reset.val();
         self.port.clear.next = self.clear.val();
         self.room.reset.next = self.forget.val();
-        clock!(self, clock, header, checksum, ready_frames, frame_stage, send, port);
         self.pointer.reset.next = self.forget.val();
         self.begin.reset.next = self.forget.val();
         self.frames.reset.next = self.forget.val();
@@ -151,7 +128,6 @@ impl Logic for Transmit {
         self.pointer_next.next = (self.pointer.q.val() + 1) & self.pointer_mask.val();
         self.send.data.next = 0.into();
         for i in 0..self.ram.len() {
-            self.ram[i].clock.next = self.clock.val();
             self.ram[i].waddr.next = self.pointer.q.val().get_bits::<9>(0);
             self.ram[i].wdata.next = self.header.word.data.val().data;
             self.ram[i].wen.next = self.store.val();
@@ -159,7 +135,6 @@ impl Logic for Transmit {
             self.send.data.next = self.ram[i].rdata.val();
         }
         for i in 0..self.large_ram.len() {
-            self.large_ram[i].clock.next = self.clock.val();
             self.large_ram[i].waddr.next = self.pointer.q.val().get_bits::<11>(0);
             self.large_ram[i].wdata.next = self.header.word.data.val().data;
             self.large_ram[i].wen.next = self.store.val();

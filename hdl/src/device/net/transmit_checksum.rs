@@ -1,6 +1,7 @@
 //! Makes the checksums the driver has left to the device.
 use super::byte_sum::ByteSum;
 use super::types::*;
+use crate::block::Block;
 use crate::cells::{Reg, StreamFifo};
 use crate::comment;
 use rust_hdl::prelude::*;
@@ -9,7 +10,7 @@ use rust_hdl::prelude::*;
 /// sum of the pseudo header there. The frame is announced when its checksum is known.
 ///
 /// As Linux's `skb_checksum_help` does, a checksum of 0 is written as 0xffff, its other form: in UDP 0 means that there is none.
-#[derive(LogicBlock)]
+#[derive(Block)]
 pub struct TransmitChecksum {
     pub clock: Signal<In, Clock>,
     pub reset: Signal<In, Bit>,
@@ -20,6 +21,7 @@ pub struct TransmitChecksum {
     pub frame_valid: Signal<Out, Bit>,
     pub frame: Signal<Out, TransmitFrame>,
 
+    #[given]
     byte_sum: ByteSum,
     pending: StreamFifo<TransmitPending, 4>,
     out_valid: Reg<Bit>,
@@ -34,22 +36,7 @@ pub struct TransmitChecksum {
 impl TransmitChecksum {
     /// For frames of this size.
     pub fn new(sizes: FrameSizes) -> Self {
-        Self {
-            clock: Default::default(),
-            reset: Default::default(),
-            word_valid: Default::default(),
-            word: Default::default(),
-            frame_valid: Default::default(),
-            frame: Default::default(),
-            byte_sum: ByteSum::new(sizes),
-            pending: Default::default(),
-            out_valid: Default::default(),
-            out_data: Default::default(),
-            entry: Default::default(),
-            first_byte: Default::default(),
-            complement: Default::default(),
-            field: Default::default(),
-        }
+        Self::with(TransmitChecksumGiven { byte_sum: ByteSum::new(sizes) })
     }
 }
 
@@ -57,12 +44,6 @@ impl Logic for TransmitChecksum {
     #[hdl_gen]
     fn update(&mut self) {
         comment!("module net_transmit_checksum: makes the checksums of the frames to send");
-        dff_setup!(self, clock, out_valid, out_data);
-        clock!(self, clock, byte_sum, pending);
-        self.out_valid.reset.next = self.reset.val();
-        self.byte_sum.reset.next = self.reset.val();
-        self.pending.reset.next = self.reset.val();
-
         self.byte_sum.beat_valid.next = self.word_valid.val();
         self.byte_sum.beat.next = self.word.val().data;
         self.byte_sum.last.next = self.word.val().last;

@@ -1,5 +1,6 @@
 //! Takes the header off the bytes of a chain: what is left is a frame.
 use super::types::*;
+use crate::block::Block;
 use crate::cells::{Reg, Sink, Source, Stage};
 use crate::comment;
 use crate::dma::types::*;
@@ -12,7 +13,7 @@ use rust_hdl::prelude::*;
 /// One beat per cycle; the word that is left over behind the last beat of a frame leaves while the first beat of the next one,
 /// which gives no word, comes in. A frame of fewer than 14 or more than the most bytes gives no words; one whose reads failed, or whose
 /// checksum does not lie in it, has `drop` with its last word.
-#[derive(LogicBlock)]
+#[derive(Block)]
 pub struct TransmitHeader {
     pub clock: Signal<In, Clock>,
     pub reset: Signal<In, Bit>,
@@ -70,10 +71,15 @@ pub struct TransmitHeader {
     ended_bad: DFF<Bit>,
     command: Stage<ScatterCommand>,
 
+    #[given]
     short_header: Constant<Bits<32>>,
+    #[given]
     long_header: Constant<Bits<32>>,
+    #[given]
     frame_min: Constant<Bits<32>>,
+    #[given]
     frame_max: Constant<Bits<32>>,
+    #[given]
     length_mask: Constant<Bits<14>>,
 
     readable_length: Signal<Local, Bits<32>>,
@@ -100,73 +106,13 @@ pub struct TransmitHeader {
 impl TransmitHeader {
     /// For frames of this size.
     pub fn new(sizes: FrameSizes) -> Self {
-        Self {
-            clock: Default::default(),
-            reset: Default::default(),
-            stop: Default::default(),
-            merge: Default::default(),
-            csum: Default::default(),
-            chain: Default::default(),
-            readable: Default::default(),
-            scatter: Default::default(),
-            word: Default::default(),
-            dropped: Default::default(),
-            violation_valid: Default::default(),
-            violation: Default::default(),
-            idle: Default::default(),
-            halted: Default::default(),
-            ahead_short: Default::default(),
-            ahead: Default::default(),
-            ahead_head: Default::default(),
-            ahead_refused: Default::default(),
-            ahead_bad: Default::default(),
-            ahead_merge: Default::default(),
-            ahead_length: Default::default(),
-            inside: Default::default(),
-            head: Default::default(),
-            refused: Default::default(),
-            bad: Default::default(),
-            long: Default::default(),
-            length: Default::default(),
-            wants_sum: Default::default(),
-            start: Default::default(),
-            offset: Default::default(),
-            failed: Default::default(),
-            carry: Default::default(),
-            left_over: Default::default(),
-            left_over_drop: Default::default(),
-            word_valid: Default::default(),
-            word_data: Default::default(),
-            drop_event: Default::default(),
-            outside: Default::default(),
-            ended: Default::default(),
-            ended_bad: Default::default(),
-            command: Default::default(),
+        Self::with(TransmitHeaderGiven {
             short_header: Constant::new(u64::from(layout::net::HEADER_BYTES).into()),
             long_header: Constant::new(u64::from(layout::net::MERGE_HEADER_BYTES).into()),
             frame_min: Constant::new(u64::from(layout::net::FRAME_BYTES_MIN).into()),
             frame_max: Constant::new(sizes.max_frame().into()),
             length_mask: Constant::new(sizes.length_mask().into()),
-            readable_length: Default::default(),
-            bad_length: Default::default(),
-            too_short: Default::default(),
-            frame_length: Default::default(),
-            report: Default::default(),
-            may_emit: Default::default(),
-            may_begin: Default::default(),
-            merged: Default::default(),
-            begin: Default::default(),
-            follow: Default::default(),
-            ends: Default::default(),
-            failing: Default::default(),
-            shown_word: Default::default(),
-            position: Default::default(),
-            position_end: Default::default(),
-            wide: Default::default(),
-            bytes: Default::default(),
-            out_word: Default::default(),
-            out_command: Default::default(),
-        }
+        })
     }
 }
 
@@ -174,32 +120,6 @@ impl Logic for TransmitHeader {
     #[hdl_gen]
     fn update(&mut self) {
         comment!("module net_transmit_header: takes the virtio header off the frames to send");
-        dff_setup!(
-            self,
-            clock,
-            halted,
-            ahead_short,
-            ahead,
-            ahead_head,
-            ahead_refused,
-            ahead_bad,
-            ahead_length,
-            ahead_merge
-        );
-        dff_setup!(self, clock, inside, head, refused, bad, long, length, wants_sum, start, offset, failed);
-        dff_setup!(self, clock, carry, left_over, left_over_drop, word_valid, word_data, drop_event);
-        dff_setup!(self, clock, outside, ended, ended_bad);
-        clock!(self, clock, command);
-        self.halted.reset.next = self.reset.val();
-        self.ahead_short.reset.next = self.reset.val();
-        self.ahead.reset.next = self.reset.val();
-        self.inside.reset.next = self.reset.val();
-        self.left_over.reset.next = self.reset.val();
-        self.word_valid.reset.next = self.reset.val();
-        self.drop_event.reset.next = self.reset.val();
-        self.ended.reset.next = self.reset.val();
-        self.command.reset.next = self.reset.val();
-
         // ------------------------------------------------------------ the chain ahead
         // every comparison is with a constant, the kind of header selects
         self.readable_length.next = self.chain.data.val().readable_length;

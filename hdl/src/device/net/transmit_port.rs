@@ -1,12 +1,13 @@
 //! The last register before the wire, which outlives a reset of the device.
 use super::types::*;
+use crate::block::Block;
 use crate::cells::{Reg, Sink, Source, Stage};
 use crate::comment;
 use rust_hdl::prelude::*;
 
 /// Offers frames to the wire. A beat that has been offered stays until it is taken, and a frame that has begun comes to an end: one that
 /// a reset of the device cuts off gets a last beat with an error. So the reset needs not wait for a wire that takes nothing.
-#[derive(LogicBlock, Default)]
+#[derive(Block)]
 pub struct TransmitPort {
     pub clock: Signal<In, Clock>,
     /// Of the endpoint and the wire.
@@ -32,12 +33,6 @@ impl Logic for TransmitPort {
     #[hdl_gen]
     fn update(&mut self) {
         comment!("module net_transmit_port: frames on their way to the wire, ended in any case");
-        dff_setup!(self, clock, inside, owed);
-        clock!(self, clock, stage);
-        self.stage.reset.next = self.reset.val();
-        self.inside.reset.next = self.reset.val();
-        self.owed.reset.next = self.reset.val();
-
         self.valid.next = self.beat.valid.val() | self.owed.q.val();
         self.fire.next = self.valid.val() & self.stage.input.ready.val();
         self.beat.ready.next = self.stage.input.ready.val() & !self.owed.q.val();

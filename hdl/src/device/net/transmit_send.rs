@@ -1,5 +1,6 @@
 //! Sends the frames of the transmit memory to the Ethernet side.
 use super::types::*;
+use crate::block::Block;
 use crate::cells::{Reg, Sink, Source, StreamFifo};
 use crate::comment;
 use rust_hdl::prelude::*;
@@ -22,7 +23,7 @@ pub struct SendMark {
 }
 
 /// Reads frames word by word, puts their checksums in, and sends them; one beat per cycle, frames back to back.
-#[derive(LogicBlock)]
+#[derive(Block)]
 pub struct TransmitSend {
     pub clock: Signal<In, Clock>,
     pub reset: Signal<In, Bit>,
@@ -50,8 +51,11 @@ pub struct TransmitSend {
     // places in the FIFO taken, those on their way to it included
     taken: Reg<Bits<4>>,
 
+    #[given]
     pointer_mask: Constant<Bits<12>>,
+    #[given]
     number_mask: Constant<Bits<10>>,
+    #[given]
     length_mask: Constant<Bits<14>>,
 
     length: Signal<Local, Bits<14>>,
@@ -80,50 +84,11 @@ pub struct TransmitSend {
 impl TransmitSend {
     /// For frames of this size.
     pub fn new(sizes: FrameSizes) -> Self {
-        Self {
-            clock: Default::default(),
-            reset: Default::default(),
-            stop: Default::default(),
-            frame: Default::default(),
-            address: Default::default(),
-            data: Default::default(),
-            read: Default::default(),
-            done: Default::default(),
-            beat: Default::default(),
-            quiet: Default::default(),
-            pointer: Default::default(),
-            number: Default::default(),
-            asked: Default::default(),
-            asked_mark: Default::default(),
-            chosen: Default::default(),
-            chosen_beat: Default::default(),
-            beats: Default::default(),
-            taken: Default::default(),
+        Self::with(TransmitSendGiven {
             pointer_mask: Constant::new(sizes.pointer_mask().into()),
             number_mask: Constant::new(sizes.number_mask().into()),
             length_mask: Constant::new(sizes.length_mask().into()),
-            length: Default::default(),
-            last_byte: Default::default(),
-            last_number: Default::default(),
-            last: Default::default(),
-            issue: Default::default(),
-            fire: Default::default(),
-            low_position: Default::default(),
-            high_position: Default::default(),
-            value: Default::default(),
-            low_shift: Default::default(),
-            high_shift: Default::default(),
-            low_mask: Default::default(),
-            high_mask: Default::default(),
-            low_byte: Default::default(),
-            low_half: Default::default(),
-            low_word: Default::default(),
-            low_wide: Default::default(),
-            high_byte: Default::default(),
-            high_half: Default::default(),
-            high_word: Default::default(),
-            high_wide: Default::default(),
-        }
+        })
     }
 }
 
@@ -131,15 +96,6 @@ impl Logic for TransmitSend {
     #[hdl_gen]
     fn update(&mut self) {
         comment!("module net_transmit_send: sends frames, with their checksums put in");
-        dff_setup!(self, clock, pointer, number, asked, asked_mark, chosen, chosen_beat, taken);
-        clock!(self, clock, beats);
-        self.pointer.reset.next = self.reset.val();
-        self.number.reset.next = self.reset.val();
-        self.asked.reset.next = self.reset.val();
-        self.chosen.reset.next = self.reset.val();
-        self.taken.reset.next = self.reset.val();
-        self.beats.reset.next = self.reset.val();
-
         // ------------------------------------------------------------ first stage: the address
         self.length.next = self.frame.data.val().length;
         self.last_byte.next = (self.length.val() - 1) & self.length_mask.val();

@@ -1,0 +1,91 @@
+//! The form of a block: `derive(Block)`, and what a block does for the cells in it.
+//!
+//! ```
+//! use rust_hdl::prelude::*;
+//! use virtio_hdl_rtl::block::Block;
+//! use virtio_hdl_rtl::cells::Reg;
+//!
+//! /// Counts cycles with `bump`.
+//! #[derive(Block)]
+//! pub struct Counter {
+//!     pub clock: Signal<In, Clock>,
+//!     pub reset: Signal<In, Bit>,
+//!     pub bump: Signal<In, Bit>,
+//!     pub count: Signal<Out, Bits<8>>,
+//!     total: Reg<Bits<8>>,
+//! }
+//!
+//! impl Logic for Counter {
+//!     #[hdl_gen]
+//!     fn update(&mut self) {
+//!         // `total` has the block's clock and reset, and keeps its value unless told otherwise
+//!         if self.bump.val() {
+//!             self.total.d.next = self.total.q.val() + 1;
+//!         }
+//!         self.count.next = self.total.q.val();
+//!     }
+//! }
+//! ```
+use crate::cells::{Reg, Sink, Source};
+use rust_hdl::prelude::*;
+pub use virtio_hdl_macros::Block;
+
+/// A cell that a block clocks, resets and holds before its own logic. The printer says the same in the Verilog.
+pub trait Clocked {
+    /// Marks the inputs that [`follow`](Clocked::follow) drives as connected.
+    fn adopt(&mut self, _reset: bool) {}
+    /// Drives the clock, the reset if the block has one, and, of registers, the next value with the present one.
+    fn follow(&mut self, _clock: Clock, _reset: Option<Bit>) {}
+}
+
+// what has no clock
+impl<D: Direction, T: Synth> Clocked for Signal<D, T> {}
+impl<T: Synth> Clocked for Constant<T> {}
+impl<T: Synth> Clocked for Source<T> {}
+impl<T: Synth> Clocked for Sink<T> {}
+
+impl<T: Synth> Clocked for Reg<T> {
+    fn adopt(&mut self, reset: bool) {
+        self.clock.connect();
+        self.d.connect();
+        if reset {
+            self.reset.connect();
+        }
+    }
+    fn follow(&mut self, clock: Clock, reset: Option<Bit>) {
+        self.clock.next = clock;
+        self.d.next = self.q.val();
+        if let Some(reset) = reset {
+            self.reset.next = reset;
+        }
+    }
+}
+
+impl<T: Synth> Clocked for DFF<T> {
+    fn adopt(&mut self, _: bool) {
+        self.clock.connect();
+        self.d.connect();
+    }
+    fn follow(&mut self, clock: Clock, _: Option<Bit>) {
+        self.clock.next = clock;
+        self.d.next = self.q.val();
+    }
+}
+
+impl<T: Clocked> Clocked for Vec<T> {
+    fn adopt(&mut self, reset: bool) {
+        self.iter_mut().for_each(|cell| cell.adopt(reset));
+    }
+    fn follow(&mut self, clock: Clock, reset: Option<Bit>) {
+        self.iter_mut().for_each(|cell| cell.follow(clock, reset));
+    }
+}
+
+impl<T: Clocked, const N: usize> Clocked for [T; N] {
+    fn adopt(&mut self, reset: bool) {
+        self.iter_mut().for_each(|cell| cell.adopt(reset));
+    }
+    fn follow(&mut self, clock: Clock, reset: Option<Bit>) {
+        self.iter_mut().for_each(|cell| cell.follow(clock, reset));
+    }
+}
