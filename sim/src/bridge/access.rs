@@ -1,7 +1,7 @@
 //! Accesses of the guest's processor: configuration space and BARs, cut into requests of one double word.
 use super::engine::SLOT;
 use super::{Bridge, BridgeError, MsixMode};
-use crate::link::root_complex::MESSAGE_WINDOW;
+use crate::link::root_complex::EVENTFD_MESSAGES;
 use crate::link::HostRequest;
 use crate::vfio_user::{region, Client};
 use std::ops::Range;
@@ -259,7 +259,7 @@ impl Bridge {
     fn program_table(&mut self, client: &mut Client) -> Result<(), BridgeError> {
         for vector in 0..u64::from(self.vectors) {
             let entry = u64::from(MSIX_TABLE_OFFSET) + layout::MSIX_ENTRY_BYTES * vector;
-            let message = [(layout::MSIX_ENTRY_ADDRESS, MESSAGE_WINDOW.start), (layout::MSIX_ENTRY_DATA, vector)];
+            let message = [(layout::MSIX_ENTRY_ADDRESS, EVENTFD_MESSAGES), (layout::MSIX_ENTRY_DATA, vector)];
             for (at, value) in message {
                 self.write(client, region::BAR1, entry + at, &value.to_le_bytes())?;
             }

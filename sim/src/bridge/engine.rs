@@ -120,6 +120,7 @@ impl Engine {
     pub fn report(&self) -> Report {
         Report {
             vectors: self.interrupts.vectors().to_vec(),
+            messages_to_its: self.interrupts.to_its(),
             intx_asserted: self.interrupts.line_asserted(),
             wire: self.port.wire(),
             disk_commands: self.port.disk_commands(),

@@ -15,6 +15,12 @@ pub struct Vector {
     pub fired: u64,
 }
 
+/// Where an Arm's interrupt controllers take messages, in a page of 64 KiB: GITS_TRANSLATER of an ITS, MSI_SETSPI_NS of a GICv2m.
+/// Sources: Linux, include/linux/irqchip/arm-gic-v3.h and drivers/irqchip/irq-gic-v2m.c.
+const ARM_DOORBELL: u64 = 0x40;
+/// A GICv2m takes numbers of shared interrupts, which begin here. Linux counts those of a device at an ITS from 0.
+const FIRST_SHARED_INTERRUPT: u32 = 32;
+
 /// How the endpoint interrupts, and how often it did.
 pub(super) struct Interrupts {
     mode: MsixMode,
@@ -22,17 +28,20 @@ pub(super) struct Interrupts {
     /// INTA is asserted.
     asserted: bool,
     line_asserted: u64,
+    to_its: u64,
+    /// That was told.
+    told_its: bool,
 }
 
 impl Interrupts {
     pub fn new(mode: MsixMode, vectors: u8) -> Self {
         let vectors = vec![Vector::default(); vectors.into()];
-        Interrupts { mode, vectors, asserted: false, line_asserted: 0 }
+        Interrupts { mode, vectors, asserted: false, line_asserted: 0, to_its: 0, told_its: false }
     }
 
     /// The endpoint was reset.
     pub fn forget(&mut self) {
-        self.asserted = false;
+        (self.asserted, self.told_its) = (false, false);
     }
 
     /// The MSI-X table, with the messages sent.
@@ -43,6 +52,11 @@ impl Interrupts {
     /// How often INTA was asserted.
     pub fn line_asserted(&self) -> u64 {
         self.line_asserted
+    }
+
+    /// Messages that went to what must be an Arm's ITS.
+    pub fn to_its(&self) -> u64 {
+        self.to_its
     }
 
     /// Double word `index` of the MSI-X table was written.
@@ -58,14 +72,26 @@ impl Interrupts {
 
     /// The endpoint wrote to memory: data, or the message of a vector.
     pub fn written(&mut self, address: u64, data: &[u8], client: &mut Client) {
-        if MESSAGE_WINDOW.contains(&address) {
-            let message = data.try_into().map(u32::from_le_bytes).ok();
-            let fired = self.vectors.iter_mut().zip(0..).find(|(v, _)| (v.address, Some(v.data)) == (address, message));
-            if let Some((vector, index)) = fired {
-                vector.fired += 1;
-                if self.mode == MsixMode::Eventfd {
-                    return client.interrupt(irq::MSIX, index);
+        let message = data.try_into().map(u32::from_le_bytes).ok();
+        // An entry that nobody wrote is no message's.
+        let is = |vector: &Vector| address != 0 && (vector.address, Some(vector.data)) == (address, message);
+        if let Some((vector, index)) = self.vectors.iter_mut().zip(0..).find(|(vector, _)| is(vector)) {
+            vector.fired += 1;
+            if self.mode == MsixMode::Eventfd {
+                return client.interrupt(irq::MSIX, index);
+            }
+            // A PC's has other addresses than this.
+            if address & 0xffff == ARM_DOORBELL
+                && !MESSAGE_WINDOW.contains(&address)
+                && vector.data < FIRST_SHARED_INTERRUPT
+            {
+                if !std::mem::replace(&mut self.told_its, true) {
+                    tracing::warn!(
+                        "the message of vector {index} goes to {address:#x}, as to an Arm's ITS: QEMU does not tell it from which \
+                         device, and the ITS drops it; use --msix eventfd"
+                    );
                 }
+                self.to_its += 1;
             }
         }
         client.dma_write(address, data);

@@ -40,7 +40,7 @@ pub enum MsixMode {
     /// The guest programs the endpoint's own table, and the endpoint's memory writes are the interrupts
     #[default]
     Table,
-    /// QEMU emulates a table, and each vector has an eventfd
+    /// QEMU emulates a table, and each vector has an eventfd; an Arm's ITS needs it
     Eventfd,
 }
 

@@ -15,6 +15,8 @@ pub struct Report {
     pub msix_table_writes: u64,
     /// The MSI-X table as last written, and how often each vector fired.
     pub vectors: Vec<Vector>,
+    /// Messages to an Arm's ITS, which drops them: see [`MsixMode::Eventfd`](super::MsixMode::Eventfd).
+    pub messages_to_its: u64,
     /// How often INTA was asserted.
     pub intx_asserted: u64,
     /// Commands that the disk carried out.

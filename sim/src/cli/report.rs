@@ -40,6 +40,7 @@ pub(super) fn print(report: &Report) {
         (report.unanswered_accesses, "register accesses without an answer"),
         (report.queue_violations, "queues stopped by a rule that the driver broke"),
         (report.kicks_without_bus_master, "kicks while Bus Master was off"),
+        (report.messages_to_its, "interrupts that an Arm's ITS dropped (use --msix eventfd)"),
         (report.error_messages, "error messages of the endpoint"),
         (report.violations, "packets against the rules"),
         (report.wire.map_or(0, |wire| wire.lost_frames), "frames that the network had no room for"),

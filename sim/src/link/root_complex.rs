@@ -28,6 +28,9 @@ use vm_memory::{Bytes, GuestAddress, GuestMemory, GuestMemoryMmap};
 /// Memory writes to these addresses are interrupts.
 pub const MESSAGE_WINDOW: Range<u64> = 0xfee0_0000..0xfef0_0000;
 
+/// Where messages go that leave the bridge as eventfds. The window will not do: a guest that is no PC may have memory there.
+pub const EVENTFD_MESSAGES: u64 = 0xffff_ffff_fee0_0000;
+
 /// Most broken rules that are kept.
 const MOST_VIOLATIONS: usize = 1000;
 

@@ -1,5 +1,5 @@
 //! A TLP's header in words, also of one that is malformed. Source: PCI Express Base Specification, section 2.2.
-use crate::link::root_complex::MESSAGE_WINDOW;
+use crate::link::root_complex::{EVENTFD_MESSAGES, MESSAGE_WINDOW};
 use std::fmt;
 
 /// What a TLP's header says.
@@ -75,7 +75,8 @@ impl Heading {
 
     /// An MSI-X message, or INTA asserted.
     pub fn is_interrupt(&self) -> bool {
-        self.kind == "MWr" && MESSAGE_WINDOW.contains(&self.address) || self.kind == "Msg" && self.message == 0x20
+        let message = MESSAGE_WINDOW.contains(&self.address) || self.address == EVENTFD_MESSAGES;
+        self.kind == "MWr" && message || self.kind == "Msg" && self.message == 0x20
     }
 
     /// A completion that says no.

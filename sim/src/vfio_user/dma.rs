@@ -66,8 +66,19 @@ struct Read {
 /// A DMA message without a reply.
 #[derive(Debug)]
 enum Outstanding {
-    Read { key: u64, at: usize, address: u64, bytes: usize, sample: Option<Sample> },
-    Write { address: u64, bytes: usize },
+    Read {
+        key: u64,
+        at: usize,
+        address: u64,
+        bytes: usize,
+        sample: Option<Sample>,
+    },
+    /// `memory` of the guest, not the message of an interrupt.
+    Write {
+        address: u64,
+        bytes: usize,
+        memory: bool,
+    },
 }
 
 impl Outstanding {
@@ -86,7 +97,7 @@ impl Outstanding {
 
     /// Whether mapped accesses and eventfds behind it wait for the reply.
     fn holds_up(&self) -> bool {
-        matches!(self, Outstanding::Write { address, bytes } if !is_msi(*address, *bytes))
+        matches!(self, Outstanding::Write { memory: true, .. })
     }
 }
 
@@ -335,7 +346,9 @@ impl DmaQueue {
             let access = DmaAccess { address, count: part.len() as u64 };
             around.connection.send(&encode(id, Command::DmaWrite.number(), false, &[access.as_bytes(), part]));
             around.statistics.dma_messages += 1;
-            self.outstanding.insert(id, Outstanding::Write { address, bytes: part.len() });
+            // Systems other than a PC may have memory where a PC has none.
+            let memory = !is_msi(address, part.len()) || around.memory.touches(address, part.len());
+            self.outstanding.insert(id, Outstanding::Write { address, bytes: part.len(), memory });
             self.sent += part.len();
         }
         true

@@ -148,6 +148,11 @@ impl Memory {
         regions.take_while(move |(start, bytes)| start + (bytes - 1) >= first)
     }
 
+    /// Whether any byte of a range is the guest's memory, mapped or not.
+    pub fn touches(&self, address: u64, bytes: usize) -> bool {
+        self.overlapping(address, address.saturating_add(bytes as u64 - 1)).next().is_some()
+    }
+
     /// Drops what is known of files that nobody maps any more.
     fn forget_files(&mut self) {
         let mapped = |id: &FileId| {

@@ -369,6 +369,24 @@ fn writes_to_the_msi_window_hold_nothing_up() {
     assert_eq!(content(&file, 0), 3);
 }
 
+/// A machine that is no PC may have memory there.
+#[test]
+fn writes_to_memory_in_the_msi_window_hold_up() {
+    let (mut setup, file, eventfd) = with_memory();
+    setup.client.ask(DMA_MAP, &dma_map(READ_WRITE, 0, MSI, MAPPED_BYTES)).unwrap();
+    setup.order(|client| {
+        client.dma_write(MSI, &[0x41, 0, 0, 0]);
+        client.dma_write(MAPPED, &[2]);
+        client.interrupt(irq::MSIX, 0);
+    });
+    let (id, _) = setup.client.expect_dma(DMA_WRITE, MSI, 4);
+    setup.settle();
+    assert_eq!((content(&file, 0), count(&eventfd)), (0x55, 0));
+    setup.client.reply_write(id, MSI, 4);
+    setup.settle();
+    assert_eq!((content(&file, 0), count(&eventfd)), (2, 1));
+}
+
 #[test]
 fn messages_do_not_overtake_what_waits() {
     let (mut setup, file, _) = with_memory();
