@@ -141,7 +141,13 @@ fn a_suite_or_package_that_is_not_there_is_named() -> Result {
     says(Kernel::debian("book worm", &options), &["\"book worm\" cannot be a suite"])?;
     let mirror = DebianOptions { mirror: "http://a\" b/".into(), ..fresh(&cache) };
     says(busybox(&mirror), &["cannot be a mirror"])?;
-    let packages = DebianPackages { name: "this", suites: &["bookworm"], packages: &["no-such-package"], only: "" };
+    let packages = DebianPackages {
+        name: "this",
+        architecture: "amd64",
+        suites: &["bookworm"],
+        packages: &["no-such-package"],
+        only: "",
+    };
     says(packages.install(&options), &["cannot fetch this", "Unable to locate package no-such-package"])
 }
 

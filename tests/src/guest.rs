@@ -4,7 +4,8 @@ use std::process::Command;
 use std::sync::OnceLock;
 use virtio_hdl::backend::{DevicePort, Disk, DiskPort};
 use virtio_hdl::guest::{
-    busybox, DebianOptions, FindOptions, Guest, Initramfs, Kernel, Qemu, BLK_MODULES, NET_MODULES,
+    busybox_for, DebianOptions, FindOptions, Guest, Initramfs, Kernel, Processor, Qemu, BLK_MODULES,
+    NET_MODULES,
 };
 
 /// Functions for the guest's jobs.
@@ -29,6 +30,13 @@ copy() {
 pub fn qemu() -> &'static Qemu {
     static QEMU: OnceLock<Qemu> = OnceLock::new();
     QEMU.get_or_init(|| Qemu::find(&FindOptions::default()).unwrap_or_else(|error| panic!("{error}")))
+}
+
+/// The same with the processor of an Arm.
+pub fn arm_qemu() -> &'static Qemu {
+    static QEMU: OnceLock<Qemu> = OnceLock::new();
+    let options = FindOptions { processor: Processor::Aarch64, ..FindOptions::default() };
+    QEMU.get_or_init(|| Qemu::find(&options).unwrap_or_else(|error| panic!("{error}")))
 }
 
 /// Functions for the jobs of guests with a network port.
@@ -59,19 +67,35 @@ pub fn guest(job: &str) -> Guest<'static> {
 
 /// The kernel of this release of Debian with a disk and this job.
 pub fn guest_of(suite: &str, job: &str) -> Guest<'static> {
-    boots(suite, BLK_MODULES, |initramfs| initramfs.wait_for("/dev/vda").job(&format!("{FUNCTIONS}{job}")))
+    blk_guest(qemu(), suite, job)
+}
+
+/// Linux 6.1 on QEMU's board for an Arm, with a disk and this job.
+pub fn arm_guest(job: &str) -> Guest<'static> {
+    blk_guest(arm_qemu(), "bookworm", job)
+}
+
+fn blk_guest(qemu: &'static Qemu, suite: &str, job: &str) -> Guest<'static> {
+    boots(qemu, suite, BLK_MODULES, |initramfs| initramfs.wait_for("/dev/vda").job(&format!("{FUNCTIONS}{job}")))
 }
 
 /// Linux 6.1 with a network port and this job.
 pub fn net_guest(job: &str) -> Guest<'static> {
-    boots("bookworm", NET_MODULES, |initramfs| initramfs.job(&format!("{NET_FUNCTIONS}{job}")))
+    boots(qemu(), "bookworm", NET_MODULES, |initramfs| initramfs.job(&format!("{NET_FUNCTIONS}{job}")))
 }
 
-fn boots(suite: &str, modules: &[&str], with_job: impl FnOnce(Initramfs) -> Initramfs) -> Guest<'static> {
+fn boots(
+    qemu: &'static Qemu,
+    suite: &str,
+    modules: &[&str],
+    with_job: impl FnOnce(Initramfs) -> Initramfs,
+) -> Guest<'static> {
     let debian = DebianOptions::default();
-    let kernel = Kernel::debian(suite, &debian).unwrap_or_else(|error| panic!("{error}"));
-    let initramfs = Initramfs::new(&kernel, &busybox(&debian).unwrap()).unwrap().modules(modules);
-    Guest::new(qemu()).kernel(&kernel, with_job(initramfs).build().unwrap())
+    let processor = qemu.processor();
+    let kernel = Kernel::debian_for(processor, suite, &debian).unwrap_or_else(|error| panic!("{error}"));
+    let busybox = busybox_for(processor, &debian).unwrap_or_else(|error| panic!("{error}"));
+    let initramfs = Initramfs::new(&kernel, &busybox).unwrap().modules(modules);
+    Guest::new(qemu).kernel(&kernel, with_job(initramfs).build().unwrap())
 }
 
 /// A disk with an ext4 file system that holds 8 MiB of random bytes and their checksum.

@@ -16,7 +16,13 @@ const LINE: &str = "this line came through the endpoint";
 /// A file of a package of Debian's.
 fn packaged(package: &str, path: &str) -> PathBuf {
     let packages = [package];
-    let packages = DebianPackages { name: package, suites: &["bookworm"], packages: &packages, only: package };
+    let packages = DebianPackages {
+        name: package,
+        architecture: "amd64",
+        suites: &["bookworm"],
+        packages: &packages,
+        only: package,
+    };
     packages.install(&DebianOptions::default()).unwrap_or_else(|error| panic!("{error}")).join(path)
 }
 

@@ -5,16 +5,21 @@ use std::io::{BufRead, BufReader, Write};
 use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::time::{Duration, Instant};
-use virtio_hdl::bridge::BridgeOptions;
+use virtio_hdl::bridge::{BridgeOptions, MsixMode, Report};
 use virtio_hdl::guest::{vfio_user_pci, Ended, Guest};
 use virtio_hdl::vfio_user::ServerOptions;
-use virtio_hdl_tests::guest::{guest, Ext4};
+use virtio_hdl_tests::guest::{arm_guest, guest, Ext4};
 use virtio_hdl_tests::{check_sound, example, Served};
 
 const TIMEOUT: Duration = Duration::from_secs(180);
 
 fn serve(disk: &Ext4) -> Served {
-    Served::start(&example("blk"), disk.port(), BridgeOptions::default(), ServerOptions::default())
+    serve_with(disk, MsixMode::default())
+}
+
+fn serve_with(disk: &Ext4, msix: MsixMode) -> Served {
+    let options = BridgeOptions { msix, ..BridgeOptions::default() };
+    Served::start(&example("blk"), disk.port(), options, ServerOptions::default())
 }
 
 #[track_caller]
@@ -113,6 +118,67 @@ fn behind_an_iommu_that_translates_dma_faults_and_nothing_is_written() {
     let client = &report.clients[0];
     // a sector for SeaBIOS, before there is an IOMMU
     assert!(client.written_mapped_bytes < 1024 && client.failed_dma > 0, "{client:?}");
+}
+
+/// An Arm with this interrupt controller, whose guest copies and finds its interrupts in these lines.
+#[track_caller]
+fn arm_copies(seed: u64, msix: MsixMode, controller: &str, interrupts: &str, append: &str) -> Report {
+    let disk = Ext4::new(seed);
+    let served = serve_with(&disk, msix);
+    let machine = arm_guest(&format!("copy /dev/vda; grep '{interrupts}' /proc/interrupts"))
+        .append(append)
+        .argument("-machine")
+        .argument(controller)
+        .device(vfio_user_pci(&served.socket(), &[]));
+    boot(machine);
+    let report = served.end();
+    disk.check();
+    check_sound(&report);
+    report
+}
+
+/// An ITS must know which device a message is from. QEMU says it of the messages of its own table, and not of those of the RTL's.
+#[test]
+fn an_arm_with_an_its_is_interrupted_by_eventfds() {
+    let report = arm_copies(38, MsixMode::Eventfd, "gic-version=3", "ITS-MSI.*virtio0-req", "");
+    assert!(report.vectors[1].fired > 8 && report.messages_to_its == 0, "{report:?}");
+}
+
+/// A GICv2m asks for no device.
+#[test]
+fn an_arm_without_an_its_is_interrupted_by_the_table_of_the_rtl() {
+    let report = arm_copies(39, MsixMode::Table, "gic-version=2", "MSI.*virtio0-req", "");
+    assert!(report.msix_table_writes >= 8 && report.vectors[1].fired > 8, "{report:?}");
+    assert_eq!((report.messages_to_its, report.intx_asserted), (0, 0));
+}
+
+/// The line needs no message.
+#[test]
+fn an_arm_with_an_its_is_interrupted_by_the_line() {
+    let report = arm_copies(40, MsixMode::Table, "gic-version=3", "GICv3.*virtio0", "pci=nomsi");
+    assert!(report.intx_asserted > 8, "{report:?}");
+}
+
+/// The guest waits for its disk for ever; the server says why, and what to do.
+#[test]
+fn messages_that_an_its_drops_are_told_of() {
+    let disk = Ext4::new(41);
+    let served = serve(&disk);
+    let mut running = arm_guest("")
+        .append("loglevel=8")
+        .argument("-machine")
+        .argument("gic-version=3")
+        .device(vfio_user_pci(&served.socket(), &[]))
+        .start(|_| {})
+        .unwrap_or_else(|error| panic!("{error}"));
+    // It reads its first sector then.
+    running.wait_for("[vda] ", TIMEOUT).unwrap_or_else(|error| panic!("{error}"));
+    std::thread::sleep(Duration::from_secs(3));
+    let ended = running.kill().unwrap_or_else(|error| panic!("{error}"));
+    assert!(!ended.console.contains("virtio-hdl: /dev/vda"), "the ITS took the message: {}", ended.console);
+    let report = served.end();
+    check_sound(&report);
+    assert!(report.messages_to_its == 1 && report.vectors[1].fired == 1, "{report:?}");
 }
 
 /// Two endpoints on one line of the interrupt controller, both at work: no interrupt is nobody's, and none is lost.

@@ -32,7 +32,7 @@ const SUPERFLUOUS: &[&str] = &[
     "usr/share/perl5",
 ];
 /// The programs that are started; all others are removed.
-const USED: &[&str] = &["qemu-system-x86_64", "busybox"];
+const USED: &[&str] = &["qemu-system-x86_64", "qemu-system-aarch64", "busybox"];
 /// Where programs are.
 const PROGRAMS: &[&str] = &["bin", "sbin", "usr/bin", "usr/sbin", "usr/games"];
 /// Bits of a mode that give nobody more than he has: neither set-user-id nor set-group-id.
@@ -71,6 +71,8 @@ impl DebianOptions {
 pub struct DebianPackages<'a> {
     /// What the user calls them.
     pub name: &'a str,
+    /// Debian's name of the processor that they are for: `amd64`.
+    pub architecture: &'a str,
     /// Where they are looked for; packages of the second suite and of later ones are preferred.
     pub suites: &'a [&'a str],
     /// The packages. What they depend on comes with them.
@@ -83,6 +85,9 @@ impl DebianPackages<'_> {
     /// Where they are or would be unpacked.
     pub fn folder(&self, options: &DebianOptions) -> Result<PathBuf, GuestError> {
         let mut parts = vec![self.only, "suites"];
+        if self.architecture != "amd64" {
+            parts.push(self.architecture);
+        }
         parts.extend(self.suites.iter().chain(&["packages"]).chain(self.packages));
         let key: String = cache::hash(&parts).chars().take(8).collect();
         Ok(options.cache()?.join(format!("{}-{key}", self.name.to_lowercase().replace(' ', "-"))))
@@ -211,6 +216,9 @@ impl Fetch<'_> {
         if !plain(self.mirror, ":/~+%@[]") {
             return Err(GuestError::Name(self.mirror.into(), "mirror"));
         }
+        if !plain(self.packages.architecture, "") {
+            return Err(GuestError::Name(self.packages.architecture.into(), "architecture"));
+        }
         let (mut sources, mut preferences) = (String::new(), String::new());
         for (position, suite) in self.packages.suites.iter().enumerate() {
             if !plain(suite, "/") {
@@ -233,8 +241,8 @@ Dir::State "{work}/state";
 Dir::State::status "{work}/status";
 Dir::Cache "{work}/cache";
 Dir::Log "{work}";
-APT::Architecture "amd64";
-APT::Architectures {{ "amd64"; }};
+APT::Architecture "{architecture}";
+APT::Architectures {{ "{architecture}"; }};
 APT::Install-Recommends "false";
 APT::Sandbox::User "root";
 APT::Update::Error-Mode "any";
@@ -243,7 +251,8 @@ Acquire::GzipIndexes "true";
 Acquire::Retries "1";
 Acquire::http::Timeout "20";
 "#,
-            network = network_settings()?
+            network = network_settings()?,
+            architecture = self.packages.architecture
         );
         for folder in ["state/lists/partial", "cache/archives/partial", "archives", "root"] {
             let folder = self.work.join(folder);

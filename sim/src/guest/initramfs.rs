@@ -3,6 +3,7 @@ use super::debian::{DebianOptions, DebianPackages};
 use super::error::GuestError;
 use super::kernel::Kernel;
 use super::modules::{Module, Modules};
+use super::processor::Processor;
 use cpio::newc::{trailer, Builder};
 use std::collections::BTreeSet;
 use std::fs;
@@ -25,9 +26,19 @@ const CHARACTER_DEVICE: u32 = 0o020600;
 
 /// Debian's busybox, which needs no library, fetched the first time.
 pub fn busybox(options: &DebianOptions) -> Result<PathBuf, GuestError> {
-    let packages = ["busybox-static"];
-    let folder = DebianPackages { name: "busybox", suites: &["bookworm"], packages: &packages, only: "busybox" }
-        .install(options)?;
+    busybox_for(Processor::X86_64, options)
+}
+
+/// The same for another processor.
+pub fn busybox_for(processor: Processor, options: &DebianOptions) -> Result<PathBuf, GuestError> {
+    let folder = DebianPackages {
+        name: &processor.name("busybox"),
+        architecture: processor.architecture(),
+        suites: &["bookworm"],
+        packages: &["busybox-static"],
+        only: "busybox",
+    }
+    .install(options)?;
     let places = ["usr/bin/busybox", "bin/busybox"].map(|place| folder.join(place));
     places.into_iter().find(|path| path.exists()).ok_or(GuestError::NotPackaged { what: "busybox", folder })
 }

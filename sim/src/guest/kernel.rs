@@ -1,6 +1,7 @@
 //! A Linux kernel: Debian's for clouds, which is small and has all of virtio, or a file.
 use super::debian::{DebianOptions, DebianPackages};
 use super::error::GuestError;
+use super::processor::Processor;
 use std::fs::{self, File};
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
@@ -8,7 +9,7 @@ use std::path::{Path, PathBuf};
 /// A kernel that QEMU can boot, and its modules.
 #[derive(Clone, Debug)]
 pub struct Kernel {
-    /// The bzImage.
+    /// The bzImage; of an Arm, the Image.
     pub image: PathBuf,
     /// As `uname -r` says it, such as `6.1.0-50-cloud-amd64`.
     pub version: String,
@@ -19,10 +20,16 @@ pub struct Kernel {
 impl Kernel {
     /// `linux-image-cloud-amd64` of a suite of Debian, fetched the first time: `bookworm` has Linux 6.1, `trixie` 6.12.
     pub fn debian(suite: &str, options: &DebianOptions) -> Result<Self, GuestError> {
+        Kernel::debian_for(Processor::X86_64, suite, options)
+    }
+
+    /// The same for another processor.
+    pub fn debian_for(processor: Processor, suite: &str, options: &DebianOptions) -> Result<Self, GuestError> {
         let folder = DebianPackages {
-            name: &format!("Linux of {suite}"),
+            name: &processor.name(&format!("Linux of {suite}")),
+            architecture: processor.architecture(),
             suites: &[suite],
-            packages: &["linux-image-cloud-amd64"],
+            packages: &[&format!("linux-image-cloud-{}", processor.architecture())],
             only: "linux-",
         }
         .install(options)?;
@@ -36,7 +43,14 @@ impl Kernel {
             .chain(entries(&modules))
             .find(|path| path.file_name().is_some_and(|name| name.to_string_lossy().starts_with("vmlinuz")))
             .ok_or_else(|| missing("vmlinuz"))?;
-        Kernel::from_file(&image, Some(&modules))
+        match processor {
+            Processor::X86_64 => Kernel::from_file(&image, Some(&modules)),
+            // Its image does not say which it is.
+            Processor::Aarch64 => {
+                let version = modules.file_name().unwrap_or_default().to_string_lossy().into_owned();
+                Ok(Kernel { image, version, modules: Some(modules) })
+            }
+        }
     }
 
     /// A bzImage, and the folder of its modules (`/lib/modules/VERSION`) unless all is built in.

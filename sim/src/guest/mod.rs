@@ -33,13 +33,15 @@ mod error;
 mod initramfs;
 mod kernel;
 mod modules;
+mod processor;
 mod qemu;
 mod run;
 
 pub use debian::{DebianOptions, DebianPackages};
 pub use device::{vfio_user_pci, virtio_blk_pci};
 pub use error::GuestError;
-pub use initramfs::{busybox, Initramfs, BLK_MODULES, NET_MODULES};
+pub use initramfs::{busybox, busybox_for, Initramfs, BLK_MODULES, NET_MODULES};
 pub use kernel::Kernel;
+pub use processor::Processor;
 pub use qemu::{FindOptions, Qemu};
 pub use run::{Ended, Guest, Machine, Memory, Running};

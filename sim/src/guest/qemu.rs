@@ -1,16 +1,23 @@
 //! A QEMU that has the device `vfio-user-pci`: the user's, the system's, or Debian's in the cache folder.
 use super::debian::{DebianOptions, DebianPackages};
 use super::error::GuestError;
+use super::processor::Processor;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
-const PROGRAM: &str = "qemu-system-x86_64";
-
 /// The oldest release of Debian whose backports have a QEMU that is new enough. Its firmware comes from there too.
-const PACKAGES: DebianPackages =
-    DebianPackages { name: "QEMU", suites: &["trixie", "trixie-backports"], packages: &["qemu-system-x86"], only: "" };
+const SUITES: &[&str] = &["trixie", "trixie-backports"];
+
+/// Debian's QEMU for such guests. It runs here, on x86-64.
+fn packages(processor: Processor) -> DebianPackages<'static> {
+    let (name, packages): (_, &[&str]) = match processor {
+        Processor::X86_64 => ("QEMU", &["qemu-system-x86"]),
+        Processor::Aarch64 => ("QEMU for arm64", &["qemu-system-arm"]),
+    };
+    DebianPackages { name, architecture: "amd64", suites: SUITES, packages, only: "" }
+}
 
 /// How long a guest of 512 bytes may take with KVM; with TCG it takes 0.1 s.
 const KVM_PROBE: Duration = Duration::from_secs(1);
@@ -26,12 +33,15 @@ pub struct FindOptions {
     pub qemu: Option<PathBuf>,
     /// How to fetch one.
     pub debian: DebianOptions,
+    /// What its guests run on.
+    pub processor: Processor,
 }
 
-/// A QEMU for x86-64 guests that has the device `vfio-user-pci`.
+/// A QEMU that has the device `vfio-user-pci`.
 #[derive(Clone, Debug)]
 pub struct Qemu {
     place: Place,
+    processor: Processor,
     version: String,
     ends_with_parent: bool,
 }
@@ -40,20 +50,20 @@ pub struct Qemu {
 enum Place {
     /// A program that runs as it is.
     Program(PathBuf),
-    /// Debian's packages, unpacked here.
-    Private(PathBuf),
+    /// Debian's packages, unpacked here, and the program in them.
+    Private(PathBuf, &'static str),
 }
 
 impl Place {
     /// The dynamic loader, the libraries and the firmware are those of the packages: they are newer than the system's.
     fn command(&self) -> Command {
-        let folder = match self {
+        let (folder, program) = match self {
             Place::Program(path) => return Command::new(path),
-            Place::Private(folder) => folder.join("usr"),
+            Place::Private(folder, program) => (folder.join("usr"), program),
         };
         let libraries = folder.join("lib/x86_64-linux-gnu");
         let mut command = Command::new(folder.join("lib64/ld-linux-x86-64.so.2"));
-        command.arg("--library-path").arg(&libraries).arg(folder.join("bin").join(PROGRAM));
+        command.arg("--library-path").arg(&libraries).arg(folder.join("bin").join(program));
         command.arg("-L").arg(folder.join("share/qemu")).arg("-L").arg(folder.join("share/seabios"));
         command.env("QEMU_MODULE_DIR", libraries.join("qemu"));
         command
@@ -62,7 +72,7 @@ impl Place {
     fn path(&self) -> PathBuf {
         match self {
             Place::Program(path) => path.clone(),
-            Place::Private(folder) => folder.join("usr/bin").join(PROGRAM),
+            Place::Private(folder, program) => folder.join("usr/bin").join(program),
         }
     }
 
@@ -76,36 +86,39 @@ impl Qemu {
     /// The one that is asked for; else the system's, if it will do; else Debian's in the cache folder, which is fetched
     /// the first time (38 MB, 149 MB unpacked).
     pub fn find(options: &FindOptions) -> Result<Self, GuestError> {
+        let processor = options.processor;
         if let Some(path) = &options.qemu {
-            return Qemu::at(Place::Program(path.clone()));
+            return Qemu::at(Place::Program(path.clone()), processor);
         }
-        if let Some(qemu) = Qemu::of_system() {
+        if let Some(qemu) = Qemu::of_system(processor) {
             return Ok(qemu);
         }
         if std::env::consts::ARCH != "x86_64" {
             return Err(GuestError::Processor(std::env::consts::ARCH));
         }
-        Qemu::at(Place::Private(PACKAGES.install(&options.debian)?))
+        Qemu::at(Place::Private(packages(processor).install(&options.debian)?, processor.program()), processor)
     }
 
-    /// The same, but nothing is fetched: none if it would have to be.
+    /// The same for PCs, but nothing is fetched: none if it would have to be.
     pub fn find_present(options: &DebianOptions) -> Option<Self> {
-        Qemu::of_system().or_else(|| match PACKAGES.installed(options) {
-            true => Qemu::at(Place::Private(PACKAGES.folder(options).ok()?)).ok(),
+        let processor = Processor::X86_64;
+        let packages = packages(processor);
+        Qemu::of_system(processor).or_else(|| match packages.installed(options) {
+            true => Qemu::at(Place::Private(packages.folder(options).ok()?, processor.program()), processor).ok(),
             false => None,
         })
     }
 
-    /// Where [`find`](Self::find) would put it.
+    /// Where [`find`](Self::find) would put the one for PCs.
     pub fn private_folder(options: &DebianOptions) -> Result<PathBuf, GuestError> {
-        PACKAGES.folder(options)
+        packages(Processor::X86_64).folder(options)
     }
 
-    fn of_system() -> Option<Self> {
-        Qemu::at(Place::Program(PROGRAM.into())).ok()
+    fn of_system(processor: Processor) -> Option<Self> {
+        Qemu::at(Place::Program(processor.program().into()), processor).ok()
     }
 
-    fn at(place: Place) -> Result<Self, GuestError> {
+    fn at(place: Place, processor: Processor) -> Result<Self, GuestError> {
         let said = place.ask(&["--version"])?;
         let text = String::from_utf8_lossy(&said.stdout).into_owned();
         let Some(version) = text.strip_prefix("QEMU emulator version ").and_then(|rest| rest.split_whitespace().next())
@@ -121,12 +134,17 @@ impl Qemu {
         }
         let life = place.ask(&["-run-with", "help"])?;
         let ends_with_parent = String::from_utf8_lossy(&life.stdout).contains("exit-with-parent");
-        Ok(Qemu { version: version.into(), place, ends_with_parent })
+        Ok(Qemu { version: version.into(), place, processor, ends_with_parent })
     }
 
     /// Such as `11.1.3`.
     pub fn version(&self) -> &str {
         &self.version
+    }
+
+    /// What its guests run on.
+    pub fn processor(&self) -> Processor {
+        self.processor
     }
 
     /// The program.

@@ -1,6 +1,7 @@
 //! One run of QEMU: its arguments, its console, its end.
 use super::error::GuestError;
 use super::kernel::Kernel;
+use super::processor::Processor;
 use super::qemu::Qemu;
 use crate::leftovers::Leftover;
 use rustix::event::{poll, PollFd, PollFlags, Timespec};
@@ -18,14 +19,16 @@ use tempfile::NamedTempFile;
 /// QEMU takes no longer to end when it is told to; a guest that does not let go of it is not waited for.
 const END: Duration = Duration::from_millis(300);
 
-/// Which PC QEMU is.
+/// Which machine QEMU is.
 #[derive(Copy, Clone, Debug, Default, PartialEq, Eq)]
 pub enum Machine {
-    /// With PCI Express.
+    /// A PC with PCI Express.
     #[default]
     Q35,
-    /// With PCI only.
+    /// A PC with PCI only.
     Pc,
+    /// QEMU's own board for an Arm, with PCI Express. QEMU's `gic-version` says how devices interrupt.
+    Virt,
 }
 
 /// How the guest's memory is made.
@@ -56,11 +59,14 @@ pub struct Guest<'a> {
 }
 
 impl<'a> Guest<'a> {
-    /// A q35 with one processor, emulated, and 256 MiB of shared memory, which boots from its first disk.
+    /// A q35, for an Arm a virt, with one processor, emulated, and 256 MiB of shared memory, which boots from its first disk.
     pub fn new(qemu: &'a Qemu) -> Self {
         Guest {
             qemu,
-            machine: Machine::default(),
+            machine: match qemu.processor() {
+                Processor::X86_64 => Machine::Q35,
+                Processor::Aarch64 => Machine::Virt,
+            },
             memory: Memory::default(),
             mebibytes: 256,
             cpus: 1,
@@ -153,6 +159,7 @@ impl<'a> Guest<'a> {
         let machine = match self.machine {
             Machine::Q35 => "q35",
             Machine::Pc => "pc",
+            Machine::Virt => "virt",
         };
         let size = self.mebibytes;
         command.arg("-m").arg(format!("{size}M"));
@@ -171,6 +178,10 @@ impl<'a> Guest<'a> {
             true => command.args(["-accel", "kvm", "-cpu", "host"]),
             false => command.args(["-accel", "tcg"]),
         };
+        if self.machine == Machine::Virt && !self.kvm {
+            // By default the board has one of 32 bits.
+            command.args(["-cpu", "cortex-a57"]);
+        }
         let mut file = None;
         if let Some((image, initramfs)) = &self.kernel {
             let written = NamedTempFile::new().and_then(|mut file| file.write_all(initramfs).map(|()| file));
@@ -179,7 +190,11 @@ impl<'a> Guest<'a> {
             let (initramfs, _) = file.insert((written, leftover));
             // -1: reboot at once, which ends QEMU with -no-reboot; 0: stand still
             let panic = if self.reboots { 0 } else { -1 };
-            let append = format!("console=ttyS0 quiet panic={panic} reboot=t{}", self.append);
+            let console = match self.machine {
+                Machine::Q35 | Machine::Pc => "ttyS0",
+                Machine::Virt => "ttyAMA0",
+            };
+            let append = format!("console={console} quiet panic={panic} reboot=t{}", self.append);
             command.arg("-kernel").arg(image).arg("-initrd").arg(initramfs.path()).arg("-append").arg(append);
         }
         if !self.reboots {

@@ -113,7 +113,8 @@ impl Arguments {
     /// Finds or fetches what the guest is made of. It runs `job`, or a shell if there is none.
     fn parts(&self, device: Device, job: Option<&str>) -> anyhow::Result<Parts> {
         let debian = DebianOptions::default();
-        let qemu = Qemu::find(&FindOptions { qemu: self.qemu.clone(), debian: debian.clone() })?;
+        let qemu =
+            Qemu::find(&FindOptions { qemu: self.qemu.clone(), debian: debian.clone(), ..FindOptions::default() })?;
         if self.accel == Accelerator::Kvm && !qemu.kvm_works() {
             anyhow::bail!("KVM does not run a guest here (is /dev/kvm there, and may you use it?); leave --accel out");
         }
