@@ -4,7 +4,7 @@ use std::process::Command;
 use std::sync::OnceLock;
 use virtio_hdl::backend::{DevicePort, Disk, DiskPort};
 use virtio_hdl::guest::{
-    busybox_for, DebianOptions, FindOptions, Guest, Initramfs, Kernel, Processor, Qemu, BLK_MODULES,
+    busybox, busybox_for, DebianOptions, FindOptions, Guest, Initramfs, Kernel, Processor, Qemu, BLK_MODULES,
     NET_MODULES,
 };
 
@@ -82,6 +82,29 @@ fn blk_guest(qemu: &'static Qemu, suite: &str, job: &str) -> Guest<'static> {
 /// Linux 6.1 with a network port and this job.
 pub fn net_guest(job: &str) -> Guest<'static> {
     boots(qemu(), "bookworm", NET_MODULES, |initramfs| initramfs.job(&format!("{NET_FUNCTIONS}{job}")))
+}
+
+/// Linux 6.1 with a disk, whose job starts the same kernel anew by `sh /kexec`, with another job.
+pub fn kexec_guest(job: &str, then: &str) -> Guest<'static> {
+    let folder = tempfile::tempdir().unwrap();
+    let program = folder.path().join("kexec");
+    let source = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/kexec.c");
+    run(Command::new("gcc")
+        .args(["-static", "-nostdlib", "-fno-stack-protector", "-O1", "-o"])
+        .arg(&program)
+        .arg(source));
+    let debian = DebianOptions::default();
+    let kernel = Kernel::debian("bookworm", &debian).unwrap_or_else(|error| panic!("{error}"));
+    let with_job = |job: &str| {
+        let initramfs = Initramfs::new(&kernel, &busybox(&debian).unwrap()).unwrap().modules(BLK_MODULES);
+        initramfs.wait_for("/dev/vda").job(&format!("{FUNCTIONS}{job}"))
+    };
+    let initramfs = with_job(job)
+        .file("kexec", "chmod +x /kexec.x; exec /kexec.x /kernel /initrd \"$(cat /proc/cmdline)\"")
+        .file("kexec.x", std::fs::read(program).unwrap())
+        .file("kernel", std::fs::read(&kernel.image).unwrap())
+        .file("initrd", with_job(then).build().unwrap());
+    Guest::new(qemu()).kernel(&kernel, initramfs.build().unwrap())
 }
 
 fn boots(

@@ -7,8 +7,9 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 use virtio_hdl::bridge::{BridgeOptions, MsixMode, Report};
 use virtio_hdl::guest::{vfio_user_pci, Ended, Guest};
+use virtio_hdl::trace::TraceOptions;
 use virtio_hdl::vfio_user::ServerOptions;
-use virtio_hdl_tests::guest::{arm_guest, guest, Ext4};
+use virtio_hdl_tests::guest::{arm_guest, guest, kexec_guest, Ext4};
 use virtio_hdl_tests::{check_sound, example, Served};
 
 const TIMEOUT: Duration = Duration::from_secs(180);
@@ -261,6 +262,59 @@ fn the_machine_is_reset_under_load() {
     let report = served.end();
     disk.check();
     check_sound(&report);
+}
+
+/// What a log of TLPs says of Bus Master: for each time that the bit fell, cycles since the last packet to memory; and how many
+/// packets to memory left while it was clear. One that leaves ahead of the answer to the write that clears it is not late.
+fn without_bus_master(log: &str) -> (Vec<u64>, usize) {
+    let (mut falls, mut late, mut last) = (Vec::new(), 0, 0);
+    // The bit, and whether the write to it has been answered.
+    let (mut on, mut answered) = (false, true);
+    for line in log.lines() {
+        let mut words = line.split_whitespace();
+        let cycle: u64 = words.next().unwrap().parse().unwrap();
+        // "to device", "to host"
+        let (direction, kind) = (words.nth(1).unwrap(), words.next().unwrap());
+        if kind == "CfgWr0" && line.contains("register 0x004") {
+            let (_, data) = line.split_once("data ").unwrap();
+            let now = u32::from_str_radix(data.trim(), 16).unwrap() & 4 != 0;
+            if on && !now {
+                falls.push(cycle.saturating_sub(last));
+            }
+            (on, answered) = (now, false);
+        }
+        answered |= kind == "Cpl";
+        if matches!(kind, "MWr" | "MRd") && direction == "host" {
+            late += usize::from(!on && answered);
+            last = cycle;
+        }
+    }
+    (falls, late)
+}
+
+/// Another kernel is started by the one that runs (kexec) while reads are under way, with no reset in between but what Linux does: it
+/// clears Bus Master. Nothing comes late, and the new kernel finds its disk.
+#[test]
+fn another_kernel_is_started_under_load() {
+    let disk = Ext4::new(42);
+    let folder = tempfile::tempdir().unwrap();
+    let log = folder.path().join("log");
+    let trace = TraceOptions { tlp_log: Some(log.clone()), ..TraceOptions::default() };
+    let options = BridgeOptions { trace, ..BridgeOptions::default() };
+    let served = Served::start(&example("blk"), disk.port(), options, ServerOptions::default());
+    let job = "for reader in 1 2 3 4; do
+            while true; do dd if=/dev/vda of=/dev/null bs=4M iflag=direct 2>/dev/null; done &
+        done
+        sleep 1; echo 'under load'; sh /kexec; echo \"kexec: $?\"; exit 1";
+    let machine = kexec_guest(job, "copy /dev/vda; echo second").device(vfio_user_pci(&served.socket(), &[]));
+    let ended = boot(machine);
+    assert!(ended.console.contains("under load") && ended.console.contains("second"), "{}", ended.console);
+    let report = served.end();
+    disk.check();
+    check_sound(&report);
+    let (falls, late) = without_bus_master(&std::fs::read_to_string(log).unwrap());
+    assert!(falls.len() == 1 && falls[0] < 10_000, "no load when Linux cleared the bit: {falls:?}");
+    assert_eq!(late, 0, "packets to memory while Bus Master was clear");
 }
 
 /// The device is unplugged while it is read from, and plugged in again.
