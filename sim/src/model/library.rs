@@ -197,7 +197,8 @@ fn shim(sources: &Sources) -> String {
 
 /// Lets the compiler compare the widths of ports with the model's storage, which is read and written by them.
 fn width_checks(sources: &Sources) -> String {
-    let mut text = format!("\nstatic void virtio_hdl_widths(const V{}* top) {{\n    (void)top;\n", sources.top);
+    let mut text =
+        format!("\n[[maybe_unused]] static void virtio_hdl_widths(const V{}* top) {{\n    (void)top;\n", sources.top);
     for (name, _, width) in sources.ports.iter().flat_map(|port| &port.nets) {
         let bytes = match width {
             0..=8 => 1,
