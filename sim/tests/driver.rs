@@ -4,6 +4,7 @@ mod software;
 use software::registers::{Registers, SCRATCH};
 use software::{Access, Build, Machine, DISK};
 use virtio_hdl::host::blk::{Blk, BlkError, Operation, Options, Request, Status};
+use virtio_hdl::host::net::{self, Net};
 use virtio_hdl::host::pci::{Bus, Options as BusOptions, PciError, Space};
 use virtio_hdl::host::ring::{Buffer, Shape, Virtqueue};
 use virtio_hdl::host::virtio_pci::*;
@@ -230,6 +231,27 @@ fn line_interrupt_reads_the_status_and_says_whose_it_is() {
     assert_eq!(disk.interrupt(&mut machine, line).unwrap(), Interrupted::NotMine);
 }
 
+/// Nobody serves the other device, so there is always one more interrupt that is not ours.
+#[test]
+fn a_line_that_another_device_holds_ends_no_wait_but_at_its_deadline() {
+    let deadline = 20_000;
+    let (mut machine, mut bus) = machine(Build::default());
+    let mut disk = Blk::probe(&mut machine, &mut bus, DISK, &with_policy(VectorPolicy::Line)).unwrap();
+    (machine.deaf, machine.line_is_held) = (true, true);
+    let flush = Request { operation: Operation::Flush, sector: 0, data: vec![], shape: Shape::Direct };
+    disk.submit(&mut machine, &flush).unwrap();
+    assert!(matches!(disk.wait(&mut machine, deadline), Err(BlkError::Timeout { in_flight: 1, .. })));
+    assert!((deadline..deadline + 1000).contains(&machine.now()), "{}", machine.now());
+
+    let (mut machine, mut bus) =
+        self::machine(Build { device: DEVICE_ID_NET, subsystem: VIRTIO_ID_NET, queues: 2, ..Build::default() });
+    let options = net::Options { policies: vec![VectorPolicy::Line], ..net::Options::default() };
+    let mut port = Net::probe(&mut machine, &mut bus, DISK, &options).unwrap();
+    (machine.deaf, machine.line_is_held) = (true, true);
+    assert!(port.wait(&mut machine, deadline).unwrap().is_none());
+    assert!((deadline..deadline + 1000).contains(&machine.now()), "{}", machine.now());
+}
+
 #[test]
 fn message_interrupts_say_what_they_are_for() {
     let (mut machine, _, disk) = disk(Build::default());
@@ -359,6 +381,19 @@ fn each_way_to_interrupt_begins_with_a_reset_and_the_negotiated_features() {
     assert_eq!(driver.status(&mut machine), STATUS_ACKNOWLEDGE | STATUS_DRIVER);
 }
 
+/// What is restored before that would be lost with the rest.
+#[test]
+fn a_function_is_awake_before_its_configuration_space_is_restored() {
+    let (mut machine, bus, mut disk) = disk(Build::default());
+    machine.forgets = true;
+    let function = bus.function(DISK).unwrap();
+    let before = function.save(&mut machine);
+    disk.transport_mut().suspend(&mut machine).unwrap();
+    disk.transport_mut().resume(&mut machine).unwrap();
+    assert_eq!(function.save(&mut machine), before);
+    disk.write(&mut machine, 3, &[9; 512]).unwrap();
+}
+
 #[test]
 fn a_resume_that_fails_leaves_nothing_behind_on_removal() {
     let (mut machine, mut bus, mut disk) = disk(Build::default());
@@ -369,6 +404,16 @@ fn a_resume_that_fails_leaves_nothing_behind_on_removal() {
     assert_eq!(machine.allocator.used(), 0, "memory in use");
     machine.stays_asleep = false;
     Blk::probe(&mut machine, &mut bus, DISK, &Options::default()).unwrap();
+
+    // the transport, by itself
+    let (mut machine, mut bus, mut driver) = transport(Build::default());
+    driver.find_queues(&mut machine, &ONE, &QueueOptions::default()).unwrap();
+    driver.suspend(&mut machine).unwrap();
+    machine.stays_asleep = true;
+    driver.remove(&mut machine, &mut bus).unwrap_err();
+    assert_eq!(machine.allocator.used(), 0, "memory in use");
+    machine.stays_asleep = false;
+    VirtioPci::probe(&mut machine, &mut bus, DISK).unwrap();
 }
 
 #[test]

@@ -81,7 +81,7 @@ impl Library {
     /// The same with a cache of one's own.
     pub fn build_in(cache: &Path, sources: &Sources) -> Result<Self, ModelError> {
         let shim = shim(sources);
-        let design = design_key(sources, &shim);
+        let design = design_key(std::env::consts::ARCH, sources, &shim);
         let found = |path| Ok(Library { path, built: false, function: None });
         let tools = match tools() {
             Ok(tools) => tools,
@@ -165,8 +165,8 @@ fn runtime(cache: &Path) -> Result<PathBuf, ModelError> {
 }
 
 /// All that a model is made of, but for the tools.
-fn design_key(sources: &Sources, shim: &str) -> String {
-    let mut parts = vec![std::env::consts::ARCH, SHIM_HEADER, shim, &sources.top];
+fn design_key(processor: &str, sources: &Sources, shim: &str) -> String {
+    let mut parts = vec![processor, SHIM_HEADER, shim, &sources.top];
     parts.extend(sources.files.iter().flat_map(|(name, text)| [name.as_str(), text]));
     hash(&parts)
 }
@@ -353,4 +353,31 @@ fn spinner(message: &str) -> ProgressBar {
 fn verilator_include() -> Result<PathBuf, ModelError> {
     let root = run(Command::new("verilator").args(["--getenv", "VERILATOR_ROOT"]), "verilator")?;
     Ok(Path::new(String::from_utf8_lossy(&root.stdout).trim()).join("include"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::BTreeSet;
+
+    /// A folder of models may be shared by machines, and a library of one is of no use to another.
+    #[test]
+    fn each_processor_and_each_part_of_a_design_has_a_key_of_its_own() {
+        let sources = |top: &str, name: &str, text: &str| Sources {
+            top: top.into(),
+            files: vec![(name.into(), text.into())],
+            ports: vec![Port::plain("clock", 1, true)],
+        };
+        let one = sources("top", "top.v", "module top;");
+        let keys: BTreeSet<_> = [
+            design_key("x86_64", &one, "shim"),
+            design_key("aarch64", &one, "shim"),
+            design_key("x86_64", &one, "another shim"),
+            design_key("x86_64", &sources("other", "top.v", "module top;"), "shim"),
+            design_key("x86_64", &sources("top", "other.v", "module top;"), "shim"),
+            design_key("x86_64", &sources("top", "top.v", "module other;"), "shim"),
+        ]
+        .into();
+        assert_eq!(keys.len(), 6);
+    }
 }

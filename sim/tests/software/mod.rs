@@ -91,6 +91,10 @@ pub struct Machine {
     pub messages: u64,
     /// A hung device: kicks are ignored.
     pub deaf: bool,
+    /// Waking up resets configuration space, as it may where No_Soft_Reset is 0.
+    pub forgets: bool,
+    /// Another device on the interrupt line holds it, and nobody serves that one.
+    pub line_is_held: bool,
     /// Power management does not take the function back to D0.
     pub stays_asleep: bool,
     /// The disk is this function of its device too.
@@ -135,6 +139,8 @@ impl Machine {
             log: Vec::new(),
             messages: 0,
             deaf: false,
+            forgets: false,
+            line_is_held: false,
             stays_asleep: false,
             alias: None,
             build,
@@ -264,7 +270,8 @@ impl Machine {
     }
 
     fn line(&self) -> bool {
-        !self.msix_enabled() && self.registers.isr != 0 && self.command() & pci::COMMAND_INTX_DISABLE == 0
+        let ours = !self.msix_enabled() && self.registers.isr != 0;
+        self.line_is_held || ours && self.command() & pci::COMMAND_INTX_DISABLE == 0
     }
 }
 
@@ -283,10 +290,16 @@ impl Platform for Machine {
         if !self.is_disk(function) || self.stays_asleep && offset == power {
             return;
         }
+        let asleep = self.power_state() != 0;
         for index in 0..u16::from(width.bytes()) {
             let mask = self.config_mask(offset + index);
             let byte = &mut self.config[(offset + index) as usize];
             *byte = *byte & !mask | (value >> (8 * index)) as u8 & mask;
+        }
+        if asleep && self.power_state() == 0 && self.forgets {
+            self.config[usize::from(pci::COMMAND)..][..2].fill(0);
+            self.config[usize::from(pci::BAR0)..][..4].copy_from_slice(&[u8::from(self.build.io_bar), 0, 0, 0]);
+            self.config[usize::from(pci::BAR0) + 4..][..4].fill(0);
         }
     }
 
@@ -323,6 +336,7 @@ impl Platform for Machine {
             return Some(message);
         }
         if self.line() {
+            assert!(self.now < deadline + 100 * ACCESS, "waiting goes on behind the deadline");
             return Some(Interrupt::Line { at: self.now, asserted: true });
         }
         self.now = self.now.max(deadline);
