@@ -15,7 +15,7 @@ pub mod guest;
 mod program;
 mod served;
 
-pub use program::program;
+pub use program::{output, program};
 pub use served::{check_sound, Served};
 
 /// The example configuration of this name.

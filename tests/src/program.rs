@@ -1,6 +1,8 @@
 //! The command line, as the tests start it.
-use std::process::Command;
+use std::process::{Command, Output, Stdio};
+use std::sync::mpsc::{channel, RecvTimeoutError};
 use std::sync::OnceLock;
+use std::time::Duration;
 
 /// The program, built beside the tests.
 pub fn program() -> Command {
@@ -16,4 +18,22 @@ pub fn program() -> Command {
     let debug = folder.with_file_name("debug").join("virtio-hdl");
     let path = if profile == "release" && !debug.exists() { folder.join("virtio-hdl") } else { debug };
     Command::new(path)
+}
+
+/// How long a command may take that is expected to end, on a machine with much else to do.
+const LONGEST: Duration = Duration::from_secs(300);
+
+/// Runs a command to its end. One that does not come to it is a mistake to be told of, not to be waited for.
+#[track_caller]
+pub fn output(command: &mut Command) -> Output {
+    let child = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let (pid, (ended, ends)) = (child.id().to_string(), channel::<()>());
+    let watch = std::thread::spawn(move || {
+        let late = ends.recv_timeout(LONGEST) == Err(RecvTimeoutError::Timeout);
+        late && Command::new("kill").args(["-s", "KILL", &pid]).status().is_ok()
+    });
+    let output = child.wait_with_output().unwrap();
+    drop(ended);
+    assert!(!watch.join().unwrap(), "{command:?} still runs after {LONGEST:?}");
+    output
 }

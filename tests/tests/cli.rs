@@ -5,10 +5,10 @@ use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::process::{Output, Stdio};
 use virtio_hdl_rtl::config::{Device, EndpointConfig, EXAMPLES};
-use virtio_hdl_tests::program;
+use virtio_hdl_tests::{output, program};
 
 fn run(arguments: &[&str]) -> Output {
-    program().args(arguments).output().unwrap()
+    output(program().args(arguments))
 }
 
 fn text(bytes: &[u8]) -> String {
@@ -370,7 +370,7 @@ fn a_closed_pipe_ends_every_command_quietly() {
 fn a_path_that_qemu_cannot_be_given_is_refused() {
     use std::os::unix::ffi::OsStrExt as _;
     let path = std::ffi::OsStr::from_bytes(b"/tmp/no-\xff-text");
-    let output = program().args(["serve", "net", "--socket"]).arg(path).output().unwrap();
+    let output = output(program().args(["serve", "net", "--socket"]).arg(path));
     assert_eq!(output.status.code(), Some(1), "{}", text(&output.stderr));
     assert!(text(&output.stderr).contains("QEMU takes paths in UTF-8 only"), "{}", text(&output.stderr));
 }

@@ -12,7 +12,7 @@ use virtio_hdl::link::FunctionId;
 use virtio_hdl::qtest::{Chipset, QtestOptions, QtestPlatform};
 use virtio_hdl_rtl::pcie::layout::COMMAND_BUS_MASTER;
 use virtio_hdl_tests::guest::{guest, run, Ext4};
-use virtio_hdl_tests::program;
+use virtio_hdl_tests::{output, program};
 
 const TIMEOUT: Duration = Duration::from_secs(120);
 
@@ -336,7 +336,7 @@ fn an_image_that_is_served_is_refused_to_all_others() {
     let serve = Serve::start(&disk.path());
     let folder = tempfile::tempdir().unwrap();
     let refused = |command: &mut Command| {
-        let output = command.arg("--disk").arg(disk.path()).output().unwrap();
+        let output = output(command.arg("--disk").arg(disk.path()));
         let errors = String::from_utf8_lossy(&output.stderr);
         assert_eq!(output.status.code(), Some(1), "{errors}");
         assert!(errors.contains("is in use by another process") && errors.contains("which writes to it"), "{errors}");
@@ -406,7 +406,7 @@ fn a_server_that_is_refused_has_written_nothing() {
         if let Some(image) = image {
             command.arg("--disk").arg(image);
         }
-        let output = command.output().unwrap();
+        let output = output(&mut command);
         let errors = String::from_utf8_lossy(&output.stderr);
         assert_eq!(output.status.code(), Some(1), "{errors}");
         assert!(errors.contains("in use") && errors.contains(message), "{errors}");
@@ -612,22 +612,22 @@ fn a_command_that_waits_for_a_model_says_so() {
     std::fs::create_dir(folder.path().join("bin")).unwrap();
     never_done(&folder.path().join("bin/verilator"), &pid);
     let path = format!("{}:{}", folder.path().join("bin").display(), std::env::var("PATH").unwrap());
-    let start = || {
+    let start = |errors: &str| {
         let mut command = program();
         command.args(["sim", "blk", "--scenario", "depth"]).env("XDG_CACHE_HOME", &cache).env("PATH", &path);
-        command.stderr(Stdio::piped()).spawn().unwrap()
+        command.stderr(std::fs::File::create(folder.path().join(errors)).unwrap()).spawn().unwrap()
     };
-    let mut first = start();
+    let said = |errors: &str| std::fs::read_to_string(folder.path().join(errors)).unwrap();
+    let mut first = start("first");
     until("Verilator was not started", || pid.exists());
-    let mut second = start();
-    let mut said = String::new();
-    let mut errors = BufReader::new(second.stderr.take().unwrap());
-    errors.read_line(&mut said).unwrap();
-    assert!(said.contains("waiting for another process, which builds the model of virtio_blk"), "{said}");
+    let mut second = start("second");
+    let waits = "waiting for another process, which builds the model of virtio_blk";
+    let ended = Instant::now() + PROMPT;
+    until("it says nothing", || said("second").contains(waits) || Instant::now() > ended);
     for child in [&mut second, &mut first] {
         signal(child, "TERM");
         wait(child);
     }
-    first.stderr.take().unwrap().read_to_string(&mut said).unwrap();
-    assert!(said.contains("building the model of virtio_blk"), "{said}");
+    assert!(said("second").contains(waits), "{}", said("second"));
+    assert!(said("first").contains("building the model of virtio_blk"), "{}", said("first"));
 }
