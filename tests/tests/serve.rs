@@ -515,6 +515,34 @@ fn a_signal_ends_a_server_whose_output_nobody_reads() {
     assert!(!socket.exists());
 }
 
+/// Its loop waits for the reader of the trace, and cannot see the signal.
+#[test]
+fn a_signal_ends_a_server_whose_loop_does_not_come_round() {
+    use std::os::unix::process::ExitStatusExt as _;
+    let disk = Ext4::new(47);
+    let folder = tempfile::tempdir().unwrap();
+    let (fifo, socket) = (folder.path().join("fifo"), folder.path().join("socket"));
+    run(Command::new("mkfifo").arg(&fifo));
+    // open for reading too, so that nobody waits for a reader; and then nobody reads
+    let _pipe = std::fs::OpenOptions::new().read(true).write(true).open(&fifo).unwrap();
+    let mut command = program();
+    command.args(["serve", "blk", "--socket"]).arg(&socket).arg("--vcd").arg(&fifo).arg("--disk").arg(disk.path());
+    let mut child = command.stderr(Stdio::null()).stdout(Stdio::null()).spawn().unwrap();
+    until("there is no socket", || socket.exists());
+    // QEMU looks at the whole configuration space when it starts, which makes more of a trace than the pipe takes
+    let mut qemu = virtio_hdl_tests::guest::qemu().command();
+    qemu.args(["-machine", "q35", "-m", "64", "-display", "none", "-nodefaults", "-S", "-device"]);
+    let mut qemu = qemu.arg(vfio_user_pci(&socket, &[])).stderr(Stdio::null()).spawn().unwrap();
+    // write(2) is system call 1 of x86-64, 64 of Arm
+    let call = || std::fs::read_to_string(format!("/proc/{0}/task/{0}/syscall", child.id())).unwrap_or_default();
+    until("the trace does not fill the pipe", || call().starts_with("1 ") || call().starts_with("64 "));
+    signal(&child, "TERM");
+    assert_eq!(wait(&mut child).signal(), Some(15));
+    assert!(!socket.exists());
+    let _ = qemu.kill();
+    let _ = qemu.wait();
+}
+
 #[test]
 fn a_capture_or_an_image_that_is_a_pipe_is_refused() {
     let folder = tempfile::tempdir().unwrap();

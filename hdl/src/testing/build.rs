@@ -38,6 +38,9 @@ pub fn verilator() -> &'static (String, PathBuf) {
     })
 }
 
+/// Of a model. What was compiled in advance is taken only with the same ones.
+const MODEL_OPTIONS: [&str; 2] = ["-O1", "-w"];
+
 /// Compiles into `place` by way of a temporary folder, so that concurrent tests cannot meet half-made files.
 pub(super) fn once(place: &Path, make: impl FnOnce(&Path)) {
     if place.exists() {
@@ -60,12 +63,12 @@ fn tempfolder(place: &Path) -> PathBuf {
     folder
 }
 
-/// Verilator's own run-time objects, compiled once.
+/// Verilator's own run-time objects, and its header as the compiler has read it, made once.
 fn runtime() -> PathBuf {
     static LOCK: std::sync::Mutex<()> = std::sync::Mutex::new(());
     let _one_at_a_time = LOCK.lock();
     let (version, include) = verilator();
-    let place = folder().join(format!("runtime-{:016x}", hash(&[version])));
+    let place = folder().join(format!("runtime-{:016x}", hash(&[&[version.as_str()], &MODEL_OPTIONS[..]].concat())));
     once(&place, |work| {
         for source in ["verilated", "verilated_threads"] {
             let file = include.join(format!("{source}.cpp")).display().to_string();
@@ -73,6 +76,11 @@ fn runtime() -> PathBuf {
             arguments.extend(includes(include));
             run("g++", work, arguments);
         }
+        let header = include.join("verilated.h").display().to_string();
+        let mut arguments: Vec<String> = MODEL_OPTIONS.iter().map(|option| option.to_string()).collect();
+        arguments.extend(["-x", "c++-header", &header, "-o", "verilated.h.gch"].map(String::from));
+        arguments.extend(includes(include));
+        run("g++", work, arguments);
     });
     place
 }
@@ -93,7 +101,7 @@ pub fn model(verilog: &str, driver: &str, options: &[&str]) -> PathBuf {
         arguments.extend(options);
         arguments.push("top.v");
         run("verilator", work, arguments);
-        // one translation unit: most of the time goes into reading the headers
+        // one translation unit, with Verilator's header compiled in advance: most of the time goes into reading it
         let mut all: Vec<_> = std::fs::read_dir(work.join("obj")).expect("Verilator's output").flatten().collect();
         all.sort_by_key(|entry| entry.file_name());
         let sources = all.iter().filter(|entry| entry.path().extension().is_some_and(|x| x == "cpp"));
@@ -101,7 +109,9 @@ pub fn model(verilog: &str, driver: &str, options: &[&str]) -> PathBuf {
         write("all.cpp", &(lines.collect::<String>() + "#include \"driver.cpp\"\n"));
         let objects =
             ["verilated", "verilated_threads"].map(|o| runtime().join(format!("{o}.o")).display().to_string());
-        let mut arguments: Vec<String> = ["-O1", "-w", "-Iobj", "-I.", "all.cpp"].map(String::from).into();
+        let mut arguments: Vec<String> = MODEL_OPTIONS.iter().map(|option| option.to_string()).collect();
+        arguments.push(format!("-I{}", runtime().display()));
+        arguments.extend(["-include", "verilated.h", "-Iobj", "-I.", "all.cpp"].map(String::from));
         arguments.extend(objects);
         arguments.extend(["-o", "model", "-pthread", "-latomic"].map(String::from));
         arguments.extend(includes(&verilator().1));

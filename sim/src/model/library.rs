@@ -303,7 +303,7 @@ impl Build<'_> {
     fn units(&self, include: &Path) -> Result<Vec<Unit>, ModelError> {
         let list = self.work.join(format!("verilated/V{}_classes.mk", self.sources.top));
         let text = fs::read_to_string(&list).map_err(|error| ModelError::cache(&list, error))?;
-        let mut units = vec![Unit { source: "shim.cpp".into(), object: self.work.join("shim.o"), optimisation: FAST }];
+        let (mut fast, mut slow, mut units) = (vec![PathBuf::from("shim.cpp")], vec![], vec![]);
         let mut variable = String::new();
         for line in text.lines() {
             let words = match line.split_once(" = ").or_else(|| line.split_once(" += ")) {
@@ -314,24 +314,49 @@ impl Build<'_> {
                 None if line.starts_with(char::is_whitespace) => line,
                 None => continue,
             };
-            let (sources, objects, optimisation) = match variable.as_str() {
-                "VM_CLASSES_FAST" | "VM_SUPPORT_FAST" => (Path::new("verilated"), self.work, FAST),
-                "VM_CLASSES_SLOW" | "VM_SUPPORT_SLOW" => (Path::new("verilated"), self.work, SLOW),
-                "VM_GLOBAL_FAST" | "VM_GLOBAL_SLOW" => (include, self.runtime, RUNTIME),
-                _ => continue,
-            };
-            units.extend(words.split_whitespace().filter(|word| *word != "\\").map(|word| Unit {
-                source: sources.join(format!("{word}.cpp")),
-                object: objects.join(format!("{word}.o")),
-                optimisation,
-            }));
+            let words = words.split_whitespace().filter(|word| *word != "\\");
+            let class = |word| Path::new("verilated").join(format!("{word}.cpp"));
+            match variable.as_str() {
+                "VM_CLASSES_FAST" | "VM_SUPPORT_FAST" => fast.extend(words.map(class)),
+                "VM_CLASSES_SLOW" | "VM_SUPPORT_SLOW" => slow.extend(words.map(class)),
+                "VM_GLOBAL_FAST" | "VM_GLOBAL_SLOW" => units.extend(words.map(|word| Unit {
+                    source: include.join(format!("{word}.cpp")),
+                    object: self.runtime.join(format!("{word}.o")),
+                    optimisation: RUNTIME,
+                })),
+                _ => {}
+            }
         }
-        // The largest files first, so that no thread is left alone with one at the end.
-        units.sort_by_key(|unit| {
-            let size = fs::metadata(self.work.join(&unit.source)).map_or(0, |metadata| metadata.len());
-            std::cmp::Reverse(if unit.optimisation == FAST { 4 * size } else { size })
-        });
+        let threads = std::thread::available_parallelism().map_or(1, usize::from);
+        units.extend(self.joined("fast", fast, threads, FAST)?);
+        units.extend(self.joined("slow", slow, threads.div_ceil(2), SLOW)?);
         Ok(units)
+    }
+
+    /// As many files as there are threads to compile them, about equally long, in place of many: half of the time goes into
+    /// Verilator's headers, once a file.
+    fn joined(
+        &self,
+        name: &str,
+        mut sources: Vec<PathBuf>,
+        count: usize,
+        optimisation: &'static str,
+    ) -> Result<Vec<Unit>, ModelError> {
+        let length = |source: &PathBuf| fs::metadata(self.work.join(source)).map_or(0, |metadata| metadata.len());
+        sources.sort_by_key(|source| std::cmp::Reverse(length(source)));
+        let mut files = vec![(0, String::new()); count.min(sources.len())];
+        for source in &sources {
+            let Some((bytes, text)) = files.iter_mut().min_by_key(|(bytes, _)| *bytes) else { break };
+            *bytes += length(source);
+            let _ = writeln!(text, "#include \"{}\"", source.display());
+        }
+        let unit = |(place, (_, text)): (usize, &(u64, String))| {
+            let file = format!("{name}_{place}");
+            self.write(&format!("{file}.cpp"), text)?;
+            let (source, object) = (format!("{file}.cpp").into(), self.work.join(format!("{file}.o")));
+            Ok(Unit { source, object, optimisation })
+        };
+        files.iter().enumerate().map(unit).collect()
     }
 }
 
