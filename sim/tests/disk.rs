@@ -100,7 +100,7 @@ fn a_block_device_is_a_disk() {
     let folder = tempfile::tempdir().unwrap();
     let image = image(&folder, 1 << 20);
     let (device, sectors, user) = readable_device().unwrap_or_else(|| loop_device(&image));
-    let disk = Disk::open(&device, true).unwrap();
+    let mut disk = Disk::open(&device, true).unwrap();
     assert_eq!(disk.sectors(), sectors);
     let (mut sector, mut wanted) = ([0; 512], [0; 512]);
     disk.read(sectors - 1, &mut sector).unwrap();

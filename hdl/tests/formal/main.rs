@@ -61,6 +61,12 @@ fn a_stage_that_overwrites_its_beat_is_found() {
 }
 
 #[test]
+#[should_panic(expected = "no_such_signal")]
+fn a_property_of_a_signal_that_is_not_there_is_refused() {
+    Claim::new("misspelt", Stage::<Bits<2>>::default(), "always @* assert (!no_such_signal);\n", &[]).holds();
+}
+
+#[test]
 fn a_half_stage_loses_and_invents_nothing() {
     half_stage().holds();
 }

@@ -230,6 +230,10 @@ impl Claim {
             .output()
             .unwrap_or_else(|error| panic!("{}: {error}", tools.display()));
         let said = String::from_utf8_lossy(&output.stdout) + String::from_utf8_lossy(&output.stderr);
+        // yosys makes a free signal of it, whatever `default_nettype says
+        if let Some(line) = said.lines().find(|line| line.contains("is implicitly declared")) {
+            panic!("{}: the properties name what the module does not have: {line}", self.name);
+        }
         let wanted = ["summary:", "DONE", "ERROR"];
         said.lines()
             .filter(|line| wanted.iter().any(|word| line.contains(word)))
