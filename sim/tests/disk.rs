@@ -1,7 +1,6 @@
 //! Disk images: what is accepted, what is refused, and how it is said.
 use std::fs;
-use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::path::PathBuf;
 use virtio_hdl::backend::Disk;
 
 fn image(folder: &tempfile::TempDir, bytes: usize) -> PathBuf {
@@ -66,47 +65,6 @@ fn images_that_cannot_be_disks_are_refused_with_a_remedy() {
     let directory = refusal(folder.path(), false);
     assert!(directory.ends_with("is neither a file nor a block device"), "{directory}");
     assert!(refusal(std::path::Path::new("/dev/null"), true).ends_with("is neither a file nor a block device"));
-}
-
-/// A block device of this system that this user may read.
-fn readable_device() -> Option<(PathBuf, u64, fs::File)> {
-    let devices = fs::read_dir("/sys/class/block").ok()?.flatten();
-    devices.map(|entry| entry.path()).find_map(|entry| {
-        let sectors: u64 = fs::read_to_string(entry.join("size")).ok()?.trim().parse().ok()?;
-        let device = Path::new("/dev").join(entry.file_name()?);
-        let user = fs::File::open(&device).ok().filter(|_| sectors > 0)?;
-        Some((device, sectors, user))
-    })
-}
-
-/// An image behind a loop device of its own, for a user who may read none that is there.
-fn loop_device(image: &Path) -> (PathBuf, u64, fs::File) {
-    let run = |arguments: &[&str]| {
-        let output = Command::new("sudo").args(arguments).output().expect("sudo, which make test needs as well");
-        assert!(output.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
-        PathBuf::from(String::from_utf8_lossy(&output.stdout).trim())
-    };
-    let device = run(&["losetup", "--read-only", "--find", "--show", &image.display().to_string()]);
-    run(&["chmod", "o+r", &device.display().to_string()]);
-    // it goes with its last user
-    let user = fs::File::open(&device).unwrap();
-    run(&["losetup", "--detach", &device.display().to_string()]);
-    (device, fs::metadata(image).expect("own file").len() / 512, user)
-}
-
-/// Read only: it may be the system's.
-#[test]
-fn a_block_device_is_a_disk() {
-    let folder = tempfile::tempdir().unwrap();
-    let image = image(&folder, 1 << 20);
-    let (device, sectors, user) = readable_device().unwrap_or_else(|| loop_device(&image));
-    let mut disk = Disk::open(&device, true).unwrap();
-    assert_eq!(disk.sectors(), sectors);
-    let (mut sector, mut wanted) = ([0; 512], [0; 512]);
-    disk.read(sectors - 1, &mut sector).unwrap();
-    std::os::unix::fs::FileExt::read_exact_at(&user, &mut wanted, 512 * (sectors - 1)).unwrap();
-    assert_eq!(sector, wanted);
-    assert!(disk.write(0, &sector).is_err());
 }
 
 #[test]

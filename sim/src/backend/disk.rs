@@ -2,7 +2,7 @@
 use super::image_lock::{self, Refusal};
 use rustix::fs::OFlags;
 use std::collections::HashMap;
-use std::fs::{File, OpenOptions};
+use std::fs::{File, FileType, OpenOptions};
 use std::io::{self, Seek as _, SeekFrom};
 use std::ops::Range;
 use std::os::unix::fs::{FileExt, FileTypeExt as _, OpenOptionsExt as _};
@@ -86,6 +86,11 @@ fn pieces(offset: u64, bytes: usize) -> impl Iterator<Item = (u64, Range<usize>,
     })
 }
 
+/// A file, or a block device.
+fn holds_sectors(kind: FileType) -> bool {
+    kind.is_file() || kind.is_block_device()
+}
+
 /// A disk.
 pub struct Disk {
     storage: Storage,
@@ -108,8 +113,7 @@ impl Disk {
             true => DiskError::NotAFile { path: path.into() },
             false => failed(error),
         })?;
-        let kind = file.metadata().map_err(failed)?.file_type();
-        if !kind.is_file() && !kind.is_block_device() {
+        if !holds_sectors(file.metadata().map_err(failed)?.file_type()) {
             return Err(DiskError::NotAFile { path: path.into() });
         }
         match image_lock::lock(&file, read_only) {
@@ -229,8 +233,19 @@ impl Disk {
 
 #[cfg(test)]
 mod tests {
-    use super::{Disk, Storage};
-    use std::fs::File;
+    use super::{holds_sectors, Disk, Storage};
+    use std::fs::{self, File};
+    use std::os::unix::fs::FileTypeExt as _;
+
+    /// By its node alone, as few users may open one.
+    #[test]
+    fn a_block_device_is_a_disk() {
+        let mut kinds = fs::read_dir("/dev").unwrap().flatten().filter_map(|entry| entry.file_type().ok());
+        let device = kinds.find(|kind| kind.is_block_device()).expect("no block device in /dev");
+        assert!(holds_sectors(device));
+        assert!(!holds_sectors(fs::metadata("/dev/null").unwrap().file_type()));
+        assert!(!holds_sectors(fs::metadata("/dev").unwrap().file_type()));
+    }
 
     #[test]
     fn a_flush_that_failed_is_not_followed_by_one_that_succeeds() {
