@@ -147,6 +147,7 @@ impl Bus {
                     };
                     found.place_bars(platform, &mut windows)?;
                     found.set_express(platform, options);
+                    found.silence(platform);
                     let single = !found.multifunction;
                     bus.functions.push(found);
                     if single {
@@ -259,6 +260,17 @@ impl Function {
         Ok(Some(function))
     }
 
+    /// Switches MSI-X off if an earlier kernel has left it on, as Linux does (drivers/pci/msi, `pci_msix_init`): a driver begins
+    /// without it.
+    fn silence(&self, platform: &mut dyn Platform) {
+        let Some(capability) = self.capability(CAPABILITY_MSIX) else { return };
+        let control = platform.config_read(self.id, capability + MSIX_CONTROL, Width::Word) as u16;
+        if control & MSIX_CONTROL_ENABLE != 0 {
+            let off = u32::from(control & !MSIX_CONTROL_ENABLE);
+            platform.config_write(self.id, capability + MSIX_CONTROL, Width::Word, off);
+        }
+    }
+
     fn place_bars(&mut self, platform: &mut dyn Platform, windows: &mut [Range<u64>; 2]) -> Result<(), PciError> {
         let id = self.id;
         // Nothing may answer at the odd addresses that sizing leaves for a moment.
@@ -343,7 +355,8 @@ impl Function {
         if self.capability(CAPABILITY_POWER).is_some() {
             self.set_power_state(platform, 0)?;
         }
-        self.command(platform, COMMAND_IO | COMMAND_MEMORY, 0);
+        // INTx may be used, as Linux's do_pci_enable_device says too: an earlier kernel may have switched it off
+        self.command(platform, COMMAND_IO | COMMAND_MEMORY, COMMAND_INTX_DISABLE);
         Ok(())
     }
 

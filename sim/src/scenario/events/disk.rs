@@ -1,6 +1,6 @@
 //! Requests for a disk, each of which can be recognised: a sector's content says which write it is of.
 use super::guard::Guard;
-use super::{Settled, Traffic, PATIENCE};
+use super::{Change, Settled, Traffic, PATIENCE};
 use crate::host::blk::{Blk, Ended, Operation, Options, Request, Status, Ticket};
 use crate::host::pci::Bus;
 use crate::host::ring::Buffer;
@@ -268,17 +268,22 @@ impl Traffic for DiskTraffic {
         Ok(())
     }
 
+    fn interrupt(&mut self, guard: &mut Guard<'_>, deadline: u64) -> Result<bool, ScenarioError> {
+        let Some(blk) = &self.blk else { return Ok(false) };
+        super::interrupt(guard, deadline, |guard, interrupt| blk.interrupt(guard, interrupt))
+    }
+
     fn settle(&mut self, guard: &mut Guard<'_>) -> Result<Settled, ScenarioError> {
         let deadline = guard.now() + PATIENCE;
         loop {
             self.collect(guard)?;
-            let Some(blk) = &self.blk else { return Ok(Settled::Done) };
             if self.outstanding.is_empty() {
                 return Ok(Settled::Done);
             }
-            if super::interrupt(guard, deadline, |guard, interrupt| blk.interrupt(guard, interrupt))? {
+            if self.interrupt(guard, deadline)? {
                 continue;
             }
+            let Some(blk) = &self.blk else { return Ok(Settled::Done) };
             let what = format!("{} requests do not end", self.outstanding.len());
             // a queue that a failed read has stopped raises no more interrupts
             return match blk.queue().has_used(guard.memory()) {
@@ -304,11 +309,10 @@ impl Traffic for DiskTraffic {
         self.give_up(guard, false);
     }
 
-    fn change(&mut self, guard: &mut Guard<'_>, _rng: &mut ChaCha8Rng) -> Result<(), ScenarioError> {
+    fn next_change(&mut self) -> Change {
         self.grown = !self.grown;
         let sectors = self.capacity << u32::from(self.grown);
-        let set = guard.machine().endpoint().set_blk_disk(sectors, false);
-        Ok(set.map_err(crate::machine::MachineError::from)?)
+        Box::new(move |machine| machine.endpoint().set_blk_disk(sectors, false))
     }
 
     fn expect_faults(&mut self) {

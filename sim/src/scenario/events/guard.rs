@@ -1,4 +1,5 @@
 //! A machine whose device is watched: every packet that it sends of its own accord must be one that it may send then.
+use super::Change;
 use crate::host::pci::{Bar, Function, MsixMessage, Space};
 use crate::host::{Platform, Width};
 use crate::link::root_complex::MESSAGE_WINDOW;
@@ -53,6 +54,10 @@ pub(super) struct Guard<'a> {
     resetting: bool,
     /// Cycles that packets may still take through a block that answers configuration requests itself.
     pipeline: u64,
+    /// What happens behind the next write that resets the device.
+    change_at_reset: Option<Change>,
+    /// An interrupt has told the driver that the device configuration changed, since such a change was last asked for.
+    pub told_of_change: bool,
     broken: Option<String>,
 }
 
@@ -73,6 +78,8 @@ impl<'a> Guard<'a> {
             next: None,
             resetting: false,
             pipeline,
+            change_at_reset: None,
+            told_of_change: false,
             broken: None,
         }
     }
@@ -102,6 +109,28 @@ impl<'a> Guard<'a> {
         // what it has sent until now was allowed
         self.look();
         self.writable.remove(&range.start);
+    }
+
+    /// The device configuration changes behind the next write that resets the device.
+    pub fn change_at_reset(&mut self, change: Change) {
+        self.change_at_reset = Some(change);
+        self.told_of_change = false;
+    }
+
+    fn written(&mut self) {
+        if let Some(change) = self.change_at_reset.take_if(|_| self.resetting) {
+            if let Err(error) = change(self.machine) {
+                self.break_rule(error.to_string());
+            }
+        }
+        self.look();
+    }
+
+    /// Takes memory back that nobody has any more.
+    pub fn release(&mut self, region: &Range<u64>) {
+        self.look();
+        self.writable.retain(|start, _| !region.contains(start));
+        self.free(region.start, region.end - region.start);
     }
 
     /// Takes all memory back, as nobody has it any more.
@@ -273,7 +302,7 @@ impl Platform for Guard<'_> {
     fn io_write(&mut self, port: u32, width: Width, value: u32) {
         self.register_written(Space::Io, port.into(), value);
         self.machine.io_write(port, width, value);
-        self.look();
+        self.written();
     }
 
     fn mmio_read(&mut self, address: u64, width: Width) -> u32 {
@@ -286,7 +315,7 @@ impl Platform for Guard<'_> {
     fn mmio_write(&mut self, address: u64, width: Width, value: u32) {
         self.register_written(Space::Memory, address, value);
         self.machine.mmio_write(address, width, value);
-        self.look();
+        self.written();
     }
 
     fn memory(&self) -> &GuestMemoryMmap {

@@ -1,5 +1,5 @@
 //! What happens while the device is at work.
-use super::{Run, ScenarioError, Traffic, COMPLETION_TIMEOUT_US};
+use super::{MachineError, Run, ScenarioError, Traffic, COMPLETION_TIMEOUT_US};
 use crate::host::{Platform, Width};
 use crate::link::Fault;
 use rand::seq::IndexedRandom;
@@ -58,7 +58,7 @@ pub(super) enum Happening {
     PageFrameZero,
     FunctionReset,
     DeviceConfig,
-    DeviceConfigInReset,
+    TakeOver,
     ReadFails(ReadKind),
     ReadIsLate(ReadKind),
 }
@@ -99,7 +99,7 @@ impl Happening {
             PageFrameZero,
             FunctionReset,
             DeviceConfig,
-            DeviceConfigInReset,
+            TakeOver,
         ];
         match rng.random_range(0..ALL.len() + KINDS.len()) {
             index if index < ALL.len() => ALL[index],
@@ -159,15 +159,11 @@ impl<T: Traffic> Run<'_, T> {
             }
             FunctionReset => return self.function_reset(),
             DeviceConfig => {
-                let changed = self.traffic.change(&mut self.guard, &mut self.rng);
-                self.told(changed)?;
+                let change = self.traffic.next_change();
+                let changed = change(self.guard.machine()).map_err(MachineError::from);
+                self.told(changed.map_err(ScenarioError::from))?;
             }
-            DeviceConfigInReset => {
-                self.write(STATUS, Width::Byte, 0);
-                let changed = self.traffic.change(&mut self.guard, &mut self.rng);
-                self.told(changed)?;
-                return Ok(Aftermath::Reset);
-            }
+            TakeOver => self.take_over()?,
             ReadFails(kind) => {
                 let fault = *[Fault::Unsupported, Fault::Aborted, Fault::Poisoned, Fault::Lost]
                     .choose(&mut self.rng)

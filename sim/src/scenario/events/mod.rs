@@ -17,7 +17,8 @@ use crate::host::ring::{RingError, Shape};
 use crate::host::virtio_pci::{DriverError, Interrupted, VectorPolicy, VirtioPci};
 use crate::host::{Platform, Width};
 use crate::link::{Fault, Interrupt};
-use crate::machine::{Machine, SLOT};
+use crate::machine::{Machine, MachineError, SLOT};
+use crate::model::ModelError;
 use disk::DiskTraffic;
 use guard::Guard;
 use happening::{Aftermath, Happening};
@@ -76,6 +77,9 @@ enum Settled {
     Stalled(String),
 }
 
+/// A change of the device configuration by the device side.
+type Change = Box<dyn FnOnce(&mut Machine) -> Result<(), ModelError>>;
+
 /// Traffic through a device by its driver.
 trait Traffic {
     /// Binds the driver, with ways to interrupt, features and order of descriptors by chance.
@@ -86,14 +90,16 @@ trait Traffic {
     fn submit(&mut self, guard: &mut Guard<'_>, rng: &mut ChaCha8Rng) -> Result<(), ScenarioError>;
     /// Takes what has ended, without waiting.
     fn collect(&mut self, guard: &mut Guard<'_>) -> Result<(), ScenarioError>;
+    /// Handles an interrupt; false when there is none until cycle `deadline`.
+    fn interrupt(&mut self, guard: &mut Guard<'_>, deadline: u64) -> Result<bool, ScenarioError>;
     /// Waits by interrupt until all has ended.
     fn settle(&mut self, guard: &mut Guard<'_>) -> Result<Settled, ScenarioError>;
     /// Unbinds the driver, which resets the device.
     fn remove(&mut self, guard: &mut Guard<'_>, bus: &mut Bus) -> Result<(), ScenarioError>;
     /// Forgets the driver: the function has lost all that it was told.
     fn forget(&mut self, guard: &mut Guard<'_>);
-    /// The device configuration changes by itself.
-    fn change(&mut self, guard: &mut Guard<'_>, rng: &mut ChaCha8Rng) -> Result<(), ScenarioError>;
+    /// How the device configuration changes by itself next.
+    fn next_change(&mut self) -> Change;
     /// A read of the device may fail from now on until the next reset.
     fn expect_faults(&mut self);
     /// Requests or frames that ended, and that were given up at a reset.
@@ -117,7 +123,7 @@ pub fn run_port(
     options: &Options,
     progress: &mut dyn FnMut(u64),
 ) -> Result<Report, ScenarioError> {
-    let traffic = PortTraffic::new(wire.clone(), options.config.link.clock_hz, options.seed);
+    let traffic = PortTraffic::new(wire.clone(), &options.config, options.seed);
     run(machine, traffic, options, progress)
 }
 
@@ -188,8 +194,9 @@ fn interrupt<'a>(
         return Ok(false);
     }
     let Some(interrupt) = guard.wait_interrupt(deadline) else { return Ok(false) };
-    if handle(guard, interrupt).map_err(DriverError::from)? == Interrupted::NotMine {
-        guard.run(PAUSE);
+    match handle(guard, interrupt).map_err(DriverError::from)? {
+        Interrupted::NotMine => guard.run(PAUSE),
+        Interrupted::Mine { config_changed, .. } => guard.told_of_change |= config_changed,
     }
     Ok(true)
 }
@@ -305,6 +312,29 @@ impl<T: Traffic> Run<'_, T> {
         self.guard.reclaim();
         self.begin_again()?;
         self.appear()?;
+        self.works()
+    }
+
+    /// Another driver takes the device over that this one has at work, as a kernel does that is started by kexec: the first
+    /// that the device hears of it is the reset of the probe. While that drains, the device configuration changes; the driver must be
+    /// told of it, as it may have read what was before.
+    pub(super) fn take_over(&mut self) -> Result<(), ScenarioError> {
+        let left: Vec<Range<u64>> = self.guard.live().collect();
+        self.traffic.forget(&mut self.guard);
+        self.begin_again()?;
+        self.bus =
+            Bus::scan(&mut self.guard, &pci::Options::default()).map_err(|error| self.broken(error.to_string()))?;
+        let change = self.traffic.next_change();
+        self.guard.change_at_reset(change);
+        self.bind()?;
+        left.iter().for_each(|region| self.guard.release(region));
+        let deadline = self.guard.now() + PATIENCE;
+        while !self.guard.told_of_change {
+            let handled = self.traffic.interrupt(&mut self.guard, deadline);
+            if !self.told(handled)? {
+                return Err(self.broken("the driver is not told of a change while the reset drained".into()));
+            }
+        }
         self.works()
     }
 

@@ -1,6 +1,6 @@
 //! Frames both ways, each of which can be recognised: it begins with its number, from which the rest follows.
 use super::guard::Guard;
-use super::{Settled, Traffic, PATIENCE};
+use super::{Change, Settled, Traffic, PATIENCE};
 use crate::host::net::{Net, Options, Outgoing};
 use crate::host::pci::Bus;
 use crate::host::virtio_pci::VirtioPci;
@@ -12,6 +12,7 @@ use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use std::collections::VecDeque;
 use std::time::Duration;
+use virtio_hdl_rtl::config::EndpointConfig;
 use virtio_hdl_rtl::virtio::layout::net::{FEATURE_MRG_RXBUF, FRAME_BYTES_MAX, FRAME_BYTES_MIN};
 use virtio_hdl_rtl::virtio::layout::{FEATURE_RING_EVENT_IDX, FEATURE_RING_INDIRECT_DESC};
 
@@ -79,6 +80,7 @@ pub(super) struct PortTraffic {
     net: Option<Net>,
     wire: FarEnd,
     clock_hz: u64,
+    mac: [u8; 6],
     seed: u64,
     link_down: bool,
     /// The device has sent a frame since the driver was bound: until then it may still forget what comes in, as the reset
@@ -101,11 +103,12 @@ fn frame(seed: u64, number: u64) -> Vec<u8> {
 
 impl PortTraffic {
     /// Frames from and to this wire.
-    pub fn new(wire: FarEnd, clock_hz: u64, seed: u64) -> Self {
+    pub fn new(wire: FarEnd, config: &EndpointConfig, seed: u64) -> Self {
         PortTraffic {
             net: None,
             wire,
-            clock_hz,
+            clock_hz: config.link.clock_hz,
+            mac: config.net.mac,
             seed,
             link_down: false,
             ready: false,
@@ -237,6 +240,11 @@ impl Traffic for PortTraffic {
         self.look_at_wire()
     }
 
+    fn interrupt(&mut self, guard: &mut Guard<'_>, deadline: u64) -> Result<bool, ScenarioError> {
+        let Some(net) = &self.net else { return Ok(false) };
+        super::interrupt(guard, deadline, |guard, interrupt| net.interrupt(guard, interrupt))
+    }
+
     fn settle(&mut self, guard: &mut Guard<'_>) -> Result<Settled, ScenarioError> {
         let deadline = guard.now() + PATIENCE;
         loop {
@@ -248,9 +256,10 @@ impl Traffic for PortTraffic {
                 return Ok(Settled::Done);
             }
             let look = deadline.min(guard.now() + LOOK);
-            if super::interrupt(guard, look, |guard, interrupt| net.interrupt(guard, interrupt))? {
+            if self.interrupt(guard, look)? {
                 continue;
             }
+            let Some(net) = &self.net else { return Ok(Settled::Done) };
             let (receive, transmit) = net.queues();
             let used = [receive, transmit].map(|queue| queue.has_used(guard.memory()).unwrap_or(false));
             // a queue that a failed read has stopped raises no more interrupts
@@ -278,10 +287,14 @@ impl Traffic for PortTraffic {
         self.give_up();
     }
 
-    fn change(&mut self, _guard: &mut Guard<'_>, _rng: &mut ChaCha8Rng) -> Result<(), ScenarioError> {
+    fn next_change(&mut self) -> Change {
         self.link_down = !self.link_down;
-        self.wire.set_link(!self.link_down);
-        Ok(())
+        let (wire, mac, up) = (self.wire.clone(), self.mac, !self.link_down);
+        Box::new(move |machine| {
+            wire.set_link(up);
+            // at once, not when the next frame comes
+            machine.endpoint().set_net(mac, up)
+        })
     }
 
     fn expect_faults(&mut self) {
