@@ -312,7 +312,7 @@ impl Traffic for DiskTraffic {
     fn next_change(&mut self) -> Change {
         self.grown = !self.grown;
         let sectors = self.capacity << u32::from(self.grown);
-        Box::new(move |machine| machine.endpoint().set_blk_disk(sectors, false))
+        Box::new(move |machine| Ok(machine.endpoint().set_blk_disk(sectors, false)?))
     }
 
     fn expect_faults(&mut self) {

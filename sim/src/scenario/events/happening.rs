@@ -1,5 +1,5 @@
 //! What happens while the device is at work.
-use super::{MachineError, Run, ScenarioError, Traffic, COMPLETION_TIMEOUT_US};
+use super::{Run, ScenarioError, Traffic, COMPLETION_TIMEOUT_US};
 use crate::host::{Platform, Width};
 use crate::link::Fault;
 use rand::seq::IndexedRandom;
@@ -160,7 +160,7 @@ impl<T: Traffic> Run<'_, T> {
             FunctionReset => return self.function_reset(),
             DeviceConfig => {
                 let change = self.traffic.next_change();
-                let changed = change(self.guard.machine()).map_err(MachineError::from);
+                let changed = change(self.guard.machine());
                 self.told(changed.map_err(ScenarioError::from))?;
             }
             TakeOver => self.take_over()?,

@@ -18,7 +18,6 @@ use crate::host::virtio_pci::{DriverError, Interrupted, VectorPolicy, VirtioPci}
 use crate::host::{Platform, Width};
 use crate::link::{Fault, Interrupt};
 use crate::machine::{Machine, MachineError, SLOT};
-use crate::model::ModelError;
 use disk::DiskTraffic;
 use guard::Guard;
 use happening::{Aftermath, Happening};
@@ -78,7 +77,7 @@ enum Settled {
 }
 
 /// A change of the device configuration by the device side.
-type Change = Box<dyn FnOnce(&mut Machine) -> Result<(), ModelError>>;
+type Change = Box<dyn FnOnce(&mut Machine) -> Result<(), MachineError>>;
 
 /// Traffic through a device by its driver.
 trait Traffic {

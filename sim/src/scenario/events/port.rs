@@ -293,7 +293,7 @@ impl Traffic for PortTraffic {
         Box::new(move |machine| {
             wire.set_link(up);
             // at once, not when the next frame comes
-            machine.endpoint().set_net(mac, up)
+            Ok(machine.endpoint().set_net(mac, up)?)
         })
     }
 
