@@ -17,7 +17,10 @@ pub fn program() -> Command {
     let profile = folder.file_name().unwrap().to_owned();
     let debug = folder.with_file_name("debug").join("virtio-hdl");
     let path = if profile == "release" && !debug.exists() { folder.join("virtio-hdl") } else { debug };
-    Command::new(path)
+    // under nohup all that is started ignores SIGHUP, and the tests of it would wait for ever
+    let mut command = Command::new("env");
+    command.arg("--default-signal=HUP").arg(path);
+    command
 }
 
 /// How long a command may take that is expected to end, on a machine with much else to do.
