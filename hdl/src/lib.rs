@@ -3,7 +3,7 @@
 //! Layers, from the leaves up: [`cells`] (registers, RAMs, FIFOs), [`tlp`] (PCIe packets on the wire),
 //! [`pcie`] (config space, completer, MSI-X), [`dma`] (read and write engines, gather, scatter),
 //! [`virtio`] (register file, ring engine), [`device`] (what sits behind the rings), [`endpoint`] (all of it),
-//! [`shim`] (hard PCIe blocks as links), and [`verilog`] (the printer). Nothing here knows of simulation.
+//! [`shim`] (hard PCIe blocks as links), and [`verilog`] (the printer). Nothing here but `testing` knows of simulation.
 // Clippy would rather have guards of match arms; `#[hdl_gen]` drops those without a word.
 #![allow(clippy::collapsible_match)]
 
