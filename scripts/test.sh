@@ -11,6 +11,11 @@ step() {
     "$@" || { echo "failed: $*"; exit 1; }
 }
 
+# How many tests the log says passed and failed.
+count() {
+    awk '/^test result:/ { passed += $4; failed += $6 } END { printf "%d passed, %d failed\n", passed, failed }' "$log"
+}
+
 # quick PACKAGE TEST...: these of a package's tests, and those in its library
 quick() {
     local package=$1
@@ -27,7 +32,7 @@ if [ "${QUICK:-0}" != 0 ]; then
         write_a_block || status=1
     quick virtio-hdl beats disk driver hard_ip net_backend ring root_complex tlp || status=1
     quick virtio-hdl-tests architecture blk device driver net plan || status=1
-    awk '/^test result:/ { passed += $4; failed += $6 } END { printf "%d passed, %d failed\n", passed, failed }' "$log"
+    count
     echo "left out: clippy, documentation, proofs, lint of every example, hostile device sides, rings and frames of the RTL, hard blocks," \
         "boards, guests, qtest, serve, control events, area; make test runs all"
     exit "$status"
@@ -42,7 +47,7 @@ status=${PIPESTATUS[0]}
 printf '== virtio-hdl synth\n'
 cargo run --quiet -p virtio-hdl -- synth blk@7-series-128 net@7-series-128 --only 7-series --check || status=1
 
-awk '/^test result:/ { passed += $4; failed += $6 } END { printf "%d passed, %d failed\n", passed, failed }' "$log" >build/test.count
+count >build/test.count
 if [ "$status" -ne 0 ]; then
     awk '/^failures:$/, /^test result:/' "$log"
     echo "the tests failed; all they said is in $log"

@@ -77,7 +77,7 @@ fn runtime() -> PathBuf {
             run("g++", work, arguments);
         }
         let header = include.join("verilated.h").display().to_string();
-        let mut arguments: Vec<String> = MODEL_OPTIONS.iter().map(|option| option.to_string()).collect();
+        let mut arguments: Vec<String> = MODEL_OPTIONS.map(String::from).into();
         arguments.extend(["-x", "c++-header", &header, "-o", "verilated.h.gch"].map(String::from));
         arguments.extend(includes(include));
         run("g++", work, arguments);
@@ -107,10 +107,10 @@ pub fn model(verilog: &str, driver: &str, options: &[&str]) -> PathBuf {
         let sources = all.iter().filter(|entry| entry.path().extension().is_some_and(|x| x == "cpp"));
         let lines = sources.map(|entry| format!("#include \"{}\"\n", entry.file_name().to_string_lossy()));
         write("all.cpp", &(lines.collect::<String>() + "#include \"driver.cpp\"\n"));
-        let objects =
-            ["verilated", "verilated_threads"].map(|o| runtime().join(format!("{o}.o")).display().to_string());
-        let mut arguments: Vec<String> = MODEL_OPTIONS.iter().map(|option| option.to_string()).collect();
-        arguments.push(format!("-I{}", runtime().display()));
+        let runtime = runtime();
+        let objects = ["verilated", "verilated_threads"].map(|o| runtime.join(format!("{o}.o")).display().to_string());
+        let mut arguments: Vec<String> = MODEL_OPTIONS.map(String::from).into();
+        arguments.push(format!("-I{}", runtime.display()));
         arguments.extend(["-include", "verilated.h", "-Iobj", "-I.", "all.cpp"].map(String::from));
         arguments.extend(objects);
         arguments.extend(["-o", "model", "-pthread", "-latomic"].map(String::from));

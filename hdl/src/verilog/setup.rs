@@ -6,31 +6,28 @@
 use super::collect::BlockNode;
 use super::ir::{Expr, NetId, Stmt};
 use super::registers;
-use super::scope::Scope;
-use std::collections::{HashMap, HashSet};
+use super::scope::{Role, Scope};
+use std::collections::HashMap;
 
 /// Puts them there, and takes them out of where the source has them.
 pub(super) fn first(mut statements: Vec<Stmt>, node: &BlockNode, scope: &Scope) -> Vec<Stmt> {
     let defaults = defaults(node, scope);
     let values: HashMap<NetId, NetId> = defaults.iter().map(|(net, value, _)| (*net, *value)).collect();
-    let mut written = HashSet::new();
-    let mut said = HashSet::new();
+    // whether the first that the source says of an input is its default
+    let mut begins_so: HashMap<NetId, bool> = HashMap::new();
     statements.retain(|statement| {
         let is_default = match statement {
             Stmt::Assign { net, value: Expr::Net(value), .. } => {
-                !written.contains(net) && values.get(net) == Some(value)
+                !begins_so.contains_key(net) && values.get(net) == Some(value)
             }
             _ => false,
         };
         statement.writes(&mut |net| {
-            written.insert(net);
-            if is_default {
-                said.insert(net);
-            }
+            begins_so.entry(net).or_insert(is_default);
         });
         !is_default
     });
-    let needed = |(net, _, hold): &&(NetId, NetId, bool)| *hold || said.contains(net) || !written.contains(net);
+    let needed = |(net, _, hold): &&(NetId, NetId, bool)| *hold || begins_so.get(net) != Some(&false);
     let assign =
         |(net, value, _): &(NetId, NetId, bool)| Stmt::Assign { net: *net, value: Expr::Net(*value), link: false };
     defaults.iter().filter(needed).map(assign).chain(statements).collect()
@@ -42,22 +39,13 @@ fn defaults(node: &BlockNode, scope: &Scope) -> Vec<(NetId, NetId, bool)> {
         let nets = scope.signal(path).map(|signal| signal.parts.as_slice()).unwrap_or_default();
         nets.iter().map(|(net, _)| *net).collect()
     };
-    let input = |name: &str| {
-        let is_input =
-            node.ports().any(|port| port.path == name && port.kind == rust_hdl::prelude::AtomKind::InputParameter);
-        if is_input {
-            parts(name)
-        } else {
-            vec![]
-        }
+    let input = |name: &str| -> Vec<NetId> {
+        parts(name).into_iter().filter(|net| scope.nets[*net].role == Role::Input).collect()
     };
     let (clock, reset) = (input("clock"), input("reset"));
     let mut defaults = vec![];
     for child in &node.children {
-        let port = |name: &str| match child.ports().any(|port| port.path == name) {
-            true => parts(&format!("{}${name}", child.instance)),
-            false => vec![],
-        };
+        let port = |name: &str| parts(&format!("{}${name}", child.instance));
         let mut add = |to: Vec<NetId>, from: &[NetId], hold| {
             defaults.extend(to.into_iter().zip(from).map(|(to, from)| (to, *from, hold)));
         };

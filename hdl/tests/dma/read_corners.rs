@@ -86,6 +86,16 @@ impl Situation {
         (0..count).for_each(|_| self.cycle());
     }
 
+    /// Reads of 64 bytes, answered one after the other.
+    fn serve(&mut self, count: usize) {
+        for _ in 0..count {
+            self.request(0x1000, 64, 0);
+            self.cycles(6);
+            self.answer(self.reads.len() - 1, 64);
+            self.cycles(12);
+        }
+    }
+
     /// Queues the answer to a read of whole beats, in pieces of `piece` bytes.
     fn answer(&mut self, read: usize, piece: u64) {
         let read = self.reads[read].1;
@@ -322,14 +332,8 @@ fn read_engine_gives_a_tag_that_was_given_up_a_rest() {
         // a few before it, so that it is not the first tag
         let mut answered = 0;
         let mut serve = |s: &mut Situation, count: usize| {
-            for _ in 0..count {
-                s.request(0x1000, 64, 0);
-                s.cycles(6);
-                let read = s.reads.len() - 1;
-                s.answer(read, 64);
-                s.cycles(12);
-                answered += 1;
-            }
+            s.serve(count);
+            answered += count;
             answered
         };
         serve(&mut s, 5);
@@ -386,21 +390,13 @@ fn read_engine_takes_no_answer_to_a_read_that_has_not_left() {
 fn read_engine_counts_no_age_of_a_read_that_waits_in_front_of_a_tag_that_rests() {
     let timeout = 1600;
     let mut s = Situation::new("dma_read_rest_waiting", timeout, 0);
-    let serve = |s: &mut Situation, count: usize| {
-        for _ in 0..count {
-            s.request(0x1000, 64, 0);
-            s.cycles(6);
-            s.answer(s.reads.len() - 1, 64);
-            s.cycles(12);
-        }
-    };
-    serve(&mut s, 5);
+    s.serve(5);
     s.request(0x1000, 64, 0);
     while s.timeouts.is_empty() {
         s.cycle();
     }
     // tags 6 to 31 and 0 to 3; the last time that tag 4 left is longer than the timeout ago
-    serve(&mut s, 30);
+    s.serve(30);
     s.bench.uut.transmit.ready.next = false;
     s.request(0x2000, 64, 0);
     s.request(0x3000, 64, 0x40);

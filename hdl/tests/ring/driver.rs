@@ -345,6 +345,15 @@ impl Driver {
         panic!("the engine does not come to rest");
     }
 
+    /// A reset brings the queue back: a chain works, and no violation is left.
+    pub fn recovers_by_reset(&mut self) {
+        self.reset();
+        self.offer_chain(3, &[Descriptor::writable(0x40000, 16)]);
+        self.kick();
+        self.run_until_used(1);
+        assert_eq!(self.bench.uut.violation.val().rule, Violation::Nothing);
+    }
+
     /// Every read was of the ring or of an indirect table.
     pub fn expect_only_named_reads(&self) {
         let ring = (self.base, self.base + layout::ring_bytes(self.queue_size));

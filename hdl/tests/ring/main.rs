@@ -157,12 +157,7 @@ fn bad_ring(name: &str, features: Features, rule: Violation, head: u16, spoil: i
     assert_eq!((report.rule, report.head.to_u64()), (rule, u64::from(head)), "{name}");
     assert_eq!(driver.used_count(), 1, "{name}: only the good chain is used");
     driver.expect_only_named_reads();
-    // a reset recovers
-    driver.reset();
-    driver.offer_chain(3, &[Descriptor::writable(0x40000, 16)]);
-    driver.kick();
-    driver.run_until_used(1);
-    assert_eq!(driver.bench.uut.violation.val().rule, Violation::Nothing);
+    driver.recovers_by_reset();
     driver.finish();
 }
 

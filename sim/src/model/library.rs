@@ -261,7 +261,7 @@ impl Build<'_> {
                 done.fetch_add(1, Ordering::Relaxed);
             }
         };
-        let threads = std::thread::available_parallelism().map_or(1, usize::from).min(units.len());
+        let threads = processors().min(units.len());
         std::thread::scope(|scope| (0..threads).for_each(|_| drop(scope.spawn(work))));
         if let Some(error) = failure.into_inner() {
             return Err(error);
@@ -327,7 +327,7 @@ impl Build<'_> {
                 _ => {}
             }
         }
-        let threads = std::thread::available_parallelism().map_or(1, usize::from);
+        let threads = processors();
         units.extend(self.joined("fast", fast, threads, FAST)?);
         units.extend(self.joined("slow", slow, threads.div_ceil(2), SLOW)?);
         Ok(units)
@@ -358,6 +358,11 @@ impl Build<'_> {
         };
         files.iter().enumerate().map(unit).collect()
     }
+}
+
+/// Threads that compile at once.
+fn processors() -> usize {
+    std::thread::available_parallelism().map_or(1, usize::from)
 }
 
 /// Shows what goes on and for how long; where nobody can watch, it is said once.

@@ -36,31 +36,43 @@ pub(super) enum ReadKind {
     UsedEvent,
 }
 
-/// An event.
-#[derive(Copy, Clone, Debug, PartialEq, Eq)]
-pub(super) enum Happening {
-    Nothing,
-    MaxReadRequest,
-    MaxPayload,
-    ExtendedTag,
-    Sleep,
-    BusMasterOff,
-    MsixEnable,
-    FunctionMask,
-    VectorMask,
-    QueueVector,
-    ConfigVector,
-    Features,
-    PageFrame,
-    Failed,
-    DriverNotOk,
-    StatusZero,
-    PageFrameZero,
-    FunctionReset,
-    DeviceConfig,
-    TakeOver,
-    ReadFails(ReadKind),
-    ReadIsLate(ReadKind),
+/// The events, and a list of those that are alike.
+macro_rules! happenings {
+    ($($name:ident)*) => {
+        /// An event.
+        #[derive(Copy, Clone, Debug, PartialEq, Eq)]
+        pub(super) enum Happening {
+            $($name,)*
+            ReadFails(ReadKind),
+            ReadIsLate(ReadKind),
+        }
+
+        /// All but those of reads.
+        const WITHOUT_READS: &[Happening] = &[$(Happening::$name),*];
+    };
+}
+
+happenings! {
+    Nothing
+    MaxReadRequest
+    MaxPayload
+    ExtendedTag
+    Sleep
+    BusMasterOff
+    MsixEnable
+    FunctionMask
+    VectorMask
+    QueueVector
+    ConfigVector
+    Features
+    PageFrame
+    Failed
+    DriverNotOk
+    StatusZero
+    PageFrameZero
+    FunctionReset
+    DeviceConfig
+    TakeOver
 }
 
 impl fmt::Display for Happening {
@@ -76,35 +88,12 @@ impl fmt::Display for Happening {
 impl Happening {
     /// Any, with the same probability for each but that reads fail a little more often.
     pub fn random(rng: &mut ChaCha8Rng) -> Self {
-        use Happening::*;
         const KINDS: [ReadKind; 5] =
             [ReadKind::Index, ReadKind::Slots, ReadKind::Descriptors, ReadKind::Other, ReadKind::UsedEvent];
-        const ALL: [Happening; 20] = [
-            Nothing,
-            MaxReadRequest,
-            MaxPayload,
-            ExtendedTag,
-            Sleep,
-            BusMasterOff,
-            MsixEnable,
-            FunctionMask,
-            VectorMask,
-            QueueVector,
-            ConfigVector,
-            Features,
-            PageFrame,
-            Failed,
-            DriverNotOk,
-            StatusZero,
-            PageFrameZero,
-            FunctionReset,
-            DeviceConfig,
-            TakeOver,
-        ];
-        match rng.random_range(0..ALL.len() + KINDS.len()) {
-            index if index < ALL.len() => ALL[index],
-            index if rng.random_bool(0.7) => ReadFails(KINDS[index - ALL.len()]),
-            index => ReadIsLate(KINDS[index - ALL.len()]),
+        match rng.random_range(0..WITHOUT_READS.len() + KINDS.len()) {
+            index if index < WITHOUT_READS.len() => WITHOUT_READS[index],
+            index if rng.random_bool(0.7) => Happening::ReadFails(KINDS[index - WITHOUT_READS.len()]),
+            index => Happening::ReadIsLate(KINDS[index - WITHOUT_READS.len()]),
         }
     }
 }

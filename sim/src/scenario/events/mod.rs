@@ -321,11 +321,9 @@ impl<T: Traffic> Run<'_, T> {
         let left: Vec<Range<u64>> = self.guard.live().collect();
         self.traffic.forget(&mut self.guard);
         self.begin_again()?;
-        self.bus =
-            Bus::scan(&mut self.guard, &pci::Options::default()).map_err(|error| self.broken(error.to_string()))?;
         let change = self.traffic.next_change();
         self.guard.change_at_reset(change);
-        self.bind()?;
+        self.appear()?;
         left.iter().for_each(|region| self.guard.release(region));
         let deadline = self.guard.now() + PATIENCE;
         while !self.guard.told_of_change {
