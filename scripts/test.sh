@@ -11,6 +11,11 @@ step() {
     "$@" || { echo "failed: $*"; exit 1; }
 }
 
+# Under nohup all that is started ignores SIGHUP, and the tests of that signal would fail.
+test_cargo() {
+    env --default-signal=HUP cargo test --no-fail-fast "$@" 2>&1
+}
+
 # How many tests the log says passed and failed.
 count() {
     awk '/^test result:/ { passed += $4; failed += $6 } END { printf "%d passed, %d failed\n", passed, failed }' "$log"
@@ -20,7 +25,7 @@ count() {
 quick() {
     local package=$1
     shift
-    cargo test --no-fail-fast -p "$package" --lib "${@/#/--test=}" 2>&1 | tee -a "$log" | grep --line-buffered -E '^(error|test .*FAILED| +Running)'
+    test_cargo -p "$package" --lib "${@/#/--test=}" | tee -a "$log" | grep --line-buffered -E '^(error|test .*FAILED| +Running)'
     return "${PIPESTATUS[0]}"
 }
 
@@ -40,7 +45,7 @@ fi
 step cargo clippy --workspace --all-targets -- -D warnings
 RUSTDOCFLAGS="-D warnings" step cargo doc --workspace --no-deps
 printf '== cargo test\n'
-cargo test --workspace --no-fail-fast 2>&1 | tee "$log" | grep --line-buffered -E '^(test |error|warning: unused| +(Compiling|Running|Finished) )'
+test_cargo --workspace | tee "$log" | grep --line-buffered -E '^(test |error|warning: unused| +(Compiling|Running|Finished) )'
 status=${PIPESTATUS[0]}
 
 # A figure that is more than 5 % worse than in docs/resources.md fails. Place and route takes longer than all else: make synth.

@@ -16,11 +16,7 @@ pub fn program() -> Command {
     folder.pop();
     let profile = folder.file_name().unwrap().to_owned();
     let debug = folder.with_file_name("debug").join("virtio-hdl");
-    let path = if profile == "release" && !debug.exists() { folder.join("virtio-hdl") } else { debug };
-    // under nohup all that is started ignores SIGHUP, and the tests of it would wait for ever
-    let mut command = Command::new("env");
-    command.arg("--default-signal=HUP").arg(path);
-    command
+    Command::new(if profile == "release" && !debug.exists() { folder.join("virtio-hdl") } else { debug })
 }
 
 /// How long a command may take that is expected to end, on a machine with much else to do.
