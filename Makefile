@@ -41,7 +41,7 @@ test:
 
 formal:
 	@scripts/setup.sh formal
-	cargo test -p virtio-hdl-rtl --test formal
+	cargo test --workspace --test formal
 
 generate:
 	@scripts/setup.sh generate
