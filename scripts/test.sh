@@ -35,6 +35,7 @@ if [ "${QUICK:-0}" != 0 ]; then
     : >"$log"
     quick virtio-hdl-rtl board cells config dma endpoint endpoint_parts fuzz lint_source pcie printer registers shim time_zero tlp \
         write_a_block || status=1
+    quick vfio-user-server protocol || status=1
     quick virtio-hdl beats disk driver hard_ip net_backend ring root_complex tlp || status=1
     quick virtio-hdl-tests architecture blk device driver net plan || status=1
     count

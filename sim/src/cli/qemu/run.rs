@@ -5,11 +5,11 @@ use crate::cli::output::outln;
 use crate::cli::{report, stop};
 use crate::guest::{vfio_user_pci, Guest, Running};
 use crate::leftovers::Leftover;
-use crate::vfio_user::{Server, ServerOptions};
 use anyhow::{anyhow, bail, Context};
 use serde::Serialize;
 use std::os::fd::AsFd;
 use std::time::{Duration, Instant};
+use vfio_user_server::{Server, ServerOptions};
 use virtio_hdl_rtl::config::Device;
 
 /// What QEMU said is read by then, once it has ended.

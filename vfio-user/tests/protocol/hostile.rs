@@ -8,7 +8,7 @@ use std::net::Shutdown;
 use std::os::fd::AsFd;
 use std::os::unix::net::UnixStream;
 use std::time::{Duration, Instant};
-use virtio_hdl::vfio_user::{irq, Server, ServerOptions};
+use vfio_user_server::{irq, Server, ServerOptions};
 
 /// A header with any size.
 fn header(size: u32, flags: u32) -> Vec<u8> {

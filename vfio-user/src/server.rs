@@ -1,9 +1,9 @@
 //! The poll loop: one client after the other.
-use super::client::Client;
-use super::connection::Gone;
-use super::dispatch::dispatch;
-use super::listener::{Accepted, Listener};
-use super::{Device, Errno, ServerOptions, Work};
+use crate::client::Client;
+use crate::connection::Gone;
+use crate::dispatch::dispatch;
+use crate::listener::{Accepted, Listener};
+use crate::{Device, Errno, ServerOptions, Work};
 use rustix::event::{poll, PollFd, PollFlags, Timespec};
 use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::net::UnixStream;

@@ -1,10 +1,10 @@
 //! The client as the device sees it.
-use super::connection::Connection;
-use super::dma::{DmaQueue, Surroundings};
-use super::irq::Irqs;
-use super::memory::Memory;
-use super::message::Message;
-use super::{ClientStatistics, Errno, ServerOptions};
+use crate::connection::Connection;
+use crate::dma::{DmaQueue, Surroundings};
+use crate::irq::Irqs;
+use crate::memory::Memory;
+use crate::message::Message;
+use crate::{ClientStatistics, Errno, ServerOptions};
 use std::os::unix::net::UnixStream;
 
 /// One connection: the way from the device to the VMM's memory and interrupts.
@@ -13,17 +13,17 @@ use std::os::unix::net::UnixStream;
 /// Express do: see the module `dma`.
 #[derive(Debug)]
 pub struct Client {
-    pub(super) connection: Connection,
-    pub(super) memory: Memory,
-    pub(super) irqs: Irqs,
-    pub(super) dma: DmaQueue,
-    pub(super) statistics: ClientStatistics,
+    pub(crate) connection: Connection,
+    pub(crate) memory: Memory,
+    pub(crate) irqs: Irqs,
+    pub(crate) dma: DmaQueue,
+    pub(crate) statistics: ClientStatistics,
     /// The version has been agreed on.
-    pub(super) attached: bool,
+    pub(crate) attached: bool,
 }
 
 impl Client {
-    pub(super) fn new(stream: UnixStream, options: ServerOptions) -> Self {
+    pub(crate) fn new(stream: UnixStream, options: ServerOptions) -> Self {
         Client {
             connection: Connection::new(stream),
             memory: Memory::new(options.map),
@@ -47,7 +47,7 @@ impl Client {
     }
 
     /// Signals the eventfd of an interrupt behind all earlier writes. One without an eventfd is lost, and so is INTx
-    /// while it is masked, as it is from one signal to the next unmasking: see [`super::Device::intx_unmasked`].
+    /// while it is masked, as it is from one signal to the next unmasking: see [`crate::Device::intx_unmasked`].
     pub fn interrupt(&mut self, index: u32, vector: u32) {
         self.dma.interrupt(index, vector);
         self.advance();
@@ -103,7 +103,7 @@ impl Client {
     }
 
     /// The reply to a DMA message.
-    pub(super) fn dma_reply(&mut self, message: &Message) {
+    pub(crate) fn dma_reply(&mut self, message: &Message) {
         let (dma, mut around) = self.split();
         dma.reply(message, &mut around);
         dma.advance(&mut around);

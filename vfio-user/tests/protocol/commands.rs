@@ -1,6 +1,6 @@
 //! VERSION, the information commands, register accesses, reset, and what is not supported.
 use crate::fake::*;
-use virtio_hdl::vfio_user::{irq, region, Errno, ServerOptions};
+use vfio_user_server::{irq, region, Errno, ServerOptions};
 
 #[test]
 fn version_is_0_0_whatever_minor_version_the_client_has() {

@@ -3,7 +3,7 @@ use crate::fake::*;
 use std::fs::File;
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::fs::FileExt;
-use virtio_hdl::vfio_user::{irq, region, Errno, ServerOptions};
+use vfio_user_server::{irq, region, Errno, ServerOptions};
 
 /// Where memory is mapped, and where nothing is.
 const MAPPED: u64 = 0x10_0000;

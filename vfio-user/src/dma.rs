@@ -12,17 +12,17 @@
 //! A register access that is answered promises that what the device wrote before is done. The VMM cannot be waited for,
 //! since it may not serve DMA until it has the answer; but what was written is sent before it ([`DmaQueue::push`]). How much
 //! is under way at all is up to the device, which stops when the queue is full.
-use super::connection::{Connection, Gone};
-use super::irq::Irqs;
-use super::memory::{Direction, Memory, Sample};
-use super::message::{encode, starting_with, Command, DmaAccess, Message};
-use super::{ClientStatistics, Errno};
+use crate::connection::{Connection, Gone};
+use crate::irq::Irqs;
+use crate::memory::{Direction, Memory, Sample};
+use crate::message::{encode, starting_with, Command, DmaAccess, Message};
+use crate::{ClientStatistics, Errno};
 use std::collections::{HashMap, VecDeque};
 use std::ops::Range;
 use zerocopy::IntoBytes;
 
 /// Most data bytes of a DMA message. QEMU hangs above about 208 KiB.
-pub(super) const MAX_DMA_BYTES: usize = 64 << 10;
+pub(crate) const MAX_DMA_BYTES: usize = 64 << 10;
 /// Most DMA messages without a reply, but for writes that a reply must not overtake: see [`DmaQueue::push`].
 const MAX_OUTSTANDING: usize = 64;
 /// Writes that the VMM has not acknowledged with which the device should wait: see [`DmaQueue::is_full`].
@@ -106,7 +106,7 @@ fn is_msi(address: u64, bytes: usize) -> bool {
 }
 
 /// What a queue works with: the rest of the client.
-pub(super) struct Surroundings<'a> {
+pub(crate) struct Surroundings<'a> {
     pub memory: &'a mut Memory,
     pub irqs: &'a mut Irqs,
     pub connection: &'a mut Connection,
@@ -115,7 +115,7 @@ pub(super) struct Surroundings<'a> {
 
 /// The queue.
 #[derive(Debug)]
-pub(super) struct DmaQueue {
+pub(crate) struct DmaQueue {
     waiting: VecDeque<Operation>,
     /// Bytes of the first waiting operation that have gone out by message.
     sent: usize,

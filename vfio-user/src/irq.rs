@@ -1,6 +1,6 @@
 //! Interrupts: the eventfds that the VMM waits for.
-use super::message::IrqSet;
-use super::Errno;
+use crate::message::IrqSet;
+use crate::Errno;
 use rustix::fs::OFlags;
 use std::collections::BTreeMap;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -35,7 +35,7 @@ const ACTION_UNMASK: u32 = 1 << 4;
 const ACTION_TRIGGER: u32 = 1 << 5;
 
 /// Flags of IRQ_INFO.
-pub(super) fn info_flags(index: u32, vectors: u32) -> u32 {
+pub(crate) fn info_flags(index: u32, vectors: u32) -> u32 {
     match index {
         _ if vectors == 0 => 0,
         INTX => INFO_EVENTFD | INFO_MASKABLE | INFO_AUTOMASKED,
@@ -45,7 +45,7 @@ pub(super) fn info_flags(index: u32, vectors: u32) -> u32 {
 
 /// What SET_IRQS means for the device.
 #[derive(Copy, Clone, Debug, Default, PartialEq, Eq)]
-pub(super) struct Effect {
+pub(crate) struct Effect {
     /// INTx reaches the VMM again.
     pub intx_unmasked: bool,
     /// Eventfds signalled on the VMM's demand.
@@ -54,7 +54,7 @@ pub(super) struct Effect {
 
 /// Eventfds of a client.
 #[derive(Debug, Default)]
-pub(super) struct Irqs {
+pub(crate) struct Irqs {
     /// By index and vector.
     triggers: BTreeMap<(u32, u32), OwnedFd>,
     intx_masked: bool,

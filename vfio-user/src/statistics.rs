@@ -1,5 +1,5 @@
 //! What went over a connection.
-use super::region;
+use crate::region;
 use std::collections::BTreeMap;
 use std::ops::AddAssign;
 

@@ -3,7 +3,7 @@ use crate::fake::*;
 use std::fs::File;
 use std::os::fd::AsFd;
 use std::os::unix::fs::FileExt;
-use virtio_hdl::vfio_user::Errno;
+use vfio_user_server::Errno;
 
 const SIZE: u64 = 0x4000;
 

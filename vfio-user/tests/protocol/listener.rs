@@ -4,7 +4,7 @@ use std::os::fd::AsFd;
 use std::os::unix::fs::{symlink, FileTypeExt, PermissionsExt};
 use std::os::unix::net::{UnixDatagram, UnixListener, UnixStream};
 use std::path::Path;
-use virtio_hdl::vfio_user::{irq, Server, ServerError, ServerOptions};
+use vfio_user_server::{irq, Server, ServerError, ServerOptions};
 
 fn bind(path: &Path) -> Result<Server, ServerError> {
     Server::bind(path, ServerOptions::default())
@@ -106,7 +106,7 @@ fn a_second_client_is_refused_while_the_first_is_served() {
     let path = folder.path().join("socket");
     let mut setup = serve(&path);
     for _ in 0..3 {
-        let mut second = FakeClient::new(UnixStream::connect(&path).unwrap());
+        let mut second = TestClient::new(UnixStream::connect(&path).unwrap());
         assert_eq!(second.receive(), None);
         setup.expect_no_event();
     }
@@ -168,7 +168,7 @@ fn nothing_of_a_client_is_left_behind() {
     let statistics = setup.expect_gone();
     assert_eq!((statistics.messages["DMA_MAP"], statistics.dma_messages), (1, 2));
     assert!(!is_mapped() && is_closed(&end));
-    setup.client = FakeClient::new(UnixStream::connect(&path).unwrap());
+    setup.client = TestClient::new(UnixStream::connect(&path).unwrap());
     setup.client.agree();
     assert_eq!(setup.event(), Event::Attached);
     assert_eq!(setup.look(|client| (client.reads_pending(), client.writes_pending())), (false, false));

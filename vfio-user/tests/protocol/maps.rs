@@ -2,7 +2,7 @@
 use crate::fake::*;
 use std::os::fd::AsFd;
 use std::os::unix::fs::FileExt;
-use virtio_hdl::vfio_user::Errno;
+use vfio_user_server::Errno;
 
 const PAGE: u64 = 4096;
 

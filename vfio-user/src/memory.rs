@@ -8,8 +8,8 @@
 //! Nor does a mapping say that there is memory: a file of a full tmpfs, of a pool of huge pages that is used up, or one that
 //! was cut ends a process that touches it with SIGBUS. So the file system is asked for the pages before each access, which
 //! costs a system call and fails in words.
-use super::message::DmaMap;
-use super::Errno;
+use crate::message::DmaMap;
+use crate::Errno;
 use rustix::fs::FallocateFlags;
 use rustix::mm::{MapFlags, ProtFlags};
 use std::collections::BTreeMap;
@@ -54,21 +54,21 @@ struct Mapping {
 
 /// Reading or writing, as the device does it.
 #[derive(Copy, Clone, Debug, PartialEq, Eq)]
-pub(super) enum Direction {
+pub(crate) enum Direction {
     Read,
     Write,
 }
 
 /// What a mapping held before a DMA_READ was sent.
 #[derive(Debug)]
-pub(super) struct Sample {
+pub(crate) struct Sample {
     file: FileId,
     before: Vec<u8>,
 }
 
 /// All regions of a client.
 #[derive(Debug)]
-pub(super) struct Memory {
+pub(crate) struct Memory {
     map: bool,
     /// By first address; they do not overlap.
     mappings: BTreeMap<u64, Mapping>,

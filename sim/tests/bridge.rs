@@ -1,6 +1,5 @@
 //! The Verilated endpoint behind the bridge, against a client that answers DMA when it likes. QEMU does: while its CPU
 //! waits for a register, it serves no DMA.
-use crate::fake::*;
 use std::collections::VecDeque;
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::net::UnixStream;
@@ -8,6 +7,7 @@ use std::thread::JoinHandle;
 use virtio_hdl::backend::{DevicePort, Disk, DiskPort};
 use virtio_hdl::bridge::{Bridge, BridgeOptions, Report};
 use virtio_hdl::design;
+use virtio_hdl::vfio_user::testing::*;
 use virtio_hdl::vfio_user::{irq, region, Server, ServerOptions};
 use virtio_hdl_rtl::config::EndpointConfig;
 use virtio_hdl_rtl::pcie::layout as pci;
@@ -31,7 +31,7 @@ const UNMASK: u32 = 0x11;
 
 /// The endpoint in a thread, a client with memory, and the DMA commands that it has not answered.
 struct Rig {
-    client: FakeClient,
+    client: TestClient,
     memory: Vec<u8>,
     unanswered: VecDeque<Arrived>,
     bridge: JoinHandle<Report>,
@@ -57,7 +57,7 @@ impl Rig {
             bridge.finish().unwrap();
             bridge.report()
         });
-        let mut client = FakeClient::new(stream);
+        let mut client = TestClient::new(stream);
         client.agree();
         Rig { client, memory: vec![0; 0x3_0000], unanswered: VecDeque::new(), bridge }
     }

@@ -1,6 +1,6 @@
 //! The socket in the file system: made, found in use, removed.
-use super::{Errno, ServerError};
 use crate::socket_file::{BindError, SocketFile};
+use crate::{Errno, ServerError};
 use rustix::net::SocketType;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
@@ -11,7 +11,7 @@ use std::path::Path;
 const BACKLOG: i32 = 4;
 
 /// What came of looking for a client.
-pub(super) enum Accepted {
+pub(crate) enum Accepted {
     /// One that has connected.
     Client(UnixStream),
     /// It has gone again.
@@ -22,7 +22,7 @@ pub(super) enum Accepted {
 
 /// A bound socket. Its file goes with it.
 #[derive(Debug)]
-pub(super) struct Listener {
+pub(crate) struct Listener {
     listener: UnixListener,
     file: SocketFile,
 }

@@ -2,7 +2,7 @@
 use crate::fake::*;
 use rustix::event::{eventfd, EventfdFlags};
 use std::os::fd::{AsFd, OwnedFd};
-use virtio_hdl::vfio_user::{irq, Errno};
+use vfio_user_server::{irq, Errno};
 
 const NONE: u32 = 1;
 const BOOL: u32 = 2;

@@ -1,7 +1,7 @@
 //! What the server answers to each command.
-use super::client::Client;
-use super::message::*;
-use super::{irq, region, Device, Errno};
+use crate::client::Client;
+use crate::message::*;
+use crate::{irq, region, Device, Errno};
 use zerocopy::IntoBytes;
 
 /// The version that the server speaks. QEMU refuses 0.1.
@@ -25,7 +25,7 @@ struct ClientCapabilities {
 }
 
 /// Handles a message and queues the answer.
-pub(super) fn dispatch<D: Device + ?Sized>(client: &mut Client, device: &mut D, mut message: Message) {
+pub(crate) fn dispatch<D: Device + ?Sized>(client: &mut Client, device: &mut D, mut message: Message) {
     if message.header.is_reply() {
         client.dma_reply(&message);
         return;

@@ -11,8 +11,9 @@
 //! so a register access is answered while the reply to a DMA message is awaited. QEMU needs that: its CPU holds the lock
 //! that serves DMA while it waits for the register.
 //!
-//! Nothing here knows virtio, TLPs or RTL. Source: the vfio-user specification in QEMU (docs/interop/vfio-user.rst) and
-//! linux/vfio.h, of which the protocol borrows numbers and structures.
+//! `examples/timer.rs` is a whole device in a hundred lines; [`testing`] is a VMM for the tests of yours. Source: the
+//! vfio-user specification in QEMU (docs/interop/vfio-user.rst) and linux/vfio.h, of which the protocol borrows numbers and
+//! structures.
 //!
 //! Whoever may open the socket (mode 0600) is trusted in one thing: not to shrink a file whose descriptor it handed over
 //! for DMA in the moment between the look at its size and the access. Everything else from the socket is checked.
@@ -25,7 +26,9 @@ mod listener;
 mod memory;
 mod message;
 mod server;
+mod socket_file;
 mod statistics;
+pub mod testing;
 
 use std::os::fd::BorrowedFd;
 use std::time::Instant;
@@ -33,6 +36,7 @@ use std::time::Instant;
 pub use client::Client;
 pub use rustix::io::Errno;
 pub use server::{Server, ServerError};
+pub use socket_file::{BindError, SocketFile};
 pub use statistics::ClientStatistics;
 
 /// Numbers of the regions of a PCI device. Source: linux/vfio.h, `VFIO_PCI_*_REGION_INDEX`.

@@ -1,6 +1,6 @@
 //! A non-blocking stream of messages with descriptors.
-use super::message::{Command, Header, Message, HEADER_BYTES, MAX_DESCRIPTORS, MAX_MESSAGE_BYTES};
-use super::Errno;
+use crate::message::{Command, Header, Message, HEADER_BYTES, MAX_DESCRIPTORS, MAX_MESSAGE_BYTES};
+use crate::Errno;
 use rustix::net::{RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, ReturnFlags, SendFlags};
 use std::collections::VecDeque;
 use std::io::IoSliceMut;
@@ -14,7 +14,7 @@ const MAX_OUTPUT_BYTES: usize = 16 << 20;
 
 /// Why a connection ends before the server does.
 #[derive(Debug, thiserror::Error)]
-pub(super) enum Gone {
+pub(crate) enum Gone {
     /// As it should.
     #[error("the client has closed the connection")]
     Closed,
@@ -52,7 +52,7 @@ pub(super) enum Gone {
 
 /// One end of the socket.
 #[derive(Debug)]
-pub(super) struct Connection {
+pub(crate) struct Connection {
     stream: UnixStream,
     /// Of the message that is arriving: its header first, then its body.
     header: Option<Header>,

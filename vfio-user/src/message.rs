@@ -1,20 +1,20 @@
 //! Messages: the header and the bodies, all in host byte order.
-use super::Errno;
+use crate::Errno;
 use std::fmt;
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
 /// Bytes of a header.
-pub(super) const HEADER_BYTES: usize = size_of::<Header>();
+pub(crate) const HEADER_BYTES: usize = size_of::<Header>();
 /// Most data bytes of a register access or a DMA message that the server takes: `max_data_xfer_size`.
-pub(super) const MAX_DATA_BYTES: u32 = 1 << 20;
+pub(crate) const MAX_DATA_BYTES: u32 = 1 << 20;
 /// Most bytes of a message: its data, header and fixed part, with room for fields that a later version adds.
-pub(super) const MAX_MESSAGE_BYTES: u32 = MAX_DATA_BYTES + 4096;
+pub(crate) const MAX_MESSAGE_BYTES: u32 = MAX_DATA_BYTES + 4096;
 /// Most descriptors of a message: `max_msg_fds`.
-pub(super) const MAX_DESCRIPTORS: usize = 8;
+pub(crate) const MAX_DESCRIPTORS: usize = 8;
 
 /// What a message is about.
 #[derive(Copy, Clone, Debug, PartialEq, Eq)]
-pub(super) enum Command {
+pub(crate) enum Command {
     Version,
     DmaMap,
     DmaUnmap,
@@ -91,7 +91,7 @@ const ERROR: u32 = 1 << 5;
 /// The first bytes of every message.
 #[derive(Copy, Clone, Debug, PartialEq, Eq, FromBytes, IntoBytes, KnownLayout, Immutable)]
 #[repr(C)]
-pub(super) struct Header {
+pub(crate) struct Header {
     /// Chosen by who asks; the reply repeats it.
     pub id: u16,
     pub command: u16,
@@ -131,14 +131,14 @@ impl Header {
 
 /// A message that has arrived, with the descriptors that came along; those that nobody takes are closed with it.
 #[derive(Debug)]
-pub(super) struct Message {
+pub(crate) struct Message {
     pub header: Header,
     pub body: Vec<u8>,
     pub descriptors: Vec<std::os::fd::OwnedFd>,
 }
 
 /// A message of the server: a command that wants a reply, or the successful reply to one.
-pub(super) fn encode(id: u16, command: u16, is_reply: bool, parts: &[&[u8]]) -> Vec<u8> {
+pub(crate) fn encode(id: u16, command: u16, is_reply: bool, parts: &[&[u8]]) -> Vec<u8> {
     let size = HEADER_BYTES + parts.iter().map(|part| part.len()).sum::<usize>();
     let flags = if is_reply { REPLY } else { 0 };
     let header = Header { id, command, size: size as u32, flags, error: 0 };
@@ -149,25 +149,25 @@ pub(super) fn encode(id: u16, command: u16, is_reply: bool, parts: &[&[u8]]) -> 
 }
 
 /// The reply that says that `request` failed.
-pub(super) fn encode_failure(request: &Header, error: Errno) -> Vec<u8> {
+pub(crate) fn encode_failure(request: &Header, error: Errno) -> Vec<u8> {
     let error = error.raw_os_error() as u32;
     Header { size: HEADER_BYTES as u32, flags: REPLY | ERROR, error, ..*request }.as_bytes().to_vec()
 }
 
 /// A body that is exactly a `T`.
-pub(super) fn exactly<T: FromBytes>(body: &[u8]) -> Result<T, Errno> {
+pub(crate) fn exactly<T: FromBytes>(body: &[u8]) -> Result<T, Errno> {
     T::read_from_bytes(body).map_err(|_| Errno::INVAL)
 }
 
 /// A body that starts with a `T`, and what follows.
-pub(super) fn starting_with<T: FromBytes>(body: &[u8]) -> Result<(T, &[u8]), Errno> {
+pub(crate) fn starting_with<T: FromBytes>(body: &[u8]) -> Result<(T, &[u8]), Errno> {
     T::read_from_prefix(body).map_err(|_| Errno::INVAL)
 }
 
 /// VERSION, before the capabilities as JSON.
 #[derive(Copy, Clone, Debug, FromBytes, IntoBytes, KnownLayout, Immutable)]
 #[repr(C)]
-pub(super) struct Version {
+pub(crate) struct Version {
     pub major: u16,
     pub minor: u16,
 }
@@ -175,7 +175,7 @@ pub(super) struct Version {
 /// GET_INFO, both ways.
 #[derive(Copy, Clone, Debug, FromBytes, IntoBytes, KnownLayout, Immutable)]
 #[repr(C)]
-pub(super) struct DeviceInfo {
+pub(crate) struct DeviceInfo {
     pub argsz: u32,
     pub flags: u32,
     pub regions: u32,
@@ -194,7 +194,7 @@ impl DeviceInfo {
 /// GET_REGION_INFO, both ways.
 #[derive(Copy, Clone, Debug, FromBytes, IntoBytes, KnownLayout, Immutable)]
 #[repr(C)]
-pub(super) struct RegionInfo {
+pub(crate) struct RegionInfo {
     pub argsz: u32,
     pub flags: u32,
     pub index: u32,
@@ -213,7 +213,7 @@ impl RegionInfo {
 /// GET_IRQ_INFO, both ways.
 #[derive(Copy, Clone, Debug, FromBytes, IntoBytes, KnownLayout, Immutable)]
 #[repr(C)]
-pub(super) struct IrqInfo {
+pub(crate) struct IrqInfo {
     pub argsz: u32,
     pub flags: u32,
     pub index: u32,
@@ -223,7 +223,7 @@ pub(super) struct IrqInfo {
 /// SET_IRQS, before one byte per vector with DATA_BOOL.
 #[derive(Copy, Clone, Debug, FromBytes, IntoBytes, KnownLayout, Immutable)]
 #[repr(C)]
-pub(super) struct IrqSet {
+pub(crate) struct IrqSet {
     pub argsz: u32,
     pub flags: u32,
     pub index: u32,
@@ -234,7 +234,7 @@ pub(super) struct IrqSet {
 /// DMA_MAP.
 #[derive(Copy, Clone, Debug, FromBytes, IntoBytes, KnownLayout, Immutable)]
 #[repr(C)]
-pub(super) struct DmaMap {
+pub(crate) struct DmaMap {
     pub argsz: u32,
     pub flags: u32,
     /// Where the memory starts in the file of the descriptor.
@@ -253,7 +253,7 @@ impl DmaMap {
 /// DMA_UNMAP, both ways.
 #[derive(Copy, Clone, Debug, FromBytes, IntoBytes, KnownLayout, Immutable)]
 #[repr(C)]
-pub(super) struct DmaUnmap {
+pub(crate) struct DmaUnmap {
     pub argsz: u32,
     pub flags: u32,
     pub address: u64,
@@ -268,7 +268,7 @@ impl DmaUnmap {
 /// REGION_READ and REGION_WRITE, both ways, before the data.
 #[derive(Copy, Clone, Debug, FromBytes, IntoBytes, KnownLayout, Immutable)]
 #[repr(C)]
-pub(super) struct RegionAccess {
+pub(crate) struct RegionAccess {
     pub offset: u64,
     pub region: u32,
     pub count: u32,
@@ -277,7 +277,7 @@ pub(super) struct RegionAccess {
 /// DMA_READ and DMA_WRITE, both ways, before the data.
 #[derive(Copy, Clone, Debug, FromBytes, IntoBytes, KnownLayout, Immutable)]
 #[repr(C)]
-pub(super) struct DmaAccess {
+pub(crate) struct DmaAccess {
     pub address: u64,
     pub count: u64,
 }
