@@ -25,6 +25,11 @@ pub mod tlp;
 pub mod verilog;
 pub mod virtio;
 
+// Its example is compiled.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;
+
 /// A comment that reaches the Verilog, for use inside `update`. As its first statement,
 /// `comment!("module NAME: text")` also names the module.
 #[macro_export]

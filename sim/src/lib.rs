@@ -12,10 +12,12 @@ macro_rules! note {
 pub mod backend;
 pub mod bridge;
 mod cache;
+#[cfg(feature = "cli")]
 pub mod cli;
 pub mod design;
 pub mod guest;
 pub mod host;
+#[cfg_attr(not(feature = "cli"), allow(dead_code, reason = "it is the command line that a signal ends"))]
 mod leftovers;
 pub mod link;
 pub mod machine;

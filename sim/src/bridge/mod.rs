@@ -35,7 +35,8 @@ pub use report::Report;
 const CONFIG_BYTES: u64 = 4096;
 
 /// Who turns the endpoint's MSI-X messages into interrupts.
-#[derive(Copy, Clone, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
+#[derive(Copy, Clone, Debug, Default, PartialEq, Eq)]
+#[cfg_attr(feature = "cli", derive(clap::ValueEnum))]
 pub enum MsixMode {
     /// The guest programs the endpoint's own table, and the endpoint's memory writes are the interrupts
     #[default]
