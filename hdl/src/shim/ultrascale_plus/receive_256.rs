@@ -1,5 +1,5 @@
 //! UltraScale+ requester completions, 256 bits: answers to our reads.
-use super::ultrascale_plus_completion::UltraScalePlusCompletion;
+use super::completion::UltraScalePlusCompletion;
 use crate::block::Block;
 use crate::cells::{Reg, Source};
 use crate::comment;

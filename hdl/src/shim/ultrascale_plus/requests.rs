@@ -1,5 +1,5 @@
 //! UltraScale+ completer requests: what the host asks of the endpoint.
-use super::ultrascale_plus_descriptor as descriptor;
+use super::descriptor;
 use crate::block::Block;
 use crate::cells::{Reg, Source};
 use crate::comment;

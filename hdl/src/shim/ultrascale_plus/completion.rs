@@ -1,5 +1,5 @@
 //! Descriptor of a completion that comes in on UltraScale+.
-use super::ultrascale_plus_descriptor as descriptor;
+use super::descriptor;
 use crate::block::Block;
 use crate::comment;
 use crate::tlp::format;

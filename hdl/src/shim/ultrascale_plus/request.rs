@@ -1,5 +1,5 @@
 //! Descriptor of a request that goes out on UltraScale+.
-use super::ultrascale_plus_descriptor as descriptor;
+use super::descriptor;
 use crate::block::Block;
 use crate::comment;
 use crate::tlp::types::{TransmitBeat, TransmitKind};
@@ -23,7 +23,7 @@ pub struct UltraScalePlusRequest {
     pub user: Signal<Out, Bits<9>>,
     /// The same of the packet that leaves.
     pub held_user: Signal<In, Bits<9>>,
-    /// Its side band; writes have sequence number 1, see [`super::ultrascale_plus_order`].
+    /// Its side band; writes have sequence number 1, see `order`.
     pub tuser: Signal<Out, Bits<62>>,
 
     length: Signal<Local, Bits<11>>,

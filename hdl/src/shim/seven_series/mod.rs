@@ -1,16 +1,22 @@
 //! The shims of the 7-series integrated block for PCI Express (PG054).
+mod function;
+mod receive_128;
+mod receive_64;
+mod transmit_128;
+mod transmit_64;
+
 use super::byte_order::SwapBytes;
-use super::seven_series_function::SevenSeriesFunction;
-use super::seven_series_receive_128::SevenSeriesReceive128;
-use super::seven_series_receive_64::SevenSeriesReceive64;
-use super::seven_series_transmit_128::SevenSeriesTransmit128;
-use super::seven_series_transmit_64::SevenSeriesTransmit64;
 use crate::block::Block;
 use crate::cells::{Reg, Sink, Source};
 use crate::comment;
 use crate::tlp::types::*;
 use crate::tlp::{ReceiveUnpack, TransmitPack};
+use function::SevenSeriesFunction;
+use receive_128::SevenSeriesReceive128;
+use receive_64::SevenSeriesReceive64;
 use rust_hdl::prelude::*;
+use transmit_128::SevenSeriesTransmit128;
+use transmit_64::SevenSeriesTransmit64;
 
 /// One shim: name, module comment, bits of `tdata`, bits of `tkeep`, the blocks that know the width.
 macro_rules! seven_series {

@@ -1,17 +1,29 @@
 //! The shims of the UltraScale+ integrated block for PCI Express, PCIE4 and PCIE4C (PG213).
-use super::ultrascale_plus_complete::UltraScalePlusComplete;
-use super::ultrascale_plus_function::UltraScalePlusFunction;
-use super::ultrascale_plus_order::UltraScalePlusOrder;
-use super::ultrascale_plus_receive_128::UltraScalePlusReceive128;
-use super::ultrascale_plus_receive_256::UltraScalePlusReceive256;
-use super::ultrascale_plus_requests::UltraScalePlusRequests;
-use super::ultrascale_plus_send_128::UltraScalePlusSend128;
-use super::ultrascale_plus_send_256::UltraScalePlusSend256;
+mod complete;
+mod completion;
+mod descriptor;
+mod function;
+mod order;
+mod receive_128;
+mod receive_256;
+mod request;
+mod requests;
+mod send_128;
+mod send_256;
+
 use crate::block::Block;
 use crate::cells::{Sink, Source};
 use crate::comment;
 use crate::tlp::types::*;
+use complete::UltraScalePlusComplete;
+use function::UltraScalePlusFunction;
+use order::UltraScalePlusOrder;
+use receive_128::UltraScalePlusReceive128;
+use receive_256::UltraScalePlusReceive256;
+use requests::UltraScalePlusRequests;
 use rust_hdl::prelude::*;
+use send_128::UltraScalePlusSend128;
+use send_256::UltraScalePlusSend256;
 
 /// One shim: name, module comment, bits of `tdata`, bits of `tkeep`, the blocks that know the width.
 macro_rules! ultrascale_plus {

@@ -1,5 +1,5 @@
 //! UltraScale+ requester requests, 128 bits: the endpoint's reads and writes.
-use super::ultrascale_plus_request::UltraScalePlusRequest;
+use super::request::UltraScalePlusRequest;
 use crate::block::Block;
 use crate::cells::{Reg, Sink};
 use crate::comment;
