@@ -1,9 +1,9 @@
 //! How fast the endpoint is with so many requests outstanding, against what the link allows.
+use super::limit::blk_request;
 use super::ScenarioError;
 use crate::host::blk::{Blk, Operation, Request, Status};
 use crate::host::ring::{Buffer, Shape};
 use crate::host::Platform;
-use crate::link::limit::blk_request;
 use crate::link::LinkConfig;
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;

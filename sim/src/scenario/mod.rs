@@ -3,6 +3,7 @@ pub mod depth;
 pub mod events;
 pub mod frames;
 pub mod latency;
+pub mod limit;
 pub mod random;
 pub mod rate;
 pub mod transfer;

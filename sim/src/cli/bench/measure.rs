@@ -1,28 +1,24 @@
-//! `virtio-hdl bench`: how near the endpoint comes to what its link allows.
-use super::output::outln;
-use super::{outcome, plot};
+//! What is measured: full speed and one alone, on a machine of its own each.
 use crate::backend::{DevicePort, Disk, NetPort};
+use crate::cli::machine::{outcome, BoundDisk};
 use crate::design;
-use crate::host::blk::{self, Blk, Operation, Request};
+use crate::host::blk::{Operation, Request};
 use crate::host::net::{self, Net, Outgoing};
 use crate::host::pci::{self, Bus};
 use crate::host::ring::{Buffer, Shape, Virtqueue};
 use crate::host::{Platform, Width};
-use crate::link::{LinkConfig, LinkSpeed, Statistics};
+use crate::link::{LinkConfig, Statistics};
 use crate::machine::{Machine, MachineOptions, SLOT};
 use crate::model::Library;
 use crate::scenario::latency::{self, Latency};
 use crate::scenario::wire::FarEnd;
 use crate::scenario::{depth, rate, ScenarioError};
 use anyhow::{bail, Context};
-use clap::{Args, ValueEnum};
-use indicatif::{ProgressBar, ProgressStyle};
+use indicatif::ProgressBar;
 use serde::Serialize;
-use std::fs;
 use std::ops::Range;
-use std::path::{Path, PathBuf};
 use std::time::Duration;
-use virtio_hdl_rtl::config::{Device, EndpointConfig, LinkInterface};
+use virtio_hdl_rtl::config::{EndpointConfig, LinkInterface};
 use virtio_hdl_rtl::pcie::registers::DIAGNOSTICS;
 use virtio_hdl_rtl::virtio::layout;
 
@@ -42,48 +38,15 @@ const PATIENCE: u64 = 4_000_000;
 /// Diagnostics fields that count stalls: no tag, no credit for a read, the link takes no packet.
 const STALLS: [u16; 3] = [9, 10, 11];
 
-#[derive(Copy, Clone, Debug, PartialEq, Eq, ValueEnum)]
-enum Link {
-    /// 125 MHz
-    Gen2x4,
-    /// 250 MHz
-    Gen3x4,
-}
-
-#[derive(Args)]
-#[command(after_help = "Examples:\n  \
-    virtio-hdl bench\n  \
-    virtio-hdl bench blk --link gen2x4 --json\n  \
-    virtio-hdl bench net --plot share.svg\n\n\
-    All figures are counted in clock cycles: they do not depend on the machine. The limit counts the bytes of all packets that a\n\
-    request takes, in batches of as many as are outstanding.")]
-pub(super) struct Arguments {
-    /// TOML files, or names of examples
-    #[arg(value_name = "CONFIG", default_values = ["net", "blk"])]
-    configs: Vec<String>,
-    /// Only this link
-    #[arg(long, value_enum)]
-    link: Option<Link>,
-    /// Requests of each measurement
-    #[arg(long, default_value_t = 2000, value_name = "N", value_parser = clap::value_parser!(u64).range(100..))]
-    requests: u64,
-    /// Draw the share of the limit
-    #[arg(long, value_name = "FILE.svg")]
-    plot: Option<PathBuf>,
-    /// Print JSON
-    #[arg(long)]
-    json: bool,
-}
-
 /// Where cycles went in which something could have been sent, by reason, as the endpoint counts them.
 #[derive(Clone, Debug, Serialize)]
 pub(super) struct Stalls {
     /// A read waited for a free tag.
-    no_tag: u64,
+    pub no_tag: u64,
     /// A read waited for the link partner's credit.
-    no_credit: u64,
+    pub no_credit: u64,
     /// The link took no packet.
-    link_busy: u64,
+    pub link_busy: u64,
 }
 
 /// One line of the table.
@@ -94,84 +57,36 @@ pub(super) struct Row {
     /// Bytes of each request.
     pub bytes: u32,
     /// Cycles per request, and those that the link allows.
-    cycles: f64,
-    limit: f64,
+    pub cycles: f64,
+    pub limit: f64,
     /// Share of the limit, 0 to 1.
     pub share: f64,
     /// Requests and payload per second.
-    per_second: f64,
-    gigabits: f64,
+    pub per_second: f64,
+    pub gigabits: f64,
     /// Share of each direction of the link that is in use, 0 to 1.
-    to_device: f64,
-    to_host: f64,
+    pub to_device: f64,
+    pub to_host: f64,
     /// Reads in flight: mean, most.
-    reads: f64,
-    most_reads: usize,
+    pub reads: f64,
+    pub most_reads: usize,
     /// Behind hard IP the counters cannot be read.
-    stalls: Option<Stalls>,
+    pub stalls: Option<Stalls>,
 }
 
 /// How long one request alone takes.
 #[derive(Clone, Debug, Serialize)]
-struct Alone {
-    link: &'static str,
-    what: String,
-    clock_hz: u64,
-    latency: Latency,
+pub(super) struct Alone {
+    pub link: &'static str,
+    pub what: String,
+    pub clock_hz: u64,
+    pub latency: Latency,
 }
 
 #[derive(Clone, Debug, Default, Serialize)]
-struct Bench {
-    rows: Vec<Row>,
-    alone: Vec<Alone>,
-}
-
-pub(super) fn run(arguments: &Arguments) -> anyhow::Result<()> {
-    let configs = arguments.configs.iter().map(|name| super::configuration(name));
-    let configs = configs.collect::<anyhow::Result<Vec<_>>>()?;
-    // the folder is there before the long work, whose result would be lost
-    if let Some(folder) = arguments.plot.as_deref().and_then(Path::parent) {
-        fs::create_dir_all(folder).with_context(|| format!("cannot create {}", folder.display()))?;
-    }
-    let links = [(Link::Gen2x4, LinkSpeed::Gen2X4, 125_000_000), (Link::Gen3x4, LinkSpeed::Gen3X4, 250_000_000)];
-    let bar = ProgressBar::no_length();
-    bar.set_style(ProgressStyle::with_template("{spinner} {msg} ({elapsed})")?);
-    let mut bench = Bench::default();
-    for (link, speed, clock_hz) in links {
-        if arguments.link.is_some_and(|wanted| wanted != link) {
-            continue;
-        }
-        for config in &configs {
-            if config.link.interface == LinkInterface::SevenSeries && speed.generation() > 2 {
-                continue;
-            }
-            let mut config = config.clone();
-            (config.link.speed, config.link.clock_hz) = (speed, clock_hz);
-            // Streams of 64 bits need twice the clock to carry what the link does.
-            while config.link.interface_gigabits() < speed.gigabits() {
-                config.link.clock_hz *= 2;
-            }
-            bar.set_message(format!("{}: building the model", speed.name()));
-            let rig = Rig::new(&config, arguments.requests)?;
-            match config.device {
-                Device::Blk => rig.blk(&mut bench, &bar)?,
-                Device::Net => rig.net(&mut bench, &bar)?,
-            }
-        }
-    }
-    bar.finish_and_clear();
-    if bench.rows.is_empty() {
-        bail!("nothing to measure: blocks of the 7-series end at gen2; give --link gen2x4");
-    }
-    if let Some(path) = &arguments.plot {
-        plot::shares(path, &bench.rows).with_context(|| format!("cannot draw {}", path.display()))?;
-    }
-    if arguments.json {
-        outln!("{}", serde_json::to_string_pretty(&bench)?);
-        return Ok(());
-    }
-    bench.print();
-    Ok(())
+pub(super) struct Bench {
+    pub rows: Vec<Row>,
+    pub alone: Vec<Alone>,
 }
 
 /// What was counted when a measurement began.
@@ -190,7 +105,8 @@ impl Mark {
     }
 }
 
-struct Rig {
+/// An endpoint on a link.
+pub(super) struct Rig {
     link: LinkConfig,
     library: Library,
     requests: u64,
@@ -199,7 +115,7 @@ struct Rig {
 }
 
 impl Rig {
-    fn new(config: &EndpointConfig, requests: u64) -> anyhow::Result<Self> {
+    pub fn new(config: &EndpointConfig, requests: u64) -> anyhow::Result<Self> {
         let link = LinkConfig { speed: config.link.speed, clock_hz: config.link.clock_hz, ..LinkConfig::default() };
         let counts = config.link.interface == LinkInterface::Tlp;
         Ok(Rig { link, library: design::library(config)?, requests, counts })
@@ -209,19 +125,17 @@ impl Rig {
         MachineOptions { link: self.link.clone(), ..MachineOptions::default() }
     }
 
-    fn start(&self) -> anyhow::Result<(Machine, Blk)> {
-        let mut machine = Machine::new(&self.library, Disk::in_memory(SECTORS), &self.machine_options())?;
-        let mut bus = Bus::scan(&mut machine, &pci::Options::default())?;
-        let blk = Blk::probe(&mut machine, &mut bus, SLOT, &blk::Options::default())?;
-        Ok((machine, blk))
+    fn start(&self) -> anyhow::Result<BoundDisk> {
+        BoundDisk::start(&self.library, Disk::in_memory(SECTORS), &self.machine_options())
     }
 
-    fn blk(&self, bench: &mut Bench, bar: &ProgressBar) -> anyhow::Result<()> {
+    /// Measures a disk.
+    pub fn blk(&self, bench: &mut Bench, bar: &ProgressBar) -> anyhow::Result<()> {
         for (write, name) in [(false, "read"), (true, "write")] {
             for depth in [1, 32] {
                 let what = format!("blk {name}, depth {depth}");
                 bar.set_message(format!("{}: {what}", self.link.speed.name()));
-                let (mut machine, mut blk) = self.start()?;
+                let BoundDisk { mut machine, mut blk } = self.start()?;
                 let mark = Mark::of(&mut machine, self.counts);
                 let requests = if depth == 1 { self.requests / 10 } else { self.requests };
                 let options = depth::Options { write, bytes: BLK_BYTES, depth, requests, seed: 0 };
@@ -237,7 +151,7 @@ impl Rig {
 
     /// One 4 KiB request at a time.
     fn blk_alone(&self, write: bool, name: &str) -> anyhow::Result<Alone> {
-        let (mut machine, mut blk) = self.start()?;
+        let BoundDisk { mut machine, mut blk } = self.start()?;
         let address = machine.allocate(BLK_BYTES.into(), 4096).context("no guest memory")?;
         let ring = used_ring(blk.queue());
         let operation = if write { Operation::Out } else { Operation::In };
@@ -261,7 +175,8 @@ impl Rig {
         Ok((machine, net, wire))
     }
 
-    fn net(&self, bench: &mut Bench, bar: &ProgressBar) -> anyhow::Result<()> {
+    /// Measures a network port.
+    pub fn net(&self, bench: &mut Bench, bar: &ProgressBar) -> anyhow::Result<()> {
         for (transmit, name) in [(true, "net transmit"), (false, "net receive")] {
             for bytes in FRAME_BYTES {
                 bar.set_message(format!("{}: {name}, {bytes} bytes", self.link.speed.name()));
@@ -365,59 +280,4 @@ impl Rig {
 fn used_ring(queue: &Virtqueue) -> Range<u64> {
     let used = layout::used_offset(queue.size());
     queue.address() + used..queue.address() + layout::ring_bytes(queue.size())
-}
-
-impl Bench {
-    fn print(&self) {
-        outln!(
-            "{:8} {:22} {:>6} {:>9} {:>8} {:>7} {:>9} {:>7} {:>11} {:>12} {:>9} {:>9} {:>9}",
-            "link",
-            "",
-            "bytes",
-            "cycles",
-            "limit",
-            "share",
-            "kHz",
-            "Gb/s",
-            "link in/out",
-            "reads, most",
-            "no tag",
-            "no credit",
-            "link busy"
-        );
-        for row in &self.rows {
-            let count =
-                |of: fn(&Stalls) -> u64| row.stalls.as_ref().map_or("-".into(), |stalls| of(stalls).to_string());
-            outln!(
-                "{:8} {:22} {:>6} {:>9.1} {:>8.1} {:>6.1}% {:>9.1} {:>7.2} {:>4.0}%/{:>4.0}% {:>7.1}/{:>4} {:>9} {:>9} {:>9}",
-                row.link,
-                row.what,
-                row.bytes,
-                row.cycles,
-                row.limit,
-                100.0 * row.share,
-                row.per_second / 1e3,
-                row.gigabits,
-                100.0 * row.to_device,
-                100.0 * row.to_host,
-                row.reads,
-                row.most_reads,
-                count(|stalls| stalls.no_tag),
-                count(|stalls| stalls.no_credit),
-                count(|stalls| stalls.link_busy)
-            );
-        }
-        outln!("\none alone, from the notify's arrival until a packet leaves: cycles, least / median / 99 %");
-        for alone in &self.alone {
-            let spread = |s: latency::Spread| format!("{:>5}/{:>5}/{:>5}", s.least, s.median, s.p99);
-            outln!(
-                "{:8} {:22} first read {}   used ring {}   interrupt {}",
-                alone.link,
-                alone.what,
-                spread(alone.latency.first_read),
-                spread(alone.latency.used),
-                spread(alone.latency.interrupt)
-            );
-        }
-    }
 }

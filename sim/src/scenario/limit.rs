@@ -1,5 +1,5 @@
 //! What the link allows: bytes per request in each direction, and the cycles that the busier one takes.
-use super::LinkConfig;
+use crate::link::LinkConfig;
 use virtio_hdl_rtl::virtio::layout::net::MERGE_HEADER_BYTES;
 
 /// Bytes that a packet takes besides its payload: header, and framing, sequence number and LCRC.

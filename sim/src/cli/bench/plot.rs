@@ -1,5 +1,5 @@
 //! Figures as a picture.
-use super::bench::Row;
+use super::measure::Row;
 use plotters::prelude::*;
 use std::collections::BTreeMap;
 use std::path::Path;
