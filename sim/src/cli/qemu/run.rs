@@ -17,7 +17,7 @@ const END: Duration = Duration::from_secs(10);
 
 /// What happened.
 #[derive(Serialize)]
-struct Summary {
+struct GuestRun {
     qemu: String,
     kernel: String,
     /// Seconds from the kernel's start to the first process.
@@ -72,7 +72,7 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<()> {
     } else {
         ended.job()?;
     }
-    let summary = Summary {
+    let summary = GuestRun {
         qemu: parts.qemu.version().into(),
         kernel: parts.kernel.version.clone(),
         boot_seconds: ended.init_seconds(),
