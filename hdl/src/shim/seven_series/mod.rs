@@ -44,76 +44,137 @@ macro_rules! seven_series {
             pub clock: Signal<In, Clock>,
             /// `user_reset`: synchronous, active high.
             pub reset: Signal<In, Bit>,
+            /// Received packets: double words.
             pub m_axis_rx_tdata: Signal<In, Bits<$data>>,
+            /// Received packets: which bytes of the last beat count, in the 64-bit interface.
             pub m_axis_rx_tkeep: Signal<In, Bits<$keep>>,
+            /// Received packets: last beat of a packet.
             pub m_axis_rx_tlast: Signal<In, Bit>,
+            /// Received packets: there is a beat.
             pub m_axis_rx_tvalid: Signal<In, Bit>,
+            /// Received packets: the beat is taken.
             pub m_axis_rx_tready: Signal<Out, Bit>,
+            /// Received packets: BAR hits, poisoned, and where packets begin and end in the beat.
             pub m_axis_rx_tuser: Signal<In, Bits<22>>,
+            /// Packets to send: double words.
             pub s_axis_tx_tdata: Signal<Out, Bits<$data>>,
+            /// Packets to send: which bytes of the beat count.
             pub s_axis_tx_tkeep: Signal<Out, Bits<$keep>>,
+            /// Packets to send: last beat of a packet.
             pub s_axis_tx_tlast: Signal<Out, Bit>,
+            /// Packets to send: there is a beat.
             pub s_axis_tx_tvalid: Signal<Out, Bit>,
+            /// Packets to send: the beat is taken.
             pub s_axis_tx_tready: Signal<In, Bit>,
             /// Discontinue, streaming, poisoned, ECRC: none of these.
             pub s_axis_tx_tuser: Signal<Out, Bits<4>>,
+            /// Non-posted requests may come.
             pub rx_np_ok: Signal<Out, Bit>,
+            /// Non-posted requests may come, one for each cycle; only where the block is set up for it.
             pub rx_np_req: Signal<Out, Bit>,
+            /// Free transmit buffers of the block.
             pub tx_buf_av: Signal<In, Bits<6>>,
+            /// One cycle: the block has dropped a packet of ours.
             pub tx_err_drop: Signal<In, Bit>,
+            /// The block has a completion of its own to send.
             pub tx_cfg_req: Signal<In, Bit>,
             /// The block's own completions go first.
             pub tx_cfg_gnt: Signal<Out, Bit>,
+            /// Command register.
             pub cfg_command: Signal<In, Bits<16>>,
+            /// Device Control.
             pub cfg_dcommand: Signal<In, Bits<16>>,
+            /// Device Control 2.
             pub cfg_dcommand2: Signal<In, Bits<16>>,
+            /// Bus of the function.
             pub cfg_bus_number: Signal<In, Bits<8>>,
+            /// Device of the function.
             pub cfg_device_number: Signal<In, Bits<5>>,
+            /// Number of the function.
             pub cfg_function_number: Signal<In, Bits<3>>,
+            /// Power state: 0 for D0, 3 for D3hot.
             pub cfg_pmcsr_powerstate: Signal<In, Bits<2>>,
+            /// MSI-X Enable.
             pub cfg_interrupt_msixenable: Signal<In, Bit>,
+            /// MSI-X Function Mask.
             pub cfg_interrupt_msixfm: Signal<In, Bit>,
+            /// INTx is to change: held until `cfg_interrupt_rdy`.
             pub cfg_interrupt: Signal<Out, Bit>,
+            /// To what INTx is to change.
             pub cfg_interrupt_assert: Signal<Out, Bit>,
             /// 0: INTA.
             pub cfg_interrupt_di: Signal<Out, Bits<8>>,
+            /// One cycle: the message about INTx is on its way.
             pub cfg_interrupt_rdy: Signal<In, Bit>,
+            /// Status bit 3: INTx is wanted.
             pub cfg_interrupt_stat: Signal<Out, Bit>,
+            /// Interrupt Message Number of the PCI Express capability: 0.
             pub cfg_pciecap_interrupt_msgnum: Signal<Out, Bits<5>>,
+            /// Device Status bit 5: reads are outstanding.
             pub cfg_trn_pending: Signal<Out, Bit>,
             /// Errors to report: the endpoint has answered them itself, which `cfg_err_posted` says by asking for no
             /// completion.
             pub cfg_err_ur: Signal<Out, Bit>,
+            /// The errors need no completion.
             pub cfg_err_posted: Signal<Out, Bit>,
+            /// One cycle: a read timed out.
             pub cfg_err_cpl_timeout: Signal<Out, Bit>,
+            /// One cycle: a completion came in that nobody waits for.
             pub cfg_err_cpl_unexpect: Signal<Out, Bit>,
 
+            /// Requests of the host.
             pub request: Source<Request>,
+            /// Completions of the endpoint's reads.
             pub completion: Source<CompletionBeat>,
+            /// Packets of the endpoint, in the order in which they are to leave.
             pub transmit: Sink<TransmitBeat>,
+            /// A memory read may be sent: the link partner has non-posted credit.
             pub nonposted_ready: Signal<Out, Bit>,
+            /// {bus, device, function}.
             pub function_id: Signal<Out, Bits<16>>,
+            /// Command: may send memory requests.
             pub bus_master: Signal<Out, Bit>,
+            /// The function sleeps.
             pub d3hot: Signal<Out, Bit>,
+            /// Command: must not assert INTx.
             pub intx_disable: Signal<Out, Bit>,
+            /// MSI-X in place of INTx.
             pub msix_enable: Signal<Out, Bit>,
+            /// All vectors are masked.
             pub msix_function_mask: Signal<Out, Bit>,
+            /// Largest payload to send, 128 << n bytes.
             pub max_payload: Signal<Out, Bits<3>>,
+            /// Largest read to ask for, 128 << n bytes.
             pub max_read_request: Signal<Out, Bits<3>>,
+            /// Tags may have eight bits.
             pub extended_tag: Signal<Out, Bit>,
+            /// Device Control 2: reads are never given up.
             pub timeout_disable: Signal<Out, Bit>,
+            /// The block has forgotten the reads that have left.
             pub reads_forgotten: Signal<Out, Bit>,
+            /// One cycle: function-level reset.
             pub function_reset: Signal<Out, Bit>,
+            /// Something is under way in the shim.
             pub link_busy: Signal<Out, Bit>,
+            /// One cycle: a malformed packet was dropped.
             pub packet_malformed: Signal<Out, Bit>,
+            /// One cycle: a message came in.
             pub packet_message: Signal<Out, Bit>,
+            /// In every cycle in which a packet waits for the block.
             pub transmit_stalled: Signal<Out, Bit>,
+            /// INTx is to be asserted.
             pub intx_level: Signal<In, Bit>,
+            /// INTx is wanted: Status bit 3.
             pub intx_pending: Signal<In, Bit>,
+            /// Memory reads are outstanding: Device Status bit 5.
             pub reads_pending: Signal<In, Bit>,
+            /// One cycle: a request was answered with UR.
             pub request_unsupported: Signal<In, Bit>,
+            /// One cycle: a write to nowhere was dropped.
             pub posted_unsupported: Signal<In, Bit>,
+            /// One cycle: a read timed out.
             pub completion_timeout: Signal<In, Bit>,
+            /// One cycle: a completion came in that nobody waits for.
             pub completion_unexpected: Signal<In, Bit>,
 
             receive: $receive,

@@ -4,14 +4,6 @@
 pub const MEMORY_READ: u32 = 0b0000;
 /// Request type: memory write.
 pub const MEMORY_WRITE: u32 = 0b0001;
-/// Request type: I/O read.
-pub const IO_READ: u32 = 0b0010;
-/// Request type: I/O write.
-pub const IO_WRITE: u32 = 0b0011;
-/// Request type: the first of the atomics, fetch and add, swap, compare and swap.
-pub const FETCH_ADD: u32 = 0b0100;
-/// Request type: locked memory read.
-pub const MEMORY_READ_LOCKED: u32 = 0b0111;
 /// Request type: the first of three kinds of messages.
 pub const MESSAGE: u32 = 0b1100;
 /// Request type: none.

@@ -51,17 +51,25 @@ macro_rules! ultrascale_plus {
             pub reset: Signal<In, Bit>,
             /// What the host asks for.
             pub m_axis_cq_tdata: Signal<In, Bits<$data>>,
+            /// Requests of the host: which double words of the beat count.
             pub m_axis_cq_tkeep: Signal<In, Bits<$keep>>,
+            /// Requests of the host: last beat of a packet.
             pub m_axis_cq_tlast: Signal<In, Bit>,
+            /// Requests of the host: there is a beat.
             pub m_axis_cq_tvalid: Signal<In, Bit>,
+            /// Requests of the host: the beat is taken.
             pub m_axis_cq_tready: Signal<Out, Bit>,
+            /// Requests of the host: byte enables, where the packet begins, discontinue.
             pub m_axis_cq_tuser: Signal<In, Bits<88>>,
             /// Non-posted requests are always welcome.
             pub pcie_cq_np_req: Signal<Out, Bits<2>>,
             /// The endpoint's completions.
             pub s_axis_cc_tdata: Signal<Out, Bits<$data>>,
+            /// Completions of the endpoint: which double words of the beat count.
             pub s_axis_cc_tkeep: Signal<Out, Bits<$keep>>,
+            /// Completions of the endpoint: last beat of a packet.
             pub s_axis_cc_tlast: Signal<Out, Bit>,
+            /// Completions of the endpoint: there is a beat.
             pub s_axis_cc_tvalid: Signal<Out, Bit>,
             /// All bits are the same.
             pub s_axis_cc_tready: Signal<In, Bits<4>>,
@@ -69,59 +77,108 @@ macro_rules! ultrascale_plus {
             pub s_axis_cc_tuser: Signal<Out, Bits<33>>,
             /// The endpoint's reads and writes.
             pub s_axis_rq_tdata: Signal<Out, Bits<$data>>,
+            /// Requests of the endpoint: which double words of the beat count.
             pub s_axis_rq_tkeep: Signal<Out, Bits<$keep>>,
+            /// Requests of the endpoint: last beat of a packet.
             pub s_axis_rq_tlast: Signal<Out, Bit>,
+            /// Requests of the endpoint: there is a beat.
             pub s_axis_rq_tvalid: Signal<Out, Bit>,
             /// All bits are the same.
             pub s_axis_rq_tready: Signal<In, Bits<4>>,
+            /// Requests of the endpoint: byte enables and sequence number.
             pub s_axis_rq_tuser: Signal<Out, Bits<62>>,
+            /// Sequence number of a write that has left.
             pub pcie_rq_seq_num0: Signal<In, Bits<6>>,
+            /// One cycle: there is such a number.
             pub pcie_rq_seq_num_vld0: Signal<In, Bit>,
+            /// A second one in the same cycle.
             pub pcie_rq_seq_num1: Signal<In, Bits<6>>,
+            /// One cycle: there is a second one.
             pub pcie_rq_seq_num_vld1: Signal<In, Bit>,
             /// Completions of the endpoint's reads.
             pub m_axis_rc_tdata: Signal<In, Bits<$data>>,
+            /// Completions of the endpoint's reads: which double words of the beat count.
             pub m_axis_rc_tkeep: Signal<In, Bits<$keep>>,
+            /// Completions of the endpoint's reads: last beat of a packet.
             pub m_axis_rc_tlast: Signal<In, Bit>,
+            /// Completions of the endpoint's reads: there is a beat.
             pub m_axis_rc_tvalid: Signal<In, Bit>,
+            /// Completions of the endpoint's reads: the beat is taken.
             pub m_axis_rc_tready: Signal<Out, Bit>,
+            /// Completions of the endpoint's reads: byte enables, where packets begin and end, discontinue.
             pub m_axis_rc_tuser: Signal<In, Bits<75>>,
+            /// Credits for non-posted headers, as far as the block shows them.
             pub pcie_tfc_nph_av: Signal<In, Bits<4>>,
+            /// Of each function four bits: I/O, memory, bus master, INTx disable.
             pub cfg_function_status: Signal<In, Bits<16>>,
+            /// Of each function three bits: its power state.
             pub cfg_function_power_state: Signal<In, Bits<12>>,
+            /// Max Payload Size, 128 << n bytes.
             pub cfg_max_payload: Signal<In, Bits<2>>,
+            /// Max Read Request Size, 128 << n bytes.
             pub cfg_max_read_req: Signal<In, Bits<3>>,
+            /// Bus of the function.
             pub cfg_bus_number: Signal<In, Bits<8>>,
+            /// MSI-X Enable of each function.
             pub cfg_interrupt_msix_enable: Signal<In, Bits<4>>,
+            /// MSI-X Function Mask of each function.
             pub cfg_interrupt_msix_mask: Signal<In, Bits<4>>,
+            /// INTA to INTD as levels: INTA alone is used.
             pub cfg_interrupt_int: Signal<Out, Bits<4>>,
+            /// Status bit 3 of each function.
             pub cfg_interrupt_pending: Signal<Out, Bits<4>>,
+            /// One cycle: the message about INTx is on its way.
             pub cfg_interrupt_sent: Signal<In, Bit>,
+            /// Function-level reset of each function, until `cfg_flr_done`.
             pub cfg_flr_in_process: Signal<In, Bits<4>>,
+            /// One cycle: the function-level reset is done.
             pub cfg_flr_done: Signal<Out, Bits<4>>,
 
+            /// Requests of the host.
             pub request: Source<Request>,
+            /// Completions of the endpoint's reads.
             pub completion: Source<CompletionBeat>,
+            /// Packets of the endpoint, in the order in which they are to leave.
             pub transmit: Sink<TransmitBeat>,
+            /// A memory read may be sent: the link partner has non-posted credit.
             pub nonposted_ready: Signal<Out, Bit>,
+            /// {bus, device, function}.
             pub function_id: Signal<Out, Bits<16>>,
+            /// Command: may send memory requests.
             pub bus_master: Signal<Out, Bit>,
+            /// The function sleeps.
             pub d3hot: Signal<Out, Bit>,
+            /// Command: must not assert INTx.
             pub intx_disable: Signal<Out, Bit>,
+            /// MSI-X in place of INTx.
             pub msix_enable: Signal<Out, Bit>,
+            /// All vectors are masked.
             pub msix_function_mask: Signal<Out, Bit>,
+            /// Largest payload to send, 128 << n bytes.
             pub max_payload: Signal<Out, Bits<3>>,
+            /// Largest read to ask for, 128 << n bytes.
             pub max_read_request: Signal<Out, Bits<3>>,
+            /// Tags may have eight bits.
             pub extended_tag: Signal<Out, Bit>,
+            /// Device Control 2: reads are never given up.
             pub timeout_disable: Signal<Out, Bit>,
+            /// The block has forgotten the reads that have left.
             pub reads_forgotten: Signal<Out, Bit>,
+            /// One cycle: function-level reset.
             pub function_reset: Signal<Out, Bit>,
+            /// Something is under way in the shim.
             pub link_busy: Signal<Out, Bit>,
+            /// One cycle: a malformed packet was dropped.
             pub packet_malformed: Signal<Out, Bit>,
+            /// One cycle: a message came in.
             pub packet_message: Signal<Out, Bit>,
+            /// In every cycle in which a packet waits for the block.
             pub transmit_stalled: Signal<Out, Bit>,
+            /// INTx is to be asserted.
             pub intx_level: Signal<In, Bit>,
+            /// INTx is wanted: Status bit 3.
             pub intx_pending: Signal<In, Bit>,
+            /// A reset is under way.
             pub quiescing: Signal<In, Bit>,
 
             requests: UltraScalePlusRequests<$data>,
