@@ -49,6 +49,7 @@ pub struct Figures {
     pub share: f64,
     /// Median, 99th percentile of the cycles from a request's kick to its end.
     pub latency_median: u64,
+    /// 99 of 100 take no longer.
     pub latency_p99: u64,
 }
 

@@ -17,6 +17,7 @@ use vm_memory::GuestMemoryError;
 
 /// A scenario came to an end that it should not have.
 #[derive(Debug, thiserror::Error)]
+#[allow(missing_docs, reason = "the messages say what the fields are")]
 pub enum ScenarioError {
     /// A request failed.
     #[error(transparent)]
