@@ -10,8 +10,7 @@ use virtio_hdl::host::{Platform, Width};
 use virtio_hdl::link::{FunctionId, Interrupt};
 use virtio_hdl::qtest::{Chipset, QtestOptions, QtestPlatform};
 
-// Its `main` is for QEMU.
-#[allow(dead_code)]
+#[allow(dead_code, reason = "its `main` is for QEMU")]
 #[path = "../../vfio-user/examples/timer.rs"]
 mod timer;
 

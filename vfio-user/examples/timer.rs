@@ -21,9 +21,11 @@ const CONFIG_BYTES: usize = 256;
 /// Bytes of BAR0, a power of two.
 const BAR_BYTES: u64 = 4096;
 
-/// Registers in BAR0.
+/// Offset in BAR0: tells the device apart.
 pub const ID: u64 = 0x0;
+/// Offset in BAR0: the timer's microseconds.
 pub const DELAY: u64 = 0x4;
+/// Offset in BAR0: whether it has expired.
 pub const STATUS: u64 = 0x8;
 /// What ID reads.
 pub const ID_VALUE: u32 = 0x7469_6d65;
@@ -58,6 +60,7 @@ pub struct Timer {
 }
 
 impl Timer {
+    /// One that stands still.
     pub fn new() -> Self {
         let mut config = [0; CONFIG_BYTES];
         config[..IDENTITY.len()].copy_from_slice(&IDENTITY);

@@ -9,7 +9,6 @@ mod irqs;
 mod listener;
 mod maps;
 mod sharing;
-// Its `main` is for QEMU.
-#[allow(dead_code)]
+#[allow(dead_code, reason = "its `main` is for QEMU")]
 #[path = "../../examples/timer.rs"]
 mod timer;
