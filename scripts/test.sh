@@ -25,7 +25,7 @@ step cargo fmt --all --check
 if [ "${QUICK:-0}" != 0 ]; then
     # of the whole workspace, so that dependencies have the features that make test builds them with
     tests=(architecture beats blk board cells config device disk driver endpoint endpoint_parts fuzz lint_source net net_backend \
-        pcie plan printer registers root_complex shim time_zero tlp write_a_block)
+        pcie plan printer protocol registers root_complex shim time_zero tlp write_a_block)
     test_cargo --workspace --lib "${tests[@]/#/--test=}" | tee "$log" |
         grep --line-buffered -E '^(error|test .*FAILED| +Running)'
     status=${PIPESTATUS[0]}

@@ -4,8 +4,10 @@
 //! [`pcie`] (config space, completer, MSI-X), [`dma`] (read and write engines, gather, scatter),
 //! [`virtio`] (register file, ring engine), [`device`] (what sits behind the rings), [`endpoint`] (all of it),
 //! [`shim`] (hard PCIe blocks as links), and [`verilog`] (the printer). Nothing here but `testing` knows of simulation.
-// Clippy would rather have guards of match arms; `#[hdl_gen]` drops those without a word.
-#![allow(clippy::collapsible_match)]
+#![allow(
+    clippy::collapsible_match,
+    reason = "clippy would have guards of match arms, which `#[hdl_gen]` drops without a word"
+)]
 
 // `derive(Block)` names this crate as its users do.
 extern crate self as virtio_hdl_rtl;
@@ -24,6 +26,11 @@ pub mod testing;
 pub mod tlp;
 pub mod verilog;
 pub mod virtio;
+
+// Its example is compiled.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;
 
 /// A comment that reaches the Verilog, for use inside `update`. As its first statement,
 /// `comment!("module NAME: text")` also names the module.

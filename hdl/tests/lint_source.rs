@@ -4,7 +4,8 @@
 //! something else than the Rust: guards of match arms, functions that happen to be called `bits...`, casts of
 //! signed values that change the width, and arithmetic on `index()`, which does not wrap in Rust.
 //!
-//! And what `derive(Block)` does for a block is not done by hand: clock, reset, hold, lists of defaults.
+//! And what `derive(Block)` does for a block is not done by hand: clock, reset, hold, lists of defaults. Where rust-hdl's derives
+//! write public methods without documentation, rustc's lint is off, and this one looks at the rest.
 use std::path::{Path, PathBuf};
 use syn::visit::Visit;
 
@@ -148,12 +149,69 @@ impl<'ast> Visit<'ast> for Kernels<'_> {
     }
 }
 
+/// What rustc would say, if it did not say the same of methods that rust-hdl's derives write.
+struct Documented<'a>(Lint<'a>);
+
+impl Documented<'_> {
+    fn look(&mut self, visibility: &syn::Visibility, attributes: &[syn::Attribute], name: impl std::fmt::Display) {
+        let public = matches!(visibility, syn::Visibility::Public(_));
+        if public && !attributes.iter().any(|attribute| attribute.path().is_ident("doc")) {
+            self.0.report(format!("`{name}` is public and has no documentation"));
+        }
+    }
+}
+
+impl<'ast> Visit<'ast> for Documented<'_> {
+    fn visit_item_struct(&mut self, item: &'ast syn::ItemStruct) {
+        self.look(&item.vis, &item.attrs, &item.ident);
+        for field in item.fields.iter().filter(|field| field.ident.is_some()) {
+            self.look(&field.vis, &field.attrs, format!("{}::{}", item.ident, field.ident.as_ref().unwrap()));
+        }
+    }
+    fn visit_item_enum(&mut self, item: &'ast syn::ItemEnum) {
+        self.look(&item.vis, &item.attrs, &item.ident);
+        for variant in &item.variants {
+            self.look(&item.vis, &variant.attrs, format!("{}::{}", item.ident, variant.ident));
+        }
+    }
+    fn visit_item_fn(&mut self, item: &'ast syn::ItemFn) {
+        self.look(&item.vis, &item.attrs, &item.sig.ident);
+    }
+    fn visit_item_const(&mut self, item: &'ast syn::ItemConst) {
+        self.look(&item.vis, &item.attrs, &item.ident);
+    }
+    fn visit_item_trait(&mut self, item: &'ast syn::ItemTrait) {
+        self.look(&item.vis, &item.attrs, &item.ident);
+    }
+    fn visit_impl_item_fn(&mut self, item: &'ast syn::ImplItemFn) {
+        self.look(&item.vis, &item.attrs, &item.sig.ident);
+    }
+}
+
+/// Whether the file as a whole is free of rustc's lint.
+fn allows_missing_docs(file: &syn::File) -> bool {
+    let mut allows = false;
+    for attribute in file.attrs.iter().filter(|attribute| attribute.path().is_ident("allow")) {
+        let _ = attribute.parse_nested_meta(|meta| {
+            allows |= meta.path.is_ident("missing_docs");
+            Ok(())
+        });
+    }
+    allows
+}
+
 /// Complaints about one file, and how many kernels it has.
 fn lint(file: &Path, text: &str) -> (Vec<String>, usize) {
     let parsed = syn::parse_file(text).unwrap_or_else(|error| panic!("{}: {error}", file.display()));
     let mut kernels = Kernels(Lint { file, found: vec![] }, 0);
     kernels.visit_file(&parsed);
-    (kernels.0.found, kernels.1)
+    let Kernels(mut lint, kernels) = kernels;
+    if allows_missing_docs(&parsed) {
+        let mut documented = Documented(lint);
+        documented.visit_file(&parsed);
+        lint = documented.0;
+    }
+    (lint.found, kernels)
 }
 
 fn sources(folder: &Path, found: &mut Vec<PathBuf>) {
@@ -208,6 +266,11 @@ fn every_rule_finds_its_mistake() {
         block("#[derive(LogicBlock, Default)] struct X { a: Signal<In, Bit> }")[0].contains("not a `derive(Block)`")
     );
     assert!(block("impl X { fn new() -> Self { Self { a: Default::default() } } }")[0].contains("know the defaults"));
+    let bare =
+        "#![allow(missing_docs)] /// A.\npub struct A { pub b: Bit, c: Bit } pub enum D { /// E.\nE, F } pub fn g() {}";
+    let missing: Vec<_> = block(bare).iter().map(|found| found.split('`').nth(1).unwrap().to_string()).collect();
+    assert_eq!(missing, ["A::b", "D", "D::F", "g"]);
+    assert!(block(&bare.replace("#![allow(missing_docs)]", "")).is_empty(), "rustc's own affair");
     finds("for i in 0..4 { self.a[i].next = self.b.val().get_bit(i / 2); }", "division");
     assert!(complaints("Sink::<T>::link(&mut self.a, &mut self.b.c); self.d.next = bit_cast::<8, 4>(self.e.val());")
         .is_empty());

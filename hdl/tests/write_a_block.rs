@@ -1,4 +1,5 @@
 //! A block from the empty file to the proof: the example of `docs/write-a-block.md`, which quotes this file.
+#![allow(missing_docs, reason = "the document says it")]
 use rust_hdl::prelude::*;
 use std::fs;
 use std::path::Path;
@@ -7,7 +8,7 @@ use virtio_hdl_rtl::cells::{Reg, Sink, Source};
 use virtio_hdl_rtl::testing::{accepted, moved, starts_known, Bench, Feed, Port};
 use virtio_hdl_rtl::{comment, impl_port, verilog};
 
-#[allow(dead_code)]
+#[allow(dead_code, reason = "the proofs of the repository use more of it")]
 #[path = "formal/sby.rs"]
 mod sby;
 

@@ -6,7 +6,7 @@ use std::sync::mpsc;
 use std::time::{Duration, Instant};
 use tempfile::TempDir;
 use virtio_hdl::guest::{
-    busybox, DebianOptions, FindOptions, Guest, GuestError, Initramfs, Kernel, Machine, Memory, Qemu, BLK_MODULES,
+    busybox, DebianOptions, FindOptions, Guest, GuestError, Initramfs, Kernel, MachineType, Memory, Qemu, BLK_MODULES,
 };
 
 /// Far more than it takes.
@@ -108,7 +108,7 @@ fn linux_6_1_on_q35() -> Result {
 
 #[test]
 fn linux_6_12_on_pc_with_two_cpus_and_memory_of_qemus_own() -> Result {
-    mounts_reads_and_writes("trixie", "6.12.", 2, |guest| guest.machine(Machine::Pc).memory(Memory::Anonymous, 300))
+    mounts_reads_and_writes("trixie", "6.12.", 2, |guest| guest.machine(MachineType::Pc).memory(Memory::Anonymous, 300))
 }
 
 #[test]

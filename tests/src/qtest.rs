@@ -48,7 +48,14 @@ pub enum Kind {
     /// QEMU's `virtio-net-pci` with these properties, on a wire without another end.
     TheirNet(&'static str),
     /// The Verilated endpoint of an example configuration.
-    Ours { example: &'static str, bridge: BridgeOptions, server: ServerOptions },
+    Ours {
+        /// Its name.
+        example: &'static str,
+        /// How it is bridged.
+        bridge: BridgeOptions,
+        /// How it is served.
+        server: ServerOptions,
+    },
 }
 
 impl Kind {

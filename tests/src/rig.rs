@@ -22,9 +22,13 @@ pub const PATIENCE: u64 = 5_000_000;
 
 /// The machine, its bus, the driver, and where the buffers lie.
 pub struct Setup {
+    /// The machine.
     pub machine: Machine,
+    /// Its functions.
     pub bus: Bus,
+    /// The driver of its disk.
     pub blk: Blk,
+    /// Guest memory for the buffers of requests.
     pub buffers: u64,
 }
 

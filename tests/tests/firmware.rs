@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 use virtio_hdl::backend::{net, DevicePort, Disk, DiskPort, NetPort};
 use virtio_hdl::bridge::BridgeOptions;
-use virtio_hdl::guest::{vfio_user_pci, DebianOptions, DebianPackages, Guest, Machine, Running};
+use virtio_hdl::guest::{vfio_user_pci, DebianOptions, DebianPackages, Guest, MachineType, Running};
 use virtio_hdl::vfio_user::ServerOptions;
 use virtio_hdl_tests::guest::qemu;
 use virtio_hdl_tests::{check_sound, example, Served};
@@ -51,7 +51,7 @@ fn u_boot_reads_the_disk() {
     image[..LINE.len()].copy_from_slice(LINE.as_bytes());
     let (_file, served) = serve_disk(&image);
     let machine = Guest::new(qemu())
-        .machine(Machine::Pc)
+        .machine(MachineType::Pc)
         .argument("-bios")
         .argument(packaged("u-boot-qemu", "usr/lib/u-boot/qemu-x86_64/u-boot.rom"))
         .device(vfio_user_pci(&served.socket(), &[]));

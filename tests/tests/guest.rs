@@ -3,7 +3,7 @@ use serde_json::json;
 use std::time::Duration;
 use virtio_hdl::backend::{DevicePort, Disk, DiskPort};
 use virtio_hdl::bridge::{BridgeOptions, MsixMode, Report};
-use virtio_hdl::guest::{vfio_user_pci, Ended, Guest, Machine, Memory};
+use virtio_hdl::guest::{vfio_user_pci, Ended, Guest, MachineType, Memory};
 use virtio_hdl::vfio_user::{region, ServerOptions};
 use virtio_hdl_rtl::config::{EndpointConfig, LinkInterface};
 use virtio_hdl_tests::blocks::behind;
@@ -125,7 +125,7 @@ fn linux_copies_behind_a_root_port() {
 
 #[test]
 fn linux_copies_on_a_pc_without_pci_express() {
-    let (_, report) = copies(5, |guest| guest.machine(Machine::Pc));
+    let (_, report) = copies(5, |guest| guest.machine(MachineType::Pc));
     check_msix(&report);
 }
 
@@ -323,7 +323,7 @@ fn seabios_boots_from_the_disk() {
     disk[510..512].copy_from_slice(&[0x55, 0xaa]);
     disk[512..512 + LINE.len()].copy_from_slice(LINE.as_bytes());
     std::fs::write(image.path(), disk).unwrap();
-    for machine in [Machine::Q35, Machine::Pc] {
+    for machine in [MachineType::Q35, MachineType::Pc] {
         let port = DevicePort::Disk(DiskPort::new(Disk::open(image.path(), true).unwrap(), 0));
         let served = Served::start(&example("blk"), port, BridgeOptions::default(), ServerOptions::default());
         let device = vfio_user_pci(&served.socket(), &[("bootindex", json!(0))]);

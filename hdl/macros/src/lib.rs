@@ -117,7 +117,7 @@ fn clocked_trait(input: &DeriveInput, fields: &[&Field]) -> Tokens {
     let (name, (generics, arguments, bounds)) = (&input.ident, input.generics.split_for_impl());
     quote! {
         #[automatically_derived]
-        #[allow(unused_variables)]
+        #[allow(unused_variables, reason = "a block without clock or reset does not use them")]
         impl #generics ::virtio_hdl_rtl::block::Clocked for #name #arguments #bounds {
             fn adopt(&mut self, reset: bool) {
                 #adopt

@@ -20,17 +20,27 @@ pub struct MacSwap {
     pub reset: Signal<In, Bit>,
     /// Frames from the endpoint.
     pub net_tx_valid: Signal<In, Bit>,
+    /// The beat is taken.
     pub net_tx_ready: Signal<Out, Bit>,
+    /// 16 bytes, the first in bits 7:0.
     pub net_tx_data: Signal<In, Bits<128>>,
+    /// Which bytes count: all but in the last beat.
     pub net_tx_keep: Signal<In, Bits<16>>,
+    /// Last beat of the frame.
     pub net_tx_last: Signal<In, Bit>,
+    /// The frame is spoilt.
     pub net_tx_error: Signal<In, Bit>,
     /// The same frames to the endpoint.
     pub net_rx_valid: Signal<Out, Bit>,
+    /// The beat is taken.
     pub net_rx_ready: Signal<In, Bit>,
+    /// 16 bytes, the first in bits 7:0.
     pub net_rx_data: Signal<Out, Bits<128>>,
+    /// Which bytes count: all but in the last beat.
     pub net_rx_keep: Signal<Out, Bits<16>>,
+    /// Last beat of the frame.
     pub net_rx_last: Signal<Out, Bit>,
+    /// The frame is spoilt.
     pub net_rx_error: Signal<Out, Bit>,
 
     /// Number of the next beat in its frame, 4 for all from the fifth on.

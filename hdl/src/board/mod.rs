@@ -10,15 +10,15 @@
 //! A [`Board`] is a row of [`table::BOARDS`] and a file of constraints; [`Board::fit`] makes a configuration one for the board,
 //! and [`project::project`] all files that build it.
 pub mod constraints;
-pub mod error;
+mod error;
 pub mod fusesoc;
 pub mod hard_ip;
 pub mod mac_swap;
 pub mod project;
 pub mod ram_disk;
-pub mod settings;
-pub mod table;
-pub mod top;
+mod settings;
+mod table;
+mod top;
 
 pub use error::BoardError;
 pub use hard_ip::HardIp;

@@ -40,27 +40,43 @@ pub struct RamDisk<const AW: usize> {
     pub blk_read_only: Signal<Out, Bit>,
     /// Commands: operation 0 read, 1 write, 2 flush, 3 get id; first sector; bytes; a tag for the answer.
     pub blk_command_valid: Signal<In, Bit>,
+    /// The command is taken.
     pub blk_command_ready: Signal<Out, Bit>,
+    /// 0 read, 1 write, 2 flush, 3 get id.
     pub blk_command_operation: Signal<In, Bits<3>>,
+    /// First sector.
     pub blk_command_sector: Signal<In, Bits<64>>,
+    /// Bytes.
     pub blk_command_length: Signal<In, Bits<32>>,
+    /// Comes back with the answer.
     pub blk_command_tag: Signal<In, Bits<8>>,
     /// Data of writes.
     pub blk_write_valid: Signal<In, Bit>,
+    /// The beat is taken.
     pub blk_write_ready: Signal<Out, Bit>,
+    /// 16 bytes, the first in bits 7:0.
     pub blk_write_data: Signal<In, Bits<128>>,
+    /// Last beat of the command.
     pub blk_write_last: Signal<In, Bit>,
+    /// The data could not be read: the command fails.
     pub blk_write_error: Signal<In, Bit>,
     /// One status for each command: 0, or 1 for an error.
     pub blk_status_valid: Signal<Out, Bit>,
+    /// The status is taken.
     pub blk_status_ready: Signal<In, Bit>,
+    /// 0, or 1 for an error.
     pub blk_status: Signal<Out, Bits<8>>,
+    /// Tag of the command.
     pub blk_status_tag: Signal<Out, Bits<8>>,
     /// Data of reads and of get id, behind a status 0.
     pub blk_read_valid: Signal<Out, Bit>,
+    /// The beat is taken.
     pub blk_read_ready: Signal<In, Bit>,
+    /// 16 bytes, the first in bits 7:0.
     pub blk_read_data: Signal<Out, Bits<128>>,
+    /// Last beat of the command.
     pub blk_read_last: Signal<Out, Bit>,
+    /// Tag of the command.
     pub blk_read_tag: Signal<Out, Bits<8>>,
 
     ram: BlockRam<128, AW>,

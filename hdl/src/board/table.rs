@@ -1,4 +1,4 @@
-//! The boards. Pins are in `constraints/`; docs/boards.md says where the facts were taken from. None has been run on hardware.
+//! The boards. Pins are in `hdl/constraints/`; docs/boards.md says where the facts were taken from. None has been run on hardware.
 use super::hard_ip::HardIp;
 use super::{Board, Card, Flash};
 use crate::config::LinkSpeed::{Gen2X4, Gen3X4, Gen3X8};
@@ -20,7 +20,7 @@ pub const BOARDS: &[Board] = &[
             disk_words_log2: 16,
             flash: Flash { device: "mt25qu01g-spi-x1_x2_x4_x8", interface: "SPIx8", size: 256, address: 0 },
         }),
-        constraints: include_str!("../../../constraints/vcu118.xdc"),
+        constraints: include_str!("../../constraints/vcu118.xdc"),
     },
     Board {
         name: "u200",
@@ -38,7 +38,7 @@ pub const BOARDS: &[Board] = &[
             // behind the image that the card comes with
             flash: Flash { device: "mt25qu01g-spi-x1_x2_x4", interface: "SPIx4", size: 128, address: 0x0100_2000 },
         }),
-        constraints: include_str!("../../../constraints/u200.xdc"),
+        constraints: include_str!("../../constraints/u200.xdc"),
     },
     Board {
         name: "ac701",
@@ -55,7 +55,7 @@ pub const BOARDS: &[Board] = &[
             disk_words_log2: 15,
             flash: Flash { device: "mt25ql256-spi-x1_x2_x4", interface: "SPIx4", size: 32, address: 0 },
         }),
-        constraints: include_str!("../../../constraints/ac701.xdc"),
+        constraints: include_str!("../../constraints/ac701.xdc"),
     },
     Board {
         name: "litefury",
@@ -72,7 +72,7 @@ pub const BOARDS: &[Board] = &[
             disk_words_log2: 14,
             flash: Flash { device: "s25fl256sxxxxxx0-spi-x1_x2_x4", interface: "SPIx4", size: 32, address: 0 },
         }),
-        constraints: include_str!("../../../constraints/litefury.xdc"),
+        constraints: include_str!("../../constraints/litefury.xdc"),
     },
     Board {
         name: "acorn",
@@ -89,7 +89,7 @@ pub const BOARDS: &[Board] = &[
             disk_words_log2: 15,
             flash: Flash { device: "s25fl256sxxxxxx0-spi-x1_x2_x4", interface: "SPIx4", size: 32, address: 0 },
         }),
-        constraints: include_str!("../../../constraints/acorn.xdc"),
+        constraints: include_str!("../../constraints/acorn.xdc"),
     },
     Board {
         name: "generic-7series",
@@ -101,7 +101,7 @@ pub const BOARDS: &[Board] = &[
         quad: None,
         channels: &[],
         card: None,
-        constraints: include_str!("../../../constraints/generic.xdc"),
+        constraints: include_str!("../../constraints/generic.xdc"),
     },
     Board {
         name: "generic-usplus",
@@ -113,7 +113,7 @@ pub const BOARDS: &[Board] = &[
         quad: None,
         channels: &[],
         card: None,
-        constraints: include_str!("../../../constraints/generic.xdc"),
+        constraints: include_str!("../../constraints/generic.xdc"),
     },
 ];
 

@@ -12,6 +12,7 @@ impl<T: Default, const N: usize> Default for Bank<T, N> {
     }
 }
 impl<T, const N: usize> Bank<T, N> {
+    /// The cells that `f` makes, by their places.
     pub fn from_fn(f: impl FnMut(usize) -> T) -> Self {
         Bank(std::array::from_fn(f))
     }

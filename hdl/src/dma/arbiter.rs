@@ -10,10 +10,14 @@ use rust_hdl::prelude::*;
 /// a client that has seen its request taken knows that whatever is offered later, by anyone, comes later.
 #[derive(Block)]
 pub struct RequestArbiter<T: Synth> {
+    /// Rising edge.
     pub clock: Signal<In, Clock>,
+    /// Synchronous, active high.
     pub reset: Signal<In, Bit>,
+    /// The streams; a client's number is its place here.
     #[given]
     pub clients: Vec<Sink<T>>,
+    /// The requests that were taken, one after the other.
     pub request: Source<T>,
     full: Reg<Bit>,
     held: DFF<T>,

@@ -21,20 +21,29 @@ use rust_hdl::prelude::*;
 /// Reset it only when the read engine has nothing of this client outstanding.
 #[derive(Block)]
 pub struct Gather<const AW: usize> {
+    /// Rising edge.
     pub clock: Signal<In, Clock>,
+    /// Synchronous, active high.
     pub reset: Signal<In, Bit>,
     /// Device Control: maximum read request size, 128 << n bytes.
     pub max_read_request: Signal<In, Bits<3>>,
+    /// Buffers of the chains, with an end mark behind each chain.
     pub buffers: Sink<BufferDescriptor>,
+    /// Reads of host memory.
     pub request: Source<ReadRequest>,
     /// Of all clients; those of this one count.
     pub retire: Signal<In, ReadRetire>,
+    /// There is a retirement: `retire` counts in this cycle.
     pub retire_valid: Signal<In, Bit>,
     /// A read of the RAM; the data are expected one cycle after it was granted.
     pub read_valid: Signal<Out, Bit>,
+    /// The RAM is read in this cycle.
     pub read_granted: Signal<In, Bit>,
+    /// Word of 16 bytes of the RAM.
     pub read_word: Signal<Out, Bits<AW>>,
+    /// What the RAM gave: 16 bytes.
     pub read_data: Signal<In, Bits<128>>,
+    /// The bytes, chain by chain.
     pub data: Source<ByteBeat>,
 
     #[given]

@@ -1,15 +1,15 @@
 //! DMA: read engine, write engine, and the byte-granular movers between guest buffers and device streams.
 pub mod arbiter;
 pub mod gather;
-pub mod gather_request;
-pub mod gather_stream;
-pub mod place;
+mod gather_request;
+mod gather_stream;
+mod place;
 pub mod read_engine;
-pub mod read_receive;
+mod read_receive;
 pub mod read_tags;
-pub mod rotate;
+mod rotate;
 pub mod scatter;
-pub mod scatter_cut;
+mod scatter_cut;
 pub mod splitter;
 pub mod types;
 pub mod write_engine;

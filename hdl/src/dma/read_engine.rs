@@ -26,7 +26,9 @@ use rust_hdl::prelude::*;
 /// One chunk leaves in two cycles; completions are taken without a pause, but for packets of one beat and the same tag.
 #[derive(Block)]
 pub struct ReadEngine<const TW: usize, const TAGS: usize> {
+    /// Rising edge.
     pub clock: Signal<In, Clock>,
+    /// Synchronous, active high.
     pub reset: Signal<In, Bit>,
     /// Device Control: maximum read request size, 128 << n bytes.
     pub max_read_request: Signal<In, Bits<3>>,
@@ -43,15 +45,19 @@ pub struct ReadEngine<const TW: usize, const TAGS: usize> {
     pub abandon: Signal<In, Bit>,
     /// Nothing is outstanding or queued.
     pub idle: Signal<Out, Bit>,
+    /// What to read.
     pub request: Sink<ReadRequest>,
     /// MRd, one beat each.
     pub transmit: Source<TransmitBeat>,
+    /// Completions of the reads.
     pub completion: Sink<CompletionBeat>,
     /// A write of a client's RAM.
     pub write: Signal<Out, RamWrite>,
+    /// There is a write: `write` counts in this cycle.
     pub write_valid: Signal<Out, Bit>,
     /// A request has ended; never before the cycle after its last `write`.
     pub retire: Signal<Out, ReadRetire>,
+    /// There is a retirement: `retire` counts in this cycle.
     pub retire_valid: Signal<Out, Bit>,
     /// Pulse: a tag was given up.
     pub timeout: Signal<Out, Bit>,

@@ -22,7 +22,9 @@ use rust_hdl::prelude::*;
 /// written in the same cycle; `fresh` says that no completion has come yet.
 #[derive(Block)]
 pub struct TagTable<const TW: usize, const TAGS: usize> {
+    /// Rising edge.
     pub clock: Signal<In, Clock>,
+    /// Synchronous, active high.
     pub reset: Signal<In, Bit>,
     /// Tags of 8 bits may be used. Taken over when nothing is outstanding.
     pub extended_tag: Signal<In, Bit>,
@@ -41,6 +43,7 @@ pub struct TagTable<const TW: usize, const TAGS: usize> {
     pub chunk: Signal<In, Chunk>,
     /// The read made last has not left yet.
     pub waiting: Signal<In, Bit>,
+    /// Its tag.
     pub waiting_tag: Signal<In, Bits<8>>,
     /// It leaves.
     pub leave: Signal<In, Bit>,
@@ -67,10 +70,13 @@ pub struct TagTable<const TW: usize, const TAGS: usize> {
     pub client: Signal<Out, Bits<4>>,
     /// Account for the completion at hand: what follows it.
     pub advance: Signal<In, Bit>,
+    /// RAM address of the next byte.
     pub advance_address: Signal<In, Bits<16>>,
+    /// Bytes still to come.
     pub advance_remaining: Signal<In, Bits<13>>,
     /// That is none.
     pub advance_last: Signal<In, Bit>,
+    /// Low bits of the host address of the next byte.
     pub advance_lower_address: Signal<In, Bits<7>>,
     /// The completion at hand spoils the data of its tag.
     pub spoil: Signal<In, Bit>,
@@ -78,16 +84,20 @@ pub struct TagTable<const TW: usize, const TAGS: usize> {
     pub refuse: Signal<In, Bit>,
     /// The last beat of `finish_tag` is on its way to the RAM.
     pub finish: Signal<In, Bit>,
+    /// The tag that ends.
     pub finish_tag: Signal<In, Bits<8>>,
+    /// It ends with an error.
     pub finish_error: Signal<In, Bit>,
 
     /// The oldest tag is given up in this cycle.
     pub expire: Signal<Out, Bit>,
+    /// That tag.
     pub expire_tag: Signal<Out, Bits<8>>,
     /// Pulse: a tag has ended with a bad completion.
     pub bad: Signal<Out, Bit>,
     /// A request has ended.
     pub retire: Signal<Out, ReadRetire>,
+    /// There is a retirement: `retire` counts in this cycle.
     pub retire_valid: Signal<Out, Bit>,
     /// Nothing outstanding and nothing to retire.
     pub empty: Signal<Out, Bit>,

@@ -23,19 +23,27 @@ use rust_hdl::prelude::*;
 /// Reset it only when the write engine has nothing of this client.
 #[derive(Block)]
 pub struct Scatter<const AW: usize> {
+    /// Rising edge.
     pub clock: Signal<In, Clock>,
+    /// Synchronous, active high.
     pub reset: Signal<In, Bit>,
+    /// Buffers of the chains, with an end mark behind each chain.
     pub buffers: Sink<BufferDescriptor>,
+    /// What to do with the buffers of a chain.
     pub command: Sink<ScatterCommand>,
+    /// The bytes for them.
     pub data: Sink<ByteBeat>,
+    /// Writes of host memory.
     pub request: Source<WriteRequest>,
     /// The write engine is past all words of the RAM before `read_word`: they are free.
     pub read_past: Signal<In, Bit>,
     /// The word that it reads; its data come one cycle later.
     pub read_word: Signal<In, Bits<12>>,
+    /// What that word holds, one cycle later.
     pub read_data: Signal<Out, Bits<128>>,
     /// The oldest request of this client has been written.
     pub done: Signal<In, Bit>,
+    /// Used elements of the chains, each when its last write has been taken.
     pub used: Source<UsedElement>,
 
     #[given]

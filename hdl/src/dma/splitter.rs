@@ -1,4 +1,5 @@
 //! Cuts a request at the boundaries a TLP must not cross.
+#![allow(missing_docs, reason = "rust-hdl's derives write bare methods; hdl/tests/lint_source.rs sees to the rest")]
 use crate::block::Block;
 use crate::cells::{Reg, Sink, Source};
 use crate::comment;
@@ -54,13 +55,17 @@ pub struct Chunk {
 /// registers through two adders: the consumer registers it.
 #[derive(Block)]
 pub struct Splitter {
+    /// Rising edge.
     pub clock: Signal<In, Clock>,
+    /// Synchronous, active high.
     pub reset: Signal<In, Bit>,
     /// Maximum size as in the Device Control register: 128 << size bytes; 6 and 7 mean 4096.
     pub size: Signal<In, Bits<3>>,
     /// Forget what is left of the transfer, swallow new ones.
     pub stop: Signal<In, Bit>,
+    /// What to cut.
     pub transfer: Sink<Transfer>,
+    /// The pieces, in order.
     pub chunk: Source<Chunk>,
     active: Reg<Bit>,
     /// The present chunk is the request's last; found out while it becomes the present one.

@@ -1,4 +1,5 @@
 //! What the DMA engines and their clients exchange.
+#![allow(missing_docs, reason = "rust-hdl's derives write bare methods; hdl/tests/lint_source.rs sees to the rest")]
 use rust_hdl::prelude::*;
 
 /// A read of host memory into a client's RAM.

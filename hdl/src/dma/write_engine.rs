@@ -1,4 +1,5 @@
 //! DMA writes of host memory from the RAMs of the clients.
+#![allow(missing_docs, reason = "rust-hdl's derives write bare methods; hdl/tests/lint_source.rs sees to the rest")]
 use super::rotate::ByteRotate;
 use super::splitter::Splitter;
 use super::types::WriteRequest;
@@ -11,6 +12,7 @@ use rust_hdl::prelude::*;
 /// One beat of payload on its way from the RAM to the link.
 #[derive(Copy, Clone, Debug, PartialEq, Default, LogicStruct)]
 pub struct PayloadBeat {
+    /// 16 bytes; byte 0 of memory in bits 7:0.
     pub data: Bits<128>,
     /// Last beat of the packet.
     pub last: bool,
@@ -25,7 +27,9 @@ pub struct PacketHeader {
     pub above_4g: bool,
     /// Payload double words.
     pub dwords: Bits<11>,
+    /// Byte enables of the first double word.
     pub first_be: Bits<4>,
+    /// Byte enables of the last double word, 0 when there is only one.
     pub last_be: Bits<4>,
     /// Whose request.
     pub client: Bits<4>,
@@ -46,7 +50,9 @@ pub struct PacketHeader {
 /// one cycle more per request).
 #[derive(Block)]
 pub struct WriteEngine {
+    /// Rising edge.
     pub clock: Signal<In, Clock>,
+    /// Synchronous, active high.
     pub reset: Signal<In, Bit>,
     /// Device Control: maximum payload size, 128 << n bytes.
     pub max_payload: Signal<In, Bits<3>>,
@@ -54,18 +60,22 @@ pub struct WriteEngine {
     pub stop: Signal<In, Bit>,
     /// Nothing is queued or under way.
     pub idle: Signal<Out, Bit>,
+    /// What to write.
     pub request: Sink<WriteRequest>,
     /// MWr.
     pub transmit: Source<TransmitBeat>,
     /// Whose RAM is read, and the word; the data are expected one cycle later.
     pub read_client: Signal<Out, Bits<4>>,
+    /// Word of 16 bytes of that RAM.
     pub read_word: Signal<Out, Bits<12>>,
+    /// What the RAM gave: 16 bytes.
     pub read_data: Signal<In, Bits<128>>,
     /// The words before `read_word` are not read again: a request is read in order. Low with a word that may lie behind
     /// the end of the packet, and be the next but one that the next packet needs.
     pub read_past: Signal<Out, Bit>,
     /// Pulse: `transmit` has taken the last beat of a request of `done_client`.
     pub done_valid: Signal<Out, Bit>,
+    /// Whose request it was.
     pub done_client: Signal<Out, Bits<4>>,
 
     splitter: Splitter,

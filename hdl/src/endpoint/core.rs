@@ -41,7 +41,9 @@ pub enum Intx {
 /// [`super::generate`] joins the three by the names of their ports.
 #[derive(Block)]
 pub struct EndpointCore {
+    /// Rising edge.
     pub clock: Signal<In, Clock>,
+    /// Synchronous, active high.
     pub reset: Signal<In, Bit>,
     /// Requests of the host.
     pub request: Sink<Request>,
@@ -53,6 +55,7 @@ pub struct EndpointCore {
     pub nonposted_ready: Signal<In, Bit>,
     /// Accesses to our own config space, where there is one, and {bus, device, function} that they were sent to.
     pub config_bus: RegisterMaster,
+    /// {bus, device, function} that the present access to our own config space was sent to.
     pub config_target: Signal<Out, Bits<16>>,
     /// {bus, device, function}.
     pub function_id: Signal<In, Bits<16>>,
@@ -64,6 +67,7 @@ pub struct EndpointCore {
     pub d3hot: Signal<In, Bit>,
     /// Limits of the link: 128 << n bytes, never more than is supported.
     pub max_payload: Signal<In, Bits<3>>,
+    /// Largest read to ask for: 128 << n bytes.
     pub max_read_request: Signal<In, Bits<3>>,
     /// Tags may have eight bits.
     pub extended_tag: Signal<In, Bit>,
@@ -81,12 +85,17 @@ pub struct EndpointCore {
     pub link_busy: Signal<In, Bit>,
     /// Events of the link that are counted: one cycle each, `transmit_stalled` in every cycle in which a packet waits.
     pub packet_malformed: Signal<In, Bit>,
+    /// One cycle: a message came in.
     pub packet_message: Signal<In, Bit>,
+    /// A packet waits for the link, in this cycle.
     pub transmit_stalled: Signal<In, Bit>,
     /// Messages to send, one cycle each: an error is to be reported, PME_Turn_Off is to be answered.
     pub error_correctable: Signal<In, Bit>,
+    /// ERR_NONFATAL is to be sent.
     pub error_nonfatal: Signal<In, Bit>,
+    /// ERR_FATAL is to be sent.
     pub error_fatal: Signal<In, Bit>,
+    /// PME_Turn_Off came in: PME_TO_Ack is to be sent.
     pub turn_off: Signal<In, Bit>,
     /// INTx is asserted. A function that sleeps does not interrupt (PCI Express Base Specification, 5.3.1): the level comes
     /// back in D0.
@@ -100,11 +109,15 @@ pub struct EndpointCore {
     /// One cycle each: a request was answered with UR, a write to nowhere was dropped, a request was answered with completer
     /// abort, a poisoned write was not executed.
     pub request_unsupported: Signal<Out, Bit>,
+    /// One cycle: a write to nowhere was dropped.
     pub posted_unsupported: Signal<Out, Bit>,
+    /// One cycle: a request was answered with completer abort.
     pub request_aborted: Signal<Out, Bit>,
+    /// One cycle: a poisoned write was not executed.
     pub write_poisoned: Signal<Out, Bit>,
     /// One cycle each: a read request timed out, a completion came in that nobody waits for.
     pub completion_timeout: Signal<Out, Bit>,
+    /// One cycle: a completion came in that nobody waits for.
     pub completion_unexpected: Signal<Out, Bit>,
     /// What our own config space shows of events and violations at the address that was on `config_bus` one cycle before.
     pub diagnostic: Signal<Out, Bits<32>>,
@@ -131,14 +144,19 @@ pub struct EndpointCore {
     /// The chain interface of each queue; see [`crate::virtio::queue::Virtqueue`].
     #[given]
     pub chain: Vec<Source<Chain>>,
+    /// Of each queue: bytes of the readable buffers.
     #[given]
     pub bytes: Vec<Source<ByteBeat>>,
+    /// Of each queue: what to do with the writable buffers.
     #[given]
     pub command: Vec<Sink<ScatterCommand>>,
+    /// Of each queue: bytes for the writable buffers.
     #[given]
     pub data: Vec<Sink<ByteBeat>>,
+    /// Of each queue, one cycle: the device found a rule broken.
     #[given]
     pub device_violation_valid: Vec<Signal<In, Bit>>,
+    /// Which rule, and what broke it.
     #[given]
     pub device_violation: Vec<Signal<In, ViolationReport>>,
     /// Events of the device that are counted, one cycle each; see [`diagnostics::device_fields`].

@@ -22,7 +22,9 @@ use rust_hdl::prelude::*;
 /// A queue that is alone has the engines to itself: there are arbiters only from two queues on.
 #[derive(Block)]
 pub struct DataPath {
+    /// Rising edge.
     pub clock: Signal<In, Clock>,
+    /// Synchronous, active high.
     pub reset: Signal<In, Bit>,
     /// A device reset clears the queues; the engines have drained by then.
     pub clear: Signal<In, Bit>,
@@ -32,6 +34,7 @@ pub struct DataPath {
     pub halt: Signal<In, Bit>,
     /// Limits of the link: 128 << n bytes.
     pub max_payload: Signal<In, Bits<3>>,
+    /// Largest read to ask for: 128 << n bytes.
     pub max_read_request: Signal<In, Bits<3>>,
     /// Tags may have eight bits.
     pub extended_tag: Signal<In, Bit>,
@@ -53,24 +56,31 @@ pub struct DataPath {
     pub completion: Sink<CompletionBeat>,
     /// Memory writes and memory reads.
     pub posted: Source<TransmitBeat>,
+    /// Memory reads.
     pub nonposted: Source<TransmitBeat>,
     /// The chain interface of each queue; see [`Virtqueue`].
     #[given]
     pub chain: Vec<Source<Chain>>,
+    /// Of each queue: bytes of the readable buffers.
     #[given]
     pub bytes: Vec<Source<ByteBeat>>,
+    /// Of each queue: what to do with the writable buffers.
     #[given]
     pub command: Vec<Sink<ScatterCommand>>,
+    /// Of each queue: bytes for the writable buffers.
     #[given]
     pub data: Vec<Sink<ByteBeat>>,
+    /// Of each queue, one cycle: the device found a rule broken.
     #[given]
     pub device_violation_valid: Vec<Signal<In, Bit>>,
+    /// Which rule, and what broke it.
     #[given]
     pub device_violation: Vec<Signal<In, ViolationReport>>,
     /// One cycle: the driver wants an interrupt of this queue.
     pub queue_interrupt: Signal<Out, Bits<4>>,
     /// First violation since the device reset, and its queue.
     pub violation: Signal<Out, ViolationReport>,
+    /// The queue of `violation`.
     pub violation_queue: Signal<Out, Bits<2>>,
     /// No read is outstanding.
     pub reads_idle: Signal<Out, Bit>,
@@ -82,8 +92,11 @@ pub struct DataPath {
     pub queue_busy: Signal<Out, Bit>,
     /// Events of the read engine, one cycle each.
     pub unexpected_completion: Signal<Out, Bit>,
+    /// A read ended with an error.
     pub error_completion: Signal<Out, Bit>,
+    /// A read was given up.
     pub timeout: Signal<Out, Bit>,
+    /// A read waits because all tags are taken.
     pub stall_no_tag: Signal<Out, Bit>,
 
     #[given]

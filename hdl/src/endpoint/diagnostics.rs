@@ -87,10 +87,13 @@ pub fn violation_in_words(field: u32) -> Option<String> {
 /// ```
 #[derive(Block)]
 pub struct Diagnostics {
+    /// Rising edge.
     pub clock: Signal<In, Clock>,
+    /// Synchronous, active high.
     pub reset: Signal<In, Bit>,
     /// First violation of a queue since the device reset, and that queue.
     pub violation: Signal<In, ViolationReport>,
+    /// The queue of `violation`.
     pub violation_queue: Signal<In, Bits<2>>,
     /// Events, in the order of [`fields`] from field 1.
     #[given]

@@ -11,7 +11,9 @@ use rust_hdl::prelude::*;
 /// that has begun to leave goes on to its end, and one that has begun to be swallowed is swallowed to its end.
 #[derive(Block)]
 pub struct TransmitGate {
+    /// Rising edge.
     pub clock: Signal<In, Clock>,
+    /// Synchronous, active high.
     pub reset: Signal<In, Bit>,
     /// From the engine.
     pub upstream: Sink<TransmitBeat>,

@@ -1,12 +1,12 @@
 //! Complete endpoints.
-pub mod blk;
-pub mod change;
+mod blk;
+mod change;
 pub mod core;
 pub mod data_path;
 pub mod diagnostics;
 pub mod gate;
-pub mod net;
-pub mod raw_link;
+mod net;
+mod raw_link;
 pub mod reset;
 
 use crate::config::{Device, EndpointConfig, LinkInterface, LinkOptions};

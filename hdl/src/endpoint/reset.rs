@@ -33,7 +33,9 @@ pub enum ResetState {
 /// timeout. The device side has `patience`: then the device is reset without its answers, and drops those that come later.
 #[derive(Block)]
 pub struct ResetSequencer {
+    /// Rising edge.
     pub clock: Signal<In, Clock>,
+    /// Synchronous, active high.
     pub reset: Signal<In, Bit>,
     /// One cycle: reset the device.
     pub request: Signal<In, Bit>,

@@ -73,7 +73,9 @@ pub struct ConfigSpace {
     pub timeout_disable: Signal<Out, Bit>,
     /// One cycle each: an error is to be reported.
     pub report_correctable: Signal<Out, Bit>,
+    /// One cycle: ERR_NONFATAL is to be sent.
     pub report_nonfatal: Signal<Out, Bit>,
+    /// One cycle: ERR_FATAL is to be sent.
     pub report_fatal: Signal<Out, Bit>,
     /// One cycle: a completion came in with unsupported request.
     pub received_master_abort: Signal<In, Bit>,

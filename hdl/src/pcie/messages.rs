@@ -22,7 +22,9 @@ pub struct FunctionMessages {
     pub level: Signal<In, Bit>,
     /// One cycle each: an error of this kind is to be reported.
     pub error_correctable: Signal<In, Bit>,
+    /// One cycle: ERR_NONFATAL is to be sent.
     pub error_nonfatal: Signal<In, Bit>,
+    /// One cycle: ERR_FATAL is to be sent.
     pub error_fatal: Signal<In, Bit>,
     /// One cycle: PME_Turn_Off came in.
     pub turn_off: Signal<In, Bit>,

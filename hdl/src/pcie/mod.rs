@@ -2,7 +2,7 @@
 pub mod bar_decode;
 pub mod completer;
 pub mod config_space;
-pub mod entry_ram;
+mod entry_ram;
 pub mod function;
 pub mod layout;
 pub mod messages;

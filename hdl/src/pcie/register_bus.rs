@@ -8,6 +8,7 @@
 //! read_data     ------<=D=>------   with done
 //! ```
 //! `done` is registered. A new access may begin in the cycle after `done`.
+#![allow(missing_docs, reason = "rust-hdl's derives write bare methods; hdl/tests/lint_source.rs sees to the rest")]
 use crate::block::Clocked;
 use rust_hdl::prelude::*;
 

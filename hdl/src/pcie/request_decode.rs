@@ -37,6 +37,7 @@ pub struct RequestDecode {
     pub memory: Signal<Out, Bit>,
     /// Bytes before the first enabled one, and those with the bytes behind the last.
     pub first_byte: Signal<Out, Bits<2>>,
+    /// Bytes before the first enabled one and behind the last, together.
     pub skipped: Signal<Out, Bits<3>>,
 
     address: Signal<Local, Bits<64>>,

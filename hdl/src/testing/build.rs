@@ -7,10 +7,13 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::OnceLock;
 
-/// Where the harness puts its files: `verilated` in Cargo's target folder.
+/// Where the harness puts its files: `verilated` in Cargo's target folder, which is that of whoever tests blocks of his own.
 pub(super) fn folder() -> PathBuf {
-    let target = std::env::var_os("CARGO_TARGET_DIR").map(PathBuf::from);
-    target.unwrap_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("../target")).join("verilated")
+    let test = std::env::current_exe().unwrap_or_default();
+    // Cargo marks it so, for backups to leave it out.
+    let marked = || test.ancestors().find(|folder| folder.join("CACHEDIR.TAG").exists()).map(PathBuf::from);
+    let target = std::env::var_os("CARGO_TARGET_DIR").map(PathBuf::from).or_else(marked);
+    target.unwrap_or_else(std::env::temp_dir).join("verilated")
 }
 
 pub(super) fn hash(parts: &[&str]) -> u64 {

@@ -46,7 +46,7 @@ impl Rng {
         Rng(0x5eed_0000_0001 ^ u64::wrapping_mul(seed, 0x9e37_79b9_7f4a_7c15))
     }
     /// 64 random bits.
-    #[allow(clippy::should_implement_trait)]
+    #[allow(clippy::should_implement_trait, reason = "it never ends: no iterator")]
     pub fn next(&mut self) -> u64 {
         self.0 ^= self.0 >> 12;
         self.0 ^= self.0 << 25;

@@ -41,9 +41,11 @@ pub struct HeaderDecode {
     pub total: Signal<Out, Bits<11>>,
     /// `total` is at most 4, and it is 3; known before the sum is.
     pub in_one_beat: Signal<Out, Bit>,
+    /// `total` is 3.
     pub three_in_all: Signal<Out, Bit>,
     /// `total` is at most 8, and the lanes that its last beat has; both without the sum.
     pub in_two_beats: Signal<Out, Bit>,
+    /// Double words that the last of two beats has, a bit for each.
     pub end_keep: Signal<Out, Bits<4>>,
 
     dword0: Signal<Local, Bits<32>>,

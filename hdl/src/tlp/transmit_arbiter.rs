@@ -1,4 +1,5 @@
 //! Lets the senders of packets take turns.
+#![allow(missing_docs, reason = "rust-hdl's derives write bare methods; hdl/tests/lint_source.rs sees to the rest")]
 use super::types::{TransmitBeat, TransmitKind};
 use crate::block::Block;
 use crate::cells::{Reg, Sink, Skid, Source, StreamFifo};
@@ -8,8 +9,11 @@ use rust_hdl::prelude::*;
 /// What decides how a beat is packed.
 #[derive(Copy, Clone, Debug, PartialEq, Default, LogicStruct)]
 pub struct TransmitControl {
+    /// What the packet is.
     pub kind: TransmitKind,
+    /// Its address does not fit into 32 bits: the header has four double words.
     pub above_4g: bool,
+    /// Last beat of the packet.
     pub last: bool,
 }
 

@@ -42,7 +42,9 @@ pub enum PollState {
 /// been handed on becomes a head. What a buffer of slots held before is never taken for what could not be read.
 #[derive(Block)]
 pub struct AvailableReader {
+    /// Rising edge.
     pub clock: Signal<In, Clock>,
+    /// Synchronous, active high.
     pub reset: Signal<In, Bit>,
     /// The queue is set up and has not been stopped.
     pub enable: Signal<In, Bit>,
@@ -56,9 +58,11 @@ pub struct AvailableReader {
     pub request: Source<ReadRequest>,
     /// Retirements of all DMA clients.
     pub retire: Signal<In, ReadRetire>,
+    /// There is a retirement: `retire` counts in this cycle.
     pub retire_valid: Signal<In, Bit>,
     /// RAM writes of all DMA clients.
     pub write: Signal<In, RamWrite>,
+    /// There is a write: `write` counts in this cycle.
     pub write_valid: Signal<In, Bit>,
     /// Head descriptors in the order of the ring.
     pub heads: Source<Bits<16>>,
@@ -72,6 +76,7 @@ pub struct AvailableReader {
     pub asleep: Signal<Out, Bit>,
     /// One cycle: a rule was broken.
     pub violation_valid: Signal<Out, Bit>,
+    /// Which rule, and what broke it.
     pub violation: Signal<Out, ViolationReport>,
 
     /// 8 words of 16 bytes, a memory for each 2 of them.

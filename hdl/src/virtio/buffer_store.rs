@@ -21,17 +21,25 @@ use rust_hdl::prelude::*;
 /// then one every second cycle, with an end mark behind each chain.
 #[derive(Block)]
 pub struct BufferStore {
+    /// Rising edge.
     pub clock: Signal<In, Clock>,
+    /// Synchronous, active high.
     pub reset: Signal<In, Bit>,
     /// Write this buffer for the direction that has room: it is its turn. The other one has no room in this cycle.
     pub push: Signal<In, Bit>,
+    /// Address of the buffer in host memory.
     pub address: Signal<In, Bits<64>>,
+    /// Bytes of the buffer.
     pub length: Signal<In, Bits<32>>,
+    /// It is the turn of the buffers that the device may read, and there is room.
     pub readable_room: Signal<Out, Bit>,
+    /// It is the turn of the buffers that the device may write, and there is room.
     pub writable_room: Signal<Out, Bit>,
     /// The chain ends, in both directions, while `end_room`. It is written in two cycles: `broken`, with an error, stays for the second.
     pub mark: Signal<In, Bit>,
+    /// The chain that ends is broken: its end mark says `error`.
     pub broken: Signal<In, Bit>,
+    /// There is room for the end of a chain.
     pub end_room: Signal<Out, Bit>,
     /// Buffers the device may read, with an end mark behind each chain. On purpose, `valid` is only high when it is this direction's
     /// turn: the RAM holds what it has read for one cycle. What is not taken then is offered again.

@@ -31,7 +31,9 @@ pub enum DecisionState {
 /// `needs_event` of [`super::layout`] is the rule in Rust.
 #[derive(Block)]
 pub struct InterruptDecision {
+    /// Rising edge.
     pub clock: Signal<In, Clock>,
+    /// Synchronous, active high.
     pub reset: Signal<In, Bit>,
     /// Address of the descriptor table, with which the ring begins.
     pub ring_base: Signal<In, Bits<64>>,
@@ -47,9 +49,11 @@ pub struct InterruptDecision {
     pub request: Source<ReadRequest>,
     /// Retirements of all DMA clients.
     pub retire: Signal<In, ReadRetire>,
+    /// There is a retirement: `retire` counts in this cycle.
     pub retire_valid: Signal<In, Bit>,
     /// RAM writes of all DMA clients.
     pub write: Signal<In, RamWrite>,
+    /// There is a write: `write` counts in this cycle.
     pub write_valid: Signal<In, Bit>,
     /// One cycle: interrupt.
     pub raise_interrupt: Signal<Out, Bit>,
@@ -57,6 +61,7 @@ pub struct InterruptDecision {
     pub busy: Signal<Out, Bit>,
     /// One cycle: the read failed.
     pub violation_valid: Signal<Out, Bit>,
+    /// Which rule, and what broke it.
     pub violation: Signal<Out, ViolationReport>,
 
     state: Reg<DecisionState>,

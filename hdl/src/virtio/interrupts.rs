@@ -10,7 +10,9 @@ use rust_hdl::prelude::*;
 /// the ISR, unless the command register disables it.
 #[derive(Block)]
 pub struct InterruptController {
+    /// Rising edge.
     pub clock: Signal<In, Clock>,
+    /// Synchronous, active high.
     pub reset: Signal<In, Bit>,
     /// One-cycle interrupt of each queue.
     pub queue_interrupt: Signal<In, Bits<4>>,

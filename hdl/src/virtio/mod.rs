@@ -12,7 +12,7 @@ pub mod types;
 pub mod used;
 pub mod walker;
 pub mod window;
-pub mod writable_config;
+mod writable_config;
 
 /// Most queues an endpoint can have.
 pub const MAX_QUEUES: usize = 4;

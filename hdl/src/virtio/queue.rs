@@ -16,7 +16,9 @@ use rust_hdl::prelude::*;
 /// `command` and `data` are what the device gives back. A new device type is one block behind it.
 #[derive(Block)]
 pub struct Virtqueue {
+    /// Rising edge.
     pub clock: Signal<In, Clock>,
+    /// Synchronous, active high.
     pub reset: Signal<In, Bit>,
     /// The queue is set up.
     pub enable: Signal<In, Bit>,
@@ -24,34 +26,51 @@ pub struct Virtqueue {
     pub ring_base: Signal<In, Bits<64>>,
     /// Negotiated features.
     pub event_idx: Signal<In, Bit>,
+    /// RING_INDIRECT_DESC has been negotiated.
     pub indirect: Signal<In, Bit>,
+    /// NOTIFY_ON_EMPTY has been negotiated.
     pub notify_on_empty: Signal<In, Bit>,
     /// One cycle: the driver kicked the queue.
     pub kick: Signal<In, Bit>,
     /// Limits of the link: 128 << n bytes.
     pub max_payload: Signal<In, Bits<3>>,
+    /// Largest read to ask for: 128 << n bytes.
     pub max_read_request: Signal<In, Bits<3>>,
     /// Reads of host memory, their data and their ends.
     pub read_request: Source<ReadRequest>,
+    /// Retirements of all DMA clients.
     pub retire: Signal<In, ReadRetire>,
+    /// There is a retirement: `retire` counts in this cycle.
     pub retire_valid: Signal<In, Bit>,
+    /// RAM writes of all DMA clients.
     pub write: Signal<In, RamWrite>,
+    /// There is a write: `write` counts in this cycle.
     pub write_valid: Signal<In, Bit>,
     /// Writes of host memory, and the write engine's port to their data.
     pub write_request: Source<WriteRequest>,
+    /// The write engine is past all words before `ram_word`.
     pub ram_past: Signal<In, Bit>,
+    /// Whose RAM it reads.
     pub ram_client: Signal<In, Bits<4>>,
+    /// The word that it reads.
     pub ram_word: Signal<In, Bits<12>>,
+    /// What that word holds, one cycle later.
     pub ram_data: Signal<Out, Bits<128>>,
+    /// One cycle: a request of `done_client` has been written.
     pub done_valid: Signal<In, Bit>,
+    /// Whose request it was.
     pub done_client: Signal<In, Bits<4>>,
     /// The chain interface.
     pub chain: Source<Chain>,
+    /// Bytes of the readable buffers, chain by chain.
     pub bytes: Source<ByteBeat>,
+    /// What to do with the writable buffers of each chain.
     pub command: Sink<ScatterCommand>,
+    /// Bytes for the writable buffers.
     pub data: Sink<ByteBeat>,
     /// One cycle: the device found a rule broken.
     pub device_violation_valid: Signal<In, Bit>,
+    /// Which rule, and what broke it.
     pub device_violation: Signal<In, ViolationReport>,
     /// One cycle: the driver wants an interrupt.
     pub raise_interrupt: Signal<Out, Bit>,

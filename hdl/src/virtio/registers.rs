@@ -38,7 +38,9 @@ pub struct LegacyRegistersConfig {
 /// The per-queue outputs carry queue 0 in the lowest bits.
 #[derive(Block)]
 pub struct LegacyRegisters {
+    /// Rising edge.
     pub clock: Signal<In, Clock>,
+    /// Synchronous, active high.
     pub reset: Signal<In, Bit>,
     /// BAR0 accesses.
     pub bus: RegisterSlave,

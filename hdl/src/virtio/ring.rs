@@ -42,7 +42,9 @@ pub mod client {
 /// The first broken rule stops the queue until it is reset; the report stays readable.
 #[derive(Block)]
 pub struct RingEngine {
+    /// Rising edge.
     pub clock: Signal<In, Clock>,
+    /// Synchronous, active high.
     pub reset: Signal<In, Bit>,
     /// The queue is set up.
     pub enable: Signal<In, Bit>,
@@ -50,37 +52,51 @@ pub struct RingEngine {
     pub ring_base: Signal<In, Bits<64>>,
     /// Negotiated features.
     pub event_idx: Signal<In, Bit>,
+    /// RING_INDIRECT_DESC has been negotiated.
     pub indirect: Signal<In, Bit>,
+    /// NOTIFY_ON_EMPTY has been negotiated.
     pub notify_on_empty: Signal<In, Bit>,
     /// One cycle: the driver kicked the queue.
     pub kick: Signal<In, Bit>,
     /// Reads of host memory, by part.
     pub available_request: Source<ReadRequest>,
+    /// Reads of descriptors.
     pub window_request: Source<ReadRequest>,
+    /// Reads of the driver's interrupt wish.
     pub decision_request: Source<ReadRequest>,
     /// Retirements of all DMA clients.
     pub retire: Signal<In, ReadRetire>,
+    /// There is a retirement: `retire` counts in this cycle.
     pub retire_valid: Signal<In, Bit>,
     /// RAM writes of all DMA clients.
     pub write: Signal<In, RamWrite>,
+    /// There is a write: `write` counts in this cycle.
     pub write_valid: Signal<In, Bit>,
     /// Read port of the RAM of the windows' descriptors; see [`WindowReader`].
     pub window_read_valid: Signal<Out, Bit>,
+    /// Word of 16 bytes of the RAM of descriptors.
     pub window_read_word: Signal<Out, Bits<8>>,
+    /// What it holds, one cycle later.
     pub window_read_data: Signal<In, Bits<128>>,
     /// Writes of the used ring, and the write engine's port to their data.
     pub used_request: Source<WriteRequest>,
+    /// The word that it reads.
     pub used_read_word: Signal<In, Bits<12>>,
+    /// What that word holds, one cycle later.
     pub used_read_data: Signal<Out, Bits<128>>,
+    /// One cycle: the oldest write request of the used ring has left.
     pub used_done: Signal<In, Bit>,
     /// Chains, and their buffers with an end mark behind each chain.
     pub chain: Source<Chain>,
+    /// Buffers that the device may read, with an end mark behind each chain.
     pub readable: Source<BufferDescriptor>,
+    /// Buffers that the device may write, with an end mark behind each chain.
     pub writable: Source<BufferDescriptor>,
     /// Finished chains; their data have been accepted by the write engine.
     pub used: Sink<UsedElement>,
     /// One cycle: the device found a rule broken.
     pub device_violation_valid: Signal<In, Bit>,
+    /// Which rule, and what broke it.
     pub device_violation: Signal<In, ViolationReport>,
     /// One cycle: the driver wants an interrupt.
     pub raise_interrupt: Signal<Out, Bit>,

@@ -1,4 +1,5 @@
 //! What the parts of the ring engine exchange.
+#![allow(missing_docs, reason = "rust-hdl's derives write bare methods; hdl/tests/lint_source.rs sees to the rest")]
 use rust_hdl::prelude::*;
 
 /// Descriptors of the longest chain in an indirect table, and of the longest such table, whatever the size of the queue.

@@ -36,7 +36,9 @@ pub enum UsedState {
 /// ```
 #[derive(Block)]
 pub struct UsedWriter {
+    /// Rising edge.
     pub clock: Signal<In, Clock>,
+    /// Synchronous, active high.
     pub reset: Signal<In, Bit>,
     /// Address of the descriptor table, with which the ring begins.
     pub ring_base: Signal<In, Bits<64>>,
@@ -52,6 +54,7 @@ pub struct UsedWriter {
     pub request: Source<WriteRequest>,
     /// The write engine's read port of this client's RAM.
     pub read_word: Signal<In, Bits<12>>,
+    /// What that word holds, one cycle later.
     pub read_data: Signal<Out, Bits<128>>,
     /// One cycle: the oldest write request of this client has left.
     pub done: Signal<In, Bit>,

@@ -44,7 +44,9 @@ pub enum WalkState {
 /// it may have [`LONGEST_CHAIN`].
 #[derive(Block)]
 pub struct ChainWalker {
+    /// Rising edge.
     pub clock: Signal<In, Clock>,
+    /// Synchronous, active high.
     pub reset: Signal<In, Bit>,
     /// Address of the descriptor table.
     pub ring_base: Signal<In, Bits<64>>,
@@ -52,15 +54,25 @@ pub struct ChainWalker {
     pub indirect: Signal<In, Bit>,
     /// From the window reader, about its oldest context; see [`super::window::WindowReader`].
     pub window_ready: Signal<In, Bit>,
+    /// A read of the oldest context failed.
     pub window_failed: Signal<In, Bit>,
+    /// Head descriptor of the oldest context.
     pub head: Signal<In, Bits<16>>,
+    /// Its window is of an indirect table.
     pub in_table: Signal<In, Bit>,
+    /// Address of the indirect table.
     pub table_base: Signal<In, Bits<64>>,
+    /// Descriptors of the indirect table.
     pub table_count: Signal<In, Bits<16>>,
+    /// Read the descriptor at `position` of the oldest window.
     pub load: Signal<Out, Bit>,
+    /// Its place in the window.
     pub position: Signal<Out, Bits<4>>,
+    /// The descriptor, one cycle later.
     pub descriptor: Signal<In, Bits<128>>,
+    /// Further windows of the same chain.
     pub further: Source<WindowRequest>,
+    /// One cycle: the oldest context has done its work.
     pub free: Signal<Out, Bit>,
     /// Buffers the device may read, with an end mark behind each chain; `valid` comes and goes, see [`BufferStore`].
     pub readable: Source<BufferDescriptor>,
@@ -74,6 +86,7 @@ pub struct ChainWalker {
     pub stopped: Signal<Out, Bit>,
     /// One cycle: a rule was broken.
     pub violation_valid: Signal<Out, Bit>,
+    /// Which rule, and what broke it.
     pub violation: Signal<Out, ViolationReport>,
 
     store: BufferStore,

@@ -35,7 +35,9 @@ pub enum DecodeState {
 /// ```
 #[derive(Block)]
 pub struct WindowReader {
+    /// Rising edge.
     pub clock: Signal<In, Clock>,
+    /// Synchronous, active high.
     pub reset: Signal<In, Bit>,
     /// Address of the descriptor table, a multiple of 4096.
     pub ring_base: Signal<In, Bits<64>>,
@@ -47,10 +49,13 @@ pub struct WindowReader {
     pub request: Source<ReadRequest>,
     /// Retirements of all DMA clients.
     pub retire: Signal<In, ReadRetire>,
+    /// There is a retirement: `retire` counts in this cycle.
     pub retire_valid: Signal<In, Bit>,
     /// A read of the RAM of 256 words of 16 bytes into which the descriptors come; its data are expected one cycle later.
     pub read_valid: Signal<Out, Bit>,
+    /// Word of that RAM.
     pub read_word: Signal<Out, Bits<8>>,
+    /// What the RAM gave: 16 bytes.
     pub read_data: Signal<In, Bits<128>>,
     /// The oldest context's window is there.
     pub window_ready: Signal<Out, Bit>,
@@ -66,6 +71,7 @@ pub struct WindowReader {
     pub table_count: Signal<Out, Bits<16>>,
     /// Read the descriptor at `position` of the oldest window.
     pub load: Signal<In, Bit>,
+    /// Its place in the window.
     pub position: Signal<In, Bits<4>>,
     /// That descriptor, one cycle later.
     pub descriptor: Signal<Out, Bits<128>>,

@@ -11,19 +11,19 @@ use virtio_hdl_rtl::verilog;
 
 /// Values of the inputs and locals while a program runs.
 #[derive(Clone, Default)]
-pub struct State {
-    pub a: u64,
-    pub b: u64,
-    pub c: u64,
-    pub d: u64,
-    pub n: u64,
-    pub locals: Vec<u64>,
+struct State {
+    a: u64,
+    b: u64,
+    c: u64,
+    d: u64,
+    n: u64,
+    locals: Vec<u64>,
 }
 
-pub fn signal(name: &str) -> Tree {
+fn signal(name: &str) -> Tree {
     Tree::Signal(name.into())
 }
-pub fn mask(width: usize) -> u64 {
+fn mask(width: usize) -> u64 {
     u64::MAX >> (64 - width)
 }
 

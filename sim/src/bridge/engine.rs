@@ -9,10 +9,10 @@ use crate::link::{
 };
 use crate::model::{Endpoint, Stop};
 use crate::trace::Trace;
-use crate::vfio_user::Client;
 use std::collections::HashMap;
 use std::os::fd::BorrowedFd;
 use std::time::{Duration, Instant};
+use vfio_user_server::Client;
 use virtio_hdl_rtl::endpoint::diagnostics::violation_in_words;
 
 /// Where the endpoint is on its own link; where the guest sees it is QEMU's affair.

@@ -1,8 +1,8 @@
 //! The endpoint's interrupts: its INTx line, and memory writes that are messages.
 use super::MsixMode;
 use crate::link::root_complex::MESSAGE_WINDOW;
-use crate::vfio_user::{irq, Client};
 use serde::Serialize;
+use vfio_user_server::{irq, Client};
 
 /// A vector of the RTL's MSI-X table, as it was last written.
 #[derive(Copy, Clone, Debug, Default, PartialEq, Eq, Serialize)]

@@ -13,10 +13,10 @@ use crate::backend::{DevicePort, WIRE_BYTES_PER_SECOND};
 use crate::link::hard_ip::{msix_capability, Family};
 use crate::model::{Endpoint, EndpointOptions, Library, ModelError};
 use crate::trace::{Trace, TraceOptions};
-use crate::vfio_user::{irq, region, Client, ClientStatistics, Device, Errno, Work};
 use std::io;
 use std::os::fd::BorrowedFd;
 use std::time::Instant;
+use vfio_user_server::{irq, region, Client, ClientStatistics, Device, Errno, Work};
 use virtio_hdl_rtl::config::{Bar0, EndpointConfig, LinkInterface};
 use virtio_hdl_rtl::pcie::layout::MSIX_CONTROL;
 use virtio_hdl_rtl::pcie::registers::{BAR1_BYTES, MSIX_CAPABILITY};
@@ -35,7 +35,8 @@ pub use report::Report;
 const CONFIG_BYTES: u64 = 4096;
 
 /// Who turns the endpoint's MSI-X messages into interrupts.
-#[derive(Copy, Clone, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
+#[derive(Copy, Clone, Debug, Default, PartialEq, Eq)]
+#[cfg_attr(feature = "cli", derive(clap::ValueEnum))]
 pub enum MsixMode {
     /// The guest programs the endpoint's own table, and the endpoint's memory writes are the interrupts
     #[default]

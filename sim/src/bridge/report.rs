@@ -1,8 +1,8 @@
 //! What a bridge did.
 use super::Vector;
 use crate::backend::WireStatistics;
-use crate::vfio_user::ClientStatistics;
 use serde::Serialize;
+use vfio_user_server::ClientStatistics;
 
 /// What happened at the bridge since it was built.
 #[derive(Clone, Debug, Default, Serialize)]

@@ -5,10 +5,10 @@ use crate::backend::net::{NetBackend, NetSpec, Recorder};
 use crate::backend::{DevicePort, Disk, DiskPort, NetPort};
 use crate::bridge::{Bridge, BridgeOptions, MsixMode};
 use crate::design;
-use crate::vfio_user::ServerOptions;
 use anyhow::{bail, Context};
 use clap::{Args, ValueEnum};
 use std::path::{Path, PathBuf};
+use vfio_user_server::ServerOptions;
 use virtio_hdl_rtl::config::{Device, EndpointConfig, NetOptions};
 
 #[derive(Copy, Clone, Debug, PartialEq, Eq, ValueEnum)]

@@ -35,8 +35,9 @@ pub(super) struct Arguments {
     json: bool,
 }
 
+/// What was generated, and where it lies.
 #[derive(Serialize)]
-struct Report {
+struct Written {
     top: String,
     folder: PathBuf,
     board: Option<BoardReport>,
@@ -110,7 +111,7 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<()> {
     if output.config.bar0 == Bar0::Memory {
         eprintln!("note: BAR0 is in memory space: Linux drives it, but SeaBIOS, iPXE, U-Boot and OVMF only look for an I/O BAR");
     }
-    let report = Report { top, folder, board, files, lines, milliseconds, resources };
+    let report = Written { top, folder, board, files, lines, milliseconds, resources };
     if arguments.json {
         outln!("{}", serde_json::to_string_pretty(&report)?);
     } else {
@@ -148,7 +149,7 @@ fn write(folder: &Path, name: &str, text: &str, files: &mut Vec<String>) -> anyh
     Ok(())
 }
 
-fn print(report: &Report) {
+fn print(report: &Written) {
     let total = report.resources.total;
     outln!("{} in {}", report.top, report.folder.display());
     outln!(

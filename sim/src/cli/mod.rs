@@ -1,5 +1,4 @@
 //! The command line `virtio-hdl`.
-use crate::machine::Machine;
 use clap::{Parser, Subcommand};
 use signal_hook::consts::SIGPIPE;
 use std::io::IsTerminal as _;
@@ -12,8 +11,8 @@ mod doctor;
 mod endpoint;
 mod files;
 mod generate;
+mod machine;
 mod output;
-mod plot;
 mod qemu;
 mod report;
 mod serve;
@@ -93,12 +92,6 @@ pub fn main() -> ExitCode {
         Err(error) => note!("error: {error:#}"),
     }
     ExitCode::FAILURE
-}
-
-/// What came of a run on a machine: what is wrong with the machine is told, rather than what followed from it.
-fn outcome<T, E: Into<anyhow::Error>>(machine: &mut Machine, result: Result<T, E>) -> anyhow::Result<T> {
-    machine.check()?;
-    result.map_err(Into::into)
 }
 
 /// Refuses a path that cannot be among QEMU's options.

@@ -1,7 +1,7 @@
 //! What a bridge did, for people to read.
 use super::output::outln;
 use crate::bridge::Report;
-use crate::vfio_user::ClientStatistics;
+use vfio_user_server::ClientStatistics;
 
 pub(super) fn print(report: &Report) {
     let sum = |count: fn(&ClientStatistics) -> u64| {

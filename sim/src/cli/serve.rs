@@ -4,10 +4,11 @@ use super::output::outln;
 use super::report;
 use super::stop::Stop;
 use crate::guest;
-use crate::vfio_user::Server;
+use crate::leftovers::Leftover;
 use clap::Args;
 use std::os::fd::AsFd;
 use std::path::PathBuf;
+use vfio_user_server::Server;
 
 #[derive(Args)]
 #[command(after_help = "Examples:\n  \
@@ -34,6 +35,7 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<()> {
     // Who may not have the disk or the socket is told so before a model is built, or a file written.
     let opened = arguments.endpoint.open(&config)?;
     let mut server = Server::bind(&arguments.socket, arguments.endpoint.server_options())?;
+    let leftover = Leftover::path(&arguments.socket);
     let mut bridge = arguments.endpoint.bridge(&config, opened)?;
     let stop = Stop::on_signals()?;
     note!("{} waits at {}; add to QEMU (10.1 or later):", arguments.endpoint.config, arguments.socket.display());
@@ -42,7 +44,7 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<()> {
     }
     note!("  -device '{}'", guest::vfio_user_pci(&arguments.socket, &[]));
     let served = server.serve(&mut bridge, stop.as_fd());
-    drop((stop, server));
+    drop((stop, server, leftover));
     let finished = bridge.finish();
     served?;
     match arguments.json {

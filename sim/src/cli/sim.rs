@@ -1,15 +1,14 @@
 //! `virtio-hdl sim`
 use super::files::Files;
-use super::outcome;
+use super::machine::{outcome, BoundDisk};
 use super::summary::{Phase, Summary};
 use super::trace::TraceArguments;
 use crate::backend::{DevicePort, Disk, NetPort, SECTOR_BYTES};
 use crate::design;
-use crate::host::blk::{self, Blk};
 use crate::host::net::{self, Net};
 use crate::host::pci::{self, Bus};
 use crate::link::{CompletionCut, LinkConfig};
-use crate::machine::{Machine, MachineError, MachineOptions, SLOT};
+use crate::machine::{Machine, MachineOptions, SLOT};
 use crate::model::{Library, Stall};
 use crate::scenario::transfer::Way;
 use crate::scenario::wire::FarEnd;
@@ -20,7 +19,6 @@ use clap::{Args, ValueEnum};
 use indicatif::{ProgressBar, ProgressStyle};
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::time::Instant;
 use virtio_hdl_rtl::config::{Device, EndpointConfig};
 
 /// Sectors of the disk in memory where no image is given.
@@ -160,22 +158,6 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<()> {
     summary.print(arguments.json)
 }
 
-/// The machine with its driver bound to the disk.
-pub(super) struct Running {
-    pub machine: Machine,
-    pub blk: Blk,
-}
-
-impl Running {
-    pub fn start(library: &Library, disk: Disk, options: &MachineOptions) -> anyhow::Result<Self> {
-        let mut machine = Machine::new(library, disk, options)?;
-        let mut bus = Bus::scan(&mut machine, &pci::Options::default())?;
-        let probed = Blk::probe(&mut machine, &mut bus, SLOT, &blk::Options::default());
-        let blk = outcome(&mut machine, probed)?;
-        Ok(Running { machine, blk })
-    }
-}
-
 impl Setup<'_> {
     fn machine_options(&self, trace: bool) -> MachineOptions {
         let arguments = self.arguments;
@@ -203,8 +185,8 @@ impl Setup<'_> {
         Ok(disk.with_serial(&self.config.blk.serial))
     }
 
-    fn start(&self, disk: Disk, trace: bool) -> anyhow::Result<Running> {
-        Running::start(&self.library, disk, &self.machine_options(trace))
+    fn start(&self, disk: Disk, trace: bool) -> anyhow::Result<BoundDisk> {
+        BoundDisk::start(&self.library, disk, &self.machine_options(trace))
     }
 
     fn summary(&self) -> Summary {
@@ -263,13 +245,13 @@ impl Setup<'_> {
     fn transfer(
         &self,
         name: &str,
-        running: Running,
+        bound: BoundDisk,
         way: Way,
         bytes: u64,
         piece: &mut [u8],
         each: &mut dyn FnMut(u64, &mut [u8]) -> anyhow::Result<()>,
     ) -> anyhow::Result<Phase> {
-        let Running { mut machine, mut blk } = running;
+        let BoundDisk { mut machine, mut blk } = bound;
         let bar = progress_bar(name, bytes);
         let mut phase = Phase::begin(name, &machine);
         let depth = self.arguments.depth as usize;
@@ -303,7 +285,7 @@ impl Setup<'_> {
         let mut content = vec![0; usize::try_from(disk.sectors() * SECTOR_BYTES)?];
         disk.read(0, &mut content)?;
         let read_only = disk.is_read_only();
-        let Running { mut machine, mut blk } = self.start(disk, true)?;
+        let BoundDisk { mut machine, mut blk } = self.start(disk, true)?;
         let options = random::Options {
             requests: self.arguments.requests.unwrap_or(2000),
             depth: self.arguments.depth as usize,
@@ -396,7 +378,7 @@ impl Setup<'_> {
         let mut traced = true;
         for (write, name) in [(false, "read"), (true, "write")] {
             for depth in [1, self.arguments.depth] {
-                let Running { mut machine, mut blk } = self.start(self.disk(self.arguments.read_only)?, traced)?;
+                let BoundDisk { mut machine, mut blk } = self.start(self.disk(self.arguments.read_only)?, traced)?;
                 traced = false;
                 if write && machine.disk().is_some_and(|disk| disk.is_read_only()) {
                     continue;
@@ -426,37 +408,4 @@ fn progress_bar(name: &str, length: u64) -> ProgressBar {
     }
     bar.set_message(name.to_string());
     bar
-}
-
-impl Phase {
-    fn begin(name: &str, machine: &Machine) -> Self {
-        use crate::host::Platform;
-        let start = (machine.now(), machine.clocked(), machine.statistics(), Instant::now());
-        Phase { name: name.into(), start: Some(start), ..Phase::default() }
-    }
-
-    fn end(&mut self, machine: &mut Machine) -> anyhow::Result<()> {
-        use crate::host::Platform;
-        match machine.finish() {
-            Err(error @ MachineError::Trace(_)) => self.trace_error = Some(error.to_string()),
-            finished => finished?,
-        }
-        if let Some((now, clocked, before, wall)) = self.start.take() {
-            let after = machine.statistics();
-            self.seconds = wall.elapsed().as_secs_f64();
-            self.cycles = machine.now() - now;
-            self.clocked = machine.clocked() - clocked;
-            self.to_device_packets = after.to_device_packets - before.to_device_packets;
-            self.to_device_bytes = after.to_device_bytes - before.to_device_bytes;
-            self.to_host_packets = after.to_host_packets - before.to_host_packets;
-            self.to_host_bytes = after.to_host_bytes - before.to_host_bytes;
-            self.interrupts = after.interrupts - before.interrupts;
-            self.most_reads = after.most_reads;
-        }
-        let violations = machine.root().violations();
-        if let Some((cycle, first)) = violations.first() {
-            bail!("the device broke {} rules of PCI Express, first in cycle {cycle}: {first}", violations.len());
-        }
-        Ok(())
-    }
 }

@@ -2,8 +2,8 @@
 //!
 //! Both run the same cycles with the same inputs: once with driver, root complex and disk attached, once from a record
 //! of those inputs and nothing else. They take turns, and the median of the ratios counts.
+use super::machine::BoundDisk;
 use super::output::outln;
-use super::sim::Running;
 use crate::backend::Disk;
 use crate::link::LinkConfig;
 use crate::machine::{Machine, MachineOptions};
@@ -49,7 +49,7 @@ pub(super) fn measure(library: &Library, options: &MachineOptions, requests: u64
 /// were outstanding.
 fn read(library: &Library, options: &MachineOptions, requests: u64) -> anyhow::Result<(Machine, f64, usize)> {
     let begin = Instant::now();
-    let Running { mut machine, mut blk } = Running::start(library, Disk::in_memory(8192), options)?;
+    let BoundDisk { mut machine, mut blk } = BoundDisk::start(library, Disk::in_memory(8192), options)?;
     let run = depth::Options { write: false, bytes: 4096, depth: 32, requests, seed: options.link.seed };
     let link: &LinkConfig = &options.link;
     let figures = depth::run(&mut machine, &mut blk, link, &run)?;

@@ -1,6 +1,8 @@
 //! What a simulation did and how fast: on the screen, or as JSON.
 use super::output::outln;
+use crate::host::Platform;
 use crate::link::{LinkConfig, Statistics};
+use crate::machine::{Machine, MachineError};
 use crate::scenario::depth::Figures;
 use anyhow::bail;
 use serde::Serialize;
@@ -32,7 +34,40 @@ pub(super) struct Phase {
     #[serde(skip)]
     pub trace_error: Option<String>,
     #[serde(skip)]
-    pub start: Option<(u64, u64, Statistics, Instant)>,
+    start: Option<(u64, u64, Statistics, Instant)>,
+}
+
+impl Phase {
+    /// From now on.
+    pub fn begin(name: &str, machine: &Machine) -> Self {
+        let start = (machine.now(), machine.clocked(), machine.statistics(), Instant::now());
+        Phase { name: name.into(), start: Some(start), ..Phase::default() }
+    }
+
+    /// Until now; a machine that broke a rule is an error.
+    pub fn end(&mut self, machine: &mut Machine) -> anyhow::Result<()> {
+        match machine.finish() {
+            Err(error @ MachineError::Trace(_)) => self.trace_error = Some(error.to_string()),
+            finished => finished?,
+        }
+        if let Some((now, clocked, before, wall)) = self.start.take() {
+            let after = machine.statistics();
+            self.seconds = wall.elapsed().as_secs_f64();
+            self.cycles = machine.now() - now;
+            self.clocked = machine.clocked() - clocked;
+            self.to_device_packets = after.to_device_packets - before.to_device_packets;
+            self.to_device_bytes = after.to_device_bytes - before.to_device_bytes;
+            self.to_host_packets = after.to_host_packets - before.to_host_packets;
+            self.to_host_bytes = after.to_host_bytes - before.to_host_bytes;
+            self.interrupts = after.interrupts - before.interrupts;
+            self.most_reads = after.most_reads;
+        }
+        let violations = machine.root().violations();
+        if let Some((cycle, first)) = violations.first() {
+            bail!("the device broke {} rules of PCI Express, first in cycle {cycle}: {first}", violations.len());
+        }
+        Ok(())
+    }
 }
 
 /// A whole scenario.

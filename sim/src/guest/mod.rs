@@ -44,4 +44,4 @@ pub use initramfs::{busybox, busybox_for, Initramfs, BLK_MODULES, NET_MODULES};
 pub use kernel::Kernel;
 pub use processor::Processor;
 pub use qemu::{FindOptions, Qemu};
-pub use run::{Ended, Guest, Machine, Memory, Running};
+pub use run::{Ended, Guest, MachineType, Memory, Running};

@@ -21,7 +21,7 @@ const END: Duration = Duration::from_millis(300);
 
 /// Which machine QEMU is.
 #[derive(Copy, Clone, Debug, Default, PartialEq, Eq)]
-pub enum Machine {
+pub enum MachineType {
     /// A PC with PCI Express.
     #[default]
     Q35,
@@ -47,7 +47,7 @@ pub enum Memory {
 #[derive(Debug)]
 pub struct Guest<'a> {
     qemu: &'a Qemu,
-    machine: Machine,
+    machine: MachineType,
     memory: Memory,
     mebibytes: u32,
     cpus: u32,
@@ -64,8 +64,8 @@ impl<'a> Guest<'a> {
         Guest {
             qemu,
             machine: match qemu.processor() {
-                Processor::X86_64 => Machine::Q35,
-                Processor::Aarch64 => Machine::Virt,
+                Processor::X86_64 => MachineType::Q35,
+                Processor::Aarch64 => MachineType::Virt,
             },
             memory: Memory::default(),
             mebibytes: 256,
@@ -79,7 +79,7 @@ impl<'a> Guest<'a> {
     }
 
     /// Another machine.
-    pub fn machine(mut self, machine: Machine) -> Self {
+    pub fn machine(mut self, machine: MachineType) -> Self {
         self.machine = machine;
         self
     }
@@ -157,9 +157,9 @@ impl<'a> Guest<'a> {
         // A display would be the console of the firmware; without one it writes nothing on the serial line.
         command.args(["-nodefaults", "-no-user-config", "-display", "none"]);
         let machine = match self.machine {
-            Machine::Q35 => "q35",
-            Machine::Pc => "pc",
-            Machine::Virt => "virt",
+            MachineType::Q35 => "q35",
+            MachineType::Pc => "pc",
+            MachineType::Virt => "virt",
         };
         let size = self.mebibytes;
         command.arg("-m").arg(format!("{size}M"));
@@ -178,7 +178,7 @@ impl<'a> Guest<'a> {
             true => command.args(["-accel", "kvm", "-cpu", "host"]),
             false => command.args(["-accel", "tcg"]),
         };
-        if self.machine == Machine::Virt && !self.kvm {
+        if self.machine == MachineType::Virt && !self.kvm {
             // By default the board has one of 32 bits.
             command.args(["-cpu", "cortex-a57"]);
         }
@@ -191,8 +191,8 @@ impl<'a> Guest<'a> {
             // -1: reboot at once, which ends QEMU with -no-reboot; 0: stand still
             let panic = if self.reboots { 0 } else { -1 };
             let console = match self.machine {
-                Machine::Q35 | Machine::Pc => "ttyS0",
-                Machine::Virt => "ttyAMA0",
+                MachineType::Q35 | MachineType::Pc => "ttyS0",
+                MachineType::Virt => "ttyAMA0",
             };
             let append = format!("console={console} quiet panic={panic} reboot=t{}", self.append);
             command.arg("-kernel").arg(image).arg("-initrd").arg(initramfs.path()).arg("-append").arg(append);

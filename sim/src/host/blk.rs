@@ -135,6 +135,7 @@ pub struct Ended {
 
 /// What can go wrong with a request that waits for its end.
 #[derive(Debug, Error)]
+#[allow(missing_docs, reason = "the messages say what the fields are")]
 pub enum BlkError {
     /// The driver failed.
     #[error(transparent)]

@@ -80,6 +80,7 @@ pub struct Incoming {
 
 /// What is wrong with the network port.
 #[derive(Debug, Error)]
+#[allow(missing_docs, reason = "the messages say what the fields are")]
 pub enum NetError {
     /// The driver failed.
     #[error(transparent)]

@@ -104,6 +104,7 @@ pub struct Used {
 
 /// What is wrong with a queue.
 #[derive(Debug, Error)]
+#[allow(missing_docs, reason = "the messages say what the fields are")]
 pub enum RingError {
     /// No room for the chain.
     #[error("{wanted} descriptors are wanted, {free} are free")]

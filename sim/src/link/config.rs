@@ -153,6 +153,7 @@ impl Default for LinkConfig {
 
 /// A link that cannot be.
 #[derive(Clone, Debug, PartialEq, Error)]
+#[allow(missing_docs, reason = "the messages say what the fields are")]
 pub enum LinkConfigError {
     /// Not a power of two in range.
     #[error("{name} is {value}: a power of two from {least} to {most} is allowed")]

@@ -6,17 +6,51 @@ use thiserror::Error;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum HostRequest {
     /// Memory read of 1 to 4096 bytes.
-    MemoryRead { address: u64, bytes: u16 },
+    MemoryRead {
+        /// First byte.
+        address: u64,
+        /// How many.
+        bytes: u16,
+    },
     /// Memory write, posted.
-    MemoryWrite { address: u64, data: Vec<u8> },
+    MemoryWrite {
+        /// First byte.
+        address: u64,
+        /// What is written.
+        data: Vec<u8>,
+    },
     /// I/O read of bytes of one double word.
-    IoRead { port: u32, bytes: u8 },
+    IoRead {
+        /// First port.
+        port: u32,
+        /// How many bytes, 1 to 4.
+        bytes: u8,
+    },
     /// I/O write of bytes of one double word.
-    IoWrite { port: u32, data: Vec<u8> },
+    IoWrite {
+        /// First port.
+        port: u32,
+        /// What is written, 1 to 4 bytes.
+        data: Vec<u8>,
+    },
     /// Configuration read of bytes of one double word.
-    ConfigRead { target: FunctionId, offset: u16, bytes: u8 },
+    ConfigRead {
+        /// Whose configuration space.
+        target: FunctionId,
+        /// First byte.
+        offset: u16,
+        /// How many, 1 to 4.
+        bytes: u8,
+    },
     /// Configuration write of bytes of one double word.
-    ConfigWrite { target: FunctionId, offset: u16, data: Vec<u8> },
+    ConfigWrite {
+        /// Whose configuration space.
+        target: FunctionId,
+        /// First byte.
+        offset: u16,
+        /// What is written, 1 to 4 bytes.
+        data: Vec<u8>,
+    },
 }
 
 /// What became of a [`HostRequest`].
@@ -38,6 +72,7 @@ pub struct RequestId(pub(super) u64);
 
 /// A request that no packet can carry.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[allow(missing_docs, reason = "the messages say what the fields are")]
 pub enum HostRequestError {
     /// Empty, or across the boundary that such a request may not cross.
     #[error("access of {bytes} bytes at {address:#x} must lie within one block of {block} bytes")]

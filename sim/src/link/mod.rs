@@ -1,7 +1,7 @@
 //! The PCIe link and the root complex above it: packets as types, the modelled link, guest memory.
 //!
 //! [`tlp`] is what goes over the link, [`codec`] how it lies in double words, [`config`] how fast and how
-//! faithful the link is, and [`root_complex`] what answers at its upper end. Of virtio, [`limit`] alone knows a size.
+//! faithful the link is, and [`root_complex`] what answers at its upper end.
 mod arrive;
 pub mod codec;
 pub mod config;
@@ -9,7 +9,6 @@ pub mod credits;
 pub mod errors;
 pub mod hard_ip;
 pub mod host;
-pub mod limit;
 mod read;
 pub mod report;
 pub mod root_complex;

@@ -4,6 +4,7 @@ use thiserror::Error;
 
 /// A rule of PCI Express that the device broke.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[allow(missing_docs, reason = "the messages say what the fields are")]
 pub enum Violation {
     /// Not a packet.
     #[error("malformed packet: {0}")]

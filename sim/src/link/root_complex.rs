@@ -47,18 +47,44 @@ pub struct Scheduled {
 #[derive(Copy, Clone, Debug, PartialEq, Eq)]
 pub enum Interrupt {
     /// MSI-X: a memory write to [`MESSAGE_WINDOW`].
-    Message { at: u64, address: u64, data: u32 },
+    Message {
+        /// Cycle in which it arrived.
+        at: u64,
+        /// Where it was written.
+        address: u64,
+        /// What was written.
+        data: u32,
+    },
     /// INTA was asserted or deasserted.
-    Line { at: u64, asserted: bool },
+    Line {
+        /// Cycle in which the message arrived.
+        at: u64,
+        /// The level from then on.
+        asserted: bool,
+    },
 }
 
 /// An access of the device to memory, as the root complex carries it out.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum DeviceAccess<'a> {
     /// A read.
-    Read { at: u64, address: u64, bytes: u64 },
+    Read {
+        /// Cycle in which it arrived.
+        at: u64,
+        /// First byte.
+        address: u64,
+        /// How many.
+        bytes: u64,
+    },
     /// A write; `data` has the enabled bytes only.
-    Write { at: u64, address: u64, data: &'a [u8] },
+    Write {
+        /// Cycle in which it arrived.
+        at: u64,
+        /// First byte.
+        address: u64,
+        /// What was written.
+        data: &'a [u8],
+    },
 }
 
 pub(super) enum Event {

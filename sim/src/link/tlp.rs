@@ -350,9 +350,19 @@ pub struct Message {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Kind {
     /// MRd, MRdLk when `locked`.
-    MemoryRead { request: MemoryRequest, locked: bool },
+    MemoryRead {
+        /// What is read.
+        request: MemoryRequest,
+        /// The bus is to be locked.
+        locked: bool,
+    },
     /// MWr. Payload double words have memory byte 0 in bits 7:0; there are `request.length` of them.
-    MemoryWrite { request: MemoryRequest, payload: Vec<u32> },
+    MemoryWrite {
+        /// What is written.
+        request: MemoryRequest,
+        /// Double words.
+        payload: Vec<u32>,
+    },
     /// IORd.
     IoRead(IoRequest),
     /// IOWr.
@@ -437,6 +447,7 @@ impl Completion {
 
 /// What is wrong with a packet.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[allow(missing_docs, reason = "the messages say what the fields are")]
 pub enum TlpError {
     /// Fewer double words than the header takes.
     #[error("packet of {found} double words is shorter than its header of {header}")]

@@ -1,4 +1,5 @@
 //! The bridge to the C++ class that loads and runs a Verilated model.
+#![allow(unused_qualifications, reason = "cxx writes them")]
 
 #[cxx::bridge(namespace = "virtio_hdl")]
 pub(super) mod ffi {

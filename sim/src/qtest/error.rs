@@ -6,6 +6,7 @@ use std::time::Duration;
 
 /// QEMU does not start, or does not do what it is told.
 #[derive(Debug, thiserror::Error)]
+#[allow(missing_docs, reason = "the messages say what the fields are")]
 pub enum QtestError {
     /// A file or socket of the run cannot be made.
     #[error("{}: {error}", path.display())]

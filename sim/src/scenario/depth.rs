@@ -1,9 +1,9 @@
 //! How fast the endpoint is with so many requests outstanding, against what the link allows.
+use super::limit::blk_request;
 use super::ScenarioError;
 use crate::host::blk::{Blk, Operation, Request, Status};
 use crate::host::ring::{Buffer, Shape};
 use crate::host::Platform;
-use crate::link::limit::blk_request;
 use crate::link::LinkConfig;
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
@@ -49,6 +49,7 @@ pub struct Figures {
     pub share: f64,
     /// Median, 99th percentile of the cycles from a request's kick to its end.
     pub latency_median: u64,
+    /// 99 of 100 take no longer.
     pub latency_p99: u64,
 }
 

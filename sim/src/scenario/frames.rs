@@ -43,11 +43,13 @@ pub struct Options {
 pub struct Report {
     /// Frames that the endpoint sent, and their bytes.
     pub sent_frames: u64,
+    /// Bytes of those.
     pub sent_bytes: u64,
     /// Checksums that it put in.
     pub checksums: u64,
     /// Frames that the driver received, and their bytes.
     pub received_frames: u64,
+    /// Bytes of those.
     pub received_bytes: u64,
     /// Buffers that those took.
     pub buffers: u64,

@@ -3,6 +3,7 @@ pub mod depth;
 pub mod events;
 pub mod frames;
 pub mod latency;
+pub mod limit;
 pub mod random;
 pub mod rate;
 pub mod transfer;
@@ -16,6 +17,7 @@ use vm_memory::GuestMemoryError;
 
 /// A scenario came to an end that it should not have.
 #[derive(Debug, thiserror::Error)]
+#[allow(missing_docs, reason = "the messages say what the fields are")]
 pub enum ScenarioError {
     /// A request failed.
     #[error(transparent)]

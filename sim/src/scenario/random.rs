@@ -49,6 +49,7 @@ pub struct Report {
     pub requests: u64,
     /// Bytes read and written.
     pub read_bytes: u64,
+    /// Bytes that the driver wrote.
     pub written_bytes: u64,
     /// Requests that were answered with an error, as they should.
     pub refused: u64,

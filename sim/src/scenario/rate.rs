@@ -1,10 +1,10 @@
 //! How many frames per second go through the endpoint, against what the link allows.
+use super::limit::net_frame;
 use super::wire::FarEnd;
 use super::ScenarioError;
 use crate::host::net::{Net, Outgoing};
 use crate::host::ring::Shape;
 use crate::host::Platform;
-use crate::link::limit::net_frame;
 use crate::link::LinkConfig;
 use serde::Serialize;
 use std::time::Duration;

@@ -29,6 +29,7 @@ pub struct Hop {
     pub cells: u32,
     /// Nanoseconds in cells, and on the wires in front of them.
     pub logic: f64,
+    /// Nanoseconds on the wires in front of them.
     pub routing: f64,
     /// The last net within the block.
     pub net: String,

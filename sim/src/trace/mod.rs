@@ -21,7 +21,8 @@ const BEFORE_TRIGGER: u64 = 64;
 const FROM_TRIGGER: u64 = 4096;
 
 /// What starts a triggered VCD.
-#[derive(Copy, Clone, Debug, PartialEq, Eq, clap::ValueEnum)]
+#[derive(Copy, Clone, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "cli", derive(clap::ValueEnum))]
 pub enum Trigger {
     /// The driver notifies a queue.
     Notify,

@@ -8,9 +8,9 @@
 //! ```
 //! Several requests are in flight: the request block runs ahead of the answers by as many as `pending` holds. The device
 //! side answers in the order of the commands, and gives the tag of each back. It is not trusted to: see [`response::BlkResponse`].
-pub mod port;
-pub mod request;
-pub mod response;
+mod port;
+mod request;
+mod response;
 pub mod types;
 
 use crate::block::Block;
@@ -27,6 +27,7 @@ use types::*;
 /// recognised by its tag.
 #[derive(Block)]
 pub struct BlkDevice {
+    /// Rising edge.
     pub clock: Signal<In, Clock>,
     /// Of the endpoint and all that is at the device side.
     pub reset: Signal<In, Bit>,
@@ -60,6 +61,7 @@ pub struct BlkDevice {
     pub fault: Signal<Out, Bit>,
     /// One cycle: a chain was too short for a request.
     pub violation_valid: Signal<Out, Bit>,
+    /// Which rule, and what broke it.
     pub violation: Signal<Out, ViolationReport>,
 
     request: request::BlkRequest,

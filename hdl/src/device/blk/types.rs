@@ -1,4 +1,5 @@
 //! What the block device and its device side exchange.
+#![allow(missing_docs, reason = "rust-hdl's derives write bare methods; hdl/tests/lint_source.rs sees to the rest")]
 use rust_hdl::prelude::*;
 
 /// What a command does; the codes are those on the device-side port.

@@ -8,18 +8,18 @@
 //! ```
 //! Both sides store frames whole, 8 KiB each, or 32 KiB where frames may be longer than 2,032 bytes: nothing of a frame that turns out to be bad has left before that is known. A frame of 64 bytes
 //! takes 5 cycles in either direction, a longer one a cycle per 16 bytes.
-pub mod byte_sum;
-pub mod receive;
-pub mod receive_chains;
-pub mod receive_check;
-pub mod receive_header;
-pub mod receive_plan;
-pub mod receive_store;
-pub mod transmit;
-pub mod transmit_checksum;
-pub mod transmit_header;
-pub mod transmit_port;
-pub mod transmit_send;
+mod byte_sum;
+mod receive;
+mod receive_chains;
+mod receive_check;
+mod receive_header;
+mod receive_plan;
+mod receive_store;
+mod transmit;
+mod transmit_checksum;
+mod transmit_header;
+mod transmit_port;
+mod transmit_send;
 pub mod types;
 
 use crate::block::Block;
@@ -35,6 +35,7 @@ use types::*;
 /// A chain to send and a received frame keep the features with which they began, whatever the driver negotiates meanwhile.
 #[derive(Block)]
 pub struct NetDevice {
+    /// Rising edge.
     pub clock: Signal<In, Clock>,
     /// Of the endpoint and the wire.
     pub reset: Signal<In, Bit>,
@@ -82,8 +83,11 @@ pub struct NetDevice {
     pub receive_no_buffer: Signal<Out, Bit>,
     /// One cycle: a chain has no room for a header.
     pub tx_violation_valid: Signal<Out, Bit>,
+    /// Which rule, and what broke it.
     pub tx_violation: Signal<Out, ViolationReport>,
+    /// One cycle: a chain of the receive queue has no room for a header.
     pub rx_violation_valid: Signal<Out, Bit>,
+    /// Which rule, and what broke it.
     pub rx_violation: Signal<Out, ViolationReport>,
 
     #[given]

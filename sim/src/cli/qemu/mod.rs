@@ -2,7 +2,7 @@
 use super::endpoint::EndpointArguments;
 use super::stop::Stop;
 use crate::guest::{
-    busybox, DebianOptions, Ended, FindOptions, Guest, Initramfs, Kernel, Machine, Memory, Qemu, BLK_MODULES,
+    busybox, DebianOptions, Ended, FindOptions, Guest, Initramfs, Kernel, MachineType, Memory, Qemu, BLK_MODULES,
     NET_MODULES,
 };
 use clap::{Args, ValueEnum};
@@ -137,8 +137,8 @@ impl Arguments {
 
     fn guest<'a>(&self, parts: &'a Parts) -> Guest<'a> {
         let machine = match self.machine {
-            Chipset::Q35 => Machine::Q35,
-            Chipset::Pc => Machine::Pc,
+            Chipset::Q35 => MachineType::Q35,
+            Chipset::Pc => MachineType::Pc,
         };
         let mut guest = Guest::new(&parts.qemu)
             .machine(machine)

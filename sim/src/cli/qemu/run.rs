@@ -5,11 +5,11 @@ use crate::cli::output::outln;
 use crate::cli::{report, stop};
 use crate::guest::{vfio_user_pci, Guest, Running};
 use crate::leftovers::Leftover;
-use crate::vfio_user::{Server, ServerOptions};
 use anyhow::{anyhow, bail, Context};
 use serde::Serialize;
 use std::os::fd::AsFd;
 use std::time::{Duration, Instant};
+use vfio_user_server::{Server, ServerOptions};
 use virtio_hdl_rtl::config::Device;
 
 /// What QEMU said is read by then, once it has ended.
@@ -17,7 +17,7 @@ const END: Duration = Duration::from_secs(10);
 
 /// What happened.
 #[derive(Serialize)]
-struct Summary {
+struct GuestRun {
     qemu: String,
     kernel: String,
     /// Seconds from the kernel's start to the first process.
@@ -72,7 +72,7 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<()> {
     } else {
         ended.job()?;
     }
-    let summary = Summary {
+    let summary = GuestRun {
         qemu: parts.qemu.version().into(),
         kernel: parts.kernel.version.clone(),
         boot_seconds: ended.init_seconds(),

@@ -61,6 +61,7 @@ pub struct Capability {
 
 /// What is wrong with a function.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[allow(missing_docs, reason = "the messages say what the fields are")]
 pub enum PciError {
     /// A base address register with no sensible size.
     #[error("{function}: BAR{index} reads {value:#010x} after all ones were written")]

@@ -22,6 +22,7 @@ pub use vectors::{Interrupted, VectorPolicy};
 
 /// What keeps a driver from running a device.
 #[derive(Debug, Error)]
+#[allow(missing_docs, reason = "the messages say what the fields are")]
 pub enum DriverError {
     /// Not a virtio device.
     #[error("{vendor:04x}:{device:04x} is not a virtio device")]

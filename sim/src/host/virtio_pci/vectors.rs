@@ -55,7 +55,12 @@ pub enum Interrupted {
     /// Another device's interrupt.
     NotMine,
     /// The device configuration changed, and these queues have something.
-    Mine { config_changed: bool, queues: Vec<u16> },
+    Mine {
+        /// The device configuration changed.
+        config_changed: bool,
+        /// Queues whose used ring may have grown.
+        queues: Vec<u16>,
+    },
 }
 
 /// Vector of changes of the configuration; those of queues follow.

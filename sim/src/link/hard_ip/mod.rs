@@ -14,6 +14,7 @@ pub mod completer;
 mod config_space;
 mod from_endpoint;
 mod from_link;
+mod from_ports;
 mod handshake;
 mod levels;
 pub mod reads;

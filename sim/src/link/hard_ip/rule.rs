@@ -16,6 +16,7 @@ pub struct ProtocolError {
 
 /// A rule.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[allow(missing_docs, reason = "the messages say what the fields are")]
 pub enum Rule {
     /// Gaps, or a partial beat before the last.
     #[error("tkeep is {keep:#x} in beat {beat} ({}): all lanes are needed before the last beat, and no gaps in it",

@@ -81,7 +81,21 @@ impl FromEndpoint {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Action {
     /// Beats that follow each other on a stream, from cycle `not_before` on.
-    Beats { stream: ToEndpoint, not_before: u64, beats: Vec<Beat> },
+    Beats {
+        /// Which stream.
+        stream: ToEndpoint,
+        /// First cycle of the first beat, at the earliest.
+        not_before: u64,
+        /// In their order.
+        beats: Vec<Beat>,
+    },
     /// A port has another value from cycle `cycle` on.
-    Level { port: &'static str, cycle: u64, value: u64 },
+    Level {
+        /// The port's name.
+        port: &'static str,
+        /// First cycle of the value.
+        cycle: u64,
+        /// The value.
+        value: u64,
+    },
 }
