@@ -13,6 +13,9 @@ const CALLS: &[&str] = &["bits", "bit_cast", "signed_cast", "unsigned_cast"];
 const METHODS: &[&str] =
     &["val", "into", "index", "to_bits", "get_bit", "get_bits", "replace_bit", "all", "any", "xor", "len"];
 
+/// The example of docs/write-a-block.md, which says what its fields are.
+const EXAMPLE: &str = "tests/write_a_block.rs";
+
 /// The cell that `derive(Block)` itself stands on.
 const BY_HAND: &str = "cells/register.rs";
 
@@ -206,7 +209,7 @@ fn lint(file: &Path, text: &str) -> (Vec<String>, usize) {
     let mut kernels = Kernels(Lint { file, found: vec![] }, 0);
     kernels.visit_file(&parsed);
     let Kernels(mut lint, kernels) = kernels;
-    if allows_missing_docs(&parsed) {
+    if allows_missing_docs(&parsed) && !file.ends_with(EXAMPLE) {
         let mut documented = Documented(lint);
         documented.visit_file(&parsed);
         lint = documented.0;
@@ -230,8 +233,7 @@ fn sources_are_clean() {
     let mut files = vec![];
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     sources(&root.join("src"), &mut files);
-    // the example of docs/write-a-block.md
-    files.push(root.join("tests/write_a_block.rs"));
+    files.push(root.join(EXAMPLE));
     files.sort();
     let mut kernels = 0;
     let mut all = vec![];

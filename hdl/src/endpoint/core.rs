@@ -36,7 +36,7 @@ pub enum Intx {
 ///                    |                  interrupts -> MSI-X / INTx -----------------+
 ///                    +----------------------^
 /// ```
-/// A link (see [`super::raw_link::RawLink`]) turns packets into requests and completions, and says what config space says of
+/// A link (see `super::raw_link::RawLink`) turns packets into requests and completions, and says what config space says of
 /// the function. A device has a chain interface for each of its queues, the ports from `device_features` to `device_idle`.
 /// [`super::generate`] joins the three by the names of their ports.
 #[derive(Block)]

@@ -7,7 +7,7 @@
 //!   scatter command, bytes <- [response] <- status, read data <------------------+
 //! ```
 //! Several requests are in flight: the request block runs ahead of the answers by as many as `pending` holds. The device
-//! side answers in the order of the commands, and gives the tag of each back. It is not trusted to: see [`response::BlkResponse`].
+//! side answers in the order of the commands, and gives the tag of each back. It is not trusted to: see `response::BlkResponse`.
 mod port;
 mod request;
 mod response;

@@ -75,7 +75,7 @@ pub struct BlkPending {
     pub reads: bool,
     /// The data are a serial number: at most 20 bytes, zeroes behind them.
     pub get_id: bool,
-    /// As [`super::response::BlkResponse::generation`] was.
+    /// As `BlkResponse::generation` was.
     pub generation: bool,
     /// All writable bytes of the chain; the last one takes the status.
     pub writable_length: Bits<32>,
