@@ -2,7 +2,7 @@
 use std::path::PathBuf;
 use std::process::Command;
 use std::sync::OnceLock;
-use virtio_hdl::backend::{DevicePort, Disk, DiskPort};
+use virtio_hdl::backend::{Disk, DiskPort};
 use virtio_hdl::guest::{
     busybox, busybox_for, DebianOptions, FindOptions, Guest, Initramfs, Kernel, Processor, Qemu, BLK_MODULES,
     NET_MODULES,
@@ -151,8 +151,8 @@ impl Ext4 {
     }
 
     /// The image, behind a device.
-    pub fn port(&self) -> DevicePort {
-        DevicePort::Disk(DiskPort::new(Disk::open(&self.path(), false).unwrap(), 0))
+    pub fn port(&self) -> Box<DiskPort> {
+        Box::new(DiskPort::new(Disk::open(&self.path(), false).unwrap(), 0))
     }
 
     /// The image.

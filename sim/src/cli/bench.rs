@@ -1,7 +1,7 @@
 //! `virtio-hdl bench`: how near the endpoint comes to what its link allows.
 use super::output::outln;
 use super::{outcome, plot};
-use crate::backend::{DevicePort, Disk, NetPort};
+use crate::backend::{Disk, DiskPort, NetPort};
 use crate::design;
 use crate::host::blk::{self, Blk, Operation, Request};
 use crate::host::net::{self, Net, Outgoing};
@@ -210,7 +210,8 @@ impl Rig {
     }
 
     fn start(&self) -> anyhow::Result<(Machine, Blk)> {
-        let mut machine = Machine::new(&self.library, Disk::in_memory(SECTORS), &self.machine_options())?;
+        let mut machine =
+            Machine::new(&self.library, Box::new(DiskPort::new(Disk::in_memory(SECTORS), 0)), &self.machine_options())?;
         let mut bus = Bus::scan(&mut machine, &pci::Options::default())?;
         let blk = Blk::probe(&mut machine, &mut bus, SLOT, &blk::Options::default())?;
         Ok((machine, blk))
@@ -253,9 +254,8 @@ impl Rig {
     /// The machine with a network port, its driver, and the far end of its wire.
     fn start_net(&self) -> anyhow::Result<(Machine, Net, FarEnd)> {
         let wire = FarEnd::default();
-        let port = DevicePort::Net(NetPort::new(wire.backend(), [2, 0, 0, 0, 0, 1], self.link.clock_hz));
-        let options = MachineOptions { wire_bytes_per_second: FAST_WIRE, ..self.machine_options() };
-        let mut machine = Machine::with_port(&self.library, port, &options)?;
+        let port = NetPort::new(wire.backend(), [2, 0, 0, 0, 0, 1], self.link.clock_hz).with_wire_rate(FAST_WIRE);
+        let mut machine = Machine::new(&self.library, Box::new(port), &self.machine_options())?;
         let mut bus = Bus::scan(&mut machine, &pci::Options::default())?;
         let net = Net::probe(&mut machine, &mut bus, SLOT, &net::Options::default())?;
         Ok((machine, net, wire))

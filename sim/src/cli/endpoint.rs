@@ -2,9 +2,10 @@
 use super::files::Files;
 use super::trace::TraceArguments;
 use crate::backend::net::{NetBackend, NetSpec, Recorder};
-use crate::backend::{DevicePort, Disk, DiskPort, NetPort};
+use crate::backend::{Disk, DiskPort, NetPort};
 use crate::bridge::{Bridge, BridgeOptions, MsixMode};
 use crate::design;
+use crate::model::DeviceSide;
 use crate::vfio_user::ServerOptions;
 use anyhow::{bail, Context};
 use clap::{Args, ValueEnum};
@@ -118,18 +119,19 @@ impl EndpointArguments {
     /// Builds the endpoint, and opens what is written.
     pub fn bridge(&self, config: &EndpointConfig, opened: Opened) -> anyhow::Result<Bridge> {
         let library = design::library(config)?;
-        let port = match opened {
-            Opened::Disk(disk) => DevicePort::Disk(DiskPort::new(disk, self.disk_latency.unwrap_or(0))),
+        let side: Box<dyn DeviceSide> = match opened {
+            Opened::Disk(disk) => Box::new(DiskPort::new(disk, self.disk_latency.unwrap_or(0))),
             Opened::Net(mut backend) => {
                 if let Some(path) = &self.pcap {
                     backend = Box::new(Recorder::create(backend, path)?);
                 }
                 let mac = self.mac.unwrap_or(config.net.mac);
-                DevicePort::Net(NetPort::new(backend, mac, config.link.clock_hz))
+                Box::new(NetPort::new(backend, mac, config.link.clock_hz))
             }
         };
-        let options = BridgeOptions { msix: self.msix, seed: self.seed, trace: self.trace.options() };
-        Bridge::new(&library, config, port, &options).context("cannot start the endpoint")
+        let clock_hz = config.link.clock_hz;
+        let options = BridgeOptions { clock_hz, msix: self.msix, seed: self.seed, trace: self.trace.options() };
+        Bridge::new(&library, side, &options).context("cannot start the endpoint")
     }
 
     pub fn server_options(&self) -> ServerOptions {

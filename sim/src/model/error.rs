@@ -34,9 +34,9 @@ pub enum ModelError {
     /// The library does not fit: no such port, not a model.
     #[error("the model cannot be used: {0}")]
     Unfit(String),
-    /// Data that were promised cannot be had.
-    #[error("the disk image cannot be read where it could be read a moment ago: {0}")]
-    Disk(std::io::Error),
+    /// The device side cannot go on.
+    #[error(transparent)]
+    Side(super::SideError),
     /// The endpoint broke a rule of the hard IP that it is attached to.
     #[error(transparent)]
     Protocol(#[from] crate::link::hard_ip::ProtocolError),

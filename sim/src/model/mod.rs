@@ -3,12 +3,12 @@
 //! [`Library`] turns Verilog into a shared library and caches it. [`Model`] runs one instance of it: the cycle loop is
 //! C++ and goes on until a packet leaves the model, a deadline, or quiescence, so that Rust sees batches of packets, not
 //! cycles. What the model's ports mean is known here only as streams and levels; [`Endpoint`] gives the ports of an
-//! endpoint their names: those of its link, which carry raw TLPs or are those of a vendor's block, and its device side.
+//! endpoint's link their names, which carry raw TLPs or are those of a vendor's block, and a [`DeviceSide`] to all others.
 use cxx::UniquePtr;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 mod bridge;
-mod device_ports;
+mod device_side;
 mod endpoint;
 mod error;
 mod hard_ip_link;
@@ -17,7 +17,7 @@ mod raw_link;
 mod store;
 
 pub use bridge::ffi::Stop;
-pub use device_ports::{BlkCommand, BlkOperation, DeviceEvent};
+pub use device_side::{AsAny, DevicePacket, DeviceSide, SideError};
 pub use endpoint::{Endpoint, EndpointOptions, Stall, Transmitted};
 pub use error::ModelError;
 pub use library::{cache_folder, Library, Sources};

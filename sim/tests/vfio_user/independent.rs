@@ -2,7 +2,7 @@
 use crate::fake::{memfd, new_eventfd};
 use std::os::fd::{AsFd, AsRawFd};
 use vfio_user::Client;
-use virtio_hdl::backend::{DevicePort, Disk, DiskPort};
+use virtio_hdl::backend::{Disk, DiskPort};
 use virtio_hdl::bridge::{Bridge, BridgeOptions};
 use virtio_hdl::design;
 use virtio_hdl::vfio_user::{irq, region, Server, ServerOptions};
@@ -23,8 +23,8 @@ fn the_client_of_rust_vmm_finds_the_regions_maps_memory_and_drives_registers() {
     let stop = new_eventfd();
     let stopped = stop.try_clone().unwrap();
     let serving = std::thread::spawn(move || {
-        let port = DevicePort::Disk(DiskPort::new(Disk::in_memory(64), 0));
-        let mut bridge = Bridge::new(&library, &config, port, &BridgeOptions::default()).unwrap();
+        let port = Box::new(DiskPort::new(Disk::in_memory(64), 0));
+        let mut bridge = Bridge::new(&library, port, &BridgeOptions::default()).unwrap();
         server.serve(&mut bridge, stopped.as_fd()).unwrap();
         bridge.finish().unwrap();
         bridge.report()

@@ -65,7 +65,7 @@ pub(super) fn run(arguments: &Arguments, runs: u32) -> anyhow::Result<()> {
     }
     bar.finish_and_clear();
     bridge.finish()?;
-    if bridge.report().disk_commands == 0 {
+    if bridge.report().device_count("disk_commands") == 0 {
         bail!("the guest did not use the endpoint");
     }
     let ratio = median(&endpoint_seconds) / median(&own_seconds);
