@@ -371,7 +371,7 @@ fn streams_and_levels_have_ports_for_which_there_is_room() {
     let (data, side) = (model.input_level("in_data").unwrap(), model.input_level("in_side").unwrap());
     model.set(data, 1 << 63);
     model.set(side, u64::MAX);
-    model.run(10);
+    model.run(10).unwrap();
     assert_eq!(model.get(sum), (1 << 63) + (1 << 40) - 1);
 }
 
@@ -397,7 +397,7 @@ fn packets_that_are_none_of_their_stream_are_refused() {
         model.send(stream, 0, words).unwrap();
     }
     assert_eq!(model.queued(stream).unwrap(), 16);
-    assert_eq!(model.run(1000), Stop::Quiescent);
+    assert_eq!(model.run(1000).unwrap(), Stop::Quiescent);
     assert_eq!(model.queued(stream).unwrap(), 0);
 }
 

@@ -84,6 +84,11 @@ pub fn net_guest(job: &str) -> Guest<'static> {
     boots(qemu(), "bookworm", NET_MODULES, |initramfs| initramfs.job(&format!("{NET_FUNCTIONS}{job}")))
 }
 
+/// Linux 6.1 with this job and nothing to drive.
+pub fn bare_guest(job: &str) -> Guest<'static> {
+    boots(qemu(), "bookworm", &[], |initramfs| initramfs.job(job))
+}
+
 /// Linux 6.1 with a disk, whose job starts the same kernel anew by `sh /kexec`, with another job.
 pub fn kexec_guest(job: &str, then: &str) -> Guest<'static> {
     let folder = tempfile::tempdir().unwrap();

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::sync::mpsc;
 use std::thread::JoinHandle;
 use virtio_hdl::bridge::{Bridge, BridgeOptions, Report};
-use virtio_hdl::model::DeviceSide;
+use virtio_hdl::model::{DeviceSide, Library};
 use virtio_hdl::vfio_user::{Server, ServerOptions};
 use virtio_hdl_rtl::config::EndpointConfig;
 
@@ -25,14 +25,24 @@ impl Served {
         bridge: BridgeOptions,
         server: ServerOptions,
     ) -> Self {
+        let config = config.clone();
+        let bridge = BridgeOptions { clock_hz: config.link.clock_hz, ..bridge };
+        Served::model(move || crate::library(&config), side, bridge, server)
+    }
+
+    /// The same with a model of another kind.
+    pub fn model(
+        library: impl FnOnce() -> Library + Send + 'static,
+        side: Box<dyn DeviceSide>,
+        bridge: BridgeOptions,
+        server: ServerOptions,
+    ) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let (stop, stopped) = UnixStream::pair().unwrap();
-        let (config, socket) = (config.clone(), folder.path().join("socket"));
-        let bridge = BridgeOptions { clock_hz: config.link.clock_hz, ..bridge };
+        let socket = folder.path().join("socket");
         let (ready, is_ready) = mpsc::channel();
         let thread = std::thread::spawn(move || {
-            let library = crate::library(&config);
-            let mut bridge = Bridge::new(&library, side, &bridge).unwrap();
+            let mut bridge = Bridge::new(&library(), side, &bridge).unwrap();
             let mut server = Server::bind(&socket, server).unwrap();
             ready.send(()).unwrap();
             server.serve(&mut bridge, stopped.as_fd()).unwrap();

@@ -202,7 +202,12 @@ impl Rig {
     fn new(config: &EndpointConfig, requests: u64) -> anyhow::Result<Self> {
         let link = LinkConfig { speed: config.link.speed, clock_hz: config.link.clock_hz, ..LinkConfig::default() };
         let counts = config.link.interface == LinkInterface::Tlp;
-        Ok(Rig { link, library: design::library(config)?, requests, counts })
+        Ok(Rig {
+            link,
+            library: super::progress::shown(|progress| design::library_telling(config, progress))?,
+            requests,
+            counts,
+        })
     }
 
     fn machine_options(&self) -> MachineOptions {

@@ -1,6 +1,7 @@
 //! `virtio-hdl sim`
 use super::files::Files;
 use super::outcome;
+use super::progress;
 use super::summary::{Phase, Summary};
 use super::trace::TraceArguments;
 use crate::backend::{Disk, DiskPort, NetPort, SECTOR_BYTES};
@@ -143,7 +144,7 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<()> {
     if arguments.to.is_some() && arguments.scenario != Scenario::Copy {
         bail!("--to belongs to --scenario copy");
     }
-    let library = design::library(&config)?;
+    let library = progress::shown(|progress| design::library_telling(&config, progress))?;
     let setup = Setup { arguments, config, library };
     if arguments.speed {
         let options = setup.machine_options(false);

@@ -88,8 +88,9 @@ impl Endpoint {
         options: &EndpointOptions,
         side: &mut dyn DeviceSide,
     ) -> Result<Self, ModelError> {
-        let link = match (HardIpLink::family(&model), library.function()) {
-            (None, _) => Attachment::Raw(RawLink::find(&mut model, options.link_bytes_per_cycle)?),
+        let family = HardIpLink::family(&model).filter(|_| !library.is_foreign());
+        let link = match (family, library.function()) {
+            (None, _) => Attachment::Raw(RawLink::find(&mut model, library.interface(), options.link_bytes_per_cycle)?),
             (Some(family), Some(function)) => {
                 let link = HardIpLink::find(&mut model, family, function.clone(), options)?;
                 Attachment::HardIp(Box::new(link))
@@ -199,7 +200,7 @@ impl Endpoint {
     /// Queues a TLP for the endpoint; its first beat comes in cycle `not_before` at the earliest.
     pub fn receive(&mut self, not_before: u64, dwords: &[u32]) -> Result<(), ModelError> {
         match &mut self.link {
-            Attachment::Raw(link) => self.model.send(link.receive, not_before, dwords),
+            Attachment::Raw(link) => link.send(&mut self.model, not_before, dwords),
             Attachment::HardIp(link) => link.receive(not_before, dwords),
         }
     }
@@ -207,7 +208,11 @@ impl Endpoint {
     /// Whether the link has credit for read requests.
     pub fn set_nonposted_ready(&mut self, ready: bool) {
         match &mut self.link {
-            Attachment::Raw(link) => self.model.set(link.nonposted_ready, ready.into()),
+            Attachment::Raw(link) => {
+                if let Some(level) = link.nonposted_ready {
+                    self.model.set(level, ready.into());
+                }
+            }
             Attachment::HardIp(link) => link.set_nonposted_ready(&self.model, ready),
         }
     }
@@ -226,7 +231,8 @@ impl Endpoint {
     }
 
     /// Runs; see [`Model::run`]. Afterwards take what left with [`Endpoint::take_transmitted`] and
-    /// [`Endpoint::take_device_packet`]. Fails when the endpoint breaks a rule of the hard IP that it is attached to.
+    /// [`Endpoint::take_device_packet`]. Fails when the endpoint breaks a rule of the hard IP that it is attached to, or when its
+    /// RTL has stopped.
     pub fn run(&mut self, deadline: u64) -> Result<Stop, ModelError> {
         let (transmitted, device_packets) = (&mut self.transmitted, &mut self.device_packets);
         let mut device = |packet: &Packet| {
@@ -242,9 +248,12 @@ impl Endpoint {
                 return link.run(&mut self.model, deadline, &mut sent, &mut device);
             }
         };
-        let stop = self.model.run(deadline);
+        let stop = self.model.run(deadline)?;
         self.model.drain(|packet @ Packet { stream, first_cycle, last_cycle, words }| match stream == link.transmit {
-            true => transmitted.push_back(Transmitted { first_cycle, last_cycle, dwords: words.to_vec() }),
+            true => {
+                let dwords = link.dwords(words).to_vec();
+                transmitted.push_back(Transmitted { first_cycle, last_cycle, dwords });
+            }
             false => device(&packet),
         });
         Ok(stop)

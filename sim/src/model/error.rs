@@ -34,6 +34,17 @@ pub enum ModelError {
     /// The library does not fit: no such port, not a model.
     #[error("the model cannot be used: {0}")]
     Unfit(String),
+    /// A file of Verilog that is not generated here cannot be read.
+    #[error("cannot read {}: {error}", path.display())]
+    Source {
+        /// Which.
+        path: PathBuf,
+        /// Why.
+        error: std::io::Error,
+    },
+    /// The RTL has stopped: by `$stop`, `$fatal`, `$finish` or an assertion.
+    #[error("{0}")]
+    Stopped(String),
     /// The device side cannot go on.
     #[error(transparent)]
     Side(super::SideError),
