@@ -46,7 +46,7 @@ fn words(beats: &[Beat]) -> Vec<u32> {
 fn run(model: &mut Model) -> Vec<(Stream, u64, Vec<u32>)> {
     let mut left = Vec::new();
     loop {
-        let stop = model.run(1_000_000);
+        let stop = model.run(1_000_000).unwrap();
         model.drain(|Packet { stream, last_cycle, words, .. }| left.push((stream, last_cycle, words.to_vec())));
         match stop {
             Stop::Quiescent => return left,
@@ -107,9 +107,9 @@ fn a_watched_port_stops_the_run_in_its_cycle() {
     let (driven, shown) = (model.input_level("driven").unwrap(), model.level("shown").unwrap());
     model.watch(shown).unwrap();
     model.reset(4);
-    assert_eq!(model.run(1000), Stop::Event);
+    assert_eq!(model.run(1000).unwrap(), Stop::Event);
     model.set_at(driven, 50, 1);
-    assert_eq!(model.run(1000), Stop::Event);
+    assert_eq!(model.run(1000).unwrap(), Stop::Event);
     assert_eq!(model.cycle(), 52);
 }
 

@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::net::UnixStream;
 use std::thread::JoinHandle;
-use virtio_hdl::backend::{DevicePort, Disk, DiskPort};
+use virtio_hdl::backend::{Disk, DiskPort};
 use virtio_hdl::bridge::{Bridge, BridgeOptions, Report};
 use virtio_hdl::design;
 use virtio_hdl::vfio_user::testing::*;
@@ -45,13 +45,8 @@ impl Rig {
         let bridge = std::thread::spawn(move || {
             let config = EndpointConfig::blk();
             let library = design::library(&config).unwrap();
-            let mut bridge = Bridge::new(
-                &library,
-                &config,
-                DevicePort::Disk(DiskPort::new(Disk::in_memory(SECTORS), 0)),
-                &BridgeOptions::default(),
-            )
-            .unwrap();
+            let disk = Box::new(DiskPort::new(Disk::in_memory(SECTORS), 0));
+            let mut bridge = Bridge::new(&library, disk, &BridgeOptions::default()).unwrap();
             let never = new_eventfd();
             Server::connected(other, ServerOptions::default()).serve(&mut bridge, never.as_fd()).unwrap();
             bridge.finish().unwrap();
@@ -367,7 +362,7 @@ fn a_reset_amid_a_write_leaves_nothing_of_it_behind() {
     rig.request(false);
     rig.finish_request();
     assert!(rig.memory[DATA as usize..][..DATA_BYTES] == [0x22; DATA_BYTES]);
-    assert_eq!(rig.end().disk_commands, 2);
+    assert_eq!(rig.end().device_count("disk_commands"), 2);
 }
 
 /// A guest may say any address. Whoever is asked for the bytes may have them or not.

@@ -1,7 +1,9 @@
 //! Disk images: what is accepted, what is refused, and how it is said.
 use std::fs;
+use std::io;
 use std::path::PathBuf;
-use virtio_hdl::backend::Disk;
+use std::sync::{Arc, Mutex};
+use virtio_hdl::backend::{Disk, Storage, SECTOR_BYTES};
 
 fn image(folder: &tempfile::TempDir, bytes: usize) -> PathBuf {
     let path = folder.path().join("disk.img");
@@ -92,4 +94,54 @@ fn a_disk_in_memory_takes_what_is_written_to_it_only() {
     disk.read(5, &mut found).unwrap();
     assert!(found.iter().all(|byte| *byte == 0), "zeros too");
     assert!(disk.write(last + 1, &data).is_err());
+}
+
+/// Storage of which one sector cannot be read, and which counts what it is asked for.
+struct Faulty {
+    written: Arc<Mutex<Vec<u64>>>,
+    flush: bool,
+}
+
+impl Storage for Faulty {
+    fn read(&self, sector: u64, data: &mut [u8]) -> io::Result<()> {
+        data.fill(sector as u8);
+        match (sector..sector + data.len() as u64 / SECTOR_BYTES).contains(&5) {
+            true => Err(io::Error::other("sector 5 is bad")),
+            false => Ok(()),
+        }
+    }
+
+    fn write(&mut self, sector: u64, _data: &[u8]) -> io::Result<()> {
+        self.written.lock().unwrap().push(sector);
+        Ok(())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        match self.flush {
+            true => Ok(()),
+            false => Err(io::Error::other("it is full")),
+        }
+    }
+}
+
+#[test]
+fn a_disk_is_kept_where_its_user_likes() {
+    let written = Arc::new(Mutex::new(vec![]));
+    let faulty = |flush| Box::new(Faulty { written: written.clone(), flush });
+    let mut disk = Disk::on(faulty(true), 8, false);
+    let mut sector = [0; SECTOR_BYTES as usize];
+    disk.read(4, &mut sector).unwrap();
+    assert_eq!(sector[0], 4);
+    assert!(disk.read(5, &mut sector).is_err());
+    disk.write(7, &sector).unwrap();
+    // What the disk does not have, its storage is never asked for.
+    assert!(disk.write(8, &sector).is_err() && disk.read(8, &mut sector).is_err());
+    assert_eq!(*written.lock().unwrap(), [7]);
+    disk.flush().unwrap();
+    assert_eq!(disk.flushes(), 1);
+    let mut disk = Disk::on(faulty(false), 8, false);
+    assert!(disk.flush().is_err() && disk.flush().is_err(), "a flush that failed fails for ever");
+    assert_eq!(disk.flushes(), 1);
+    let mut read_only = Disk::on(faulty(true), 8, true);
+    assert!(read_only.write(0, &sector).is_err());
 }

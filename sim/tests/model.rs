@@ -1,8 +1,9 @@
 //! The model layer by itself, on a small Verilog stand-in: build and cache, streams, pace, quiescence, replay.
 use std::path::Path;
+use virtio_hdl::backend::{BlkCommand, BlkEvent, BlkOperation, BlkPorts};
 use virtio_hdl::model::{
-    BlkCommand, BlkOperation, DeviceEvent, Direction, Endpoint, EndpointOptions, Library, Model, ModelError, Sources,
-    Stall, Stop, StreamShape, Transmitted,
+    DevicePacket, DeviceSide, Direction, Endpoint, EndpointOptions, Library, Model, ModelError, Sources, Stall, Stop,
+    StreamShape, Transmitted,
 };
 use virtio_hdl_rtl::verilog::Port;
 
@@ -53,9 +54,30 @@ fn sources() -> Sources {
     }
 }
 
-fn endpoint(options: &EndpointOptions) -> Endpoint {
+/// A device side that leaves its ports to the test.
+#[derive(Default)]
+struct Side(Option<BlkPorts>);
+
+impl DeviceSide for Side {
+    fn connect(&mut self, endpoint: &mut Endpoint) -> Result<(), ModelError> {
+        self.0 = Some(BlkPorts::connect(endpoint)?);
+        Ok(())
+    }
+
+    fn packet(&mut self, _packet: DevicePacket, _endpoint: &mut Endpoint) -> Result<(), ModelError> {
+        unreachable!("the test takes the packets")
+    }
+}
+
+fn with_ports(options: &EndpointOptions) -> (Endpoint, BlkPorts) {
     let library = Library::build(&sources()).unwrap_or_else(|error| panic!("{error}"));
-    Endpoint::load(&library, options).unwrap_or_else(|error| panic!("{error}"))
+    let mut side = Side::default();
+    let endpoint = Endpoint::load(&library, options, &mut side).unwrap_or_else(|error| panic!("{error}"));
+    (endpoint, side.0.unwrap())
+}
+
+fn endpoint(options: &EndpointOptions) -> Endpoint {
+    with_ports(options).0
 }
 
 /// Packets of every length from 3 double words, with recognisable content.
@@ -122,7 +144,7 @@ fn a_missing_port_or_library_is_an_error() {
     let mut fewer = sources();
     fewer.ports.retain(|port| port.name != "blk_status");
     let library = Library::build(&fewer).unwrap();
-    let error = Endpoint::load(&library, &EndpointOptions::default()).err().unwrap().to_string();
+    let error = Endpoint::load(&library, &EndpointOptions::default(), &mut Side::default()).err().unwrap().to_string();
     assert_eq!(error, "the model cannot be used: the model has no port blk_status");
     assert!(Library::build_in(Path::new("/proc/no-such-folder"), &sources()).is_err());
 }
@@ -163,34 +185,35 @@ fn the_link_carries_its_rate_and_no_more() {
 
 #[test]
 fn device_side_streams_carry_commands_data_and_status() {
-    let mut endpoint = endpoint(&EndpointOptions::default());
-    endpoint.set_blk_disk(0x1234_5678_9abc, false).unwrap();
+    let (mut endpoint, ports) = with_ports(&EndpointOptions::default());
+    let event = |endpoint: &mut Endpoint| endpoint.take_device_packet().and_then(|packet| ports.event(packet));
+    ports.show(&mut endpoint, 0x1234_5678_9abc, false);
     endpoint.receive(50, &[0xc000_0001, 0x9abc_def0, 0x1234_5678, 4096]).unwrap();
     assert_eq!(endpoint.run(1000).unwrap(), Stop::Event);
     let command = BlkCommand { operation: BlkOperation::Write, sector: 0x1234_5678_9abc_def0, length: 4096, tag: 1 };
-    assert_eq!(endpoint.take_device_event(), Some(DeviceEvent::Command(51, command)));
-    assert_eq!(endpoint.take_device_event(), None);
+    assert_eq!(event(&mut endpoint), Some(BlkEvent::Command(51, command)));
+    assert_eq!(endpoint.take_device_packet(), None);
     assert_eq!(endpoint.cycle(), 52, "no lookahead: stops behind the event");
 
-    endpoint.blk_status(60, 7, 2).unwrap();
+    ports.status(&mut endpoint, 60, 7, 2).unwrap();
     assert_eq!(endpoint.run(1000).unwrap(), Stop::Event);
     assert_eq!(transmitted(&mut endpoint), [[0x5700_0002, 7 << 8, 0x5678_9abc, 0x1234]]);
 
     let bytes: Vec<u8> = (2..2 + 40).collect();
-    endpoint.blk_read_data(0, 3, &bytes, true).unwrap();
-    endpoint.blk_read_data(0, 4, &[1; 16], true).unwrap();
+    ports.read_data(&mut endpoint, 0, 3, &bytes, true).unwrap();
+    ports.read_data(&mut endpoint, 0, 4, &[1; 16], true).unwrap();
     endpoint.set_lookahead(0, 100).unwrap();
     assert_eq!(endpoint.run(1000).unwrap(), Stop::Event);
     let word = |first: u32| first | (first + 1) << 8 | (first + 2) << 16 | (first + 3) << 24;
     let first: Vec<u32> = (0..8).map(|index| word(2 + 4 * index)).collect();
-    match (endpoint.take_device_event(), endpoint.take_device_event()) {
-        (Some(DeviceEvent::WriteData(_, one, false)), Some(DeviceEvent::WriteData(_, two, true))) => {
+    match (event(&mut endpoint), event(&mut endpoint)) {
+        (Some(BlkEvent::WriteData(_, one, false)), Some(BlkEvent::WriteData(_, two, true))) => {
             assert_eq!(one, first);
             assert_eq!(two, [word(34), word(38), 0, 0, 0x0101_0101, 0x0101_0101, 0x0101_0101, 0x0101_0101]);
         }
         other => panic!("{other:?}"),
     }
-    endpoint.blk_status(0, 0, 0).unwrap();
+    ports.status(&mut endpoint, 0, 0, 0).unwrap();
     endpoint.run(1000).unwrap();
     assert_eq!(transmitted(&mut endpoint)[0][1], 4, "the tag of the last beat of a read");
 }
@@ -228,8 +251,8 @@ fn the_lookahead_ends_a_run_behind_its_first_packet() {
 #[test]
 fn the_seed_decides_what_reset_leaves_open() {
     let unreset = |seed| {
-        let mut endpoint = endpoint(&EndpointOptions { seed, ..EndpointOptions::default() });
-        endpoint.blk_status(0, 0, 0).unwrap();
+        let (mut endpoint, ports) = with_ports(&EndpointOptions { seed, ..EndpointOptions::default() });
+        ports.status(&mut endpoint, 0, 0, 0).unwrap();
         endpoint.run(1000).unwrap();
         endpoint.take_transmitted().unwrap().dwords[1]
     };
@@ -243,14 +266,16 @@ fn a_recorded_run_replays_cycle_by_cycle() {
     let library = Library::build(&sources()).unwrap();
     let stall = Stall { receive: 40, transmit: 40, device: 0 };
     let options = EndpointOptions { seed: 5, stall, ..EndpointOptions::default() };
-    let mut endpoint = Endpoint::load_recorded(&library, &options).unwrap();
+    let mut endpoint = Endpoint::load_recorded(&library, &options, &mut Side::default()).unwrap();
     for number in 0..200 {
         endpoint.receive(u64::from(number) * 40, &packet(number)).unwrap();
     }
     run_to_rest(&mut endpoint);
     assert_eq!(endpoint.replay().unwrap().cycles, endpoint.clocked());
     assert!(endpoint.replay_matches().unwrap());
-    assert!(Endpoint::load(&library, &options).unwrap().replay().is_err(), "nothing recorded, nothing to replay");
+    let mut endpoint = Endpoint::load(&library, &options, &mut ()).unwrap();
+    endpoint.run(100).unwrap();
+    assert!(endpoint.replay().is_err(), "nothing recorded, nothing to replay");
 }
 
 #[test]
@@ -346,7 +371,7 @@ fn streams_and_levels_have_ports_for_which_there_is_room() {
     let (data, side) = (model.input_level("in_data").unwrap(), model.input_level("in_side").unwrap());
     model.set(data, 1 << 63);
     model.set(side, u64::MAX);
-    model.run(10);
+    model.run(10).unwrap();
     assert_eq!(model.get(sum), (1 << 63) + (1 << 40) - 1);
 }
 
@@ -372,7 +397,7 @@ fn packets_that_are_none_of_their_stream_are_refused() {
         model.send(stream, 0, words).unwrap();
     }
     assert_eq!(model.queued(stream).unwrap(), 16);
-    assert_eq!(model.run(1000), Stop::Quiescent);
+    assert_eq!(model.run(1000).unwrap(), Stop::Quiescent);
     assert_eq!(model.queued(stream).unwrap(), 0);
 }
 
@@ -412,17 +437,17 @@ fn ports_of_another_width_than_the_models_are_found_when_it_is_built() {
 
 #[test]
 fn a_stream_that_runs_dry_is_told_of() {
-    let mut endpoint = endpoint(&EndpointOptions::default());
-    endpoint.set_blk_read_low(64).unwrap();
+    let (mut endpoint, ports) = with_ports(&EndpointOptions::default());
+    ports.set_read_low(&mut endpoint, 64).unwrap();
     for _ in 0..4 {
-        endpoint.blk_read_data(0, 0, &[2; 32], false).unwrap();
+        ports.read_data(&mut endpoint, 0, 0, &[2; 32], false).unwrap();
     }
-    assert_eq!(endpoint.blk_read_queued().unwrap(), 4 * (32 + 8), "with `last` and tag");
+    assert_eq!(ports.read_queued(&mut endpoint).unwrap(), 4 * (32 + 8), "with `last` and tag");
     let mut wanted = 0;
     while endpoint.run(10_000).unwrap() != Stop::Quiescent {
-        while let Some(event) = endpoint.take_device_event() {
-            wanted += u32::from(matches!(event, DeviceEvent::ReadWanted(_)));
+        while let Some(packet) = endpoint.take_device_packet() {
+            wanted += u32::from(matches!(ports.event(packet), Some(BlkEvent::ReadWanted(_))));
         }
     }
-    assert_eq!((wanted, endpoint.blk_read_queued().unwrap()), (2, 0), "with 32 bytes left, and with none");
+    assert_eq!((wanted, ports.read_queued(&mut endpoint).unwrap()), (2, 0), "with 32 bytes left, and with none");
 }

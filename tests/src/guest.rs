@@ -2,7 +2,7 @@
 use std::path::PathBuf;
 use std::process::Command;
 use std::sync::OnceLock;
-use virtio_hdl::backend::{DevicePort, Disk, DiskPort};
+use virtio_hdl::backend::{Disk, DiskPort};
 use virtio_hdl::guest::{
     busybox, busybox_for, DebianOptions, FindOptions, Guest, Initramfs, Kernel, Processor, Qemu, BLK_MODULES,
     NET_MODULES,
@@ -84,6 +84,11 @@ pub fn net_guest(job: &str) -> Guest<'static> {
     boots(qemu(), "bookworm", NET_MODULES, |initramfs| initramfs.job(&format!("{NET_FUNCTIONS}{job}")))
 }
 
+/// Linux 6.1 with this job and nothing to drive.
+pub fn bare_guest(job: &str) -> Guest<'static> {
+    boots(qemu(), "bookworm", &[], |initramfs| initramfs.job(job))
+}
+
 /// Linux 6.1 with a disk, whose job starts the same kernel anew by `sh /kexec`, with another job.
 pub fn kexec_guest(job: &str, then: &str) -> Guest<'static> {
     let folder = tempfile::tempdir().unwrap();
@@ -151,8 +156,8 @@ impl Ext4 {
     }
 
     /// The image, behind a device.
-    pub fn port(&self) -> DevicePort {
-        DevicePort::Disk(DiskPort::new(Disk::open(&self.path(), false).unwrap(), 0))
+    pub fn port(&self) -> Box<DiskPort> {
+        Box::new(DiskPort::new(Disk::open(&self.path(), false).unwrap(), 0))
     }
 
     /// The image.

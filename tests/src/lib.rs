@@ -3,7 +3,7 @@ pub mod blocks;
 pub mod qtest;
 pub mod rig;
 
-use virtio_hdl::backend::Disk;
+use virtio_hdl::backend::{Disk, DiskPort};
 use virtio_hdl::design;
 use virtio_hdl::host::blk::{Blk, Options};
 use virtio_hdl::host::pci::{Bus, Options as BusOptions};
@@ -30,7 +30,14 @@ pub fn library(config: &EndpointConfig) -> Library {
 
 /// A machine with this endpoint and `disk`.
 pub fn machine(config: &EndpointConfig, disk: Disk, options: &MachineOptions) -> Machine {
-    Machine::new(&library(config), disk, options).unwrap_or_else(|error| panic!("{error}"))
+    let disk = DiskPort::new(disk, 0);
+    Machine::new(&library(config), Box::new(disk), options).unwrap_or_else(|error| panic!("{error}"))
+}
+
+/// Changes the size that the disk's device side shows, in sectors.
+pub fn show_sectors(machine: &mut Machine, sectors: u64) {
+    let (port, endpoint) = machine.side_and_endpoint::<DiskPort>().expect("a disk");
+    port.ports().unwrap().show(endpoint, sectors, false);
 }
 
 /// The endpoint in a machine, with the driver bound to it. The bus is set up for the link's packet sizes.

@@ -7,7 +7,7 @@ use std::os::unix::fs::FileExt as _;
 use std::time::Duration;
 use tempfile::{NamedTempFile, TempDir};
 use virtio_hdl::backend::net::Loopback;
-use virtio_hdl::backend::{DevicePort, Disk, DiskPort, NetPort};
+use virtio_hdl::backend::{Disk, DiskPort, NetPort};
 use virtio_hdl::bridge::{BridgeOptions, Report};
 use virtio_hdl::guest::{FindOptions, Qemu};
 use virtio_hdl::host::blk::{Blk, Operation, Options, Request};
@@ -16,6 +16,7 @@ use virtio_hdl::host::ring::Shape;
 use virtio_hdl::host::virtio_pci::Interrupted;
 use virtio_hdl::host::Platform;
 use virtio_hdl::link::FunctionId;
+use virtio_hdl::model::DeviceSide;
 use virtio_hdl::qtest::{Chipset, QtestOptions, QtestPlatform};
 use virtio_hdl::vfio_user::ServerOptions;
 use virtio_hdl_rtl::config::Device;
@@ -120,17 +121,17 @@ impl Rig {
                 }
                 Kind::Ours { example, bridge, server } => {
                     let config = crate::example(example);
-                    let port = match config.device {
+                    let side: Box<dyn DeviceSide> = match config.device {
                         Device::Blk => {
                             let disk = ok(Disk::open(image.path(), false)).with_serial(SERIAL);
-                            DevicePort::Disk(DiskPort::new(disk, 0))
+                            Box::new(DiskPort::new(disk, 0))
                         }
                         Device::Net => {
                             let wire = Box::new(Loopback::new());
-                            DevicePort::Net(NetPort::new(wire, config.net.mac, config.link.clock_hz))
+                            Box::new(NetPort::new(wire, config.net.mac, config.link.clock_hz))
                         }
                     };
-                    let endpoint = Served::start(&config, port, bridge.clone(), *server);
+                    let endpoint = Served::start(&config, side, bridge.clone(), *server);
                     // JSON: socket is a structure.
                     let device = format!(
                         r#"{{"driver":"vfio-user-pci","addr":"{:02x}.0","x-msg-timeout":{},"socket":{{"type":"unix","path":"{}"}}}}"#,

@@ -5,8 +5,8 @@ use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
 use std::sync::mpsc;
 use std::thread::JoinHandle;
-use virtio_hdl::backend::DevicePort;
 use virtio_hdl::bridge::{Bridge, BridgeOptions, Report};
+use virtio_hdl::model::{DeviceSide, Library};
 use virtio_hdl::vfio_user::{Server, ServerOptions};
 use virtio_hdl_rtl::config::EndpointConfig;
 
@@ -19,14 +19,30 @@ pub struct Served {
 
 impl Served {
     /// Serves this endpoint with this at its device side. The socket is there when it returns.
-    pub fn start(config: &EndpointConfig, port: DevicePort, bridge: BridgeOptions, server: ServerOptions) -> Self {
+    pub fn start(
+        config: &EndpointConfig,
+        side: Box<dyn DeviceSide>,
+        bridge: BridgeOptions,
+        server: ServerOptions,
+    ) -> Self {
+        let config = config.clone();
+        let bridge = BridgeOptions { clock_hz: config.link.clock_hz, ..bridge };
+        Served::model(move || crate::library(&config), side, bridge, server)
+    }
+
+    /// The same with a model of another kind.
+    pub fn model(
+        library: impl FnOnce() -> Library + Send + 'static,
+        side: Box<dyn DeviceSide>,
+        bridge: BridgeOptions,
+        server: ServerOptions,
+    ) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let (stop, stopped) = UnixStream::pair().unwrap();
-        let (config, socket) = (config.clone(), folder.path().join("socket"));
+        let socket = folder.path().join("socket");
         let (ready, is_ready) = mpsc::channel();
         let thread = std::thread::spawn(move || {
-            let library = crate::library(&config);
-            let mut bridge = Bridge::new(&library, &config, port, &bridge).unwrap();
+            let mut bridge = Bridge::new(&library(), side, &bridge).unwrap();
             let mut server = Server::bind(&socket, server).unwrap();
             ready.send(()).unwrap();
             server.serve(&mut bridge, stopped.as_fd()).unwrap();

@@ -1,5 +1,5 @@
 //! virtio-blk on the Verilated endpoint, driven by the host model.
-use virtio_hdl::backend::Disk;
+use virtio_hdl::backend::{Disk, DiskPort};
 use virtio_hdl::host::blk::{Blk, Operation, Options, Request, Status};
 use virtio_hdl::host::pci::Bus;
 use virtio_hdl::host::ring::{Buffer, Shape};
@@ -28,7 +28,7 @@ fn reads_what_it_wrote() {
     blk.read(&mut machine, 3, &mut back).unwrap();
     assert!(back == data);
     let mut behind = vec![0; data.len()];
-    machine.disk().unwrap().read(3, &mut behind).unwrap();
+    machine.side::<DiskPort>().unwrap().disk().read(3, &mut behind).unwrap();
     assert!(behind == data, "the disk behind the device has it");
     assert_eq!(blk.id(&mut machine).unwrap(), "virtio-hdl");
     machine.check().unwrap();
@@ -56,7 +56,7 @@ fn random_requests_do_what_a_disk_does() {
             .unwrap_or_else(|error| panic!("{error}"));
         println!("{report:?}");
         let mut behind = vec![0; content.len()];
-        machine.disk().unwrap().read(0, &mut behind).unwrap();
+        machine.side::<DiskPort>().unwrap().disk().read(0, &mut behind).unwrap();
         assert!(behind == content, "seed {seed}: the disk is not what it should be");
         machine.check().unwrap();
     }
@@ -81,7 +81,8 @@ fn long_requests_go_in_pieces_and_take_little_memory() {
         let mut most = 0;
         let ended = loop {
             machine.run(5000);
-            most = most.max(machine.endpoint().blk_read_queued().unwrap());
+            let (port, endpoint) = machine.side_and_endpoint::<DiskPort>().unwrap();
+            most = most.max(port.ports().unwrap().read_queued(endpoint).unwrap());
             if let Some(ended) = blk.poll(&mut machine).unwrap().pop() {
                 break ended;
             }
@@ -91,7 +92,7 @@ fn long_requests_go_in_pieces_and_take_little_memory() {
         assert!(most <= 4 << 20, "{most} bytes are kept for the endpoint");
         if operation == Operation::Out {
             let mut behind = vec![0; bytes as usize];
-            machine.disk().unwrap().read(8, &mut behind).unwrap();
+            machine.side::<DiskPort>().unwrap().disk().read(8, &mut behind).unwrap();
             assert!(behind == content, "what is on the disk is not what was written");
             machine.memory().write_slice(&vec![0; bytes as usize], GuestAddress(buffer)).unwrap();
         }

@@ -1,6 +1,7 @@
 //! What the legacy interface and the virtqueue ask of the device, on the whole Verilated endpoint: bad rings, resets,
 //! bus mastering, failing reads, order of writes, interrupts.
 use std::sync::{Arc, Mutex};
+use virtio_hdl::backend::DiskPort;
 use virtio_hdl::host::blk::{Blk, Operation, Options, Status};
 use virtio_hdl::host::pci::{Bus, Options as BusOptions};
 use virtio_hdl::host::ring::{Buffer, Shape};
@@ -13,8 +14,8 @@ use virtio_hdl::scenario::random;
 use virtio_hdl_rtl::pcie::layout as pci;
 use virtio_hdl_rtl::virtio::layout::{self, used_offset, DESCRIPTOR_INDIRECT, DESCRIPTOR_NEXT, DESCRIPTOR_WRITE};
 use virtio_hdl_rtl::virtio::types::Violation;
-use virtio_hdl_tests::example;
 use virtio_hdl_tests::rig::*;
+use virtio_hdl_tests::{example, show_sectors};
 use vm_memory::{Bytes, GuestAddress};
 
 /// Offers a good read and then what `spoil` makes. The read ends well, the queue stops with this report, nothing else is
@@ -170,7 +171,7 @@ fn a_change_while_a_reset_drains_is_told_afterwards() {
         let isr = |s: &mut Setup| s.blk.transport().read(&mut s.machine, layout::ISR, Width::Byte);
         status(&mut s, 0);
         status(&mut s, 7);
-        s.machine.endpoint().set_blk_disk(SECTORS + 1, false).unwrap();
+        show_sectors(&mut s.machine, SECTORS + 1);
         s.machine.run(drain / 4);
         assert_eq!(isr(&mut s), 0, "{name}: nothing is told during the reset");
         s.machine.run(2 * drain);
@@ -178,7 +179,7 @@ fn a_change_while_a_reset_drains_is_told_afterwards() {
         s.machine.run(LONG);
         assert_eq!(isr(&mut s), 0, "{name}: told once");
         // no driver cares any more
-        s.machine.endpoint().set_blk_disk(SECTORS, false).unwrap();
+        show_sectors(&mut s.machine, SECTORS);
         s.machine.run(LONG);
         status(&mut s, 0);
         status(&mut s, 7);
@@ -470,7 +471,7 @@ fn failing_data_read_fails_exactly_its_request() {
         }
         let mut sector = [0; 512];
         for n in 24..32 {
-            s.machine.disk().unwrap().read(n, &mut sector).unwrap();
+            s.machine.side::<DiskPort>().unwrap().disk().read(n, &mut sector).unwrap();
             assert!(sector == content(n), "{fault:?}: sector {n} of the failed write was changed");
         }
         assert_eq!(s.diagnostic(0), 0, "the queue goes on");
@@ -492,7 +493,7 @@ fn failing_header_read_executes_nothing() {
         s.blk.transport().notify(&mut s.machine, 0);
     }
     s.machine.run(LONG);
-    assert_eq!(s.machine.disk_commands(), 0);
+    assert_eq!(s.machine.side::<DiskPort>().unwrap().commands(), 0);
     let status: u8 = s.machine.memory().read_obj(GuestAddress(status)).unwrap();
     assert_eq!(status, layout::blk::STATUS_IOERR);
 }

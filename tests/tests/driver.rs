@@ -1,6 +1,6 @@
 //! The driver of the legacy interface against the generated endpoint: each line of the list "host model (driver),
 //! function by function" is a test.
-use virtio_hdl::backend::Disk;
+use virtio_hdl::backend::{Disk, DiskPort};
 use virtio_hdl::host::blk::{Blk, BlkError, Operation, Options, Request, Status};
 use virtio_hdl::host::pci::{Bus, Options as BusOptions, PciError, Space};
 use virtio_hdl::host::ring::{Buffer, Shape};
@@ -11,7 +11,7 @@ use virtio_hdl::machine::{Machine, MachineOptions, SLOT};
 use virtio_hdl_rtl::config::EndpointConfig;
 use virtio_hdl_rtl::pcie::layout as pci;
 use virtio_hdl_rtl::virtio::layout::*;
-use virtio_hdl_tests::{example, machine as build};
+use virtio_hdl_tests::{example, machine as build, show_sectors};
 use vm_memory::{Bytes, GuestAddress};
 
 const SECTORS: u64 = 2048;
@@ -55,7 +55,7 @@ fn assert_works(machine: &mut Machine, disk: &mut Blk, seed: u64) {
     let sector = seed % (SECTORS - 8);
     disk.write(machine, sector, &data).unwrap_or_else(|error| panic!("{error}"));
     let mut found = vec![0; data.len()];
-    machine.disk().unwrap().read(sector, &mut found).unwrap();
+    machine.side::<DiskPort>().unwrap().disk().read(sector, &mut found).unwrap();
     assert!(found == data, "the disk does not hold what was written");
     found.fill(0);
     disk.read(machine, sector, &mut found).unwrap_or_else(|error| panic!("{error}"));
@@ -214,7 +214,7 @@ fn line_interrupt_is_shared_and_reading_its_status_ends_it() {
     assert!(!machine.root().intx());
     assert_eq!(disk.interrupt(&mut machine, line).unwrap(), Interrupted::NotMine);
     let capacity = SECTORS * 2;
-    machine.endpoint().set_blk_disk(capacity, false).unwrap();
+    show_sectors(&mut machine, capacity);
     let deadline = machine.now() + PATIENCE;
     let interrupt = machine.wait_interrupt(deadline).expect("an interrupt for the new capacity");
     let mine = Interrupted::Mine { config_changed: true, queues: vec![] };
@@ -227,7 +227,7 @@ fn line_interrupt_is_shared_and_reading_its_status_ends_it() {
 fn config_change_comes_on_the_config_vector() {
     for policy in [VectorPolicy::PerQueue, VectorPolicy::Shared] {
         let (mut machine, _, disk) = disk_with(&example("blk"), &with_policy(policy));
-        machine.endpoint().set_blk_disk(SECTORS + 1, false).unwrap();
+        show_sectors(&mut machine, SECTORS + 1);
         let deadline = machine.now() + PATIENCE;
         let interrupt = machine.wait_interrupt(deadline).expect("an interrupt for the new capacity");
         let mine = Interrupted::Mine { config_changed: true, queues: vec![] };
@@ -361,7 +361,7 @@ fn requests_in_flight_wait_for_the_end_of_a_sleep() {
     for (n, policy) in VectorPolicy::ALL.into_iter().cycle().take(12).enumerate() {
         let (mut machine, _, mut disk) = disk_with(&config, &with_policy(policy));
         let data = pattern(7, 16 * 4096);
-        machine.disk().unwrap().write(0, &data).unwrap();
+        machine.side::<DiskPort>().unwrap().disk().write(0, &data).unwrap();
         let address = machine.allocate(16 * 4096, 4096).unwrap();
         for n in 0..16 {
             let data = vec![Buffer::writable(address + 4096 * n, 4096)];
@@ -486,7 +486,7 @@ fn thirty_two_requests_in_flight_end_with_the_right_data() {
         let options = Options { scatter: Some(4), ..Options::default() };
         let (mut machine, _, mut disk) = disk_with(&example("blk"), &options);
         let data = pattern(99, 32 * 4096);
-        machine.disk().unwrap().write(0, &data).unwrap();
+        machine.side::<DiskPort>().unwrap().disk().write(0, &data).unwrap();
         let address = machine.allocate(32 * 4096, 4096).unwrap();
         for n in 0..32 {
             let place = address + 4096 * n;

@@ -1,5 +1,5 @@
 //! Control events under load, at random moments: see `scenario::events`. Few seeds here, many in `make soak`.
-use virtio_hdl::backend::{DevicePort, Disk, NetPort};
+use virtio_hdl::backend::{Disk, DiskPort, NetPort};
 use virtio_hdl::machine::{Machine, MachineOptions};
 use virtio_hdl::model::Stall;
 use virtio_hdl::scenario::events::{self, Options, Report};
@@ -22,13 +22,14 @@ fn run(mut config: EndpointConfig, seed: u64, events: u64) -> Report {
     let run = Options { events, seed, config: config.clone() };
     let report = match config.device {
         Device::Blk => {
-            let mut machine = Machine::new(&library, Disk::in_memory(SECTORS), &options).unwrap();
+            let mut machine =
+                Machine::new(&library, Box::new(DiskPort::new(Disk::in_memory(SECTORS), 0)), &options).unwrap();
             events::run_disk(&mut machine, &run, &mut |_| {})
         }
         Device::Net => {
             let wire = FarEnd::default();
             let port = NetPort::new(wire.backend(), config.net.mac, config.link.clock_hz);
-            let mut machine = Machine::with_port(&library, DevicePort::Net(port), &options).unwrap();
+            let mut machine = Machine::new(&library, Box::new(port), &options).unwrap();
             events::run_port(&mut machine, &wire, &run, &mut |_| {})
         }
     };

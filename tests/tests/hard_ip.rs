@@ -1,5 +1,5 @@
 //! The endpoints behind the model of every vendor's PCIe block, under random gaps on all streams of the block.
-use virtio_hdl::backend::{DevicePort, Disk, NetPort};
+use virtio_hdl::backend::{Disk, DiskPort, NetPort};
 use virtio_hdl::host::blk::Options;
 use virtio_hdl::host::net::{self, Net};
 use virtio_hdl::host::pci::Bus;
@@ -69,7 +69,7 @@ fn random_requests(block: Block, intx: bool, seeds: std::ops::Range<u64>, reques
         let result = random::run(&mut machine, &mut blk, &mut content, &run, &mut |_| {});
         outcome(&mut machine, &name, result);
         let mut behind = vec![0; content.len()];
-        machine.disk().unwrap().read(0, &mut behind).unwrap();
+        machine.side::<DiskPort>().unwrap().disk().read(0, &mut behind).unwrap();
         assert!(behind == content, "{name}: the disk is not what it should be");
     }
 }
@@ -81,9 +81,8 @@ fn random_frames(block: Block, intx: bool, seeds: std::ops::Range<u64>, frames: 
         let driver = net::Options { scatter: Some(seed), policies: policies(intx), ..net::Options::default() };
         let options = options(seed);
         let wire = FarEnd::default();
-        let port = DevicePort::Net(NetPort::new(wire.backend(), [0x52, 0x54, 0, 1, 2, 3], options.link.clock_hz));
-        let mut machine =
-            Machine::with_port(&library(&config), port, &options).unwrap_or_else(|error| panic!("{error}"));
+        let port = Box::new(NetPort::new(wire.backend(), [0x52, 0x54, 0, 1, 2, 3], options.link.clock_hz));
+        let mut machine = Machine::new(&library(&config), port, &options).unwrap_or_else(|error| panic!("{error}"));
         let result = (|| {
             let mut bus = Bus::scan(&mut machine, &Default::default()).map_err(|error| error.to_string())?;
             let mut net = Net::probe(&mut machine, &mut bus, SLOT, &driver).map_err(|error| error.to_string())?;

@@ -1,6 +1,7 @@
 //! What can happen to a device, on the endpoint behind the model of every vendor's PCIe block: interrupts, resets, bus
 //! mastering, requests that hit nothing, reads that fail, order of writes and answers. The streams of the block stand
 //! still at random.
+use virtio_hdl::backend::DiskPort;
 use virtio_hdl::host::blk::{Blk, Operation, Options, Status};
 use virtio_hdl::host::pci::{Bus, Options as BusOptions};
 use virtio_hdl::host::virtio_pci::VectorPolicy;
@@ -209,7 +210,7 @@ fn a_failed_read_of_data_fails_exactly_its_request() {
             }
             let mut sector = [0; 512];
             for n in 24..32 {
-                s.machine.disk().unwrap().read(n, &mut sector).unwrap();
+                s.machine.side::<DiskPort>().unwrap().disk().read(n, &mut sector).unwrap();
                 assert!(sector == content(n), "{block:?}, {fault:?}: sector {n} of the failed write was changed");
             }
             // The block gives the read up too, long after the device.

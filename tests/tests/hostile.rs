@@ -4,14 +4,14 @@ use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::Arc;
 use std::time::Duration;
-use virtio_hdl::backend::{DevicePort, DeviceSide, NetPort};
+use virtio_hdl::backend::{BlkCommand, BlkEvent, BlkOperation, BlkPorts, NetPort};
 use virtio_hdl::host::blk::{Blk, Operation, Options, Request, Status};
 use virtio_hdl::host::net::{Net, Options as NetOptions, Outgoing};
 use virtio_hdl::host::pci::Bus;
 use virtio_hdl::host::ring::{Buffer, Shape};
 use virtio_hdl::host::{Platform, Width};
 use virtio_hdl::machine::{Machine, MachineOptions, SLOT};
-use virtio_hdl::model::{BlkCommand, BlkOperation, DeviceEvent, Endpoint, ModelError};
+use virtio_hdl::model::{DevicePacket, DeviceSide, Endpoint, ModelError};
 use virtio_hdl::scenario::wire::FarEnd;
 use virtio_hdl_rtl::testing::Rng;
 use virtio_hdl_rtl::virtio::layout;
@@ -32,6 +32,7 @@ const POISON: [u8; 16] = [0xee; 16];
 struct Disk {
     rng: Rng,
     hostile: Arc<AtomicBool>,
+    ports: Option<BlkPorts>,
     writes: VecDeque<BlkCommand>,
     /// Answers that another one overtakes.
     held: Vec<BlkCommand>,
@@ -39,7 +40,7 @@ struct Disk {
 
 impl Disk {
     fn new(seed: u64, hostile: Arc<AtomicBool>) -> Self {
-        Disk { rng: Rng(seed + 1), hostile, writes: VecDeque::new(), held: vec![] }
+        Disk { rng: Rng(seed + 1), hostile, ports: None, writes: VecDeque::new(), held: vec![] }
     }
 
     fn data(command: BlkCommand) -> Vec<u8> {
@@ -53,10 +54,11 @@ impl Disk {
     }
 
     fn honest(&mut self, at: u64, command: BlkCommand, endpoint: &mut Endpoint) -> Result<(), ModelError> {
-        endpoint.blk_status(at, command.tag, 0)?;
+        let ports = self.ports.expect("connected");
+        ports.status(endpoint, at, command.tag, 0)?;
         match Disk::data(command) {
             data if data.is_empty() => Ok(()),
-            data => endpoint.blk_read_data(at, command.tag, &data, true),
+            data => ports.read_data(endpoint, at, command.tag, &data, true),
         }
     }
 
@@ -64,24 +66,25 @@ impl Disk {
         if !self.hostile.load(Ordering::Relaxed) {
             return self.honest(now, command, endpoint);
         }
+        let ports = self.ports.expect("connected");
         let at = now + if self.rng.chance(1, 3) { self.rng.below(8000) } else { 0 };
         let mut data = Disk::data(command);
         match self.rng.below(14) {
             0 => {}
-            1 => endpoint.blk_status(at, command.tag, self.rng.below(256) as u8)?,
-            2 => endpoint.blk_status(at, command.tag, 0)?,
-            3 => endpoint.blk_status(at, self.rng.below(256) as u8, 0)?,
-            4 if !data.is_empty() => endpoint.blk_read_data(at, command.tag, &data, true)?,
+            1 => ports.status(endpoint, at, command.tag, self.rng.below(256) as u8)?,
+            2 => ports.status(endpoint, at, command.tag, 0)?,
+            3 => ports.status(endpoint, at, self.rng.below(256) as u8, 0)?,
+            4 if !data.is_empty() => ports.read_data(endpoint, at, command.tag, &data, true)?,
             5 if data.len() > 16 => {
                 data.truncate(16 * (1 + self.rng.below(data.len().div_ceil(16) as u64 - 1) as usize));
-                endpoint.blk_status(at, command.tag, 0)?;
-                endpoint.blk_read_data(at, command.tag, &data, true)?;
+                ports.status(endpoint, at, command.tag, 0)?;
+                ports.read_data(endpoint, at, command.tag, &data, true)?;
             }
             6 if !data.is_empty() => {
                 data.resize(data.len().next_multiple_of(16), 0);
                 (0..=self.rng.below(40)).for_each(|_| data.extend(POISON));
-                endpoint.blk_status(at, command.tag, 0)?;
-                endpoint.blk_read_data(at, command.tag, &data, true)?;
+                ports.status(endpoint, at, command.tag, 0)?;
+                ports.read_data(endpoint, at, command.tag, &data, true)?;
             }
             7 => {
                 self.honest(at, command, endpoint)?;
@@ -91,10 +94,10 @@ impl Disk {
                 // not yet asked, or long ago
                 let tag = command.tag.wrapping_add(self.rng.below(20) as u8).wrapping_sub(10);
                 if tag != command.tag {
-                    endpoint.blk_status(at, tag, 0)?;
+                    ports.status(endpoint, at, tag, 0)?;
                 }
                 if tag.wrapping_sub(command.tag) >= 128 {
-                    endpoint.blk_read_data(at, tag, &POISON, true)?;
+                    ports.read_data(endpoint, at, tag, &POISON, true)?;
                 }
                 self.honest(at, command, endpoint)?;
             }
@@ -112,31 +115,26 @@ impl Disk {
 
 impl DeviceSide for Disk {
     fn connect(&mut self, endpoint: &mut Endpoint) -> Result<(), ModelError> {
-        endpoint.set_blk_disk(SECTORS, false)
+        let ports = BlkPorts::connect(endpoint)?;
+        ports.show(endpoint, SECTORS, false);
+        self.ports = Some(ports);
+        Ok(())
     }
 
-    fn event(&mut self, event: DeviceEvent, endpoint: &mut Endpoint) -> Result<(), ModelError> {
-        match event {
-            DeviceEvent::Command(_, command) if command.operation == BlkOperation::Write => {
+    fn packet(&mut self, packet: DevicePacket, endpoint: &mut Endpoint) -> Result<(), ModelError> {
+        match self.ports.expect("connected").event(packet) {
+            Some(BlkEvent::Command(_, command)) if command.operation == BlkOperation::Write => {
                 self.writes.push_back(command);
                 Ok(())
             }
-            DeviceEvent::Command(at, command) => self.answer(at, command, endpoint),
-            DeviceEvent::WriteData(at, words, discard) => {
+            Some(BlkEvent::Command(at, command)) => self.answer(at, command, endpoint),
+            Some(BlkEvent::WriteData(at, words, discard)) => {
                 let command = self.writes.pop_front().expect("data of a command");
                 assert!(discard || words.len() * 4 == command.length as usize, "{} words", words.len());
                 self.answer(at, command, endpoint)
             }
             _ => Ok(()),
         }
-    }
-
-    fn poll(&mut self, _endpoint: &mut Endpoint) -> Result<(), ModelError> {
-        Ok(())
-    }
-
-    fn deadline(&self) -> Option<u64> {
-        None
     }
 }
 
@@ -181,8 +179,8 @@ fn a_hostile_disk_puts_no_wrong_data_into_any_chain_and_holds_up_no_reset() {
     let (mut ended_well, mut ended_badly, mut forgotten) = (0, 0, 0);
     for seed in 0..4 {
         let hostile = Arc::new(AtomicBool::new(false));
-        let port = DevicePort::Other(Box::new(Disk::new(seed, hostile.clone())));
-        let mut machine = Machine::with_port(&library(&example("blk")), port, &MachineOptions::default()).unwrap();
+        let port = Box::new(Disk::new(seed, hostile.clone()));
+        let mut machine = Machine::new(&library(&example("blk")), port, &MachineOptions::default()).unwrap();
         let mut bus = Bus::scan(&mut machine, &Default::default()).unwrap();
         let mut rng = Rng(100 + seed);
         let buffers = machine.allocate(32 * SLOT_BYTES, 4096).unwrap();
@@ -252,7 +250,7 @@ fn a_wire_that_takes_nothing_holds_up_no_reset() {
     let config = example("net");
     let wire = FarEnd::default();
     let port = NetPort::new(wire.backend(), config.net.mac, config.link.clock_hz);
-    let mut machine = Machine::with_port(&library(&config), DevicePort::Net(port), &MachineOptions::default()).unwrap();
+    let mut machine = Machine::new(&library(&config), Box::new(port), &MachineOptions::default()).unwrap();
     let mut bus = Bus::scan(&mut machine, &Default::default()).unwrap();
     let frame = |n: u8, bytes: usize| vec![n; bytes];
     for (round, delay) in [0, 300, 600, 900, 2000, 5000].into_iter().enumerate() {
@@ -296,5 +294,5 @@ fn a_wire_that_takes_nothing_holds_up_no_reset() {
         machine.check().unwrap();
         net.remove(&mut machine, &mut bus).unwrap();
     }
-    assert!(machine.wire().unwrap().spoilt_frames > 0, "no frame was cut off");
+    assert!(machine.side::<NetPort>().unwrap().statistics().spoilt_frames > 0, "no frame was cut off");
 }

@@ -2,7 +2,7 @@
 //! PCI Express that the endpoint breaks, and each access is compared with what the ring names.
 use std::ops::Range;
 use std::sync::{Arc, Mutex};
-use virtio_hdl::backend::Disk;
+use virtio_hdl::backend::{Disk, DiskPort};
 use virtio_hdl::host::blk::{Blk, Operation, Options, Request, Status, Ticket};
 use virtio_hdl::host::pci::Bus;
 use virtio_hdl::host::ring::{Buffer, Shape};
@@ -78,7 +78,7 @@ fn exercise(link: LinkConfig, stall: Stall) -> Machine {
         machine.memory().write_slice(&data, GuestAddress(address)).unwrap();
         assert_eq!(run(&mut machine, &mut blk, Operation::Out, address, COUNT), vec![Status::Ok; COUNT as usize]);
         let mut found = vec![0; bytes as usize];
-        machine.disk().unwrap().read(0, &mut found).unwrap();
+        machine.side::<DiskPort>().unwrap().disk().read(0, &mut found).unwrap();
         assert!(found == data, "the disk does not hold what was written");
         machine.memory().write_slice(&vec![0; bytes as usize], GuestAddress(address)).unwrap();
         assert_eq!(run(&mut machine, &mut blk, Operation::In, address, COUNT), vec![Status::Ok; COUNT as usize]);
@@ -208,7 +208,7 @@ fn late_completion_is_dropped_and_its_tag_is_used_again() {
         machine.memory().write_slice(&pattern(round, 8 * REQUEST_BYTES), GuestAddress(address)).unwrap();
         assert_eq!(run(&mut machine, &mut blk, Operation::Out, address, 8), [Status::Ok; 8]);
         let mut disk = vec![0; 8 * REQUEST_BYTES as usize];
-        machine.disk().unwrap().read(0, &mut disk).unwrap();
+        machine.side::<DiskPort>().unwrap().disk().read(0, &mut disk).unwrap();
         assert!(disk == pattern(round, 8 * REQUEST_BYTES), "a late completion in round {round}");
     }
     assert_eq!(machine.root().violations(), []);

@@ -1,5 +1,5 @@
 //! The whole network endpoint under the host model: random frames both ways.
-use virtio_hdl::backend::{DevicePort, NetPort};
+use virtio_hdl::backend::NetPort;
 use virtio_hdl::host::net::{Net, Options, Outgoing};
 use virtio_hdl::host::pci::Bus;
 use virtio_hdl::host::{Platform, Width};
@@ -28,8 +28,8 @@ fn rig(name: &str, options: &MachineOptions, driver: &Options) -> Rig {
 
 fn rig_of(config: &EndpointConfig, options: &MachineOptions, driver: &Options) -> Rig {
     let wire = FarEnd::default();
-    let port = DevicePort::Net(NetPort::new(wire.backend(), MAC, options.link.clock_hz));
-    let mut machine = Machine::with_port(&library(config), port, options).unwrap_or_else(|error| panic!("{error}"));
+    let port = Box::new(NetPort::new(wire.backend(), MAC, options.link.clock_hz));
+    let mut machine = Machine::new(&library(config), port, options).unwrap_or_else(|error| panic!("{error}"));
     let mut bus = Bus::scan(&mut machine, &Default::default()).unwrap();
     let net = Net::probe(&mut machine, &mut bus, SLOT, driver).unwrap_or_else(|error| panic!("{error}"));
     Rig { machine, bus, net, wire }

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::Arc;
 use std::time::Duration;
 use virtio_hdl::backend::net::NetBackend;
-use virtio_hdl::backend::{DevicePort, NetPort};
+use virtio_hdl::backend::NetPort;
 use virtio_hdl::host::net::{Incoming, Net, Options, Outgoing};
 use virtio_hdl::host::pci::{Bus, Options as BusOptions};
 use virtio_hdl::host::ring::Shape;
@@ -43,7 +43,7 @@ fn setup(example_name: &str, options: &MachineOptions) -> Setup {
 fn setup_of(config: EndpointConfig, options: &MachineOptions) -> Setup {
     let wire = FarEnd::default();
     let port = NetPort::new(wire.backend(), config.net.mac, config.link.clock_hz);
-    let mut machine = Machine::with_port(&library(&config), DevicePort::Net(port), options).unwrap();
+    let mut machine = Machine::new(&library(&config), Box::new(port), options).unwrap();
     let mut bus = Bus::scan(&mut machine, &BusOptions::default()).unwrap();
     let net = Net::probe(&mut machine, &mut bus, SLOT, &Options::default()).unwrap();
     Setup { config, machine, bus, net, wire }
@@ -178,16 +178,22 @@ fn a_network_card_has_its_ids_two_queues_and_its_address() {
     s.assert_receives(2);
 }
 
+/// The address that the endpoint shows its MAC.
+fn mac_of_the_wire(machine: &mut Machine) -> [u8; 6] {
+    let (port, endpoint) = machine.side_and_endpoint::<NetPort>().unwrap();
+    port.ports().unwrap().mac(endpoint)
+}
+
 /// What Linux does for `ip link set address`.
 #[test]
 fn an_address_that_the_driver_writes_is_used_until_a_reset() {
     for name in ["net", "net-intx"] {
         let mut s = setup(name, &MachineOptions::default());
         let own = s.config.net.mac;
-        assert_eq!((s.net.mac(&mut s.machine), s.machine.endpoint().net_mac().unwrap()), (own, own));
+        assert_eq!((s.net.mac(&mut s.machine), mac_of_the_wire(&mut s.machine)), (own, own));
         let other = [0x52, 1, 2, 3, 4, 5];
         s.net.transport().set_config(&mut s.machine, net::CONFIG_MAC, &other);
-        assert_eq!((s.net.mac(&mut s.machine), s.machine.endpoint().net_mac().unwrap()), (other, other));
+        assert_eq!((s.net.mac(&mut s.machine), mac_of_the_wire(&mut s.machine)), (other, other));
         // the status behind it is not the driver's
         s.net.transport().set_config(&mut s.machine, net::CONFIG_STATUS, &[0, 0]);
         assert!(s.net.link_up(&mut s.machine));
@@ -195,7 +201,7 @@ fn an_address_that_the_driver_writes_is_used_until_a_reset() {
         s.assert_sends(1);
         s.assert_receives(2);
         s.net.transport().reset(&mut s.machine).unwrap();
-        assert_eq!((s.net.mac(&mut s.machine), s.machine.endpoint().net_mac().unwrap()), (own, own));
+        assert_eq!((s.net.mac(&mut s.machine), mac_of_the_wire(&mut s.machine)), (own, own));
     }
 }
 
@@ -328,7 +334,8 @@ fn dropped_frames_are_counted() {
     s.put(&frame(1523, 0));
     s.machine.run(LONG);
     let now = s.machine.now() + 1000;
-    s.machine.endpoint().net_frame(now, &frame(100, 0), true).unwrap();
+    let (port, endpoint) = s.machine.side_and_endpoint::<NetPort>().unwrap();
+    port.ports().unwrap().frame(endpoint, now, &frame(100, 0), true).unwrap();
     s.machine.run(LONG);
     let counts: Vec<u32> = (first..first + 5).map(|field| s.diagnostic(field)).collect();
     assert_eq!(counts, [1, 1, 1, 1, 0]);
@@ -442,7 +449,7 @@ fn frames_that_come_faster_than_the_wire_wait_where_they_come_from() {
     let (config, taken) = (example("net"), Arc::new(AtomicU64::new(0)));
     let port = NetPort::new(Box::new(Flood(Arc::clone(&taken))), config.net.mac, config.link.clock_hz);
     let options = MachineOptions::default();
-    let mut machine = Machine::with_port(&library(&config), DevicePort::Net(port), &options).unwrap();
+    let mut machine = Machine::new(&library(&config), Box::new(port), &options).unwrap();
     let mut last = 0;
     for _ in 0..5 {
         machine.run(4_000);

@@ -1,7 +1,7 @@
 //! A stock QEMU with an unmodified Debian kernel on the Verilated network port.
 use std::time::Duration;
 use virtio_hdl::backend::net::{Link, LinkSwitch, NetSpec};
-use virtio_hdl::backend::{DevicePort, NetPort};
+use virtio_hdl::backend::{NetPort, WireStatistics};
 use virtio_hdl::bridge::{BridgeOptions, Report};
 use virtio_hdl::guest::{vfio_user_pci, Ended, Guest, Memory};
 use virtio_hdl::vfio_user::ServerOptions;
@@ -16,7 +16,7 @@ fn serve(name: &str, network: &str, mac: [u8; 6]) -> (Served, LinkSwitch) {
     let config = example(name);
     let link = Link::new(network.parse::<NetSpec>().unwrap().open().unwrap()).unwrap();
     let switch = link.switch();
-    let port = DevicePort::Net(NetPort::new(Box::new(link), mac, config.link.clock_hz));
+    let port = Box::new(NetPort::new(Box::new(link), mac, config.link.clock_hz));
     (Served::start(&config, port, BridgeOptions::default(), ServerOptions::default()), switch)
 }
 
@@ -42,7 +42,7 @@ fn talks(name: &str, change: impl FnOnce(Guest<'static>) -> Guest<'static>) -> R
     assert!(ended.console.contains("20 packets transmitted, 20 packets received"), "{}", ended.console);
     let report = served.end();
     check_clean(&report);
-    let wire = report.wire.unwrap();
+    let wire = WireStatistics::of(&report.device).unwrap();
     assert!(wire.transmitted_bytes > 4 << 20 && wire.received_bytes > 4 << 20, "{wire:?}");
     report
 }

@@ -1,4 +1,4 @@
-//! The disk behind virtio-blk: a raw image file, or memory.
+//! The disk behind virtio-blk: a raw image file, memory, or a [`Storage`] of the user's.
 use super::image_lock::{self, Refusal};
 use rustix::fs::OFlags;
 use std::collections::HashMap;
@@ -68,10 +68,72 @@ fn hint(error: &io::Error) -> &'static str {
 /// Bytes of a piece of a disk in memory.
 const PIECE: u64 = 4096;
 
-enum Storage {
-    File(File),
-    /// The pieces that are not all zero, by their numbers: a disk may be larger than the memory.
-    Memory(HashMap<u64, Box<[u8]>>),
+/// What keeps a disk's sectors: for storage of one's own, or for faults put before another one's. What [`Disk`] asks for
+/// lies within the disk.
+pub trait Storage: Send {
+    /// Reads from `sector` on, whole sectors or less.
+    fn read(&self, sector: u64, data: &mut [u8]) -> io::Result<()>;
+
+    /// Writes from `sector` on, whole sectors or less.
+    fn write(&mut self, sector: u64, data: &[u8]) -> io::Result<()>;
+
+    /// Makes all writes permanent.
+    fn flush(&mut self) -> io::Result<()>;
+
+    /// Nothing of it outlives the process: there is nothing to flush.
+    fn is_volatile(&self) -> bool {
+        false
+    }
+}
+
+struct Image(File);
+
+impl Storage for Image {
+    fn read(&self, sector: u64, data: &mut [u8]) -> io::Result<()> {
+        self.0.read_exact_at(data, sector * SECTOR_BYTES)
+    }
+
+    fn write(&mut self, sector: u64, data: &[u8]) -> io::Result<()> {
+        self.0.write_all_at(data, sector * SECTOR_BYTES)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.0.sync_data()
+    }
+}
+
+/// The pieces that are not all zero, by their numbers: a disk may be larger than the memory.
+#[derive(Default)]
+struct Memory(HashMap<u64, Box<[u8]>>);
+
+impl Storage for Memory {
+    fn read(&self, sector: u64, data: &mut [u8]) -> io::Result<()> {
+        for (piece, within, part) in pieces(sector * SECTOR_BYTES, data.len()) {
+            match self.0.get(&piece) {
+                Some(piece) => data[part].copy_from_slice(&piece[within]),
+                None => data[part].fill(0),
+            }
+        }
+        Ok(())
+    }
+
+    fn write(&mut self, sector: u64, data: &[u8]) -> io::Result<()> {
+        for (piece, within, part) in pieces(sector * SECTOR_BYTES, data.len()) {
+            if self.0.contains_key(&piece) || data[part.clone()].iter().any(|byte| *byte != 0) {
+                let piece = self.0.entry(piece).or_insert_with(|| vec![0; PIECE as usize].into());
+                piece[within].copy_from_slice(&data[part]);
+            }
+        }
+        Ok(())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+
+    fn is_volatile(&self) -> bool {
+        true
+    }
 }
 
 /// Cuts `bytes` bytes from `offset` on at pieces: the number of each, and where the part is in it and in the bytes.
@@ -93,7 +155,7 @@ fn holds_sectors(kind: FileType) -> bool {
 
 /// A disk.
 pub struct Disk {
-    storage: Storage,
+    storage: Box<dyn Storage>,
     sectors: u64,
     read_only: bool,
     serial: String,
@@ -128,15 +190,16 @@ impl Disk {
         if bytes == 0 || bytes % SECTOR_BYTES != 0 {
             return Err(DiskError::Size { path: path.into(), bytes });
         }
-        Ok(Disk::new(Storage::File(file), bytes / SECTOR_BYTES, read_only))
+        Ok(Disk::on(Box::new(Image(file)), bytes / SECTOR_BYTES, read_only))
     }
 
     /// A disk in memory, all zero.
     pub fn in_memory(sectors: u64) -> Self {
-        Disk::new(Storage::Memory(HashMap::new()), sectors, false)
+        Disk::on(Box::<Memory>::default(), sectors, false)
     }
 
-    fn new(storage: Storage, sectors: u64, read_only: bool) -> Self {
+    /// A disk whose sectors are kept there.
+    pub fn on(storage: Box<dyn Storage>, sectors: u64, read_only: bool) -> Self {
         Disk { storage, sectors, read_only, serial: String::new(), flush_failed: false, flushes: 0 }
     }
 
@@ -164,53 +227,30 @@ impl Disk {
 
     /// Reads from `sector` on.
     pub fn read(&self, sector: u64, data: &mut [u8]) -> io::Result<()> {
-        let offset = self.offset(sector, data.len())?;
-        match &self.storage {
-            Storage::File(file) => file.read_exact_at(data, offset),
-            Storage::Memory(memory) => {
-                for (piece, within, part) in pieces(offset, data.len()) {
-                    match memory.get(&piece) {
-                        Some(piece) => data[part].copy_from_slice(&piece[within]),
-                        None => data[part].fill(0),
-                    }
-                }
-                Ok(())
-            }
-        }
+        self.check(sector, data.len())?;
+        self.storage.read(sector, data)
     }
 
     /// Writes from `sector` on.
     pub fn write(&mut self, sector: u64, data: &[u8]) -> io::Result<()> {
-        let offset = self.offset(sector, data.len())?;
+        self.check(sector, data.len())?;
         if self.read_only {
             return Err(io::ErrorKind::ReadOnlyFilesystem.into());
         }
-        match &mut self.storage {
-            Storage::File(file) => file.write_all_at(data, offset),
-            Storage::Memory(memory) => {
-                for (piece, within, part) in pieces(offset, data.len()) {
-                    if memory.contains_key(&piece) || data[part.clone()].iter().any(|byte| *byte != 0) {
-                        let piece = memory.entry(piece).or_insert_with(|| vec![0; PIECE as usize].into());
-                        piece[within].copy_from_slice(&data[part]);
-                    }
-                }
-                Ok(())
-            }
-        }
+        self.storage.write(sector, data)
     }
 
     /// Makes all writes permanent. When that has failed once it does so for ever: Linux tells of a failed write once, and
     /// holds what could not be written for written from then on (as QEMU's file-posix has it).
     pub fn flush(&mut self) -> io::Result<()> {
-        let Storage::File(file) = &self.storage else { return Ok(()) };
-        if self.read_only {
+        if self.read_only || self.storage.is_volatile() {
             return Ok(());
         }
         if self.flush_failed {
             return Err(io::Error::other("an earlier flush has failed: what was written before it may be lost"));
         }
         self.flushes += 1;
-        let flushed = file.sync_data();
+        let flushed = self.storage.flush();
         self.flush_failed = flushed.is_err();
         flushed
     }
@@ -220,12 +260,11 @@ impl Disk {
         self.flushes
     }
 
-    /// Where `bytes` bytes from `sector` on begin, if the disk has them all.
-    fn offset(&self, sector: u64, bytes: usize) -> io::Result<u64> {
+    /// Whether the disk has all of `bytes` bytes from `sector` on.
+    fn check(&self, sector: u64, bytes: usize) -> io::Result<()> {
         let offset = sector.checked_mul(SECTOR_BYTES);
-        let end = offset.and_then(|offset| offset.checked_add(bytes as u64));
-        match (offset, end) {
-            (Some(offset), Some(end)) if end <= self.sectors * SECTOR_BYTES => Ok(offset),
+        match offset.and_then(|offset| offset.checked_add(bytes as u64)) {
+            Some(end) if end <= self.sectors * SECTOR_BYTES => Ok(()),
             _ => Err(io::ErrorKind::UnexpectedEof.into()),
         }
     }
@@ -233,7 +272,7 @@ impl Disk {
 
 #[cfg(test)]
 mod tests {
-    use super::{holds_sectors, Disk, Storage};
+    use super::{holds_sectors, Disk, Image};
     use std::fs::{self, File};
     use std::os::unix::fs::FileTypeExt as _;
 
@@ -251,9 +290,9 @@ mod tests {
     fn a_flush_that_failed_is_not_followed_by_one_that_succeeds() {
         let (_reader, pipe) = rustix::pipe::pipe().unwrap();
         // What cannot be synchronised, and then can be.
-        let mut disk = Disk::new(Storage::File(File::from(pipe)), 1, false);
+        let mut disk = Disk::on(Box::new(Image(File::from(pipe))), 1, false);
         assert!(disk.flush().is_err());
-        disk.storage = Storage::File(tempfile::tempfile().unwrap());
+        disk.storage = Box::new(Image(tempfile::tempfile().unwrap()));
         let said = disk.flush().unwrap_err().to_string();
         assert!(said.contains("an earlier flush has failed"), "{said}");
     }

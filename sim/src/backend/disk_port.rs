@@ -1,8 +1,11 @@
 //! The disk at the endpoint's device-side ports: carries commands out in their order.
-use super::{Disk, SECTOR_BYTES};
-use crate::model::{BlkCommand, BlkOperation, DeviceEvent, Endpoint, ModelError};
+use super::{BlkCommand, BlkEvent, BlkOperation, BlkPorts, Disk, SECTOR_BYTES};
+use crate::model::{DevicePacket, DeviceSide, Endpoint, ModelError, SideError};
+use serde_json::{json, Map, Value};
 use std::collections::VecDeque;
 use std::io;
+use virtio_hdl_rtl::virtio::layout::blk::FEATURE_FLUSH;
+use virtio_hdl_rtl::virtio::layout::{FEATURE_BAD_FEATURE, GUEST_FEATURES, QUEUE_PFN, STATUS};
 
 /// Status bytes of virtio-blk.
 const OK: u8 = 0;
@@ -58,7 +61,11 @@ pub struct DiskPort {
     incoming: VecDeque<Incoming>,
     reading: Option<Reading>,
     done: u64,
+    ports: Option<BlkPorts>,
+    /// Each write is permanent before it is answered.
     write_through: bool,
+    /// What the driver accepts is seen: until it is FLUSH, writes go through.
+    watched: bool,
 }
 
 impl DiskPort {
@@ -71,7 +78,9 @@ impl DiskPort {
             incoming: VecDeque::new(),
             reading: None,
             done: 0,
+            ports: None,
             write_through: false,
+            watched: false,
         }
     }
 
@@ -80,42 +89,14 @@ impl DiskPort {
         &mut self.disk
     }
 
-    /// Whether each write is permanent before it is answered, as a driver expects that did not accept FLUSH.
-    pub fn set_write_through(&mut self, write_through: bool) {
-        self.write_through = write_through;
-    }
-
-    /// How often the image was made permanent.
-    pub fn flushes(&self) -> u64 {
-        self.disk.flushes()
+    /// Its ports, for changes that are not the disk's: a medium that grows.
+    pub fn ports(&self) -> Result<BlkPorts, ModelError> {
+        super::connected(self.ports)
     }
 
     /// Commands carried out.
     pub fn commands(&self) -> u64 {
         self.done
-    }
-
-    /// The endpoint was reset: forgets what it had asked for.
-    pub fn forget(&mut self) {
-        self.commands.clear();
-        self.incoming.clear();
-        self.reading = None;
-    }
-
-    /// Takes what left the endpoint, and answers every command that is complete.
-    pub fn event(&mut self, event: DeviceEvent, endpoint: &mut Endpoint) -> Result<(), ModelError> {
-        match event {
-            DeviceEvent::Command(at, command) => self.commands.push_back(Waiting { at, command, written: None }),
-            DeviceEvent::WritePart(_, words) => self.receive(&words).complete = None,
-            DeviceEvent::WriteData(at, words, discard) => {
-                let incoming = self.receive(&words);
-                (incoming.complete, incoming.discard) = (Some(at), discard);
-            }
-            // An endpoint with a disk has no wire.
-            DeviceEvent::ReadWanted(_) | DeviceEvent::Frame(..) => {}
-        }
-        self.take_writes();
-        self.answer(endpoint)
     }
 
     /// Appends to the data that are on their way.
@@ -156,6 +137,7 @@ impl DiskPort {
 
     /// Answers commands in their order, as far as they are complete and there is room for their data.
     fn answer(&mut self, endpoint: &mut Endpoint) -> Result<(), ModelError> {
+        let ports = self.ports()?;
         loop {
             if !self.stream(endpoint)? {
                 return Ok(());
@@ -167,8 +149,8 @@ impl DiskPort {
             if is_write && waiting.written.is_none() {
                 return Ok(());
             }
-            if command.operation == BlkOperation::Read && endpoint.blk_read_queued()? + length.min(AT_ONCE) > WINDOW {
-                return endpoint.set_blk_read_low(WINDOW);
+            if command.operation == BlkOperation::Read && ports.read_queued(endpoint)? + length.min(AT_ONCE) > WINDOW {
+                return ports.set_read_low(endpoint, WINDOW);
             }
             let (from, written) = (waiting.at, waiting.written.take());
             self.commands.pop_front();
@@ -176,9 +158,9 @@ impl DiskPort {
             let at = written.as_ref().map_or(from, |(at, _)| from.max(*at)).saturating_add(self.latency);
             let (status, read) = self.execute(command, written.map(|(_, result)| result));
             tracing::trace!(at, ?command, status, "disk");
-            endpoint.blk_status(at, command.tag, status)?;
+            ports.status(endpoint, at, command.tag, status)?;
             if !read.is_empty() {
-                endpoint.blk_read_data(at, command.tag, &read, true)?;
+                ports.read_data(endpoint, at, command.tag, &read, true)?;
             } else if command.operation == BlkOperation::Read && status == OK && length > 0 {
                 self.reading = Some(Reading { at, tag: command.tag, sector: command.sector, left: length });
             }
@@ -187,23 +169,26 @@ impl DiskPort {
 
     /// Hands over data of a long read. True when there is nothing left of it.
     fn stream(&mut self, endpoint: &mut Endpoint) -> Result<bool, ModelError> {
+        let ports = self.ports()?;
         while let Some(reading) = &mut self.reading {
-            if endpoint.blk_read_queued()? + PIECE > WINDOW {
-                endpoint.set_blk_read_low(WINDOW)?;
+            if ports.read_queued(endpoint)? + PIECE > WINDOW {
+                ports.set_read_low(endpoint, WINDOW)?;
                 return Ok(false);
             }
             let mut piece = vec![0; reading.left.min(PIECE)];
-            self.disk.read(reading.sector, &mut piece).map_err(ModelError::Disk)?;
+            let promised = "the disk image cannot be read where it could be read a moment ago";
+            let read = self.disk.read(reading.sector, &mut piece);
+            read.map_err(|error| ModelError::Side(format!("{promised}: {error}").into()))?;
             reading.left -= piece.len();
             reading.sector += piece.len() as u64 / SECTOR_BYTES;
             let (at, tag, left) = (reading.at, reading.tag, reading.left);
             piece.resize(piece.len().next_multiple_of(16), 0);
-            endpoint.blk_read_data(at, tag, &piece, left == 0)?;
+            ports.read_data(endpoint, at, tag, &piece, left == 0)?;
             if left == 0 {
                 self.reading = None;
             }
         }
-        endpoint.set_blk_read_low(0)?;
+        ports.set_read_low(endpoint, 0)?;
         Ok(true)
     }
 
@@ -256,6 +241,70 @@ impl DiskPort {
             (sector, left) = (sector + count as u64 / SECTOR_BYTES, left - count);
         }
         Ok(())
+    }
+}
+
+impl DeviceSide for DiskPort {
+    fn connect(&mut self, endpoint: &mut Endpoint) -> Result<(), ModelError> {
+        let ports = BlkPorts::connect(endpoint)?;
+        ports.show(endpoint, self.disk.sectors(), self.disk.is_read_only());
+        self.ports = Some(ports);
+        Ok(())
+    }
+
+    /// Takes what left the endpoint, and answers every command that is complete.
+    fn packet(&mut self, packet: DevicePacket, endpoint: &mut Endpoint) -> Result<(), ModelError> {
+        match self.ports()?.event(packet) {
+            Some(BlkEvent::Command(at, command)) => self.commands.push_back(Waiting { at, command, written: None }),
+            Some(BlkEvent::WritePart(_, words)) => self.receive(&words).complete = None,
+            Some(BlkEvent::WriteData(at, words, discard)) => {
+                let incoming = self.receive(&words);
+                (incoming.complete, incoming.discard) = (Some(at), discard);
+            }
+            Some(BlkEvent::ReadWanted(_)) | None => {}
+        }
+        self.take_writes();
+        self.answer(endpoint)
+    }
+
+    fn latency(&self) -> u64 {
+        self.latency
+    }
+
+    fn host_is_watched(&mut self) {
+        (self.watched, self.write_through) = (true, true);
+    }
+
+    /// What the driver says of its writes: without FLUSH each is permanent when it is answered (virtio 0.9.5, appendix D), and
+    /// a reset takes FLUSH back.
+    fn host_wrote(&mut self, bar: u32, offset: u64, data: &[u8]) {
+        let zero = data.iter().all(|byte| *byte == 0);
+        match u32::try_from(offset) {
+            _ if bar != 0 => {}
+            Ok(GUEST_FEATURES) => {
+                let accepted = data.try_into().map_or(0, u32::from_le_bytes);
+                // Who accepts BAD_FEATURE has negotiated nothing.
+                self.write_through = accepted >> FEATURE_FLUSH & 1 == 0 || accepted >> FEATURE_BAD_FEATURE & 1 == 1;
+            }
+            Ok(STATUS | QUEUE_PFN) if zero => self.write_through = true,
+            _ => {}
+        }
+    }
+
+    fn forget(&mut self) {
+        self.commands.clear();
+        self.incoming.clear();
+        self.reading = None;
+        self.write_through = self.watched;
+    }
+
+    fn flush(&mut self) -> Result<(), SideError> {
+        self.disk.flush().map_err(|error| format!("cannot flush the disk image: {error}").into())
+    }
+
+    fn statistics(&self) -> Map<String, Value> {
+        let counts = [("disk_commands", self.done), ("disk_flushes", self.disk.flushes())];
+        counts.into_iter().map(|(name, count)| (name.to_string(), json!(count))).collect()
     }
 }
 

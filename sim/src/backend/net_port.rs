@@ -1,15 +1,17 @@
 //! The Ethernet port of the endpoint, and what it is connected to.
-use super::net::{NetBackend, NetError};
-use crate::model::{DeviceEvent, Endpoint, ModelError};
-use serde::Serialize;
+use super::net::NetBackend;
+use super::NetPorts;
+use crate::model::{DevicePacket, DeviceSide, Endpoint, ModelError, SideError};
+use serde::{Deserialize, Serialize};
+use serde_json::{json, Map, Value};
 use std::os::fd::BorrowedFd;
 use std::time::Duration;
 
-/// How fast frames come by wire: 10 Gb/s.
+/// How fast frames come by wire, unless it is said otherwise: 10 Gb/s.
 pub const WIRE_BYTES_PER_SECOND: f64 = 1.25e9;
 
 /// What went over the wire.
-#[derive(Copy, Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Copy, Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct WireStatistics {
     /// Frames from the endpoint.
     pub transmitted_frames: u64,
@@ -27,6 +29,13 @@ pub struct WireStatistics {
     pub overrun_frames: u64,
 }
 
+impl WireStatistics {
+    /// What went over the wire, if this is what a [`NetPort`] has done.
+    pub fn of(statistics: &Map<String, Value>) -> Option<Self> {
+        serde_json::from_value(statistics.get("wire")?.clone()).ok()
+    }
+}
+
 /// Bytes that wait before the endpoint; what comes beyond them waits where it comes from. At 10 bytes a cycle they keep
 /// the wire full until the next look.
 const QUEUED: usize = 8192;
@@ -38,6 +47,8 @@ pub struct NetPort {
     backend: Box<dyn NetBackend>,
     mac: [u8; 6],
     clock_hz: u64,
+    bytes_per_second: f64,
+    ports: Option<NetPorts>,
     link_up: Option<bool>,
     statistics: WireStatistics,
     /// When there was no room for a frame that there may be.
@@ -47,7 +58,26 @@ pub struct NetPort {
 impl NetPort {
     /// A port with this address. The backend's time is that of the endpoint's clock, of `clock_hz`.
     pub fn new(backend: Box<dyn NetBackend>, mac: [u8; 6], clock_hz: u64) -> Self {
-        NetPort { backend, mac, clock_hz, link_up: None, statistics: WireStatistics::default(), full: None }
+        NetPort {
+            backend,
+            mac,
+            clock_hz,
+            bytes_per_second: WIRE_BYTES_PER_SECOND,
+            ports: None,
+            link_up: None,
+            statistics: WireStatistics::default(),
+            full: None,
+        }
+    }
+
+    /// The same with a wire on which so many bytes come a second, at most.
+    pub fn with_wire_rate(self, bytes_per_second: f64) -> Self {
+        NetPort { bytes_per_second, ..self }
+    }
+
+    /// Its ports, for what does not come by the wire.
+    pub fn ports(&self) -> Result<NetPorts, ModelError> {
+        super::connected(self.ports)
     }
 
     /// What went over the wire so far.
@@ -56,30 +86,37 @@ impl NetPort {
         WireStatistics { lost_frames: lost.transmitted, overrun_frames: lost.received, ..self.statistics }
     }
 
-    /// Ends what is written down.
-    pub fn finish(&mut self) -> Result<(), NetError> {
-        self.backend.finish()
+    fn time(&self, cycle: u64) -> Duration {
+        Duration::from_nanos((u128::from(cycle) * 1_000_000_000 / u128::from(self.clock_hz)) as u64)
+    }
+}
+
+impl DeviceSide for NetPort {
+    fn connect(&mut self, endpoint: &mut Endpoint) -> Result<(), ModelError> {
+        self.ports = Some(NetPorts::connect(endpoint, self.bytes_per_second / self.clock_hz as f64)?);
+        Ok(())
     }
 
-    /// Takes what left the endpoint.
-    pub fn event(&mut self, event: DeviceEvent) {
-        if let DeviceEvent::Frame(at, frame, error) = event {
+    fn packet(&mut self, packet: DevicePacket, _endpoint: &mut Endpoint) -> Result<(), ModelError> {
+        if let Some((frame, error)) = self.ports()?.sent(&packet) {
             if error {
                 self.statistics.spoilt_frames += 1;
-                return;
+                return Ok(());
             }
             self.statistics.transmitted_frames += 1;
             self.statistics.transmitted_bytes += frame.len() as u64;
-            self.backend.transmit(self.time(at), &frame);
+            self.backend.transmit(self.time(packet.last_cycle), &frame);
         }
+        Ok(())
     }
 
     /// Hands over what has come by wire until now, and the state of the link.
-    pub fn poll(&mut self, endpoint: &mut Endpoint) -> Result<(), ModelError> {
+    fn poll(&mut self, endpoint: &mut Endpoint) -> Result<(), ModelError> {
+        let ports = self.ports()?;
         let now = endpoint.cycle();
         self.full = None;
         loop {
-            if endpoint.net_bytes_queued()? >= QUEUED {
+            if ports.bytes_queued(endpoint)? >= QUEUED {
                 self.full = Some(now);
                 break;
             }
@@ -87,19 +124,19 @@ impl NetPort {
             self.statistics.received_frames += 1;
             self.statistics.received_bytes += frame.len() as u64;
             if !frame.is_empty() {
-                endpoint.net_frame(now, &frame, false)?;
+                ports.frame(endpoint, now, &frame, false)?;
             }
         }
         let link_up = self.backend.link_up();
         if self.link_up != Some(link_up) {
             self.link_up = Some(link_up);
-            endpoint.set_net(self.mac, link_up)?;
+            ports.show(endpoint, self.mac, link_up);
         }
         Ok(())
     }
 
-    /// The cycle in which the backend has something to do by itself, or there may be room again.
-    pub fn deadline(&self) -> Option<u64> {
+    /// When the backend has something to do by itself, or there may be room again.
+    fn deadline(&self) -> Option<u64> {
         let cycles = |time: Duration| (time.as_nanos() * u128::from(self.clock_hz)).div_ceil(1_000_000_000) as u64;
         match self.full {
             Some(at) => Some(at + FULL),
@@ -108,11 +145,15 @@ impl NetPort {
     }
 
     /// Readable when something comes from outside for which there is room.
-    pub fn as_fd(&self) -> Option<BorrowedFd<'_>> {
+    fn as_fd(&self) -> Option<BorrowedFd<'_>> {
         self.backend.as_fd().filter(|_| self.full.is_none())
     }
 
-    fn time(&self, cycle: u64) -> Duration {
-        Duration::from_nanos((u128::from(cycle) * 1_000_000_000 / u128::from(self.clock_hz)) as u64)
+    fn finish(&mut self) -> Result<(), SideError> {
+        Ok(self.backend.finish()?)
+    }
+
+    fn statistics(&self) -> Map<String, Value> {
+        [("wire".to_string(), json!(NetPort::statistics(self)))].into_iter().collect()
     }
 }

@@ -1,20 +1,19 @@
 //! Accesses of the guest's processor: configuration space and BARs, cut into requests of one double word.
 use super::engine::SLOT;
+use super::function::{Msix, BARS as BAR_COUNT};
 use super::{Bridge, BridgeError, MsixMode};
 use crate::link::root_complex::EVENTFD_MESSAGES;
 use crate::link::HostRequest;
 use std::ops::Range;
 use vfio_user_server::{region, Client};
 use virtio_hdl_rtl::pcie::layout;
-use virtio_hdl_rtl::pcie::registers::MSIX_TABLE_OFFSET;
-use virtio_hdl_rtl::virtio::layout::blk::FEATURE_FLUSH;
-use virtio_hdl_rtl::virtio::layout::{FEATURE_BAD_FEATURE, GUEST_FEATURES, QUEUE_NOTIFY, QUEUE_PFN, STATUS};
+use virtio_hdl_rtl::virtio::layout::QUEUE_NOTIFY;
 
 /// QEMU reads all of configuration space at once, and only then, when it learns the capabilities.
 const LONGEST_ACCESS: usize = 8;
 
-/// Base address registers in configuration space, those of an endpoint's two BARs.
-const BARS: Range<u64> = layout::BAR0 as u64..layout::BAR0 as u64 + 8;
+/// Base address registers in configuration space.
+const BARS: Range<u64> = layout::BAR0 as u64..layout::BAR0 as u64 + 4 * BAR_COUNT as u64;
 
 /// Cuts `offset..offset + bytes` at multiples of 4.
 fn double_words(offset: u64, bytes: usize) -> impl Iterator<Item = (u64, Range<usize>)> {
@@ -60,7 +59,7 @@ impl Bridge {
         offset: u64,
         data: &[u8],
     ) -> Result<(), BridgeError> {
-        let resets = index == region::CONFIG && self.begins_function_reset(client, offset, data)?;
+        let resets = index == region::CONFIG && self.begins_function_reset(offset, data);
         if resets {
             tracing::debug!("function-level reset");
             self.engine.report.function_resets += 1;
@@ -72,7 +71,7 @@ impl Bridge {
         if resets {
             self.restore_bars(client)?;
         }
-        if index == region::BAR0 && offset == u64::from(QUEUE_NOTIFY) {
+        if index == region::BAR0 && offset == u64::from(QUEUE_NOTIFY) && self.engine.has_queues() {
             self.kicked(client, data)?;
         }
         if index == region::CONFIG {
@@ -80,59 +79,25 @@ impl Bridge {
             let touches =
                 |registers: Range<u64>| offset < registers.end && registers.start < offset + data.len() as u64;
             if touches(BARS) {
-                self.bar_addresses = [None; 2];
+                self.bar_addresses = [None; BAR_COUNT];
                 self.remember_bars(offset, data);
             }
-            let control = self.msix_control;
-            if self.msix == MsixMode::Eventfd && self.vectors != 0 && touches(control..control + 2) {
-                self.program_table(client)?;
+            if let Some(msix) = self.function.msix.filter(|_| self.msix == MsixMode::Eventfd) {
+                let control = u64::from(msix.capability + layout::MSIX_CONTROL);
+                if touches(control..control + 2) {
+                    self.program_table(client, msix)?;
+                }
             }
         }
         Ok(())
     }
 
     /// Whether a write to configuration space begins a function-level reset.
-    fn begins_function_reset(&mut self, client: &mut Client, offset: u64, data: &[u8]) -> Result<bool, BridgeError> {
-        // Bit 15 of the lower half of a double word, wherever that is: most writes need no look at the capabilities.
-        let sets = (offset..).zip(data).any(|(place, byte)| place % 4 == 1 && byte >> 7 == 1);
-        if !sets {
-            return Ok(false);
-        }
-        let Some(express) = self.express(client)? else { return Ok(false) };
+    fn begins_function_reset(&self, offset: u64, data: &[u8]) -> bool {
+        let Some(express) = self.function.express else { return false };
         let high = u64::from(express + layout::EXPRESS_DEVICE_CONTROL) + 1;
         let byte = high.checked_sub(offset).and_then(|place| data.get(usize::try_from(place).ok()?)).copied();
-        Ok(byte.is_some_and(|byte| u16::from(byte) << 8 & layout::EXPRESS_FUNCTION_RESET != 0))
-    }
-
-    /// Where the PCI Express capability of an endpoint that knows function-level resets is.
-    fn express(&mut self, client: &mut Client) -> Result<Option<u16>, BridgeError> {
-        if let Some(known) = self.express {
-            return Ok(known);
-        }
-        let mut found = None;
-        let mut at = self.config_double_word(client, layout::CAPABILITY_POINTER)? as u16 & 0xfc;
-        // A list that goes in a circle has an end too.
-        for _ in 0..48 {
-            if at == 0 {
-                break;
-            }
-            let head = self.config_double_word(client, at)?;
-            if head as u8 == layout::CAPABILITY_EXPRESS {
-                let capabilities = self.config_double_word(client, at + layout::EXPRESS_DEVICE_CAPABILITIES)?;
-                found = (capabilities & layout::EXPRESS_FUNCTION_RESET_SUPPORTED != 0).then_some(at);
-                break;
-            }
-            at = (head >> 8) as u16 & 0xfc;
-        }
-        self.express = Some(found);
-        Ok(found)
-    }
-
-    /// A double word of the endpoint's configuration space; all ones where it does not answer.
-    fn config_double_word(&mut self, client: &mut Client, register: u16) -> Result<u32, BridgeError> {
-        let request = HostRequest::ConfigRead { target: SLOT, offset: register, bytes: 4 };
-        let value = self.engine.request(client, request)?;
-        Ok(value.and_then(|value| value.try_into().ok()).map_or(u32::MAX, u32::from_le_bytes))
+        byte.is_some_and(|byte| u16::from(byte) << 8 & layout::EXPRESS_FUNCTION_RESET != 0)
     }
 
     /// Keeps what the guest writes to base address registers.
@@ -148,9 +113,13 @@ impl Bridge {
     /// A function-level reset clears the base address registers. QEMU shows the guest its own, which it takes for kept, as
     /// the vfio driver of Linux keeps them for the devices that it passes on; so nobody would write them again.
     fn restore_bars(&mut self, client: &mut Client) -> Result<(), BridgeError> {
-        self.bar_addresses = [None; 2];
+        self.bar_addresses = [None; BAR_COUNT];
         let bars = self.bars;
         for (register, value) in (layout::BAR0..).step_by(4).zip(bars.chunks_exact(4)) {
+            // One that was never written has nothing to keep.
+            if value == [0; 4] {
+                continue;
+            }
             let request = HostRequest::ConfigWrite { target: SLOT, offset: register, data: value.to_vec() };
             self.engine.request(client, request)?;
         }
@@ -193,16 +162,14 @@ impl Bridge {
         offset: u64,
         data: &[u8],
     ) -> Result<(), BridgeError> {
-        let table = u64::from(MSIX_TABLE_OFFSET)..u64::from(MSIX_TABLE_OFFSET) + 16 * u64::from(self.vectors);
-        if index == region::BAR1 && table.contains(&offset) {
+        if let Some(word) = self.function.table_word(index, offset) {
             self.engine.report.msix_table_writes += 1;
             if let Ok(value) = data.try_into() {
-                let index = (offset - table.start) / 4;
-                self.engine.interrupts.table_written(index as usize, u32::from_le_bytes(value));
+                self.engine.interrupts.table_written(word as usize, u32::from_le_bytes(value));
             }
         }
-        if let Some(write_through) = write_through(index, offset, data) {
-            self.engine.set_write_through(write_through);
+        if index < BAR_COUNT as u32 {
+            self.engine.host_wrote(index, offset, data);
         }
         let data = data.to_vec();
         let request = match index {
@@ -234,21 +201,26 @@ impl Bridge {
     }
 
     fn is_io(&self, index: u32) -> bool {
-        index == region::BAR0 && self.bar0_io
+        self.function.bars.get(index as usize).is_some_and(|bar| bar.io)
     }
 
     /// Where a byte of a BAR is on the link: the endpoint's own register says so.
     fn bar_address(&mut self, client: &mut Client, index: u32, offset: u64) -> Result<Option<u64>, BridgeError> {
-        let Some(known) = self.bar_addresses.get(index as usize).copied() else { return Ok(None) };
-        let base = match known {
+        let place = index as usize;
+        let Some(bar) = self.function.bars.get(place).copied().filter(|bar| bar.bytes != 0) else { return Ok(None) };
+        let base = match self.bar_addresses[place] {
             Some(base) => base,
             None => {
-                let register = layout::BAR0 + 4 * index as u16;
-                let request = HostRequest::ConfigRead { target: SLOT, offset: register, bytes: 4 };
-                let Some(value) = self.engine.request(client, request)? else { return Ok(None) };
-                let value = value.iter().rev().fold(0, |value, byte| value << 8 | u64::from(*byte));
-                let base = value & !(self.bar_bytes[index as usize] - 1);
-                self.bar_addresses[index as usize] = Some(base);
+                let mut value = 0;
+                for half in 0..1 + u16::from(bar.wide) {
+                    let register = layout::BAR0 + 4 * (index as u16 + half);
+                    let request = HostRequest::ConfigRead { target: SLOT, offset: register, bytes: 4 };
+                    let Some(found) = self.engine.request(client, request)? else { return Ok(None) };
+                    let found = found.iter().rev().fold(0, |value, byte| value << 8 | u64::from(*byte));
+                    value |= found << (32 * half);
+                }
+                let base = value & !(bar.bytes - 1);
+                self.bar_addresses[place] = Some(base);
                 base
             }
         };
@@ -256,31 +228,15 @@ impl Bridge {
     }
 
     /// Gives each vector a message of its own that never leaves the bridge: the guest sees QEMU's table instead.
-    fn program_table(&mut self, client: &mut Client) -> Result<(), BridgeError> {
-        for vector in 0..u64::from(self.vectors) {
-            let entry = u64::from(MSIX_TABLE_OFFSET) + layout::MSIX_ENTRY_BYTES * vector;
+    fn program_table(&mut self, client: &mut Client, msix: Msix) -> Result<(), BridgeError> {
+        for vector in 0..u64::from(msix.vectors) {
+            let entry = msix.offset + layout::MSIX_ENTRY_BYTES * vector;
             let message = [(layout::MSIX_ENTRY_ADDRESS, EVENTFD_MESSAGES), (layout::MSIX_ENTRY_DATA, vector)];
             for (at, value) in message {
-                self.write(client, region::BAR1, entry + at, &value.to_le_bytes())?;
+                self.write(client, msix.bar, entry + at, &value.to_le_bytes())?;
             }
         }
         Ok(())
-    }
-}
-
-/// What a write to the registers says about the driver's writes to a disk: without FLUSH each is permanent when it is
-/// answered (virtio 0.9.5, appendix D), and a reset takes FLUSH back.
-fn write_through(index: u32, offset: u64, data: &[u8]) -> Option<bool> {
-    let zero = data.iter().all(|byte| *byte == 0);
-    match u32::try_from(offset) {
-        _ if index != region::BAR0 => None,
-        Ok(GUEST_FEATURES) => {
-            let accepted = data.try_into().map_or(0, u32::from_le_bytes);
-            // Who accepts BAD_FEATURE has negotiated nothing.
-            Some(accepted >> FEATURE_FLUSH & 1 == 0 || accepted >> FEATURE_BAD_FEATURE & 1 == 1)
-        }
-        Ok(STATUS | QUEUE_PFN) if zero => Some(true),
-        _ => None,
     }
 }
 

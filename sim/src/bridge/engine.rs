@@ -1,13 +1,12 @@
 //! The endpoint at the end of a link without delay: requests go in, and what it sends is carried out by the client.
 use super::interrupts::Interrupts;
 use super::{BridgeError, Report};
-use crate::backend::DevicePort;
 use crate::link::tlp::{ASSERT_INTA, DEASSERT_INTA, ERR_COR, ERR_FATAL, ERR_NONFATAL};
 use crate::link::{
     answer, Completion, CompletionStatus, FunctionId, Header, HostRequest, Kind, MemoryRequest, Message, RootComplex,
     Routing, Tlp,
 };
-use crate::model::{Endpoint, Stop};
+use crate::model::{DeviceSide, Endpoint, SideError, Stop, Transmitted};
 use crate::trace::Trace;
 use std::collections::HashMap;
 use std::os::fd::BorrowedFd;
@@ -48,7 +47,7 @@ struct Access {
 /// The Verilated endpoint, what is at its device side, and what is on its way between it and the client.
 pub(super) struct Engine {
     endpoint: Endpoint,
-    port: DevicePort,
+    side: Box<dyn DeviceSide>,
     trace: Option<Trace>,
     clock_hz: u64,
     /// Reads of the endpoint that the client has not answered, by token.
@@ -69,16 +68,10 @@ pub(super) struct Engine {
 }
 
 impl Engine {
-    pub fn new(
-        endpoint: Endpoint,
-        port: DevicePort,
-        trace: Option<Trace>,
-        clock_hz: u64,
-        interrupts: Interrupts,
-    ) -> Self {
+    pub fn new(endpoint: Endpoint, side: Box<dyn DeviceSide>, trace: Option<Trace>, clock_hz: u64) -> Self {
         Engine {
             endpoint,
-            port,
+            side,
             trace,
             clock_hz,
             reads: HashMap::new(),
@@ -88,7 +81,7 @@ impl Engine {
             held: false,
             resting_since: None,
             violation: 0,
-            interrupts,
+            interrupts: Interrupts::default(),
             report: Report::default(),
         }
     }
@@ -96,7 +89,7 @@ impl Engine {
     /// A conventional reset. What the endpoint was doing is forgotten.
     pub fn reset(&mut self, client: Option<&mut Client>) {
         self.endpoint.reset();
-        self.port.forget();
+        self.side.forget();
         self.reads.clear();
         self.interrupts.forget();
         self.resting_since = None;
@@ -106,14 +99,19 @@ impl Engine {
         }
     }
 
-    /// Makes what was written to the disk permanent.
-    pub fn flush(&mut self) -> std::io::Result<()> {
-        self.port.flush()
+    /// Makes what the endpoint wrote on its device side permanent.
+    pub fn flush(&mut self) -> Result<(), SideError> {
+        self.side.flush()
     }
 
-    /// What the driver expects of its writes; see [`DevicePort::set_write_through`].
-    pub fn set_write_through(&mut self, write_through: bool) {
-        self.port.set_write_through(write_through);
+    /// Tells the device side of a register that the host writes.
+    pub fn host_wrote(&mut self, bar: u32, offset: u64, data: &[u8]) {
+        self.side.host_wrote(bar, offset, data);
+    }
+
+    /// Whether the endpoint is one whose queues tell of broken rules, which makes its first BAR virtio's registers.
+    pub fn has_queues(&self) -> bool {
+        self.endpoint.has_queues()
     }
 
     /// What happened so far.
@@ -122,9 +120,7 @@ impl Engine {
             vectors: self.interrupts.vectors().to_vec(),
             messages_to_its: self.interrupts.to_its(),
             intx_asserted: self.interrupts.line_asserted(),
-            wire: self.port.wire(),
-            disk_commands: self.port.disk_commands(),
-            disk_flushes: self.port.disk_flushes(),
+            device: self.side.statistics(),
             cycles_simulated: self.endpoint.clocked(),
             cycles_skipped: self.endpoint.cycle() - self.endpoint.clocked(),
             ..self.report.clone()
@@ -134,8 +130,8 @@ impl Engine {
     /// Ends the traces.
     pub fn finish(&mut self) -> Result<(), BridgeError> {
         let traced = self.trace.as_mut().map_or(Ok(()), Trace::finish).map_err(BridgeError::Trace);
-        let recorded = self.port.finish().map_err(BridgeError::Recording);
-        traced.and(recorded)
+        let ended = self.side.finish().map_err(BridgeError::Recording);
+        traced.and(ended)
     }
 
     /// Lets the endpoint work for a slice of time. Its credit for posted writes is what the client has acknowledged: without
@@ -168,24 +164,15 @@ impl Engine {
     /// Makes a request of at most one double word and waits for its end: the bytes read, or `None` when the endpoint
     /// refuses or does not answer. A posted write is on its way then, nothing more.
     pub fn request(&mut self, client: &mut Client, request: HostRequest) -> Result<Option<Vec<u8>>, BridgeError> {
-        let tag = self.next_tag;
-        self.next_tag = self.next_tag.wrapping_add(1);
-        let Ok(tlp) = request.tlp(RootComplex::ID, tag, MAX_PAYLOAD) else { return Ok(None) };
         let posted = request.is_posted();
-        self.access = (!posted).then(|| Access { tag, request, received: Vec::new(), done: None });
-        self.send(&tlp)?;
+        if !self.begin(request)? {
+            return Ok(None);
+        }
         let start = self.endpoint.cycle();
-        while let Some(access) = &self.access {
-            if access.done.is_some() {
-                break;
+        while self.is_awaited(start) {
+            if self.advance(client, SLICE)? == Stop::Quiescent {
+                self.endpoint.skip_to(self.endpoint.cycle() + SLICE);
             }
-            let waited = self.endpoint.cycle() - start;
-            if waited > NO_ANSWER {
-                tracing::warn!(request = ?access.request, "the endpoint does not answer");
-                self.report.unanswered_accesses += 1;
-                break;
-            }
-            self.advance(client, SLICE)?;
         }
         // A completion does not overtake the writes before it.
         if !posted {
@@ -194,31 +181,85 @@ impl Engine {
         Ok(self.access.take().and_then(|access| access.done).flatten())
     }
 
+    /// The same before there is a client. All that the endpoint may send then is the answer.
+    pub fn ask(&mut self, request: HostRequest) -> Result<Option<Vec<u8>>, BridgeError> {
+        if !self.begin(request)? {
+            return Ok(None);
+        }
+        let start = self.endpoint.cycle();
+        while self.is_awaited(start) {
+            let end = self.endpoint.cycle() + SLICE;
+            if self.endpoint.run(end)? == Stop::Quiescent {
+                self.endpoint.skip_to(end);
+            }
+            while let Some(packet) = self.take_transmitted() {
+                match Tlp::decode(&packet.dwords) {
+                    Ok(Tlp { header, kind: Kind::Completion(completion), .. }) => {
+                        self.completion(completion, header.poisoned);
+                    }
+                    Ok(tlp) => self.violation(&format!("a packet before its configuration: {:?}", tlp.kind)),
+                    Err(error) => self.violation(&error.to_string()),
+                }
+            }
+            if let Some(trace) = &mut self.trace {
+                trace.samples(&mut self.endpoint);
+            }
+        }
+        Ok(self.access.take().and_then(|access| access.done).flatten())
+    }
+
+    /// Sends a request; false where no packet can carry it.
+    fn begin(&mut self, request: HostRequest) -> Result<bool, BridgeError> {
+        let tag = self.next_tag;
+        self.next_tag = self.next_tag.wrapping_add(1);
+        let Ok(tlp) = request.tlp(RootComplex::ID, tag, MAX_PAYLOAD) else { return Ok(false) };
+        self.access = (!request.is_posted()).then(|| Access { tag, request, received: Vec::new(), done: None });
+        self.send(&tlp)?;
+        Ok(true)
+    }
+
+    /// Whether the access in progress, which began in cycle `start`, has no answer yet that may still come.
+    fn is_awaited(&mut self, start: u64) -> bool {
+        let Some(access) = self.access.as_ref().filter(|access| access.done.is_none()) else { return false };
+        if self.endpoint.cycle() - start <= NO_ANSWER {
+            return true;
+        }
+        tracing::warn!(request = ?access.request, "the endpoint does not answer");
+        self.report.unanswered_accesses += 1;
+        false
+    }
+
+    /// The next packet that the endpoint sent.
+    fn take_transmitted(&mut self) -> Option<Transmitted> {
+        let packet = self.endpoint.take_transmitted()?;
+        if let Some(trace) = &mut self.trace {
+            trace.to_host(&packet, &mut self.endpoint);
+        }
+        self.report.packets_from_device += 1;
+        Some(packet)
+    }
+
     /// Runs for at most `cycles` cycles, until the access in progress has its answer, or until nothing is left to do.
     pub fn advance(&mut self, client: &mut Client, cycles: u64) -> Result<Stop, BridgeError> {
         self.wake();
         let end = self.endpoint.cycle().saturating_add(cycles);
-        self.port.poll(&mut self.endpoint)?;
+        self.side.poll(&mut self.endpoint)?;
         loop {
             while let Some((token, data)) = client.take_read() {
                 let Some((header, request)) = self.reads.remove(&token) else { continue };
                 self.complete(header, &request, data.ok().as_deref())?;
             }
             let stop = self.endpoint.run(end)?;
-            while let Some(packet) = self.endpoint.take_transmitted() {
-                if let Some(trace) = &mut self.trace {
-                    trace.to_host(&packet, &mut self.endpoint);
-                }
-                self.report.packets_from_device += 1;
+            while let Some(packet) = self.take_transmitted() {
                 self.receive(client, &packet.dwords);
             }
-            let mut device_events = false;
-            while let Some(event) = self.endpoint.take_device_event() {
-                device_events = true;
-                self.port.event(event, &mut self.endpoint)?;
+            let mut device_packets = false;
+            while let Some(packet) = self.endpoint.take_device_packet() {
+                device_packets = true;
+                self.side.packet(packet, &mut self.endpoint)?;
             }
-            if device_events {
-                self.port.poll(&mut self.endpoint)?;
+            if device_packets {
+                self.side.poll(&mut self.endpoint)?;
             }
             if let Some(trace) = &mut self.trace {
                 trace.samples(&mut self.endpoint);
@@ -233,12 +274,12 @@ impl Engine {
 
     /// Readable when something comes to the device side from outside.
     pub fn as_fd(&self) -> Option<BorrowedFd<'_>> {
-        self.port.as_fd().filter(|_| !self.held)
+        self.side.as_fd().filter(|_| !self.held)
     }
 
     /// When there is something to do without anybody asking for it.
     pub fn deadline(&self) -> Option<Instant> {
-        let due = self.port.deadline().filter(|_| !self.held)?.saturating_sub(self.endpoint.cycle());
+        let due = self.side.deadline().filter(|_| !self.held)?.saturating_sub(self.endpoint.cycle());
         let wait = u128::from(due) * 1_000_000_000 / u128::from(self.clock_hz);
         let wait = Duration::from_nanos(u64::try_from(wait).unwrap_or(u64::MAX));
         self.resting_since.unwrap_or_else(Instant::now).checked_add(wait)

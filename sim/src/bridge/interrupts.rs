@@ -22,6 +22,7 @@ const ARM_DOORBELL: u64 = 0x40;
 const FIRST_SHARED_INTERRUPT: u32 = 32;
 
 /// How the endpoint interrupts, and how often it did.
+#[derive(Default)]
 pub(super) struct Interrupts {
     mode: MsixMode,
     vectors: Vec<Vector>,
@@ -34,9 +35,8 @@ pub(super) struct Interrupts {
 }
 
 impl Interrupts {
-    pub fn new(mode: MsixMode, vectors: u8) -> Self {
-        let vectors = vec![Vector::default(); vectors.into()];
-        Interrupts { mode, vectors, asserted: false, line_asserted: 0, to_its: 0, told_its: false }
+    pub fn new(mode: MsixMode, vectors: u16) -> Self {
+        Interrupts { mode, vectors: vec![Vector::default(); vectors.into()], ..Interrupts::default() }
     }
 
     /// The endpoint was reset.

@@ -8,25 +8,20 @@
 //! ```
 //! The link has no delay and no limit here: simulated time counts clock cycles of the endpoint, and while it rests the
 //! clock stands still.
-use crate::backend::net::NetError;
-use crate::backend::{DevicePort, WIRE_BYTES_PER_SECOND};
-use crate::link::hard_ip::{msix_capability, Family};
-use crate::model::{Endpoint, EndpointOptions, Library, ModelError};
+use crate::model::{DeviceSide, Endpoint, EndpointOptions, Library, ModelError, SideError};
 use crate::trace::{Trace, TraceOptions};
 use std::io;
 use std::os::fd::BorrowedFd;
 use std::time::Instant;
-use vfio_user_server::{irq, region, Client, ClientStatistics, Device, Errno, Work};
-use virtio_hdl_rtl::config::{Bar0, EndpointConfig, LinkInterface};
-use virtio_hdl_rtl::pcie::layout::MSIX_CONTROL;
-use virtio_hdl_rtl::pcie::registers::{BAR1_BYTES, MSIX_CAPABILITY};
 
 mod access;
 mod engine;
+mod function;
 mod interrupts;
 mod report;
 
 use engine::{Engine, Progress};
+use function::{Function, BARS};
 use interrupts::Interrupts;
 pub use interrupts::Vector;
 pub use report::Report;
@@ -46,14 +41,22 @@ pub enum MsixMode {
 }
 
 /// How an endpoint is bridged.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct BridgeOptions {
+    /// Frequency of the endpoint's clock.
+    pub clock_hz: u64,
     /// Who turns messages into interrupts.
     pub msix: MsixMode,
     /// Decides everything that is random: what registers without reset hold at power on.
     pub seed: u64,
     /// What is written down.
     pub trace: TraceOptions,
+}
+
+impl Default for BridgeOptions {
+    fn default() -> Self {
+        BridgeOptions { clock_hz: 125_000_000, msix: MsixMode::default(), seed: 0, trace: TraceOptions::default() }
+    }
 }
 
 /// The bridge cannot be built, or cannot go on.
@@ -65,16 +68,22 @@ pub enum BridgeError {
     /// A trace file cannot be written.
     #[error("cannot write the trace: {0}")]
     Trace(io::Error),
-    /// The recording of the network cannot be written.
+    /// The endpoint answers no read of its configuration space.
+    #[error(
+        "the endpoint does not answer a read of its configuration space (CfgRd0 of register 0): look at its ports with --vcd \
+         FILE, and at the packets with --tlp-log FILE"
+    )]
+    Silent,
+    /// What the device side writes down cannot be written: a recording of the network.
     #[error(transparent)]
-    Recording(NetError),
-    /// The disk cannot be made permanent.
-    #[error("cannot flush the disk image: {0}")]
-    Flush(io::Error),
+    Recording(SideError),
+    /// What the endpoint wrote on its device side, to a disk, cannot be made permanent.
+    #[error(transparent)]
+    Flush(SideError),
 }
 
 impl BridgeError {
-    /// The guest and its disk are well; what was written down about them is not whole.
+    /// The guest and its device are well; what was written down about them is not whole.
     pub fn is_of_traces(&self) -> bool {
         matches!(self, BridgeError::Trace(_) | BridgeError::Recording(_))
     }
@@ -84,63 +93,47 @@ impl BridgeError {
 pub struct Bridge {
     engine: Engine,
     msix: MsixMode,
-    /// Bytes of BAR0 and BAR1; 0 where there is none.
-    bar_bytes: [u64; 2],
-    /// BAR0 is in I/O space.
-    bar0_io: bool,
+    /// What its configuration space says.
+    function: Function,
     /// Where the BARs are on the link, as far as it is known.
-    bar_addresses: [Option<u64>; 2],
+    bar_addresses: [Option<u64>; BARS],
     /// The base address registers as they were last written: see the module `access`.
-    bars: [u8; 8],
-    /// Where the PCI Express capability is, `Some(None)` where it knows no function-level reset, `None` until it was asked.
-    express: Option<Option<u16>>,
+    bars: [u8; 4 * BARS],
     /// Whether the command register lets the endpoint use memory, as far as it is known.
     bus_master: Option<bool>,
     /// A kick without has been told of.
     told_bus_master: bool,
-    vectors: u8,
-    /// Where the control word of MSI-X is in configuration space.
-    msix_control: u64,
     failure: Option<BridgeError>,
 }
 
 impl Bridge {
-    /// Powers the endpoint on.
-    pub fn new(
-        library: &Library,
-        config: &EndpointConfig,
-        mut port: DevicePort,
-        options: &BridgeOptions,
-    ) -> Result<Self, BridgeError> {
-        let wire = WIRE_BYTES_PER_SECOND / config.link.clock_hz as f64;
-        let model =
-            EndpointOptions { seed: options.seed, wire_bytes_per_cycle: Some(wire), ..EndpointOptions::default() };
-        let mut endpoint = Endpoint::load(library, &model)?;
-        port.connect(&mut endpoint)?;
-        let trace = Trace::new(&options.trace, endpoint.ports(), config.link.clock_hz).map_err(BridgeError::Trace)?;
-        let interrupts = Interrupts::new(options.msix, config.vectors);
-        let msix = match config.link.interface {
-            LinkInterface::Tlp => MSIX_CAPABILITY,
-            LinkInterface::SevenSeries => msix_capability(Family::SevenSeries),
-            LinkInterface::UltraScalePlus => msix_capability(Family::UltraScalePlus),
+    /// Powers the endpoint on, with this at its device side, and looks at its configuration space.
+    pub fn new(library: &Library, mut side: Box<dyn DeviceSide>, options: &BridgeOptions) -> Result<Self, BridgeError> {
+        let model = EndpointOptions { seed: options.seed, ..EndpointOptions::default() };
+        side.host_is_watched();
+        let endpoint = Endpoint::load(library, &model, &mut *side)?;
+        let trace = Trace::new(&options.trace, endpoint.ports(), options.clock_hz).map_err(BridgeError::Trace)?;
+        let mut engine = Engine::new(endpoint, side, trace, options.clock_hz);
+        let function = match Function::find(&mut engine) {
+            Ok(function) => function,
+            Err(error) => {
+                // What there is of the traces shows why.
+                let _ = engine.finish();
+                return Err(error);
+            }
         };
-        let bar1 = if config.vectors == 0 { 0 } else { u64::from(BAR1_BYTES) };
-        let mut bridge = Bridge {
-            engine: Engine::new(endpoint, port, trace, config.link.clock_hz, interrupts),
+        engine.reset(None);
+        engine.interrupts = Interrupts::new(options.msix, function.vectors());
+        Ok(Bridge {
+            engine,
             msix: options.msix,
-            bar_bytes: [config.bar0_bytes().into(), bar1],
-            bar0_io: config.bar0 == Bar0::Io,
-            bar_addresses: [None; 2],
-            bars: [0; 8],
-            express: None,
+            function,
+            bar_addresses: [None; BARS],
+            bars: [0; 4 * BARS],
             bus_master: None,
             told_bus_master: false,
-            vectors: config.vectors,
-            msix_control: u64::from(msix + MSIX_CONTROL),
             failure: None,
-        };
-        bridge.engine.set_write_through(true);
-        Ok(bridge)
+        })
     }
 
     /// What happened so far.
@@ -148,7 +141,7 @@ impl Bridge {
         self.engine.report()
     }
 
-    /// What made the bridge stop, if anything did; flushes the disk and ends the traces.
+    /// What made the bridge stop, if anything did; flushes the device side and ends the traces.
     pub fn finish(&mut self) -> Result<(), BridgeError> {
         let flushed = self.engine.flush().map_err(BridgeError::Flush);
         let traced = self.engine.finish();
@@ -168,9 +161,8 @@ impl Bridge {
 
     fn reset_endpoint(&mut self, client: Option<&mut Client>) {
         self.engine.reset(client);
-        self.engine.set_write_through(true);
-        self.bar_addresses = [None; 2];
-        self.bars = [0; 8];
+        self.bar_addresses = [None; BARS];
+        self.bars = [0; 4 * BARS];
         self.bus_master = None;
         self.told_bus_master = false;
     }
@@ -179,17 +171,15 @@ impl Bridge {
 impl Device for Bridge {
     fn region_bytes(&self, index: u32) -> u64 {
         match index {
-            region::BAR0 => self.bar_bytes[0],
-            region::BAR1 => self.bar_bytes[1],
             region::CONFIG => CONFIG_BYTES,
-            _ => 0,
+            _ => self.function.bars.get(index as usize).map_or(0, |bar| bar.bytes),
         }
     }
 
     fn irq_vectors(&self, index: u32) -> u32 {
         match index {
             irq::INTX | irq::ERR | irq::REQ => 1,
-            irq::MSIX => self.vectors.into(),
+            irq::MSIX => self.function.vectors().into(),
             _ => 0,
         }
     }
@@ -228,7 +218,7 @@ impl Device for Bridge {
         match self.engine.flush() {
             Ok(()) => tracing::info!("the guest is gone; all that it wrote is flushed"),
             Err(error) => {
-                tracing::error!(%error, "the guest is gone, and the disk image cannot be flushed");
+                tracing::error!(%error, "the guest is gone, and what it wrote is not permanent");
                 self.failure.get_or_insert(BridgeError::Flush(error));
             }
         }

@@ -1,7 +1,7 @@
 //! What a bridge did.
 use super::Vector;
-use crate::backend::WireStatistics;
 use serde::Serialize;
+use serde_json::{Map, Value};
 use vfio_user_server::ClientStatistics;
 
 /// What happened at the bridge since it was built.
@@ -19,13 +19,9 @@ pub struct Report {
     pub messages_to_its: u64,
     /// How often INTA was asserted.
     pub intx_asserted: u64,
-    /// Commands that the disk carried out.
-    pub disk_commands: u64,
-    /// How often the disk's image was made permanent.
-    pub disk_flushes: u64,
-    /// What went over the wire of a network device.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub wire: Option<WireStatistics>,
+    /// What its device side did; see [`DeviceSide::statistics`](crate::model::DeviceSide::statistics).
+    #[serde(flatten)]
+    pub device: Map<String, Value>,
     /// TLPs to the endpoint.
     pub packets_to_device: u64,
     /// TLPs from the endpoint.
@@ -54,6 +50,11 @@ pub struct Report {
 const CLIENTS: usize = 64;
 
 impl Report {
+    /// A count of the device side; 0 where it counts no such thing.
+    pub fn device_count(&self, name: &str) -> u64 {
+        self.device.get(name).and_then(Value::as_u64).unwrap_or(0)
+    }
+
     /// A client has gone.
     pub(super) fn client_gone(&mut self, statistics: ClientStatistics) {
         self.clients.push(statistics);

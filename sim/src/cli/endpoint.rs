@@ -1,10 +1,12 @@
 //! The endpoint that the commands `serve` and `qemu` put on a socket.
 use super::files::Files;
+use super::progress::shown;
 use super::trace::TraceArguments;
 use crate::backend::net::{NetBackend, NetSpec, Recorder};
-use crate::backend::{DevicePort, Disk, DiskPort, NetPort};
+use crate::backend::{Disk, DiskPort, NetPort};
 use crate::bridge::{Bridge, BridgeOptions, MsixMode};
-use crate::design;
+use crate::design::{self, OwnRtl};
+use crate::model::DeviceSide;
 use anyhow::{bail, Context};
 use clap::{Args, ValueEnum};
 use std::path::{Path, PathBuf};
@@ -22,17 +24,27 @@ pub(super) enum Dma {
 /// Seconds of the endpoint's time: no disk takes longer.
 const MOST_LATENCY: u64 = 1_000_000_000;
 
+/// What is put on a socket.
+pub(super) enum Subject {
+    /// An endpoint that is generated.
+    Virtio(Box<EndpointConfig>),
+    /// RTL of the user's own.
+    Own(Box<OwnRtl>),
+}
+
 /// What is opened before anything is built.
 pub(super) enum Opened {
+    /// Own RTL has no device side.
+    Nothing,
     /// The image, locked.
     Disk(Disk),
-    /// The network, connected.
-    Net(Box<dyn NetBackend>),
+    /// The network, connected, and the card's address.
+    Net(Box<dyn NetBackend>, [u8; 6]),
 }
 
 #[derive(Args)]
 pub(super) struct EndpointArguments {
-    /// TOML file, or name of an example
+    /// TOML file, of a configuration or of RTL of your own (docs/own-rtl.md), or name of an example
     pub config: String,
     /// Disk image, raw, or a block device (blk)
     #[arg(long, value_name = "IMAGE")]
@@ -86,6 +98,25 @@ impl EndpointArguments {
         Ok(config)
     }
 
+    /// What is named: a configuration, or RTL of the user's own, which has no device side for the options to speak of.
+    pub fn subject(&self) -> anyhow::Result<Subject> {
+        let Some(path) = super::own_rtl(&self.config) else {
+            return Ok(Subject::Virtio(Box::new(self.configuration()?)));
+        };
+        let given = [
+            ("--disk", self.disk.is_some()),
+            ("--read-only", self.read_only),
+            ("--disk-latency", self.disk_latency.is_some()),
+            ("--net", self.net.is_some()),
+            ("--mac", self.mac.is_some()),
+            ("--pcap", self.pcap.is_some()),
+        ];
+        if let Some((option, _)) = given.iter().find(|(_, given)| *given) {
+            bail!("{option} has no effect: {} is RTL of your own, with nothing behind it", self.config);
+        }
+        Ok(Subject::Own(Box::new(OwnRtl::load(path)?)))
+    }
+
     /// All files that are named.
     pub fn files(&self) -> Files<'_> {
         let capture = match &self.net {
@@ -97,8 +128,12 @@ impl EndpointArguments {
         self.trace.add_to(files.writes("--pcap", self.pcap.as_deref()))
     }
 
-    /// Opens what the arguments put at the device side of this endpoint.
-    pub fn open(&self, config: &EndpointConfig) -> anyhow::Result<Opened> {
+    /// Opens what the arguments put at the device side.
+    pub fn open(&self, subject: &Subject) -> anyhow::Result<Opened> {
+        let config = match subject {
+            Subject::Virtio(config) => config,
+            Subject::Own(_) => return Ok(Opened::Nothing),
+        };
         match config.device {
             Device::Blk => {
                 let image = self.disk.as_deref();
@@ -106,7 +141,10 @@ impl EndpointArguments {
                     image.context("a disk is needed: --disk IMAGE; `mkfs.ext4 -d FOLDER disk.img 64M` makes one")?;
                 self.open_disk(config, image)
             }
-            Device::Net => Ok(Opened::Net(self.net.as_ref().unwrap_or(&NetSpec::Peer).open()?)),
+            Device::Net => {
+                let network = self.net.as_ref().unwrap_or(&NetSpec::Peer).open()?;
+                Ok(Opened::Net(network, self.mac.unwrap_or(config.net.mac)))
+            }
         }
     }
 
@@ -116,20 +154,26 @@ impl EndpointArguments {
     }
 
     /// Builds the endpoint, and opens what is written.
-    pub fn bridge(&self, config: &EndpointConfig, opened: Opened) -> anyhow::Result<Bridge> {
-        let library = design::library(config)?;
-        let port = match opened {
-            Opened::Disk(disk) => DevicePort::Disk(DiskPort::new(disk, self.disk_latency.unwrap_or(0))),
-            Opened::Net(mut backend) => {
+    pub fn bridge(&self, subject: &Subject, opened: Opened) -> anyhow::Result<Bridge> {
+        let (library, clock_hz) = match subject {
+            Subject::Virtio(config) => {
+                let library = shown(|progress| design::library_telling(config, progress))?;
+                (library, config.link.clock_hz)
+            }
+            Subject::Own(rtl) => (shown(|progress| rtl.library(progress))?, rtl.clock_hz()),
+        };
+        let side: Box<dyn DeviceSide> = match opened {
+            Opened::Nothing => Box::new(()),
+            Opened::Disk(disk) => Box::new(DiskPort::new(disk, self.disk_latency.unwrap_or(0))),
+            Opened::Net(mut backend, mac) => {
                 if let Some(path) = &self.pcap {
                     backend = Box::new(Recorder::create(backend, path)?);
                 }
-                let mac = self.mac.unwrap_or(config.net.mac);
-                DevicePort::Net(NetPort::new(backend, mac, config.link.clock_hz))
+                Box::new(NetPort::new(backend, mac, clock_hz))
             }
         };
-        let options = BridgeOptions { msix: self.msix, seed: self.seed, trace: self.trace.options() };
-        Bridge::new(&library, config, port, &options).context("cannot start the endpoint")
+        let options = BridgeOptions { clock_hz, msix: self.msix, seed: self.seed, trace: self.trace.options() };
+        Bridge::new(&library, side, &options).context("cannot start the endpoint")
     }
 
     pub fn server_options(&self) -> ServerOptions {

@@ -1,5 +1,5 @@
 //! Machines that commands run.
-use crate::backend::Disk;
+use crate::backend::DiskPort;
 use crate::host::blk::{self, Blk};
 use crate::host::pci::{self, Bus};
 use crate::machine::{Machine, MachineOptions, SLOT};
@@ -12,8 +12,8 @@ pub(super) struct BoundDisk {
 }
 
 impl BoundDisk {
-    pub fn start(library: &Library, disk: Disk, options: &MachineOptions) -> anyhow::Result<Self> {
-        let mut machine = Machine::new(library, disk, options)?;
+    pub fn start(library: &Library, disk: DiskPort, options: &MachineOptions) -> anyhow::Result<Self> {
+        let mut machine = Machine::new(library, Box::new(disk), options)?;
         let mut bus = Bus::scan(&mut machine, &pci::Options::default())?;
         let probed = Blk::probe(&mut machine, &mut bus, SLOT, &blk::Options::default());
         let blk = outcome(&mut machine, probed)?;

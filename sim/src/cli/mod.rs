@@ -1,4 +1,5 @@
 //! The command line `virtio-hdl`.
+use crate::design::OwnRtl;
 use clap::{Parser, Subcommand};
 use signal_hook::consts::SIGPIPE;
 use std::io::IsTerminal as _;
@@ -13,6 +14,7 @@ mod files;
 mod generate;
 mod machine;
 mod output;
+mod progress;
 mod qemu;
 mod report;
 mod serve;
@@ -102,8 +104,17 @@ fn for_qemu(path: &std::path::Path) -> anyhow::Result<()> {
     }
 }
 
+/// The file, if that is one which describes RTL of the user's own.
+fn own_rtl(name: &str) -> Option<&std::path::Path> {
+    let text = std::fs::read_to_string(name).ok()?;
+    OwnRtl::is_described_by(&text).then_some(std::path::Path::new(name))
+}
+
 /// Reads a configuration, and shows what was replaced in it.
 fn configuration(name: &str) -> anyhow::Result<virtio_hdl_rtl::config::EndpointConfig> {
+    if own_rtl(name).is_some() {
+        anyhow::bail!("{name} describes RTL of your own: `serve` and `qemu` run it, and nothing here generates it");
+    }
     let config = virtio_hdl_rtl::config::EndpointConfig::load(name)?;
     for warning in &config.warnings {
         note!("warning: {name}:{}:{}: {}", warning.line, warning.column, warning.message);

@@ -1,5 +1,6 @@
 //! What a bridge did, for people to read.
 use super::output::outln;
+use crate::backend::WireStatistics;
 use crate::bridge::Report;
 use vfio_user_server::ClientStatistics;
 
@@ -24,7 +25,8 @@ pub(super) fn print(report: &Report) {
         outln!("{:>12} interrupts of MSI-X vector {index}: {:#x} to {:#x}", vector.fired, vector.data, vector.address);
     }
     outln!("{:>12} interrupts by INTx; {} writes to the MSI-X table", report.intx_asserted, report.msix_table_writes);
-    match &report.wire {
+    let wire = WireStatistics::of(&report.device);
+    match &wire {
         Some(wire) => outln!(
             "{:>12} frames sent, {} bytes; {} received, {} bytes",
             wire.transmitted_frames,
@@ -32,7 +34,12 @@ pub(super) fn print(report: &Report) {
             wire.received_frames,
             wire.received_bytes
         ),
-        None => outln!("{:>12} disk commands; {} flushes of the image", report.disk_commands, report.disk_flushes),
+        None if report.device.contains_key("disk_commands") => outln!(
+            "{:>12} disk commands; {} flushes of the image",
+            report.device_count("disk_commands"),
+            report.device_count("disk_flushes")
+        ),
+        None => {}
     }
     outln!("{:>12} TLPs to the endpoint, {} from it", report.packets_to_device, report.packets_from_device);
     outln!("{:>12} clock cycles simulated, {} skipped", report.cycles_simulated, report.cycles_skipped);
@@ -43,8 +50,8 @@ pub(super) fn print(report: &Report) {
         (report.messages_to_its, "interrupts that an Arm's ITS dropped (use --msix eventfd)"),
         (report.error_messages, "error messages of the endpoint"),
         (report.violations, "packets against the rules"),
-        (report.wire.map_or(0, |wire| wire.lost_frames), "frames that the network had no room for"),
-        (report.wire.map_or(0, |wire| wire.overrun_frames), "frames that came too fast and were dropped by the system"),
+        (wire.map_or(0, |wire| wire.lost_frames), "frames that the network had no room for"),
+        (wire.map_or(0, |wire| wire.overrun_frames), "frames that came too fast and were dropped by the system"),
     ] {
         if count != 0 {
             outln!("{count:>12} {what}");

@@ -14,7 +14,8 @@ use vfio_user_server::Server;
 #[command(after_help = "Examples:\n  \
     virtio-hdl serve blk --socket /tmp/blk.sock --disk disk.img\n  \
     virtio-hdl serve blk-intx --socket /tmp/blk.sock --disk disk.img --read-only --tlp-log tlp.log\n  \
-    virtio-hdl serve net --socket /tmp/net.sock --net peer --pcap wire.pcapng\n\n\
+    virtio-hdl serve net --socket /tmp/net.sock --net peer --pcap wire.pcapng\n  \
+    virtio-hdl serve examples/own-rtl/own.toml --socket /tmp/own.sock --vcd own.vcd\n\n\
     It serves one guest after the other until SIGINT, SIGTERM or SIGHUP; QEMU must be 10.1 or later.\n\
     `virtio-hdl qemu` starts QEMU and a small Linux as well.")]
 pub(super) struct Arguments {
@@ -29,14 +30,14 @@ pub(super) struct Arguments {
 }
 
 pub(super) fn run(arguments: &Arguments) -> anyhow::Result<()> {
-    let config = arguments.endpoint.configuration()?;
+    let subject = arguments.endpoint.subject()?;
     arguments.endpoint.files().check()?;
     super::for_qemu(&arguments.socket)?;
     // Who may not have the disk or the socket is told so before a model is built, or a file written.
-    let opened = arguments.endpoint.open(&config)?;
+    let opened = arguments.endpoint.open(&subject)?;
     let mut server = Server::bind(&arguments.socket, arguments.endpoint.server_options())?;
     let leftover = Leftover::path(&arguments.socket);
-    let mut bridge = arguments.endpoint.bridge(&config, opened)?;
+    let mut bridge = arguments.endpoint.bridge(&subject, opened)?;
     let stop = Stop::on_signals()?;
     note!("{} waits at {}; add to QEMU (10.1 or later):", arguments.endpoint.config, arguments.socket.display());
     if arguments.endpoint.dma == Dma::Map {

@@ -1,9 +1,10 @@
 //! `virtio-hdl sim`
 use super::files::Files;
 use super::machine::{outcome, BoundDisk};
+use super::progress;
 use super::summary::{Phase, Summary};
 use super::trace::TraceArguments;
-use crate::backend::{DevicePort, Disk, NetPort, SECTOR_BYTES};
+use crate::backend::{Disk, DiskPort, NetPort, SECTOR_BYTES};
 use crate::design;
 use crate::host::net::{self, Net};
 use crate::host::pci::{self, Bus};
@@ -141,11 +142,12 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<()> {
     if arguments.to.is_some() && arguments.scenario != Scenario::Copy {
         bail!("--to belongs to --scenario copy");
     }
-    let library = design::library(&config)?;
+    let library = progress::shown(|progress| design::library_telling(&config, progress))?;
     let setup = Setup { arguments, config, library };
     if arguments.speed {
         let options = setup.machine_options(false);
-        let speed = super::speed::measure(&setup.library, &options, arguments.requests.unwrap_or(500))?;
+        let speed =
+            super::speed::measure(&setup.library, &options, arguments.disk_latency, arguments.requests.unwrap_or(500))?;
         return super::speed::print(&speed, arguments.json);
     }
     let summary = match arguments.scenario {
@@ -174,7 +176,7 @@ impl Setup<'_> {
         };
         let trace = if trace { arguments.trace.options() } else { TraceOptions::default() };
         let stall = Stall { receive: arguments.stall, transmit: arguments.stall, device: arguments.stall };
-        MachineOptions { link, stall, disk_latency: arguments.disk_latency, trace, ..MachineOptions::default() }
+        MachineOptions { link, stall, trace, ..MachineOptions::default() }
     }
 
     fn disk(&self, read_only: bool) -> anyhow::Result<Disk> {
@@ -186,6 +188,7 @@ impl Setup<'_> {
     }
 
     fn start(&self, disk: Disk, trace: bool) -> anyhow::Result<BoundDisk> {
+        let disk = DiskPort::new(disk, self.arguments.disk_latency);
         BoundDisk::start(&self.library, disk, &self.machine_options(trace))
     }
 
@@ -303,7 +306,7 @@ impl Setup<'_> {
         phase.bytes = report.read_bytes + report.written_bytes;
         phase.end(&mut machine)?;
         let mut after = vec![0; content.len()];
-        machine.disk().context("no disk")?.read(0, &mut after)?;
+        machine.side::<DiskPort>().context("no disk")?.disk().read(0, &mut after)?;
         if after != content {
             bail!("seed {}: the disk differs from the model of it", self.arguments.seed);
         }
@@ -316,7 +319,7 @@ impl Setup<'_> {
         let options = self.machine_options(true);
         let wire = FarEnd::default();
         let port = NetPort::new(wire.backend(), self.config.net.mac, options.link.clock_hz);
-        let mut machine = Machine::with_port(&self.library, DevicePort::Net(port), &options)?;
+        let mut machine = Machine::new(&self.library, Box::new(port), &options)?;
         let mut bus = Bus::scan(&mut machine, &pci::Options::default())?;
         let driver = net::Options { scatter: Some(self.arguments.seed), ..net::Options::default() };
         let mut net = Net::probe(&mut machine, &mut bus, SLOT, &driver)?;
@@ -352,14 +355,15 @@ impl Setup<'_> {
         let mut phase;
         match self.config.device {
             Device::Blk => {
-                machine = Machine::new(&self.library, Disk::in_memory(MEMORY_SECTORS), &options)?;
+                let disk = DiskPort::new(Disk::in_memory(MEMORY_SECTORS), self.arguments.disk_latency);
+                machine = Machine::new(&self.library, Box::new(disk), &options)?;
                 phase = Phase::begin("events", &machine);
                 result = events::run_disk(&mut machine, &run, progress);
             }
             Device::Net => {
                 let wire = FarEnd::default();
                 let port = NetPort::new(wire.backend(), self.config.net.mac, options.link.clock_hz);
-                machine = Machine::with_port(&self.library, DevicePort::Net(port), &options)?;
+                machine = Machine::new(&self.library, Box::new(port), &options)?;
                 phase = Phase::begin("events", &machine);
                 result = events::run_port(&mut machine, &wire, &run, progress);
             }
@@ -380,7 +384,7 @@ impl Setup<'_> {
             for depth in [1, self.arguments.depth] {
                 let BoundDisk { mut machine, mut blk } = self.start(self.disk(self.arguments.read_only)?, traced)?;
                 traced = false;
-                if write && machine.disk().is_some_and(|disk| disk.is_read_only()) {
+                if write && machine.side::<DiskPort>().is_some_and(|port| port.disk().is_read_only()) {
                     continue;
                 }
                 let requests = self.arguments.requests.unwrap_or(if depth == 1 { 200 } else { 2000 });

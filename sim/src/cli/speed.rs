@@ -4,7 +4,9 @@
 //! of those inputs and nothing else. They take turns, and the median of the ratios counts.
 use super::machine::BoundDisk;
 use super::output::outln;
-use crate::backend::Disk;
+use super::machine::BoundDisk;
+use super::output::outln;
+use crate::backend::{Disk, DiskPort};
 use crate::link::LinkConfig;
 use crate::machine::{Machine, MachineOptions};
 use crate::model::Library;
@@ -28,13 +30,19 @@ pub(super) struct Speed {
     ratio: f64,
 }
 
-pub(super) fn measure(library: &Library, options: &MachineOptions, requests: u64) -> anyhow::Result<Speed> {
+pub(super) fn measure(
+    library: &Library,
+    options: &MachineOptions,
+    disk_latency: u64,
+    requests: u64,
+) -> anyhow::Result<Speed> {
+    let read = |options: &MachineOptions| read(library, options, disk_latency, requests);
     let recorded = MachineOptions { record: true, ..options.clone() };
-    let (mut machine, _, depth) = read(library, &recorded, requests)?;
+    let (mut machine, _, depth) = read(&recorded)?;
     ensure!(machine.endpoint().replay_matches()?, "the bare model does not do what it did in the co-simulation");
     let mut speed = Speed { cycles: machine.clocked(), depth, cosimulation: vec![], bare: vec![], ratio: 0.0 };
     for _ in 0..ROUNDS {
-        let (run, seconds, _) = read(library, options, requests)?;
+        let (run, seconds, _) = read(options)?;
         ensure!(run.clocked() == speed.cycles, "the same seed gave another run");
         speed.cosimulation.push(speed.cycles as f64 / seconds);
         let bare = machine.endpoint().replay()?;
@@ -47,9 +55,15 @@ pub(super) fn measure(library: &Library, options: &MachineOptions, requests: u64
 
 /// A run of reads with 32 outstanding, or as many as the queue holds, from power-on; the machine, the seconds it took, and how many
 /// were outstanding.
-fn read(library: &Library, options: &MachineOptions, requests: u64) -> anyhow::Result<(Machine, f64, usize)> {
+fn read(
+    library: &Library,
+    options: &MachineOptions,
+    disk_latency: u64,
+    requests: u64,
+) -> anyhow::Result<(Machine, f64, usize)> {
     let begin = Instant::now();
-    let BoundDisk { mut machine, mut blk } = BoundDisk::start(library, Disk::in_memory(8192), options)?;
+    let BoundDisk { mut machine, mut blk } =
+        BoundDisk::start(library, DiskPort::new(Disk::in_memory(8192), disk_latency), options)?;
     let run = depth::Options { write: false, bytes: 4096, depth: 32, requests, seed: options.link.seed };
     let link: &LinkConfig = &options.link;
     let figures = depth::run(&mut machine, &mut blk, link, &run)?;

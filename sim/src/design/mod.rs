@@ -1,12 +1,14 @@
-//! From a configuration to Verilog: for the user's files, and for the model.
-use crate::model::{Library, ModelError, Sources};
+//! From a configuration to Verilog: for the user's files, and for the model; and from Verilog of the user's to a model.
+use crate::model::{Library, ModelError, Progress, Sources};
 use virtio_hdl_rtl::config::EndpointConfig;
 use virtio_hdl_rtl::endpoint::{self, Generated};
 use virtio_hdl_rtl::verilog::PrintError;
 
+mod own_rtl;
 mod register_map;
 mod resources;
 
+pub use own_rtl::{OwnRtl, OwnRtlError};
 pub use register_map::register_map;
 pub use resources::{Resources, Usage};
 
@@ -23,7 +25,12 @@ pub enum DesignError {
 
 /// Builds the model of an endpoint, or finds it in the cache.
 pub fn library(config: &EndpointConfig) -> Result<Library, DesignError> {
-    let library = Library::build(&sources(config, &endpoint::generate(config)?))?;
+    library_telling(config, &|_| {})
+}
+
+/// The same, and tells what it does meanwhile.
+pub fn library_telling(config: &EndpointConfig, progress: Progress) -> Result<Library, DesignError> {
+    let library = Library::build_telling(&sources(config, &endpoint::generate(config)?), progress)?;
     Ok(library.with_function(endpoint::core::function_config(config)))
 }
 

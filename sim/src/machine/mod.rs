@@ -1,4 +1,4 @@
-//! The whole machine: the Verilated endpoint, the link and root complex, and the disk behind the device.
+//! The whole machine: the Verilated endpoint, the link and root complex, and what stands at the device side.
 //!
 //! Time goes on in strides. The endpoint runs until something it sent could be answered, or until something that the
 //! root complex does could have reached it, whichever is first; then the root complex catches up:
@@ -8,12 +8,11 @@
 //!                  \ one way over the link   \
 //! endpoint      ----+-------- may run to E + one way, or to two ways behind the first packet it sends
 //! ```
-use crate::backend::{DevicePort, Disk, DiskPort, WireStatistics, WIRE_BYTES_PER_SECOND};
 use crate::host::{Allocator, Platform, Width};
 use crate::link::{
     Credits, FunctionId, HostCompletion, HostRequest, Interrupt, LinkConfig, RequestId, RootComplex, Statistics,
 };
-use crate::model::{Endpoint, EndpointOptions, Library, ModelError, Stall, Stop};
+use crate::model::{DeviceSide, Endpoint, EndpointOptions, Library, ModelError, Stall, Stop};
 use crate::trace::{Trace, TraceOptions};
 use std::io;
 use vm_memory::{GuestAddress, GuestMemoryMmap};
@@ -46,12 +45,8 @@ pub struct MachineOptions {
     pub link: LinkConfig,
     /// Random standstill of the endpoint's streams.
     pub stall: Stall,
-    /// Bytes per second that come by a network device's wire, at most.
-    pub wire_bytes_per_second: f64,
     /// Bytes of guest memory.
     pub memory_bytes: u64,
-    /// Cycles from a command (for a write: from its data) to the disk's answer.
-    pub disk_latency: u64,
     /// Keeps all inputs of the model, for [`Endpoint::replay`].
     pub record: bool,
     /// What is written down.
@@ -63,9 +58,7 @@ impl Default for MachineOptions {
         MachineOptions {
             link: LinkConfig::default(),
             stall: Stall::default(),
-            wire_bytes_per_second: WIRE_BYTES_PER_SECOND,
             memory_bytes: 256 << 20,
-            disk_latency: 0,
             record: false,
             trace: TraceOptions::default(),
         }
@@ -83,11 +76,11 @@ pub struct Passed {
     pub dwords: Vec<u32>,
 }
 
-/// A machine with a virtio endpoint.
+/// A machine with an endpoint.
 pub struct Machine {
     endpoint: Endpoint,
     root: RootComplex,
-    port: DevicePort,
+    side: Box<dyn DeviceSide>,
     allocator: Allocator,
     trace: Option<Trace>,
     /// Packets since they were last taken, if somebody wants them.
@@ -98,14 +91,12 @@ pub struct Machine {
 }
 
 impl Machine {
-    /// Powers a machine with a virtio-blk endpoint on.
-    pub fn new(library: &Library, disk: Disk, options: &MachineOptions) -> Result<Self, MachineError> {
-        let port = DiskPort::new(disk, options.disk_latency);
-        Machine::with_port(library, DevicePort::Disk(port), options)
-    }
-
     /// Powers a machine on whose endpoint has this at its device side.
-    pub fn with_port(library: &Library, mut port: DevicePort, options: &MachineOptions) -> Result<Self, MachineError> {
+    pub fn new(
+        library: &Library,
+        mut side: Box<dyn DeviceSide>,
+        options: &MachineOptions,
+    ) -> Result<Self, MachineError> {
         let size = usize::try_from(options.memory_bytes).unwrap_or(usize::MAX);
         let memory = GuestMemoryMmap::from_ranges(&[(GuestAddress(0), size)])
             .map_err(|error| MachineError::Memory(options.memory_bytes, error.to_string()))?;
@@ -113,21 +104,20 @@ impl Machine {
             seed: options.link.seed,
             link_bytes_per_cycle: Some(options.link.bytes_per_cycle()),
             stall: options.stall,
-            wire_bytes_per_cycle: Some(options.wire_bytes_per_second / options.link.clock_hz as f64),
         };
         let mut endpoint = match options.record {
-            true => Endpoint::load_recorded(library, &model)?,
-            false => Endpoint::load(library, &model)?,
+            true => Endpoint::load_recorded(library, &model, &mut *side)?,
+            false => Endpoint::load(library, &model, &mut *side)?,
         };
-        port.connect(&mut endpoint)?;
+        side.poll(&mut endpoint)?;
         let trace = Trace::new(&options.trace, endpoint.ports(), options.link.clock_hz)?;
         let root = RootComplex::new(options.link.clone(), memory)?;
         let one_way = root.min_latency_cycles();
-        endpoint.set_lookahead(2 * one_way - 1, options.disk_latency.saturating_sub(1))?;
+        endpoint.set_lookahead(2 * one_way - 1, side.latency().saturating_sub(1))?;
         let mut machine = Machine {
             endpoint,
             root,
-            port,
+            side,
             allocator: Allocator::new(std::iter::once(MEMORY_START..options.memory_bytes)),
             trace,
             packets: None,
@@ -144,14 +134,14 @@ impl Machine {
         &mut self.root
     }
 
-    /// The disk behind the device, if there is one.
-    pub fn disk(&mut self) -> Option<&mut Disk> {
-        self.port.disk()
+    /// What stands at the device side, if it is of this type.
+    pub fn side<S: DeviceSide>(&mut self) -> Option<&mut S> {
+        self.side_and_endpoint().map(|(side, _)| side)
     }
 
-    /// What went over the wire of a network device.
-    pub fn wire(&self) -> Option<WireStatistics> {
-        self.port.wire()
+    /// The same with the endpoint, for what the side does there at somebody else's wish.
+    pub fn side_and_endpoint<S: DeviceSide>(&mut self) -> Option<(&mut S, &mut Endpoint)> {
+        Some(((*self.side).as_any().downcast_mut()?, &mut self.endpoint))
     }
 
     /// What went over the link.
@@ -167,11 +157,6 @@ impl Machine {
     /// Cycles in which the endpoint's clock ran.
     pub fn clocked(&self) -> u64 {
         self.endpoint.clocked()
-    }
-
-    /// Commands that the disk has carried out.
-    pub fn disk_commands(&self) -> u64 {
-        self.port.disk_commands()
     }
 
     /// The Verilated endpoint.
@@ -231,7 +216,7 @@ impl Machine {
             self.apply_credits()?;
             end = end.min(self.endpoint.cycle() + STEP);
         }
-        let due = self.port.deadline();
+        let due = self.side.deadline();
         end = end.min(due.map_or(u64::MAX, |due| due.max(self.endpoint.cycle() + 1)));
         if self.endpoint.run(end)? == Stop::Quiescent {
             self.endpoint.skip_to(end);
@@ -246,12 +231,12 @@ impl Machine {
             }
         }
         let mut poll = due.is_some_and(|due| due <= self.endpoint.cycle());
-        while let Some(event) = self.endpoint.take_device_event() {
+        while let Some(packet) = self.endpoint.take_device_packet() {
             poll = true;
-            self.port.event(event, &mut self.endpoint)?;
+            self.side.packet(packet, &mut self.endpoint)?;
         }
         if poll {
-            self.port.poll(&mut self.endpoint)?;
+            self.side.poll(&mut self.endpoint)?;
         }
         if let Some(trace) = &mut self.trace {
             trace.samples(&mut self.endpoint);

@@ -3,18 +3,31 @@
 
 #[cxx::bridge(namespace = "virtio_hdl")]
 pub(super) mod ffi {
-    /// The ports of a stream: `NAME_valid`, `NAME_ready` and those said to be there.
+    /// The names of a stream's ports; empty: there is none.
     struct StreamNames {
+        /// That of the stream, for messages.
         name: String,
         /// Into the model.
         input: bool,
-        data: bool,
-        keep: bool,
-        last: bool,
-        /// An AXI4-Stream: `NAME_tvalid`, `tready`, `tdata`, `tkeep`, `tlast`, `tuser`, which cross beat by beat.
+        valid: String,
+        ready: String,
+        data: String,
+        keep: String,
+        last: String,
+        /// Data, keep, last and the side ports cross beat by beat.
         beats: bool,
-        /// Names of further ports, without the stream's name and the underscore; empty: the stream's name itself.
+        /// Further ports.
         side: Vec<String>,
+    }
+
+    /// The ports that every model has.
+    struct Clocking {
+        clock: String,
+        reset: String,
+        /// The reset is active low.
+        reset_low: bool,
+        /// Empty: there is none, and the model never rests.
+        busy: String,
     }
 
     /// A port of the top module, in the order of its ports.
@@ -62,7 +75,8 @@ pub(super) mod ffi {
         include!("virtio-hdl/src/model/cpp/model.hpp");
 
         type Model;
-        fn load(library: &str, seed: u64) -> Result<UniquePtr<Model>>;
+        fn load(library: &str, seed: u64, clocking: &Clocking) -> Result<UniquePtr<Model>>;
+        fn ports_of(library: &str) -> Result<Vec<PortName>>;
         fn ports(&self) -> Vec<PortName>;
         fn add_stream(self: Pin<&mut Model>, names: &StreamNames) -> Result<u32>;
         fn set_pace(self: Pin<&mut Model>, stream: u32, bytes_per_cycle: u64, framing: u32) -> Result<()>;
@@ -78,7 +92,7 @@ pub(super) mod ffi {
         fn watch(self: Pin<&mut Model>, port: usize) -> Result<u32>;
         fn level(&self, port: usize) -> Result<u64>;
         fn reset(self: Pin<&mut Model>, cycles: u32);
-        fn run(self: Pin<&mut Model>, deadline: u64) -> Stop;
+        fn run(self: Pin<&mut Model>, deadline: u64) -> Result<Stop>;
         fn cycle(&self) -> u64;
         fn clocked(&self) -> u64;
         fn skip_to(self: Pin<&mut Model>, cycle: u64);

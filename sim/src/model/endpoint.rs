@@ -1,15 +1,13 @@
 //! An endpoint: its link, raw or behind hard IP, and its device side.
-use super::device_ports::{DeviceEvent, DevicePorts};
+use super::device_side::{DevicePacket, DeviceSide};
 use super::hard_ip_link::HardIpLink;
 use super::raw_link::RawLink;
-use super::{BareRun, Level, Library, Model, ModelError, Packet, PortLayout, Stop};
+use super::{BareRun, Direction, Level, Library, Model, ModelError, Packet, PortLayout, Stop, Stream, StreamShape};
 use crate::link::hard_ip::Sent;
 use std::collections::VecDeque;
 
 /// Bytes of framing, sequence number and LCRC that the link adds to each TLP.
 pub(super) const LINK_FRAMING: u32 = 8;
-/// Bytes of preamble, frame check sequence and gap that Ethernet adds to each frame.
-const WIRE_FRAMING: u32 = 24;
 /// Cycles for which `reset` is held.
 const RESET_CYCLES: u32 = 8;
 
@@ -31,8 +29,6 @@ pub struct EndpointOptions {
     pub seed: u64,
     /// Bytes per cycle that the link carries in each direction, framing included; `None`: the full datapath.
     pub link_bytes_per_cycle: Option<f64>,
-    /// Bytes per cycle that come by a network device's wire, framing included; `None`: the full datapath.
-    pub wire_bytes_per_cycle: Option<f64>,
     /// Random standstill of the streams.
     pub stall: Stall,
 }
@@ -54,36 +50,47 @@ enum Attachment {
     HardIp(Box<HardIpLink>),
 }
 
-/// An instance of an endpoint: a link of TLPs, through hard IP where the model is made for it, and a device side, a disk's
-/// or an Ethernet port's.
+/// An instance of an endpoint: a link of TLPs, through hard IP where the model is made for it, and the streams that a
+/// [`DeviceSide`] has added.
 pub struct Endpoint {
     model: Model,
     link: Attachment,
     transmit_stall: u8,
     transmit_held: bool,
-    device: DevicePorts,
+    device_inputs: Vec<Stream>,
+    device_outputs: Vec<Stream>,
     // a user's own model may have none
     queue_violation: Option<Level>,
     transmitted: VecDeque<Transmitted>,
-    device_events: VecDeque<DeviceEvent>,
+    device_packets: VecDeque<DevicePacket>,
 }
 
 impl Endpoint {
-    /// Loads the model and resets it.
-    pub fn load(library: &Library, options: &EndpointOptions) -> Result<Self, ModelError> {
-        Self::start(Model::load(library, options.seed)?, library, options)
+    /// Loads the model, connects what stands at its device side, and resets it.
+    pub fn load(library: &Library, options: &EndpointOptions, side: &mut dyn DeviceSide) -> Result<Self, ModelError> {
+        Self::start(Model::load(library, options.seed)?, library, options, side)
     }
 
     /// The same, with all inputs recorded for [`Endpoint::replay`].
-    pub fn load_recorded(library: &Library, options: &EndpointOptions) -> Result<Self, ModelError> {
+    pub fn load_recorded(
+        library: &Library,
+        options: &EndpointOptions,
+        side: &mut dyn DeviceSide,
+    ) -> Result<Self, ModelError> {
         let mut model = Model::load(library, options.seed)?;
         model.record();
-        Self::start(model, library, options)
+        Self::start(model, library, options, side)
     }
 
-    fn start(mut model: Model, library: &Library, options: &EndpointOptions) -> Result<Self, ModelError> {
-        let link = match (HardIpLink::family(&model), library.function()) {
-            (None, _) => Attachment::Raw(RawLink::find(&mut model, options.link_bytes_per_cycle)?),
+    fn start(
+        mut model: Model,
+        library: &Library,
+        options: &EndpointOptions,
+        side: &mut dyn DeviceSide,
+    ) -> Result<Self, ModelError> {
+        let family = HardIpLink::family(&model).filter(|_| !library.is_foreign());
+        let link = match (family, library.function()) {
+            (None, _) => Attachment::Raw(RawLink::find(&mut model, library.interface(), options.link_bytes_per_cycle)?),
             (Some(family), Some(function)) => {
                 let link = HardIpLink::find(&mut model, family, function.clone(), options)?;
                 Attachment::HardIp(Box::new(link))
@@ -93,24 +100,38 @@ impl Endpoint {
                 return Err(ModelError::Unfit(missing.into()));
             }
         };
-        let device = DevicePorts::find(&mut model)?;
-        if let (Some(rate), Ok(ports)) = (options.wire_bytes_per_cycle, device.net()) {
-            model.set_pace(ports.receive, rate, WIRE_FRAMING)?;
-        }
-        model.reset(RESET_CYCLES);
         let queue_violation = model.level("queue_violation").ok();
         let mut endpoint = Endpoint {
             model,
             link,
             transmit_stall: 0,
             transmit_held: false,
-            device,
+            device_inputs: Vec::new(),
+            device_outputs: Vec::new(),
             queue_violation,
             transmitted: VecDeque::new(),
-            device_events: VecDeque::new(),
+            device_packets: VecDeque::new(),
         };
+        side.connect(&mut endpoint)?;
+        endpoint.model.reset(RESET_CYCLES);
         endpoint.set_stall(options.stall)?;
         Ok(endpoint)
+    }
+
+    /// Takes charge of a stream of the device side: what leaves by it goes to the side. See [`Model::add_stream`].
+    pub fn add_stream(&mut self, name: &str, direction: Direction, shape: StreamShape) -> Result<Stream, ModelError> {
+        let stream = self.model.add_stream(name, direction, shape)?;
+        match direction {
+            Direction::Input => self.device_inputs.push(stream),
+            Direction::Output => self.device_outputs.push(stream),
+        }
+        Ok(stream)
+    }
+
+    /// The model, for a device side: to send by its streams, to set and read its levels. Whoever runs, resets or drains it
+    /// here takes from the link what is the link's.
+    pub fn model(&mut self) -> &mut Model {
+        &mut self.model
     }
 
     /// Changes the random standstill of the streams.
@@ -128,8 +149,8 @@ impl Endpoint {
                 link.outputs().try_for_each(|stream| self.model.set_stall(stream, stall.transmit))?;
             }
         }
-        for stream in self.device.streams() {
-            self.model.set_stall(stream, stall.device)?;
+        for stream in self.device_inputs.iter().chain(&self.device_outputs) {
+            self.model.set_stall(*stream, stall.device)?;
         }
         Ok(())
     }
@@ -157,10 +178,10 @@ impl Endpoint {
 
     /// Whether the device side takes nothing from the endpoint.
     pub fn set_device_held(&mut self, held: bool) -> Result<(), ModelError> {
-        for stream in self.device.output_streams() {
+        for stream in &self.device_outputs {
             match held {
-                true => self.model.hold(stream)?,
-                false => self.model.set_stall(stream, 0)?,
+                true => self.model.hold(*stream)?,
+                false => self.model.set_stall(*stream, 0)?,
             }
         }
         Ok(())
@@ -170,7 +191,7 @@ impl Endpoint {
     pub fn reset(&mut self) {
         self.model.reset(RESET_CYCLES);
         self.transmitted.clear();
-        self.device_events.clear();
+        self.device_packets.clear();
         if let Attachment::HardIp(link) = &mut self.link {
             link.reset(&mut self.model);
         }
@@ -179,85 +200,19 @@ impl Endpoint {
     /// Queues a TLP for the endpoint; its first beat comes in cycle `not_before` at the earliest.
     pub fn receive(&mut self, not_before: u64, dwords: &[u32]) -> Result<(), ModelError> {
         match &mut self.link {
-            Attachment::Raw(link) => self.model.send(link.receive, not_before, dwords),
+            Attachment::Raw(link) => link.send(&mut self.model, not_before, dwords),
             Attachment::HardIp(link) => link.receive(not_before, dwords),
         }
-    }
-
-    /// Answers the blk command with this tag, in the order of the commands.
-    pub fn blk_status(&mut self, not_before: u64, tag: u8, status: u8) -> Result<(), ModelError> {
-        let stream = self.device.blk()?.status;
-        self.model.send(stream, not_before, &[status.into(), tag.into()])
-    }
-
-    /// Data of a blk command that was answered with status 0, padded with zeros to whole beats; `last`: its last ones.
-    pub fn blk_read_data(&mut self, not_before: u64, tag: u8, bytes: &[u8], last: bool) -> Result<(), ModelError> {
-        let stream = self.device.blk()?.read;
-        let (before, end) = bytes.split_at(if last { bytes.len().saturating_sub(1) / 16 * 16 } else { bytes.len() });
-        for (bytes, last) in [(before, false), (end, true)] {
-            if !bytes.is_empty() {
-                let mut packet = words(bytes);
-                packet.resize(packet.len().next_multiple_of(4), 0);
-                packet.extend([u32::from(last), u32::from(tag)]);
-                self.model.send(stream, not_before, &packet)?;
-            }
-        }
-        Ok(())
-    }
-
-    /// Bytes of read data that the endpoint has not taken, 8 for `last` and tag of each call included.
-    pub fn blk_read_queued(&mut self) -> Result<usize, ModelError> {
-        let stream = self.device.blk()?.read;
-        Ok(4 * self.model.queued(stream)?)
-    }
-
-    /// Asks for [`DeviceEvent::ReadWanted`] whenever read data have been taken and fewer bytes than these are left; 0: no
-    /// longer.
-    pub fn set_blk_read_low(&mut self, bytes: usize) -> Result<(), ModelError> {
-        let stream = self.device.blk()?.read;
-        self.model.set_low_water(stream, bytes / 4)
-    }
-
-    /// The disk's size in 512-byte sectors, and whether it may only be read.
-    pub fn set_blk_disk(&mut self, sectors: u64, read_only: bool) -> Result<(), ModelError> {
-        let ports = self.device.blk()?;
-        self.model.set(ports.capacity, sectors);
-        self.model.set(ports.read_only, read_only.into());
-        Ok(())
-    }
-
-    /// A frame from the wire, of at least one byte, without its check sequence; `error`: it was damaged on the way.
-    pub fn net_frame(&mut self, not_before: u64, frame: &[u8], error: bool) -> Result<(), ModelError> {
-        let stream = self.device.net()?.receive;
-        let mut packet = words(frame);
-        packet.extend([frame.len() as u32, error.into()]);
-        self.model.send(stream, not_before, &packet)
-    }
-
-    /// Bytes of the frames that were handed over and that the endpoint has not taken whole.
-    pub fn net_bytes_queued(&mut self) -> Result<usize, ModelError> {
-        let stream = self.device.net()?.receive;
-        Ok(4 * self.model.queued(stream)?)
-    }
-
-    /// The hardware address, and whether the link to the network is up.
-    pub fn set_net(&mut self, mac: [u8; 6], link_up: bool) -> Result<(), ModelError> {
-        let ports = self.device.net()?;
-        self.model.set(ports.mac, mac.iter().rev().fold(0, |value, byte| value << 8 | u64::from(*byte)));
-        self.model.set(ports.link_up, link_up.into());
-        Ok(())
-    }
-
-    /// The hardware address that the endpoint shows its MAC: the driver's, where it has written one.
-    pub fn net_mac(&self) -> Result<[u8; 6], ModelError> {
-        let [a, b, c, d, e, f, ..] = self.model.get(self.device.net()?.mac_current).to_le_bytes();
-        Ok([a, b, c, d, e, f])
     }
 
     /// Whether the link has credit for read requests.
     pub fn set_nonposted_ready(&mut self, ready: bool) {
         match &mut self.link {
-            Attachment::Raw(link) => self.model.set(link.nonposted_ready, ready.into()),
+            Attachment::Raw(link) => {
+                if let Some(level) = link.nonposted_ready {
+                    self.model.set(level, ready.into());
+                }
+            }
             Attachment::HardIp(link) => link.set_nonposted_ready(&self.model, ready),
         }
     }
@@ -269,31 +224,37 @@ impl Endpoint {
             Attachment::Raw(raw) => self.model.set_lookahead(raw.transmit, link)?,
             Attachment::HardIp(ip) => ip.set_lookahead(link, device),
         }
-        for stream in self.device.output_streams() {
-            self.model.set_lookahead(stream, device)?;
+        for stream in &self.device_outputs {
+            self.model.set_lookahead(*stream, device)?;
         }
         Ok(())
     }
 
     /// Runs; see [`Model::run`]. Afterwards take what left with [`Endpoint::take_transmitted`] and
-    /// [`Endpoint::take_device_event`]. Fails when the endpoint breaks a rule of the hard IP that it is attached to.
+    /// [`Endpoint::take_device_packet`]. Fails when the endpoint breaks a rule of the hard IP that it is attached to, or when its
+    /// RTL has stopped.
     pub fn run(&mut self, deadline: u64) -> Result<Stop, ModelError> {
-        let device = &self.device;
-        let (transmitted, device_events) = (&mut self.transmitted, &mut self.device_events);
+        let (transmitted, device_packets) = (&mut self.transmitted, &mut self.device_packets);
+        let mut device = |packet: &Packet| {
+            let Packet { stream, first_cycle, last_cycle, words } = *packet;
+            device_packets.push_back(DevicePacket { stream, first_cycle, last_cycle, words: words.to_vec() });
+        };
         let link = match &mut self.link {
             Attachment::Raw(link) => link,
             Attachment::HardIp(link) => {
                 let mut sent = |Sent { first_cycle, last_cycle, dwords }| {
                     transmitted.push_back(Transmitted { first_cycle, last_cycle, dwords });
                 };
-                let mut event = |packet: &Packet| device_events.extend(device.event(packet));
-                return link.run(&mut self.model, deadline, &mut sent, &mut event);
+                return link.run(&mut self.model, deadline, &mut sent, &mut device);
             }
         };
-        let stop = self.model.run(deadline);
+        let stop = self.model.run(deadline)?;
         self.model.drain(|packet @ Packet { stream, first_cycle, last_cycle, words }| match stream == link.transmit {
-            true => transmitted.push_back(Transmitted { first_cycle, last_cycle, dwords: words.to_vec() }),
-            false => device_events.extend(device.event(&packet)),
+            true => {
+                let dwords = link.dwords(words).to_vec();
+                transmitted.push_back(Transmitted { first_cycle, last_cycle, dwords });
+            }
+            false => device(&packet),
         });
         Ok(stop)
     }
@@ -303,9 +264,9 @@ impl Endpoint {
         self.transmitted.pop_front()
     }
 
-    /// The next thing that happened on the device side.
-    pub fn take_device_event(&mut self) -> Option<DeviceEvent> {
-        self.device_events.pop_front()
+    /// The next packet for the device side.
+    pub fn take_device_packet(&mut self) -> Option<DevicePacket> {
+        self.device_packets.pop_front()
     }
 
     /// The current cycle.
@@ -327,6 +288,11 @@ impl Endpoint {
     /// descriptor in bits 31:16; 0 while all go on.
     pub fn queue_violation(&self) -> u32 {
         self.queue_violation.map_or(0, |level| self.model.get(level) as u32)
+    }
+
+    /// Whether it says so: then it is an endpoint of virtio.
+    pub fn has_queues(&self) -> bool {
+        self.queue_violation.is_some()
     }
 
     /// All ports, for traces.
@@ -353,9 +319,4 @@ impl Endpoint {
     pub fn replay_matches(&self) -> Result<bool, ModelError> {
         self.model.replay_matches()
     }
-}
-
-/// Bytes as words, the last one padded with zeros.
-fn words(bytes: &[u8]) -> Vec<u32> {
-    bytes.chunks(4).map(|chunk| chunk.iter().rev().fold(0, |word, byte| word << 8 | u32::from(*byte))).collect()
 }

@@ -34,9 +34,20 @@ pub enum ModelError {
     /// The library does not fit: no such port, not a model.
     #[error("the model cannot be used: {0}")]
     Unfit(String),
-    /// Data that were promised cannot be had.
-    #[error("the disk image cannot be read where it could be read a moment ago: {0}")]
-    Disk(std::io::Error),
+    /// A file of Verilog that is not generated here cannot be read.
+    #[error("cannot read {}: {error}", path.display())]
+    Source {
+        /// Which.
+        path: PathBuf,
+        /// Why.
+        error: std::io::Error,
+    },
+    /// The RTL has stopped: by `$stop`, `$fatal`, `$finish` or an assertion.
+    #[error("{0}")]
+    Stopped(String),
+    /// The device side cannot go on.
+    #[error(transparent)]
+    Side(super::SideError),
     /// The endpoint broke a rule of the hard IP that it is attached to.
     #[error(transparent)]
     Protocol(#[from] crate::link::hard_ip::ProtocolError),

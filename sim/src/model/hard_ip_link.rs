@@ -200,7 +200,7 @@ impl HardIpLink {
             }
             let next = [leaves.map(|at| at + self.lookahead.0), self.block.next_event()];
             let end = next.into_iter().flatten().min().map_or(limit, |next| next.min(limit));
-            stop = model.run(end.max(now + 1));
+            stop = model.run(end.max(now + 1))?;
             if let Some(at) = self.drain(model, device)? {
                 event = true;
                 limit = limit.min(at + 1 + self.lookahead.1);

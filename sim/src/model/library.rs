@@ -1,55 +1,20 @@
-//! From Verilog to a shared library: Verilator, the C++ compiler, and a cache of what they made.
+//! From Verilog to a shared library: the cache of what Verilator and the C++ compiler made.
 //!
 //! The cache's key is a hash of everything that goes in: the Verilog, the ports, the C++ of the shim and the processor,
 //! and behind it one of the versions of both tools and their options. A library is built in a folder of its own and renamed into place, with a
 //! checksum beside it, and a lock per key keeps parallel processes from building the same one twice.
+use super::build::{version, Build, Recipe, SHIM, SHIM_HEADER};
 use super::error::ModelError;
+use super::interface::Interface;
 use super::store;
 use crate::cache::{self, hash};
-use crate::leftovers::{self, Leftover};
-use indicatif::{ProgressBar, ProgressStyle};
-use std::fmt::Write as _;
+use crate::leftovers::Leftover;
+use std::fmt::{self, Write as _};
 use std::fs;
-use std::io::IsTerminal as _;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Mutex, OnceLock};
-use std::time::Duration;
+use std::sync::Mutex;
 use virtio_hdl_rtl::pcie::function::FunctionConfig;
 use virtio_hdl_rtl::verilog::Port;
-
-const SHIM: &str = include_str!("cpp/shim.cpp");
-const SHIM_HEADER: &str = include_str!("cpp/shim.hpp");
-
-/// The Verilog is believed here, not linted; `--x-initial unique` lets a seed fill what no reset clears. The compiler takes half
-/// the time for functions of 500 statements, and what it makes is as fast.
-const VERILATOR_OPTIONS: &[&str] = &[
-    "--cc",
-    "-O3",
-    "--x-assign",
-    "fast",
-    "--x-initial",
-    "unique",
-    "--noassert",
-    "-Wno-fatal",
-    "-Wno-lint",
-    "-Wno-style",
-    "--output-split",
-    "20000",
-    "--output-split-cfuncs",
-    "500",
-    "--Mdir",
-    "verilated",
-];
-const COMPILER_OPTIONS: &[&str] =
-    &["-std=c++17", "-fPIC", "-fvisibility=hidden", "-fno-plt", "-w", "-DVL_TIME_CONTEXT", "-Iverilated", "-I."];
-/// For what runs every cycle.
-const FAST: &str = "-O3";
-/// For what runs once.
-const SLOW: &str = "-O0";
-/// For Verilator's own runtime, which is compiled once for all models.
-const RUNTIME: &str = "-O1";
 
 /// What the cached models may take, 300 of them or so; those that were used last are kept.
 const STORE_BYTES: u64 = 256 << 20;
@@ -64,48 +29,114 @@ pub struct Sources {
     pub ports: Vec<Port>,
 }
 
+/// What a build does, for people who wait.
+#[derive(Copy, Clone, Debug, PartialEq, Eq)]
+pub enum BuildStep<'a> {
+    /// Another process builds the same model.
+    Waits {
+        /// Name of the top module.
+        top: &'a str,
+    },
+    /// The model is not in the cache, and is built.
+    Begins {
+        /// Name of the top module.
+        top: &'a str,
+    },
+    /// The C++ is compiled.
+    Compiles {
+        /// Name of the top module.
+        top: &'a str,
+        /// Files that are done.
+        done: usize,
+        /// All of them.
+        of: usize,
+    },
+    /// The objects are linked.
+    Links {
+        /// Name of the top module.
+        top: &'a str,
+    },
+}
+
+impl fmt::Display for BuildStep<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        match self {
+            BuildStep::Waits { top } => write!(f, "waiting for another process, which builds the model of {top}"),
+            BuildStep::Begins { top } => write!(f, "building the model of {top}, which is then kept"),
+            BuildStep::Compiles { top, done, of } => write!(f, "compiling {top} ({done} of {of})"),
+            BuildStep::Links { top } => write!(f, "linking {top}"),
+        }
+    }
+}
+
+/// Is told what a build does. Threads call it.
+pub type Progress<'a> = &'a (dyn Fn(BuildStep) + Sync);
+
 /// A Verilated model as a shared library in the cache.
 #[derive(Clone, Debug)]
 pub struct Library {
     path: PathBuf,
     built: bool,
     function: Option<FunctionConfig>,
+    interface: Interface,
+    /// Of Verilog that is not generated here.
+    is_foreign: bool,
 }
 
 impl Library {
-    /// Takes the library from the user's cache, or builds it, with a spinner while it does.
+    /// Takes the library from the user's cache, or builds it.
     pub fn build(sources: &Sources) -> Result<Self, ModelError> {
-        Self::build_in(&cache_folder()?, sources)
+        Self::build_telling(sources, &|_| {})
+    }
+
+    /// The same, and tells what it does meanwhile.
+    pub fn build_telling(sources: &Sources, progress: Progress) -> Result<Self, ModelError> {
+        Self::make(&cache_folder()?, sources, progress)
     }
 
     /// The same with a cache of one's own.
     pub fn build_in(cache: &Path, sources: &Sources) -> Result<Self, ModelError> {
+        Self::make(cache, sources, &|_| {})
+    }
+
+    fn make(cache: &Path, sources: &Sources, progress: Progress) -> Result<Self, ModelError> {
         let shim = shim(sources);
-        let design = design_key(std::env::consts::ARCH, sources, &shim);
-        let found = |path| Ok(Library { path, built: false, function: None });
+        let recipe = Recipe { top: &sources.top, files: &sources.files, verilator: &[], compiler: &[], headers: &[] };
+        let key = design_key(std::env::consts::ARCH, sources, &shim);
+        // The checks are not part of the key: they add nothing to what is made, and say no to what must not be.
+        Self::find_or_make(cache, &key, &recipe, progress, |_| Ok(format!("{shim}{}", width_checks(sources))))
+    }
+
+    /// Takes the library with this key from the cache, or makes it.
+    pub(super) fn find_or_make(
+        cache: &Path,
+        design: &str,
+        recipe: &Recipe,
+        progress: Progress,
+        shim: impl FnOnce(&str) -> Result<String, ModelError>,
+    ) -> Result<Self, ModelError> {
+        let new =
+            |path, built| Library { path, built, function: None, interface: Interface::default(), is_foreign: false };
+        let found = |path| Ok(new(path, false));
         let tools = match tools() {
             Ok(tools) => tools,
             // Who has a model needs no tools, whichever those were that made it.
-            Err(missing) => return store::any(cache, &design).map_or(Err(missing), found),
+            Err(missing) => return store::any(cache, design).map_or(Err(missing), found),
         };
-        let options = [VERILATOR_OPTIONS, COMPILER_OPTIONS, &[FAST, SLOW, RUNTIME, &tools]].concat();
-        let folder = cache.join(format!("{design}-{}", &hash(&options)[..8]));
-        let top = &sources.top;
+        let folder = cache.join(format!("{design}-{}", &recipe.options(&tools)[..8]));
+        let top = recipe.top;
         if let Some(path) = store::intact(&folder) {
             return found(path);
         }
         fs::create_dir_all(cache).map_err(|error| ModelError::cache(cache, error))?;
         let lock = folder.with_extension("lock");
-        let mut waits = None;
-        let waiting =
-            || waits = Some(spinner(&format!("waiting for another process, which builds the model of {top}")));
+        let waiting = || progress(BuildStep::Waits { top });
         let _lock = cache::lock_or(&lock, waiting).map_err(|error| ModelError::cache(&lock, error))?;
-        waits.iter().for_each(ProgressBar::finish_and_clear);
         if let Some(path) = store::intact(&folder) {
             return found(path);
         }
         if folder.exists() {
-            note!("the cached model of {top} in {} is damaged: it is built anew", folder.display());
+            tracing::warn!("the cached model of {top} in {} is damaged: it is built anew", folder.display());
         }
         // A fixed name, so that nothing stays of a build that was killed.
         let work = folder.with_extension("building");
@@ -114,10 +145,25 @@ impl Library {
         let work = tempfile::Builder::new().prefix(name).rand_bytes(0).tempdir_in(cache);
         let work = work.map_err(|error| ModelError::cache(cache, error))?;
         let _leftover = Leftover::path(work.path());
-        Build { work: work.path(), runtime: &runtime(cache)?, sources }.compile(&shim)?;
+        Build { work: work.path(), recipe, progress }.compile(cache, shim)?;
         let path = store::put(&work.path().join("model.so"), &folder)?;
         store::prune(cache, STORE_BYTES);
-        Ok(Library { path, built: true, function: None })
+        Ok(new(path, true))
+    }
+
+    /// Says that the model is of Verilog that is not generated here, and how it is held.
+    pub(super) fn with_interface(self, interface: Interface) -> Self {
+        Library { interface, is_foreign: true, ..self }
+    }
+
+    /// How the model is held.
+    pub fn interface(&self) -> &Interface {
+        &self.interface
+    }
+
+    /// Whether the model is of Verilog that is not generated here.
+    pub fn is_foreign(&self) -> bool {
+        self.is_foreign
     }
 
     /// Says what hard IP in front of the endpoint has been configured with.
@@ -147,7 +193,7 @@ pub fn cache_folder() -> Result<PathBuf, ModelError> {
 }
 
 /// Versions of the tools, asked once per process.
-fn tools() -> Result<String, ModelError> {
+pub(super) fn tools() -> Result<String, ModelError> {
     static TOOLS: Mutex<Option<String>> = Mutex::new(None);
     let mut tools = TOOLS.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
     if let Some(tools) = &*tools {
@@ -157,32 +203,11 @@ fn tools() -> Result<String, ModelError> {
     Ok(tools.insert(found).clone())
 }
 
-/// Where the compiled runtime of this Verilator lies: every model links the same.
-fn runtime(cache: &Path) -> Result<PathBuf, ModelError> {
-    let folder = cache.join(format!("runtime-{}", hash(&[&tools()?, &COMPILER_OPTIONS.concat(), RUNTIME])));
-    fs::create_dir_all(&folder).map_err(|error| ModelError::cache(&folder, error))?;
-    Ok(folder)
-}
-
 /// All that a model is made of, but for the tools.
 fn design_key(processor: &str, sources: &Sources, shim: &str) -> String {
     let mut parts = vec![processor, SHIM_HEADER, shim, &sources.top];
     parts.extend(sources.files.iter().flat_map(|(name, text)| [name.as_str(), text]));
     hash(&parts)
-}
-
-fn version(tool: &'static str) -> Result<String, ModelError> {
-    Ok(String::from_utf8_lossy(&run(Command::new(tool).arg("--version"), tool)?.stdout).into_owned())
-}
-
-/// Runs a tool to its end; a failure carries what it said.
-fn run(command: &mut Command, tool: &'static str) -> Result<Output, ModelError> {
-    let output = leftovers::output(command).map_err(|error| ModelError::ToolMissing { tool, error })?;
-    if output.status.success() {
-        return Ok(output);
-    }
-    let said = [output.stderr, output.stdout].concat();
-    Err(ModelError::ToolFailed { tool, said: String::from_utf8_lossy(&said).into_owned() })
 }
 
 /// The shim's text for this model's ports.
@@ -192,7 +217,30 @@ fn shim(sources: &Sources) -> String {
     for ((name, _, width), input) in nets() {
         let _ = writeln!(rows, "        {{\"{name}\", {width}, {}, &top->{name}}},", u8::from(input));
     }
-    SHIM.replace("@TOP@", &sources.top).replace("@COUNT@", &nets().count().to_string()).replace("@PORTS@", &rows)
+    fill_shim(&sources.top, nets().count(), &rows, &ShimParts::default())
+}
+
+/// What the shim does with the model.
+pub(super) struct ShimParts<'a> {
+    /// Functions of its own.
+    pub functions: &'a str,
+    /// To settle it.
+    pub evaluate: &'a str,
+    /// To end it.
+    pub finalise: &'a str,
+}
+
+impl Default for ShimParts<'_> {
+    fn default() -> Self {
+        ShimParts { functions: "", evaluate: "instance->top->eval();", finalise: "instance->top->final();" }
+    }
+}
+
+/// The shim's text, with the rows of its table of ports.
+pub(super) fn fill_shim(top: &str, count: usize, rows: &str, parts: &ShimParts) -> String {
+    let text = SHIM.replace("@FOREIGN@", parts.functions);
+    let text = text.replace("@EVAL@", parts.evaluate).replace("@FINAL@", parts.finalise);
+    text.replace("@TOP@", top).replace("@COUNT@", &count.to_string()).replace("@PORTS@", rows)
 }
 
 /// Lets the compiler compare the widths of ports with the model's storage, which is read and written by them.
@@ -213,176 +261,6 @@ fn width_checks(sources: &Sources) -> String {
         );
     }
     text + "}\n"
-}
-
-/// One library in the making.
-struct Build<'a> {
-    /// Folder of its own.
-    work: &'a Path,
-    /// Folder of the compiled runtime.
-    runtime: &'a Path,
-    sources: &'a Sources,
-}
-
-/// One C++ file to compile.
-struct Unit {
-    source: PathBuf,
-    object: PathBuf,
-    optimisation: &'static str,
-}
-
-impl Build<'_> {
-    fn compile(&self, shim: &str) -> Result<(), ModelError> {
-        let top = &self.sources.top;
-        let progress = spinner(&format!("building the model of {top}, which is then kept"));
-        self.write("shim.hpp", SHIM_HEADER)?;
-        // Not part of the key: it adds nothing to what is made, and says no to what must not be.
-        self.write("shim.cpp", &format!("{shim}{}", width_checks(self.sources)))?;
-        let mut verilator = Command::new("verilator");
-        verilator.current_dir(self.work).args(VERILATOR_OPTIONS).args(["--top-module", top]);
-        for (name, text) in &self.sources.files {
-            self.write(name, text)?;
-            verilator.arg(name);
-        }
-        run(&mut verilator, "verilator")?;
-
-        let include = verilator_include()?;
-        let units = self.units(&include)?;
-        let (next, done) = (AtomicUsize::new(0), AtomicUsize::new(0));
-        let failure = OnceLock::new();
-        let work = || {
-            while let Some(unit) = units.get(next.fetch_add(1, Ordering::Relaxed)) {
-                let count = done.load(Ordering::Relaxed);
-                progress.set_message(format!("compiling {top} ({count} of {})", units.len()));
-                if let Err(error) = self.compile_unit(unit, &include) {
-                    let _ = failure.set(error);
-                    next.store(units.len(), Ordering::Relaxed);
-                }
-                done.fetch_add(1, Ordering::Relaxed);
-            }
-        };
-        let threads = processors().min(units.len());
-        std::thread::scope(|scope| (0..threads).for_each(|_| drop(scope.spawn(work))));
-        if let Some(error) = failure.into_inner() {
-            return Err(error);
-        }
-        progress.set_message(format!("linking {top}"));
-        let mut linker = Command::new("g++");
-        linker.current_dir(self.work).args(["-shared", "-Wl,-Bsymbolic", "-pthread", "-o", "model.so"]);
-        linker.args(units.iter().map(|unit| &unit.object));
-        run(&mut linker, "g++")?;
-        progress.finish_and_clear();
-        Ok(())
-    }
-
-    fn write(&self, name: &str, text: &str) -> Result<(), ModelError> {
-        fs::write(self.work.join(name), text).map_err(|error| ModelError::cache(&self.work.join(name), error))
-    }
-
-    /// Compiles a file, unless it is one of the runtime that is there already.
-    fn compile_unit(&self, unit: &Unit, include: &Path) -> Result<(), ModelError> {
-        if unit.object.exists() {
-            return Ok(());
-        }
-        // Under another name first: a runtime object that is there is whole.
-        let object = self.work.join(unit.object.file_name().unwrap_or_default());
-        let mut compiler = Command::new("g++");
-        compiler
-            .current_dir(self.work)
-            .args(COMPILER_OPTIONS)
-            .arg(format!("-I{}", include.display()))
-            .arg(format!("-I{}", include.join("vltstd").display()))
-            .args([unit.optimisation, "-c", "-o"])
-            .args([&object, &unit.source]);
-        run(&mut compiler, "g++")?;
-        fs::rename(&object, &unit.object).map_err(|error| ModelError::cache(&unit.object, error))
-    }
-
-    /// What to compile: the list that Verilator leaves for `make`, which names the files of its runtime that this
-    /// version needs, and the shim.
-    fn units(&self, include: &Path) -> Result<Vec<Unit>, ModelError> {
-        let list = self.work.join(format!("verilated/V{}_classes.mk", self.sources.top));
-        let text = fs::read_to_string(&list).map_err(|error| ModelError::cache(&list, error))?;
-        let (mut fast, mut slow, mut units) = (vec![PathBuf::from("shim.cpp")], vec![], vec![]);
-        let mut variable = String::new();
-        for line in text.lines() {
-            let words = match line.split_once(" = ").or_else(|| line.split_once(" += ")) {
-                Some((name, words)) => {
-                    variable = name.trim().into();
-                    words
-                }
-                None if line.starts_with(char::is_whitespace) => line,
-                None => continue,
-            };
-            let words = words.split_whitespace().filter(|word| *word != "\\");
-            let class = |word| Path::new("verilated").join(format!("{word}.cpp"));
-            match variable.as_str() {
-                "VM_CLASSES_FAST" | "VM_SUPPORT_FAST" => fast.extend(words.map(class)),
-                "VM_CLASSES_SLOW" | "VM_SUPPORT_SLOW" => slow.extend(words.map(class)),
-                "VM_GLOBAL_FAST" | "VM_GLOBAL_SLOW" => units.extend(words.map(|word| Unit {
-                    source: include.join(format!("{word}.cpp")),
-                    object: self.runtime.join(format!("{word}.o")),
-                    optimisation: RUNTIME,
-                })),
-                _ => {}
-            }
-        }
-        let threads = processors();
-        units.extend(self.joined("fast", fast, threads, FAST)?);
-        units.extend(self.joined("slow", slow, threads.div_ceil(2), SLOW)?);
-        Ok(units)
-    }
-
-    /// As many files as there are threads to compile them, about equally long, in place of many: half of the time goes into
-    /// Verilator's headers, once a file.
-    fn joined(
-        &self,
-        name: &str,
-        mut sources: Vec<PathBuf>,
-        count: usize,
-        optimisation: &'static str,
-    ) -> Result<Vec<Unit>, ModelError> {
-        let length = |source: &PathBuf| fs::metadata(self.work.join(source)).map_or(0, |metadata| metadata.len());
-        sources.sort_by_key(|source| std::cmp::Reverse(length(source)));
-        let mut files = vec![(0, String::new()); count.min(sources.len())];
-        for source in &sources {
-            let Some((bytes, text)) = files.iter_mut().min_by_key(|(bytes, _)| *bytes) else { break };
-            *bytes += length(source);
-            let _ = writeln!(text, "#include \"{}\"", source.display());
-        }
-        let unit = |(place, (_, text)): (usize, &(u64, String))| {
-            let file = format!("{name}_{place}");
-            self.write(&format!("{file}.cpp"), text)?;
-            let (source, object) = (format!("{file}.cpp").into(), self.work.join(format!("{file}.o")));
-            Ok(Unit { source, object, optimisation })
-        };
-        files.iter().enumerate().map(unit).collect()
-    }
-}
-
-/// Threads that compile at once.
-fn processors() -> usize {
-    std::thread::available_parallelism().map_or(1, usize::from)
-}
-
-/// Shows what goes on and for how long; where nobody can watch, it is said once.
-fn spinner(message: &str) -> ProgressBar {
-    if !std::io::stderr().is_terminal() {
-        note!("{message}");
-    }
-    let progress = ProgressBar::new_spinner();
-    progress.set_message(message.to_string());
-    if let Ok(style) = ProgressStyle::with_template("{spinner} {msg} ({elapsed})") {
-        progress.set_style(style);
-    }
-    progress.enable_steady_tick(Duration::from_millis(120));
-    progress
-}
-
-/// Where Verilator's own C++ lies.
-fn verilator_include() -> Result<PathBuf, ModelError> {
-    let root = run(Command::new("verilator").args(["--getenv", "VERILATOR_ROOT"]), "verilator")?;
-    Ok(Path::new(String::from_utf8_lossy(&root.stdout).trim()).join("include"))
 }
 
 #[cfg(test)]

@@ -3,24 +3,29 @@
 //! [`Library`] turns Verilog into a shared library and caches it. [`Model`] runs one instance of it: the cycle loop is
 //! C++ and goes on until a packet leaves the model, a deadline, or quiescence, so that Rust sees batches of packets, not
 //! cycles. What the model's ports mean is known here only as streams and levels; [`Endpoint`] gives the ports of an
-//! endpoint their names: those of its link, which carry raw TLPs or are those of a vendor's block, and its device side.
+//! endpoint's link their names, which carry raw TLPs or are those of a vendor's block, and a [`DeviceSide`] to all others.
 use cxx::UniquePtr;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 mod bridge;
-mod device_ports;
+mod build;
+mod device_side;
 mod endpoint;
 mod error;
+mod foreign;
 mod hard_ip_link;
+mod interface;
 mod library;
 mod raw_link;
 mod store;
 
 pub use bridge::ffi::Stop;
-pub use device_ports::{BlkCommand, BlkOperation, DeviceEvent};
+pub use device_side::{AsAny, DevicePacket, DeviceSide, SideError};
 pub use endpoint::{Endpoint, EndpointOptions, Stall, Transmitted};
 pub use error::ModelError;
-pub use library::{cache_folder, Library, Sources};
+pub use foreign::ForeignSources;
+pub use interface::{Interface, TlpPorts};
+pub use library::{cache_folder, BuildStep, Library, Progress, Sources};
 
 use bridge::ffi;
 
@@ -117,6 +122,16 @@ pub struct Model {
     ports: Vec<PortLayout>,
 }
 
+fn layout(ports: Vec<ffi::PortName>) -> Vec<PortLayout> {
+    let layout = |port: ffi::PortName| PortLayout {
+        name: port.name,
+        width: port.width as usize,
+        bytes: port.bytes as usize,
+        input: port.input,
+    };
+    ports.into_iter().map(layout).collect()
+}
+
 /// Why ports that were looked up in this model cannot be refused.
 const LOOKED_UP: &str = "width and direction of the port were looked at before";
 
@@ -125,17 +140,15 @@ impl Model {
     /// stand still at random.
     pub fn load(library: &Library, seed: u64) -> Result<Self, ModelError> {
         static MODELS: AtomicU64 = AtomicU64::new(0);
-        let inner = ffi::load(&library.path().to_string_lossy(), seed)?;
-        let ports = inner
-            .ports()
-            .into_iter()
-            .map(|port| PortLayout {
-                name: port.name,
-                width: port.width as usize,
-                bytes: port.bytes as usize,
-                input: port.input,
-            })
-            .collect();
+        let interface = library.interface();
+        let clocking = ffi::Clocking {
+            clock: interface.clock.clone(),
+            reset: interface.reset.clone(),
+            reset_low: interface.reset_low,
+            busy: interface.busy.clone().unwrap_or_default(),
+        };
+        let inner = ffi::load(&library.path().to_string_lossy(), seed, &clocking)?;
+        let ports = layout(inner.ports());
         Ok(Model { inner, id: MODELS.fetch_add(1, Ordering::Relaxed), ports })
     }
 
@@ -146,15 +159,29 @@ impl Model {
 
     /// Takes charge of a stream's ports.
     pub fn add_stream(&mut self, name: &str, direction: Direction, shape: StreamShape) -> Result<Stream, ModelError> {
+        let axi = if shape.beats { "t" } else { "" };
+        let port = |end: &str| format!("{name}_{axi}{end}");
+        let there = |is: bool, end: &str| if is || shape.beats { port(end) } else { String::new() };
+        let side = shape.side.iter().map(|side| match side.is_empty() {
+            true => name.to_string(),
+            false => port(side),
+        });
         let names = ffi::StreamNames {
             name: name.into(),
             input: direction == Direction::Input,
-            data: shape.data,
-            keep: shape.keep,
-            last: shape.last,
+            valid: port("valid"),
+            ready: port("ready"),
+            data: there(shape.data, "data"),
+            keep: there(shape.keep, "keep"),
+            last: there(shape.last, "last"),
             beats: shape.beats,
-            side: shape.side.iter().map(|side| side.to_string()).collect(),
+            side: if shape.beats { vec![port("user")] } else { side.collect() },
         };
+        self.add_named_stream(names)
+    }
+
+    /// Takes charge of a stream whose ports have any names.
+    fn add_named_stream(&mut self, names: ffi::StreamNames) -> Result<Stream, ModelError> {
         Ok(Stream { model: self.id, number: self.inner.pin_mut().add_stream(&names)? })
     }
 
@@ -289,9 +316,10 @@ impl Model {
     }
 
     /// Runs until `deadline`, until a packet has left and its stream's lookahead has passed, or until the model rests
-    /// and nothing is queued for it. While it rests with something queued for later, time jumps there.
-    pub fn run(&mut self, deadline: u64) -> Stop {
-        self.inner.pin_mut().run(deadline)
+    /// and nothing is queued for it. While it rests with something queued for later, time jumps there. Fails when the RTL has
+    /// stopped: by `$stop`, `$fatal`, `$finish` or an assertion, which what is generated here has none of.
+    pub fn run(&mut self, deadline: u64) -> Result<Stop, ModelError> {
+        self.inner.pin_mut().run(deadline).map_err(|stopped| ModelError::Stopped(stopped.what().into()))
     }
 
     /// The current cycle.

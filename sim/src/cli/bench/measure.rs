@@ -1,6 +1,7 @@
 //! What is measured: full speed and one alone, on a machine of its own each.
-use crate::backend::{DevicePort, Disk, NetPort};
+use crate::backend::{Disk, DiskPort, NetPort};
 use crate::cli::machine::{outcome, BoundDisk};
+use crate::cli::progress;
 use crate::design;
 use crate::host::blk::{Operation, Request};
 use crate::host::net::{self, Net, Outgoing};
@@ -118,7 +119,12 @@ impl Rig {
     pub fn new(config: &EndpointConfig, requests: u64) -> anyhow::Result<Self> {
         let link = LinkConfig { speed: config.link.speed, clock_hz: config.link.clock_hz, ..LinkConfig::default() };
         let counts = config.link.interface == LinkInterface::Tlp;
-        Ok(Rig { link, library: design::library(config)?, requests, counts })
+        Ok(Rig {
+            link,
+            library: progress::shown(|progress| design::library_telling(config, progress))?,
+            requests,
+            counts,
+        })
     }
 
     fn machine_options(&self) -> MachineOptions {
@@ -126,7 +132,7 @@ impl Rig {
     }
 
     fn start(&self) -> anyhow::Result<BoundDisk> {
-        BoundDisk::start(&self.library, Disk::in_memory(SECTORS), &self.machine_options())
+        BoundDisk::start(&self.library, DiskPort::new(Disk::in_memory(SECTORS), 0), &self.machine_options())
     }
 
     /// Measures a disk.
@@ -167,9 +173,8 @@ impl Rig {
     /// The machine with a network port, its driver, and the far end of its wire.
     fn start_net(&self) -> anyhow::Result<(Machine, Net, FarEnd)> {
         let wire = FarEnd::default();
-        let port = DevicePort::Net(NetPort::new(wire.backend(), [2, 0, 0, 0, 0, 1], self.link.clock_hz));
-        let options = MachineOptions { wire_bytes_per_second: FAST_WIRE, ..self.machine_options() };
-        let mut machine = Machine::with_port(&self.library, port, &options)?;
+        let port = NetPort::new(wire.backend(), [2, 0, 0, 0, 0, 1], self.link.clock_hz).with_wire_rate(FAST_WIRE);
+        let mut machine = Machine::new(&self.library, Box::new(port), &self.machine_options())?;
         let mut bus = Bus::scan(&mut machine, &pci::Options::default())?;
         let net = Net::probe(&mut machine, &mut bus, SLOT, &net::Options::default())?;
         Ok((machine, net, wire))

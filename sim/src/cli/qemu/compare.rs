@@ -1,6 +1,7 @@
 //! The endpoint against QEMU's own virtio-blk, in the same guest, on the wall's clock.
 use super::run::{on_endpoint, Outcome};
 use super::{Arguments, Ended};
+use crate::cli::endpoint::Subject;
 use crate::cli::output::outln;
 use crate::cli::speed::median;
 use crate::guest::virtio_blk_pci;
@@ -42,8 +43,8 @@ pub(super) fn run(arguments: &Arguments, runs: u32) -> anyhow::Result<()> {
         bail!("--compare is for disks: CONFIG must be a virtio-blk endpoint");
     }
     let opened = arguments.endpoint.open_disk(&config, image.path())?;
-    let mut bridge = arguments.endpoint.bridge(&config, opened)?;
-    let parts = arguments.parts(Device::Blk, Some(JOB))?;
+    let mut bridge = arguments.endpoint.bridge(&Subject::Virtio(Box::new(config)), opened)?;
+    let parts = arguments.parts(Some(Device::Blk), Some(JOB))?;
     let bar = ProgressBar::new(u64::from(2 * runs));
     bar.set_style(ProgressStyle::with_template("{bar:40} {pos} of {len} boots ({elapsed})")?);
     let (mut endpoint_seconds, mut own_seconds) = (Vec::new(), Vec::new());
@@ -65,7 +66,7 @@ pub(super) fn run(arguments: &Arguments, runs: u32) -> anyhow::Result<()> {
     }
     bar.finish_and_clear();
     bridge.finish()?;
-    if bridge.report().disk_commands == 0 {
+    if bridge.report().device_count("disk_commands") == 0 {
         bail!("the guest did not use the endpoint");
     }
     let ratio = median(&endpoint_seconds) / median(&own_seconds);

@@ -111,7 +111,7 @@ struct Parts {
 
 impl Arguments {
     /// Finds or fetches what the guest is made of. It runs `job`, or a shell if there is none.
-    fn parts(&self, device: Device, job: Option<&str>) -> anyhow::Result<Parts> {
+    fn parts(&self, device: Option<Device>, job: Option<&str>) -> anyhow::Result<Parts> {
         let debian = DebianOptions::default();
         let qemu =
             Qemu::find(&FindOptions { qemu: self.qemu.clone(), debian: debian.clone(), ..FindOptions::default() })?;
@@ -124,8 +124,9 @@ impl Arguments {
         };
         let initramfs = Initramfs::new(&kernel, &busybox(&debian)?)?;
         let initramfs = match device {
-            Device::Blk => initramfs.modules(BLK_MODULES).wait_for("/dev/vda"),
-            Device::Net => initramfs.modules(NET_MODULES),
+            Some(Device::Blk) => initramfs.modules(BLK_MODULES).wait_for("/dev/vda"),
+            Some(Device::Net) => initramfs.modules(NET_MODULES),
+            None => initramfs,
         };
         let initramfs = match job {
             Some(job) => initramfs.job(job),

@@ -1,6 +1,7 @@
 //! One guest on the endpoint.
 use super::{Arguments, Ended, Stop, BLK_DEMO, NET_DEMO};
 use crate::bridge::{Bridge, Report};
+use crate::cli::endpoint::Subject;
 use crate::cli::output::outln;
 use crate::cli::{report, stop};
 use crate::guest::{vfio_user_pci, Guest, Running};
@@ -34,17 +35,23 @@ pub(super) struct Outcome {
 }
 
 pub(super) fn run(arguments: &Arguments) -> anyhow::Result<()> {
-    let config = arguments.endpoint.configuration()?;
-    let job = match &arguments.job {
-        Some(path) => std::fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?,
-        None if config.device == Device::Net => NET_DEMO.into(),
-        None => BLK_DEMO.into(),
+    let subject = arguments.endpoint.subject()?;
+    let device = match &subject {
+        Subject::Virtio(config) => Some(config.device),
+        Subject::Own(_) => None,
+    };
+    let job = match (&arguments.job, device) {
+        (Some(path), _) => std::fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?,
+        (None, Some(Device::Net)) => NET_DEMO.into(),
+        (None, Some(Device::Blk)) => BLK_DEMO.into(),
+        (None, None) if arguments.shell => String::new(),
+        (None, None) => bail!("nobody knows what a guest does with RTL of your own: give --job FILE or --shell"),
     };
     let files = arguments.endpoint.files().reads("--job", arguments.job.as_deref());
     files.reads("--kernel", arguments.kernel.as_deref()).check()?;
-    let opened = arguments.endpoint.open(&config)?;
-    let mut bridge = arguments.endpoint.bridge(&config, opened)?;
-    let parts = arguments.parts(config.device, (!arguments.shell).then_some(&job))?;
+    let opened = arguments.endpoint.open(&subject)?;
+    let mut bridge = arguments.endpoint.bridge(&subject, opened)?;
+    let parts = arguments.parts(device, (!arguments.shell).then_some(&job))?;
     note!("QEMU {}, Linux {}, {}", parts.qemu.version(), parts.kernel.version, arguments.endpoint.config);
     let json = arguments.json;
     let outcome =

@@ -21,6 +21,7 @@ Instance::Instance(const std::string& library, uint64_t seed) {
     }
     delete_ = symbol<VirtioHdlDelete>(library_, "virtio_hdl_delete");
     eval_ = symbol<VirtioHdlEval>(library_, "virtio_hdl_eval");
+    failure_ = reinterpret_cast<decltype(failure_)>(dlsym(library_, "virtio_hdl_failure"));
     auto ports = symbol<VirtioHdlPorts>(library_, "virtio_hdl_ports");
     instance_ = symbol<VirtioHdlNew>(library_, "virtio_hdl_new")(seed);
     ports_ = ports(instance_);

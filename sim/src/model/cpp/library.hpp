@@ -66,6 +66,8 @@ class Instance {
     Instance& operator=(const Instance&) = delete;
 
     void eval() const { eval_(instance_); }
+    // Why the model has stopped, if it has: Verilog that is not generated here may.
+    const char* failure() const { return failure_ == nullptr ? nullptr : failure_(instance_); }
     // Throws where the model has no such port, or one of another direction.
     Port input(const std::string& name) const { return find(name, true); }
     Port output(const std::string& name) const { return find(name, false); }
@@ -80,6 +82,7 @@ class Instance {
     void* library_ = nullptr;
     VirtioHdlDelete delete_ = nullptr;
     VirtioHdlEval eval_ = nullptr;
+    const char* (*failure_)(VirtioHdlInstance*) = nullptr;
     VirtioHdlInstance* instance_ = nullptr;
     const VirtioHdlPort* ports_ = nullptr;
     size_t count_ = 0;

@@ -16,58 +16,68 @@ constexpr uint32_t WATCHES = 1u << 31;
 constexpr uint32_t PARTS = 1u << 30;
 }  // namespace
 
-std::unique_ptr<Model> load(rust::Str library, uint64_t seed) {
-    return std::make_unique<Model>(std::string(library), seed);
+std::unique_ptr<Model> load(rust::Str library, uint64_t seed, const Clocking& clocking) {
+    return std::make_unique<Model>(std::string(library), seed, clocking);
 }
 
-Model::Model(const std::string& library, uint64_t seed) : library_(library), seed_(seed), instance_(library, seed) {
-    clock_ = instance_.input("clock");
-    reset_ = instance_.input("reset");
-    busy_ = instance_.output("busy");
-    for (const Port* port : {&clock_, &reset_, &busy_}) {
-        if (port->width() != 1) {
-            throw std::runtime_error("clock, reset and busy have one bit");
-        }
-    }
-    instance_.eval();
-}
-
-rust::Vec<PortName> Model::ports() const {
+namespace {
+rust::Vec<PortName> ports_of(const Instance& instance) {
     rust::Vec<PortName> names;
-    for (size_t i = 0; i < instance_.count(); i++) {
-        Port port = instance_.port(i);
-        names.push_back({rust::String(instance_.name(i)), port.width(), port.bytes(), port.input()});
+    for (size_t i = 0; i < instance.count(); i++) {
+        Port port = instance.port(i);
+        names.push_back({rust::String(instance.name(i)), port.width(), port.bytes(), port.input()});
     }
     return names;
 }
+}  // namespace
+
+rust::Vec<PortName> ports_of(rust::Str library) { return ports_of(Instance(std::string(library), 0)); }
+
+Model::Model(const std::string& library, uint64_t seed, const Clocking& clocking)
+    : library_(library), seed_(seed), instance_(library, seed), clock_name_(clocking.clock),
+      reset_level_(!clocking.reset_low) {
+    clock_ = instance_.input(clock_name_);
+    reset_ = instance_.input(std::string(clocking.reset));
+    if (!clocking.busy.empty()) {
+        busy_ = instance_.output(std::string(clocking.busy));
+    }
+    for (const Port* port : {&clock_, &reset_, &busy_}) {
+        if (*port && port->width() != 1) {
+            throw std::runtime_error("clock, reset and busy have one bit");
+        }
+    }
+    reset_.set_bit(!reset_level_);
+    instance_.eval();
+    check();
+}
+
+rust::Vec<PortName> Model::ports() const { return ports_of(instance_); }
 
 uint32_t Model::add_stream(const StreamNames& names) {
-    auto with = [&](const char* suffix) { return std::string(names.name) + suffix; };
-    auto payload = [&](const std::string& name) { return names.input ? instance_.input(name) : instance_.output(name); };
+    auto payload = [&](const rust::String& name) {
+        std::string port(name);
+        return names.input ? instance_.input(port) : instance_.output(port);
+    };
     StreamPorts ports;
-    if (names.beats) {
-        ports.valid = payload(with("_tvalid"));
-        ports.ready = names.input ? instance_.output(with("_tready")) : instance_.input(with("_tready"));
-        ports.data = payload(with("_tdata"));
-        ports.keep = payload(with("_tkeep"));
-        ports.last = payload(with("_tlast"));
-        ports.beat = {ports.data, ports.keep, ports.last, payload(with("_tuser"))};
-        ports.check(std::string(names.name));
-        return add_stream(std::move(ports), names.input);
+    ports.valid = payload(names.valid);
+    std::string ready(names.ready);
+    ports.ready = names.input ? instance_.output(ready) : instance_.input(ready);
+    if (!names.data.empty()) {
+        ports.data = payload(names.data);
     }
-    ports.valid = payload(with("_valid"));
-    ports.ready = names.input ? instance_.output(with("_ready")) : instance_.input(with("_ready"));
-    if (names.data) {
-        ports.data = payload(with("_data"));
+    if (!names.keep.empty()) {
+        ports.keep = payload(names.keep);
     }
-    if (names.keep) {
-        ports.keep = payload(with("_keep"));
-    }
-    if (names.last) {
-        ports.last = payload(with("_last"));
+    if (!names.last.empty()) {
+        ports.last = payload(names.last);
     }
     for (const rust::String& side : names.side) {
-        ports.side.push_back(payload(std::string(names.name) + (side.empty() ? "" : "_") + std::string(side)));
+        ports.side.push_back(payload(side));
+    }
+    if (names.beats) {
+        ports.beat = {ports.data, ports.keep, ports.last};
+        ports.beat.insert(ports.beat.end(), ports.side.begin(), ports.side.end());
+        ports.side.clear();
     }
     ports.check(std::string(names.name));
     return add_stream(std::move(ports), names.input);
@@ -202,12 +212,12 @@ void Model::reset(uint32_t cycles) {
     }
     timed_levels_.clear();
     events_.clear();
-    reset_.set_bit(true);
+    reset_.set_bit(reset_level_);
     for (uint32_t i = 0; i < cycles; i++) {
         settle();
         edge();
     }
-    reset_.set_bit(false);
+    reset_.set_bit(!reset_level_);
     quiet_cycles_ = 0;
 }
 
@@ -231,8 +241,15 @@ void Model::edge() {
     clocked_++;
 }
 
+// Ends a run of a model that has stopped.
+void Model::check() const {
+    if (const char* failure = instance_.failure(); failure != nullptr) {
+        throw std::runtime_error(std::string("the RTL has stopped in cycle ") + std::to_string(cycle_) + ": " + failure);
+    }
+}
+
 bool Model::quiet() const {
-    return !busy_.bit() && std::all_of(outputs_.begin(), outputs_.end(), [](auto& output) { return output.idle(); });
+    return busy_ && !busy_.bit() && std::all_of(outputs_.begin(), outputs_.end(), [](auto& output) { return output.idle(); });
 }
 
 // The first cycle in which an input stream or a level has something to show.
@@ -295,6 +312,7 @@ Stop Model::run(uint64_t deadline) {
         }
         quiet_cycles_ = moved || !quiet() ? 0 : quiet_cycles_ + 1;
         edge();
+        check();
     }
     return event ? Stop::Event : Stop::Deadline;
 }
@@ -314,7 +332,7 @@ template <class Each> void Model::play(Instance& instance, Each each) const {
     if (!recorder_) {
         throw std::runtime_error("nothing was recorded");
     }
-    Port clock = instance.input("clock");
+    Port clock = instance.input(clock_name_);
     PortImage inputs(instance, true);
     const uint8_t* image = recorder_->images().data();
     instance.eval();

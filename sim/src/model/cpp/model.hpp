@@ -11,13 +11,14 @@ namespace virtio_hdl {
 
 // Shared with Rust; cxx writes their definitions.
 struct StreamNames;
+struct Clocking;
 struct PortName;
 struct Replayed;
 enum class Stop : uint8_t;
 
 class Model {
   public:
-    Model(const std::string& library, uint64_t seed);
+    Model(const std::string& library, uint64_t seed, const Clocking& clocking);
 
     rust::Vec<PortName> ports() const;
     // Streams are numbered in the order in which they are added; events carry the number.
@@ -44,9 +45,10 @@ class Model {
     uint32_t watch(size_t port);
     uint64_t level(size_t port) const;
 
-    // Holds `reset` for some cycles. Streams stand still.
+    // Holds the reset for some cycles. Streams stand still.
     void reset(uint32_t cycles);
-    // Runs to the first of: `deadline`; the lookahead of a stream after a packet that left by it; quiescence.
+    // Runs to the first of: `deadline`; the lookahead of a stream after a packet that left by it; quiescence. Throws when the
+    // model has stopped.
     Stop run(uint64_t deadline);
     uint64_t cycle() const { return cycle_; }
     // Cycles in which the clock ran.
@@ -81,6 +83,7 @@ class Model {
     Port input_level(size_t index) const;
     void settle();
     void edge();
+    void check() const;
     template <class Each> void play(Instance& instance, Each each) const;
     bool quiet() const;
     uint64_t next_due() const;
@@ -90,7 +93,11 @@ class Model {
     std::string library_;
     uint64_t seed_;
     Instance instance_;
-    Port clock_, reset_, busy_;
+    Port clock_, reset_;
+    // None where the model does not say when it rests: then it never does.
+    Port busy_;
+    std::string clock_name_;
+    bool reset_level_;
     struct StreamNumber {
         bool input;
         size_t index;
@@ -112,6 +119,8 @@ class Model {
     uint32_t quiet_cycles_ = 0;
 };
 
-std::unique_ptr<Model> load(rust::Str library, uint64_t seed);
+std::unique_ptr<Model> load(rust::Str library, uint64_t seed, const Clocking& clocking);
+// The ports of a library's model.
+rust::Vec<PortName> ports_of(rust::Str library);
 
 }  // namespace virtio_hdl

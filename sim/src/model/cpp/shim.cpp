@@ -10,7 +10,7 @@ struct VirtioHdlInstance {
     VerilatedContext context;
     V@TOP@* top;
     VirtioHdlPort* ports;
-};
+};@FOREIGN@
 
 extern "C" __attribute__((visibility("default"))) VirtioHdlInstance* virtio_hdl_new(uint64_t seed) {
     auto* instance = new VirtioHdlInstance;
@@ -26,14 +26,14 @@ extern "C" __attribute__((visibility("default"))) VirtioHdlInstance* virtio_hdl_
 }
 
 extern "C" __attribute__((visibility("default"))) void virtio_hdl_delete(VirtioHdlInstance* instance) {
-    instance->top->final();
+    @FINAL@
     delete instance->top;
     delete[] instance->ports;
     delete instance;
 }
 
 extern "C" __attribute__((visibility("default"))) void virtio_hdl_eval(VirtioHdlInstance* instance) {
-    instance->top->eval();
+    @EVAL@
 }
 
 extern "C" __attribute__((visibility("default"))) const VirtioHdlPort* virtio_hdl_ports(VirtioHdlInstance* instance) {

@@ -1,6 +1,7 @@
 //! Requests for a disk, each of which can be recognised: a sector's content says which write it is of.
 use super::guard::Guard;
 use super::{Change, Settled, Traffic, PATIENCE};
+use crate::backend::DiskPort;
 use crate::host::blk::{Blk, Ended, Operation, Options, Request, Status, Ticket};
 use crate::host::pci::Bus;
 use crate::host::ring::Buffer;
@@ -63,7 +64,7 @@ impl DiskTraffic {
     /// Fills the disk of the machine.
     pub fn new(machine: &mut Machine, seed: u64) -> Result<Self, ScenarioError> {
         let mut capacity = 0;
-        if let Some(disk) = machine.disk() {
+        if let Some(disk) = machine.side::<DiskPort>().map(DiskPort::disk) {
             capacity = disk.sectors();
             for sector in 0..capacity {
                 disk.write(sector, &content(seed, sector, 0)).map_err(crate::machine::MachineError::from)?;
@@ -312,7 +313,12 @@ impl Traffic for DiskTraffic {
     fn next_change(&mut self) -> Change {
         self.grown = !self.grown;
         let sectors = self.capacity << u32::from(self.grown);
-        Box::new(move |machine| Ok(machine.endpoint().set_blk_disk(sectors, false)?))
+        Box::new(move |machine| {
+            if let Some((port, endpoint)) = machine.side_and_endpoint::<DiskPort>() {
+                port.ports()?.show(endpoint, sectors, false);
+            }
+            Ok(())
+        })
     }
 
     fn expect_faults(&mut self) {

@@ -1,6 +1,7 @@
 //! Frames both ways, each of which can be recognised: it begins with its number, from which the rest follows.
 use super::guard::Guard;
 use super::{Change, Settled, Traffic, PATIENCE};
+use crate::backend::NetPort;
 use crate::host::net::{Net, Options, Outgoing};
 use crate::host::pci::Bus;
 use crate::host::virtio_pci::VirtioPci;
@@ -293,7 +294,10 @@ impl Traffic for PortTraffic {
         Box::new(move |machine| {
             wire.set_link(up);
             // at once, not when the next frame comes
-            Ok(machine.endpoint().set_net(mac, up)?)
+            if let Some((port, endpoint)) = machine.side_and_endpoint::<NetPort>() {
+                port.ports()?.show(endpoint, mac, up);
+            }
+            Ok(())
         })
     }
 
