@@ -18,7 +18,7 @@ use virtio_hdl::host::Platform;
 use virtio_hdl::link::FunctionId;
 use virtio_hdl::qtest::{Chipset, QtestOptions, QtestPlatform};
 use virtio_hdl::vfio_user::ServerOptions;
-use virtio_hdl_rtl::config::Device;
+use virtio_hdl_rtl::device::BLK;
 use virtio_hdl_rtl::virtio::layout::blk::SECTOR_BYTES;
 
 /// Size of each disk.
@@ -113,14 +113,14 @@ impl Rig {
                 }
                 Kind::Ours { example, bridge, server } => {
                     let config = crate::example(example);
-                    let port = match config.device {
-                        Device::Blk => {
+                    let port = match config.device == &BLK {
+                        true => {
                             let disk = ok(Disk::open(image.path(), false)).with_serial(SERIAL);
                             DevicePort::Disk(DiskPort::new(disk, 0))
                         }
-                        Device::Net => {
+                        false => {
                             let wire = Box::new(Loopback::new());
-                            DevicePort::Net(NetPort::new(wire, config.net.mac, config.link.clock_hz))
+                            DevicePort::Net(NetPort::new(wire, config.net_options().mac, config.link.clock_hz))
                         }
                     };
                     let endpoint = Served::start(&config, port, bridge.clone(), *server);

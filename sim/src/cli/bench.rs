@@ -22,7 +22,8 @@ use std::fs;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
-use virtio_hdl_rtl::config::{Device, EndpointConfig, LinkInterface};
+use virtio_hdl_rtl::config::{EndpointConfig, LinkInterface};
+use virtio_hdl_rtl::device::BLK;
 use virtio_hdl_rtl::pcie::registers::DIAGNOSTICS;
 use virtio_hdl_rtl::virtio::layout;
 
@@ -153,9 +154,9 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<()> {
             }
             bar.set_message(format!("{}: building the model", speed.name()));
             let rig = Rig::new(&config, arguments.requests)?;
-            match config.device {
-                Device::Blk => rig.blk(&mut bench, &bar)?,
-                Device::Net => rig.net(&mut bench, &bar)?,
+            match config.device == &BLK {
+                true => rig.blk(&mut bench, &bar)?,
+                false => rig.net(&mut bench, &bar)?,
             }
         }
     }

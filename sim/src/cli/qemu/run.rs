@@ -10,7 +10,7 @@ use anyhow::{anyhow, bail, Context};
 use serde::Serialize;
 use std::os::fd::AsFd;
 use std::time::{Duration, Instant};
-use virtio_hdl_rtl::config::Device;
+use virtio_hdl_rtl::device::NET;
 
 /// What QEMU said is read by then, once it has ended.
 const END: Duration = Duration::from_secs(10);
@@ -37,7 +37,7 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<()> {
     let config = arguments.endpoint.configuration()?;
     let job = match &arguments.job {
         Some(path) => std::fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?,
-        None if config.device == Device::Net => NET_DEMO.into(),
+        None if config.device == &NET => NET_DEMO.into(),
         None => BLK_DEMO.into(),
     };
     let files = arguments.endpoint.files().reads("--job", arguments.job.as_deref());
