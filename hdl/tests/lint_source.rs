@@ -172,8 +172,9 @@ fn sources_are_clean() {
     let mut files = vec![];
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     sources(&root.join("src"), &mut files);
-    // the example of docs/write-a-block.md
+    // the examples of docs/write-a-block.md and docs/add-a-device.md
     files.push(root.join("tests/write_a_block.rs"));
+    sources(&root.join("../examples/own-device/src"), &mut files);
     files.sort();
     let mut kernels = 0;
     let mut all = vec![];
