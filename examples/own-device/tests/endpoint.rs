@@ -113,6 +113,8 @@ fn a_row_that_does_not_fit_its_block_is_refused() {
             "the bit of the feature ro is above 29, or that of another",
         ),
         (DeviceType { name: "an rng", ..like() }, "its name is not a lower-case word"),
+        (DeviceType { name: "link", ..like() }, "its name is that of another section of a configuration"),
+        (DeviceType { name: "dice", ..like() }, "the name of the port rng_request_valid does not begin with dice_"),
     ] {
         let error = refused(row);
         assert!(error.ends_with(message), "{error}");

@@ -98,7 +98,7 @@ pub enum Flow {
 /// A stream: the ports `NAME_valid`, `NAME_ready`, and one for each field.
 #[derive(Copy, Clone, Debug, PartialEq, Eq)]
 pub struct Stream {
-    /// Begins with the name of the device type: `blk_read`.
+    /// Begins with the name of the device type, as `blk_read`.
     pub name: &'static str,
     /// Which way its beats go.
     pub flow: Flow,
@@ -133,7 +133,7 @@ pub enum Axis {
 /// A port that has a value at all times.
 #[derive(Copy, Clone)]
 pub struct Level {
-    /// Begins with the name of the device type: `blk_capacity`.
+    /// Begins with the name of the device type, as `blk_capacity`.
     pub name: &'static str,
     /// Which way it leads.
     pub flow: Flow,
@@ -212,6 +212,9 @@ impl Stream {
     }
 }
 
+/// Sections that a configuration has whatever the device.
+const OTHER_SECTIONS: [&str; 3] = ["generate", "ids", "link"];
+
 impl DeviceType {
     /// The default number of MSI-X vectors: one for config changes and one per queue.
     pub fn vectors(&self) -> u8 {
@@ -244,6 +247,9 @@ impl DeviceType {
         if !name.first().is_some_and(u8::is_ascii_lowercase) || !name.iter().all(is_letter) {
             return Err("its name is not a lower-case word".into());
         }
+        if OTHER_SECTIONS.contains(&self.name) {
+            return Err("its name is that of another section of a configuration".into());
+        }
         if self.classes.is_empty() {
             return Err("it has no class code".into());
         }
@@ -263,6 +269,10 @@ impl DeviceType {
         let mut bits = BTreeSet::new();
         if let Some(feature) = self.features.iter().find(|feature| feature.bit > 29 || !bits.insert(feature.bit)) {
             return Err(format!("the bit of the feature {} is above 29, or that of another", feature.name));
+        }
+        let own = format!("{}_", self.name);
+        if let Some(port) = self.ports().into_iter().find(|port| !port.name.starts_with(&own)) {
+            return Err(format!("the name of the port {} does not begin with {own}", port.name));
         }
         let mut names = BTreeSet::new();
         match self.ports().into_iter().find(|port| !names.insert(port.name.clone())) {

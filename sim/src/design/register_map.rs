@@ -5,11 +5,12 @@ use virtio_hdl_rtl::endpoint::diagnostics;
 use virtio_hdl_rtl::pcie::registers::{DIAGNOSTICS, DIAGNOSTICS_OFFSET};
 use virtio_hdl_rtl::virtio::layout::*;
 
-/// Everything a driver finds: identity, BARs, the registers in BAR0, device config, features, diagnostics.
+/// Everything a driver finds: identity, BARs, the registers in BAR0, queues, device config, features, diagnostics.
 pub fn register_map(config: &EndpointConfig) -> String {
     let mut text = String::new();
     function(&mut text, config);
     registers(&mut text, config);
+    queues(&mut text, config);
     device_config(&mut text, config);
     features(&mut text, config);
     diagnostics(&mut text, config);
@@ -71,6 +72,13 @@ fn registers(text: &mut String, config: &EndpointConfig) {
                 "| {offset:#04x} | 2 | RW | {name} | MSI-X vector of {what}; there only while MSI-X is enabled; 0xffff: none |"
             );
         }
+    }
+}
+
+fn queues(text: &mut String, config: &EndpointConfig) {
+    *text += "\n## Queues\n\n| queue | name | carries |\n|---:|---|---|\n";
+    for (index, queue) in config.device.queues.iter().enumerate() {
+        let _ = writeln!(text, "| {index} | {} | {} |", queue.name, queue.what);
     }
 }
 
