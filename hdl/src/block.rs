@@ -89,3 +89,40 @@ impl<T: Clocked, const N: usize> Clocked for [T; N] {
         self.iter_mut().for_each(|cell| cell.follow(clock, reset));
     }
 }
+
+/// A block of any type, for what is made by a function that is data: see [`crate::config::DeviceType::side`].
+pub struct AnyBlock(Box<dyn Block>);
+
+impl AnyBlock {
+    /// Any block.
+    pub fn new(block: impl Block + 'static) -> Self {
+        AnyBlock(Box::new(block))
+    }
+}
+
+impl Logic for AnyBlock {
+    fn update(&mut self) {
+        self.0.update();
+    }
+    fn connect(&mut self) {
+        self.0.connect();
+    }
+    fn hdl(&self) -> Verilog {
+        self.0.hdl()
+    }
+}
+
+impl Block for AnyBlock {
+    fn connect_all(&mut self) {
+        self.0.connect_all();
+    }
+    fn update_all(&mut self) {
+        self.0.update_all();
+    }
+    fn has_changed(&self) -> bool {
+        self.0.has_changed()
+    }
+    fn accept(&self, name: &str, probe: &mut dyn Probe) {
+        self.0.accept(name, probe);
+    }
+}

@@ -1,5 +1,6 @@
 //! Configurations: the defaults, the examples, and an exact message for everything that can be wrong.
-use virtio_hdl_rtl::config::{Bar0, EndpointConfig, Feature, LinkInterface, EXAMPLES};
+use virtio_hdl_rtl::config::{Bar0, DeviceType, EndpointConfig, Feature, LinkInterface};
+use virtio_hdl_rtl::device;
 use virtio_hdl_rtl::endpoint::top_name;
 
 fn messages(text: &str) -> Vec<String> {
@@ -23,7 +24,7 @@ fn empty_file_is_the_default_and_the_blk_example_spells_it_out() {
 
 #[test]
 fn every_example_is_accepted_without_warning() {
-    for (name, text) in EXAMPLES {
+    for (name, text) in device::examples() {
         let config = EndpointConfig::parse(text, name).unwrap_or_else(|error| panic!("{error}"));
         assert_eq!(config.warnings, [], "{name}");
     }
@@ -37,8 +38,8 @@ fn the_net_example_spells_the_default_out() {
     assert_eq!(EndpointConfig::load("net"), Ok(default.clone()));
     let ids = &default.ids;
     assert_eq!((ids.vendor, ids.device, ids.subsystem, ids.class, ids.revision), (0x1af4, 0x1000, 1, 0x02_0000, 0));
-    assert_eq!((default.vectors, default.device.queues(), default.config_bytes()), (3, 2, 12));
-    assert_eq!(default.net.mac, [0x52, 0x54, 0x00, 0x12, 0x34, 0x56]);
+    assert_eq!((default.vectors, default.device.queues.len(), default.config_bytes()), (3, 2, 12));
+    assert_eq!(default.net_options().mac, [0x52, 0x54, 0x00, 0x12, 0x34, 0x56]);
     let intx = EndpointConfig { vectors: 0, ..default };
     assert_eq!(EndpointConfig::load("net-intx"), Ok(intx));
 }
@@ -50,7 +51,7 @@ fn default_features_are_those_of_the_virtio_blk_specification() {
     assert_eq!(config.host_features(), 0x7100_0274);
     let plain = EndpointConfig::load("blk-plain").unwrap();
     assert_eq!(plain.host_features(), 1 << 30);
-    assert!(config.offers(Feature::Indirect) && !plain.offers(Feature::Indirect));
+    assert!(config.offers(Feature::INDIRECT) && !plain.offers(Feature::INDIRECT));
 }
 
 #[test]
@@ -123,9 +124,12 @@ fn a_device_knows_its_own_section_and_features_only() {
 
 #[test]
 fn the_longest_frame_has_two_vlan_tags_at_least() {
-    assert_eq!((EndpointConfig::net().net.max_frame, EndpointConfig::net().net.mtu()), (1522, 1500));
+    assert_eq!(
+        (EndpointConfig::net().net_options().max_frame, EndpointConfig::net().net_options().mtu()),
+        (1522, 1500)
+    );
     let with = |bytes: u32| format!("device = \"net\"\n[net]\nmax_frame = {bytes}");
-    assert_eq!(EndpointConfig::parse(&with(9022), "x.toml").unwrap().net.mtu(), 9000);
+    assert_eq!(EndpointConfig::parse(&with(9022), "x.toml").unwrap().net_options().mtu(), 9000);
     let allowed = "allowed: 1522 (a payload of 1500 bytes and two VLAN tags, no check sequence) to 9022";
     for bytes in [1518, 9023] {
         refused(&with(bytes), &format!("x.toml:3:13: net.max_frame = {bytes} is out of range; {allowed}"));
@@ -136,7 +140,7 @@ fn the_longest_frame_has_two_vlan_tags_at_least() {
 fn a_hardware_address_is_that_of_one_card() {
     let with = |mac: &str| format!("device = \"net\"\n[net]\nmac = {mac}");
     let config = EndpointConfig::parse(&with("\"00:1B:21:aa:bb:0c\""), "x.toml").unwrap();
-    assert_eq!(config.net.mac, [0x00, 0x1b, 0x21, 0xaa, 0xbb, 0x0c]);
+    assert_eq!(config.net_options().mac, [0x00, 0x1b, 0x21, 0xaa, 0xbb, 0x0c]);
     let allowed = "allowed: an address of one card, as \"52:54:00:12:34:56\"";
     for mac in [
         "01:00:5e:00:00:01", // a group
@@ -252,7 +256,7 @@ fn a_queue_that_holds_no_request_is_refused() {
             .unwrap_err()
             .to_string()
             .contains("queue_size = 2 is out of range; allowed: a power of 2 from 4"));
-        assert_eq!(with(4).unwrap().blk.seg_max, 2);
+        assert_eq!(with(4).unwrap().blk_options().seg_max, 2);
     }
     assert!(EndpointConfig::parse("device = \"net\"\nqueue_size = 2", "x.toml").is_ok());
     refused(
@@ -363,4 +367,27 @@ fn a_name_may_say_the_interface() {
     assert!(said.ends_with("the block of the interface 7-series ends at gen2, and link.speed is gen3 x4"), "{said}");
     let said = EndpointConfig::load("blk@tlp").unwrap_err().to_string();
     assert!(said.starts_with("blk@tlp: tlp is no interface; allowed: tlp-128, 7-series-64, "), "{said}");
+}
+
+/// Offsets of the virtio specification, 5.1.4 and 5.2.4: what the block puts in is 0 here.
+#[test]
+fn the_device_config_lies_where_the_specification_has_it() {
+    let bytes = |config: &EndpointConfig| config.fixed_config().to_bytes_le();
+    let blk = bytes(&EndpointConfig::blk());
+    let (seg_max, geometry, blk_size) = (&blk[12..16], &blk[16..20], &blk[20..]);
+    assert_eq!((seg_max, geometry, blk_size), (&[126, 0, 0, 0][..], &[0xff, 0x3f, 16, 63][..], &[0, 2][..]));
+    assert_eq!(blk[..12], [0; 12]);
+    let net = bytes(&EndpointConfig::net());
+    assert_eq!((&net[..8], &net[8..]), (&[0; 8][..], &[1, 0, 0xdc, 0x05][..]), "one pair of queues, 1500 bytes");
+    assert_eq!(bytes(&EndpointConfig::load("net-plain").unwrap()), [0]);
+    let writable = device::TYPES.map(DeviceType::writable_config_bytes);
+    assert_eq!(writable, [0, 6], "the hardware address");
+}
+
+#[test]
+fn the_rows_of_the_crate_are_sound() {
+    for device in device::TYPES {
+        assert_eq!(device.check(), Ok(()), "{}", device.name);
+        assert!(device.examples.iter().any(|(name, _)| *name == device.name), "{}", device.name);
+    }
 }

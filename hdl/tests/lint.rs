@@ -1,7 +1,7 @@
 //! What the tools say of every block's Verilog, and that no X is left of the time before the reset.
 use rust_hdl::prelude::*;
 use virtio_hdl_rtl::testing::{accepted, starts_known};
-use virtio_hdl_rtl::{board, config, device, dma, endpoint, pcie, shim, tlp, verilog, virtio};
+use virtio_hdl_rtl::{config, device, dma, endpoint, pcie, shim, tlp, verilog, virtio};
 
 fn check<U: Block>(mut uut: U, top: &str) {
     uut.connect_all();
@@ -73,8 +73,8 @@ blocks! {
     blk_device: device::blk::BlkDevice::new(1000);
     net_device: device::net::NetDevice::new(device::net::types::FrameSizes::new(1522), 256);
     net_device_jumbo: device::net::NetDevice::new(device::net::types::FrameSizes::new(9022), 256);
-    ram_disk: board::ram_disk::RamDisk::<10>::new("virtio-hdl");
-    mac_swap: board::mac_swap::MacSwap::default();
+    ram_disk: device::blk::ram_disk::RamDisk::<10>::new("virtio-hdl");
+    mac_swap: device::net::mac_swap::MacSwap::default();
     pcie_7series_64: shim::SevenSeries64::new(1);
     pcie_7series_128: shim::SevenSeries128::new(1);
     pcie_usp_128: shim::UltraScalePlus128::new(1);
@@ -84,7 +84,7 @@ blocks! {
 /// The whole endpoint of every example configuration.
 #[test]
 fn endpoints() {
-    for (name, _) in config::EXAMPLES {
+    for (name, _) in device::examples() {
         let config = config::EndpointConfig::load(name).unwrap_or_else(|error| panic!("{name}: {error}"));
         accepted(&endpoint::generate(&config).unwrap_or_else(|error| panic!("{name}: {error}")).design);
     }

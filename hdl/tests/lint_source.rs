@@ -234,6 +234,7 @@ fn sources_are_clean() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     sources(&root.join("src"), &mut files);
     files.push(root.join(EXAMPLE));
+    sources(&root.join("../examples/own-device/src"), &mut files);
     files.sort();
     let mut kernels = 0;
     let mut all = vec![];

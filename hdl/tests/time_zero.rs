@@ -3,7 +3,7 @@
 use rust_hdl::prelude::*;
 use std::fmt::Write as _;
 use virtio_hdl_rtl::testing::{icarus, is_control, starts_known};
-use virtio_hdl_rtl::{config, endpoint, verilog};
+use virtio_hdl_rtl::{config, device, endpoint, verilog};
 
 /// Tasks of the testbench: a request is sent, its completion checked.
 const TASKS: &str = r#"
@@ -203,7 +203,7 @@ endmodule";
 /// Nothing has an initial value.
 #[test]
 fn no_register_has_an_initial_value() {
-    for (name, _) in config::EXAMPLES {
+    for (name, _) in device::examples() {
         let config = config::EndpointConfig::load(name).unwrap_or_else(|error| panic!("{name}: {error}"));
         let generated = endpoint::generate(&config).unwrap_or_else(|error| panic!("{name}: {error}"));
         let text = generated.design.single_file();

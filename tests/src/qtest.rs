@@ -19,7 +19,7 @@ use virtio_hdl::link::FunctionId;
 use virtio_hdl::model::DeviceSide;
 use virtio_hdl::qtest::{Chipset, QtestOptions, QtestPlatform};
 use virtio_hdl::vfio_user::ServerOptions;
-use virtio_hdl_rtl::config::Device;
+use virtio_hdl_rtl::device::BLK;
 use virtio_hdl_rtl::virtio::layout::blk::SECTOR_BYTES;
 
 /// Size of each disk.
@@ -121,14 +121,14 @@ impl Rig {
                 }
                 Kind::Ours { example, bridge, server } => {
                     let config = crate::example(example);
-                    let side: Box<dyn DeviceSide> = match config.device {
-                        Device::Blk => {
+                    let side: Box<dyn DeviceSide> = match config.device == &BLK {
+                        true => {
                             let disk = ok(Disk::open(image.path(), false)).with_serial(SERIAL);
                             Box::new(DiskPort::new(disk, 0))
                         }
-                        Device::Net => {
+                        false => {
                             let wire = Box::new(Loopback::new());
-                            Box::new(NetPort::new(wire, config.net.mac, config.link.clock_hz))
+                            Box::new(NetPort::new(wire, config.net_options().mac, config.link.clock_hz))
                         }
                     };
                     let endpoint = Served::start(&config, side, bridge.clone(), *server);

@@ -42,7 +42,7 @@ pub fn setup(options: &MachineOptions, driver: &Options) -> Setup {
 
 /// Behind this endpoint.
 pub fn setup_of(config: &EndpointConfig, options: &MachineOptions, driver: &Options) -> Setup {
-    let mut disk = Disk::in_memory(SECTORS).with_serial(&config.blk.serial);
+    let mut disk = Disk::in_memory(SECTORS).with_serial(&config.blk_options().serial);
     for sector in 0..SECTORS {
         disk.write(sector, &content(sector)).unwrap();
     }

@@ -15,7 +15,7 @@ const SECTORS: u64 = 2048;
 
 fn disk(options: &MachineOptions, driver: &Options) -> (Machine, Bus, Blk) {
     let config = example("blk");
-    bound(&config, Disk::in_memory(SECTORS).with_serial(&config.blk.serial), options, driver)
+    bound(&config, Disk::in_memory(SECTORS).with_serial(&config.blk_options().serial), options, driver)
 }
 
 #[test]
@@ -48,7 +48,7 @@ fn random_requests_do_what_a_disk_does() {
             requests: 2000,
             depth: 32,
             seed,
-            serial: example("blk").blk.serial,
+            serial: example("blk").blk_options().serial.clone(),
             read_only: false,
             strict: true,
         };
@@ -132,7 +132,7 @@ fn get_id_fills_a_buffer_of_any_size() {
         assert_eq!(blk.execute(&mut machine, &request, 1_000_000).unwrap(), Status::Ok, "{bytes} bytes");
         let mut name = vec![0; 16384];
         machine.memory().read_slice(&mut name, GuestAddress(address)).unwrap();
-        let mut expected = [example("blk").blk.serial.as_bytes(), &[0; 16384]].concat();
+        let mut expected = [example("blk").blk_options().serial.as_bytes(), &[0; 16384]].concat();
         expected.truncate(bytes as usize);
         expected.resize(16384, 0xee);
         assert!(name == expected, "{bytes} bytes: {:?}", &name[..bytes as usize + 1]);

@@ -639,7 +639,7 @@ fn the_same_seed_gives_the_same_run() {
             requests: 60,
             depth: 8,
             seed,
-            serial: example("blk").blk.serial,
+            serial: example("blk").blk_options().serial.clone(),
             read_only: false,
             strict: true,
         };

@@ -23,7 +23,7 @@ const PATIENCE: u64 = 1_000_000;
 
 fn boot(config: &EndpointConfig) -> (Machine, Bus) {
     let options = MachineOptions { memory_bytes: 64 << 20, ..MachineOptions::default() };
-    let disk = Disk::in_memory(SECTORS).with_serial(&config.blk.serial);
+    let disk = Disk::in_memory(SECTORS).with_serial(&config.blk_options().serial);
     let mut machine = build(config, disk, &options);
     let bus = Bus::scan(&mut machine, &BusOptions::default()).unwrap_or_else(|error| panic!("{error}"));
     (machine, bus)
@@ -168,7 +168,7 @@ fn config_is_read_bytewise_where_msix_puts_it() {
         assert_eq!(u64::from(low), SECTORS, "{policy:?}");
         let mut block_size = [0; 4];
         disk.transport().get_config(&mut machine, blk::CONFIG_BLK_SIZE, &mut block_size);
-        assert_eq!(u32::from_le_bytes(block_size), example("blk").blk.block_size);
+        assert_eq!(u32::from_le_bytes(block_size), example("blk").blk_options().block_size);
         // The configuration of a disk is read only: a byte that is written stays as it was.
         disk.transport().set_config(&mut machine, blk::CONFIG_CAPACITY, &[0xff]);
         assert_eq!(disk.capacity(&mut machine), SECTORS);
@@ -472,7 +472,7 @@ fn disk_flushes_tells_its_name_and_refuses_what_it_does_not_have() {
     let config = example("blk");
     let (mut machine, _, mut disk) = disk_with(&config, &Options::default());
     disk.flush(&mut machine).unwrap();
-    assert_eq!(disk.id(&mut machine).unwrap(), config.blk.serial);
+    assert_eq!(disk.id(&mut machine).unwrap(), config.blk_options().serial);
     let beyond = disk.read(&mut machine, SECTORS, &mut [0; 512]);
     assert!(matches!(beyond, Err(BlkError::Status(Status::IoError))));
     let request = Request { operation: Operation::Other(77), sector: 0, data: vec![], shape: Shape::Direct };

@@ -4,7 +4,8 @@ use virtio_hdl::machine::{Machine, MachineOptions};
 use virtio_hdl::model::Stall;
 use virtio_hdl::scenario::events::{self, Options, Report};
 use virtio_hdl::scenario::wire::FarEnd;
-use virtio_hdl_rtl::config::{Device, EndpointConfig};
+use virtio_hdl_rtl::config::EndpointConfig;
+use virtio_hdl_rtl::device::BLK;
 use virtio_hdl_tests::blocks::{behind, BLOCKS};
 use virtio_hdl_tests::{example, library};
 
@@ -20,15 +21,15 @@ fn run(mut config: EndpointConfig, seed: u64, events: u64) -> Report {
     (options.link.seed, options.link.clock_hz) = (seed, config.link.clock_hz);
     let library = library(&config);
     let run = Options { events, seed, config: config.clone() };
-    let report = match config.device {
-        Device::Blk => {
+    let report = match config.device == &BLK {
+        true => {
             let mut machine =
                 Machine::new(&library, Box::new(DiskPort::new(Disk::in_memory(SECTORS), 0)), &options).unwrap();
             events::run_disk(&mut machine, &run, &mut |_| {})
         }
-        Device::Net => {
+        false => {
             let wire = FarEnd::default();
-            let port = NetPort::new(wire.backend(), config.net.mac, config.link.clock_hz);
+            let port = NetPort::new(wire.backend(), config.net_options().mac, config.link.clock_hz);
             let mut machine = Machine::new(&library, Box::new(port), &options).unwrap();
             events::run_port(&mut machine, &wire, &run, &mut |_| {})
         }

@@ -102,7 +102,7 @@ fn ovmf_reads_files_from_the_disk() {
 #[test]
 fn ipxe_gets_an_address() {
     let config = example("net");
-    let port = NetPort::new(Box::new(net::Peer::new()), config.net.mac, config.link.clock_hz);
+    let port = NetPort::new(Box::new(net::Peer::new()), config.net_options().mac, config.link.clock_hz);
     let served = Served::start(&config, Box::new(port), BridgeOptions::default(), ServerOptions::default());
     let machine = Guest::new(qemu())
         .argument("-machine")

@@ -54,7 +54,7 @@ fn random_requests(block: Block, intx: bool, seeds: std::ops::Range<u64>, reques
     for seed in seeds {
         let config = behind(block, "blk");
         let name = format!("blk behind {block:?}, INTx: {intx}, seed {seed}");
-        let disk = Disk::in_memory(SECTORS).with_serial(&config.blk.serial);
+        let disk = Disk::in_memory(SECTORS).with_serial(&config.blk_options().serial);
         let driver = Options { scatter: Some(seed), policies: policies(intx), ..Options::default() };
         let (mut machine, _, mut blk) = bound(&config, disk, &options(seed), &driver);
         let mut content = vec![0; (SECTORS * 512) as usize];
@@ -62,7 +62,7 @@ fn random_requests(block: Block, intx: bool, seeds: std::ops::Range<u64>, reques
             requests,
             depth: 32,
             seed,
-            serial: config.blk.serial.clone(),
+            serial: config.blk_options().serial.clone(),
             read_only: false,
             strict: true,
         };

@@ -249,7 +249,7 @@ fn a_hostile_disk_puts_no_wrong_data_into_any_chain_and_holds_up_no_reset() {
 fn a_wire_that_takes_nothing_holds_up_no_reset() {
     let config = example("net");
     let wire = FarEnd::default();
-    let port = NetPort::new(wire.backend(), config.net.mac, config.link.clock_hz);
+    let port = NetPort::new(wire.backend(), config.net_options().mac, config.link.clock_hz);
     let mut machine = Machine::new(&library(&config), Box::new(port), &MachineOptions::default()).unwrap();
     let mut bus = Bus::scan(&mut machine, &Default::default()).unwrap();
     let frame = |n: u8, bytes: usize| vec![n; bytes];

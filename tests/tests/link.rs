@@ -13,7 +13,7 @@ use virtio_hdl::link::tlp::*;
 use virtio_hdl::link::{CompletionCut, Credits, DeviceAccess, Fault, HostRequest, Latency, LinkConfig, RootComplex};
 use virtio_hdl::machine::{Machine, MachineOptions, SLOT};
 use virtio_hdl::model::Stall;
-use virtio_hdl_rtl::config::Device;
+use virtio_hdl_rtl::device::BLK;
 use virtio_hdl_rtl::endpoint::diagnostics;
 use virtio_hdl_rtl::pcie::layout as pci;
 use virtio_hdl_rtl::virtio::layout::*;
@@ -470,7 +470,7 @@ fn the_diagnostics_are_in_bar1_as_in_config_space() {
     s.offer(256);
     s.blk.kick(&mut s.machine).unwrap();
     s.machine.run(LONG);
-    let fields = diagnostics::fields(Device::Blk).count() as u16;
+    let fields = diagnostics::fields(&BLK).count() as u16;
     let shown: Vec<u32> = (0..fields).map(|field| s.diagnostic(field)).collect();
     assert_eq!(shown[0], 2 | 256 << 16, "head index out of range");
     assert!(shown[12] > 0 && shown[13] > 0 && shown[14] > 0, "{shown:?}");

@@ -42,7 +42,7 @@ fn setup(example_name: &str, options: &MachineOptions) -> Setup {
 
 fn setup_of(config: EndpointConfig, options: &MachineOptions) -> Setup {
     let wire = FarEnd::default();
-    let port = NetPort::new(wire.backend(), config.net.mac, config.link.clock_hz);
+    let port = NetPort::new(wire.backend(), config.net_options().mac, config.link.clock_hz);
     let mut machine = Machine::new(&library(&config), Box::new(port), options).unwrap();
     let mut bus = Bus::scan(&mut machine, &BusOptions::default()).unwrap();
     let net = Net::probe(&mut machine, &mut bus, SLOT, &Options::default()).unwrap();
@@ -167,7 +167,7 @@ fn a_network_card_has_its_ids_two_queues_and_its_address() {
     assert_eq!(s.register(layout::QUEUE_NUM, Width::Word), 0);
     s.net.transport().notify(&mut s.machine, 2);
     // the device config ends behind the MTU
-    assert_eq!(s.net.mac(&mut s.machine), s.config.net.mac);
+    assert_eq!(s.net.mac(&mut s.machine), s.config.net_options().mac);
     let status = layout::DEVICE_CONFIG_MSIX + net::CONFIG_STATUS;
     assert_eq!(s.register(status, Width::Word), u32::from(net::STATUS_LINK_UP));
     assert_eq!(s.register(status + 2, Width::Word), 1, "one pair of queues");
@@ -189,7 +189,7 @@ fn mac_of_the_wire(machine: &mut Machine) -> [u8; 6] {
 fn an_address_that_the_driver_writes_is_used_until_a_reset() {
     for name in ["net", "net-intx"] {
         let mut s = setup(name, &MachineOptions::default());
-        let own = s.config.net.mac;
+        let own = s.config.net_options().mac;
         assert_eq!((s.net.mac(&mut s.machine), mac_of_the_wire(&mut s.machine)), (own, own));
         let other = [0x52, 1, 2, 3, 4, 5];
         s.net.transport().set_config(&mut s.machine, net::CONFIG_MAC, &other);
@@ -447,7 +447,7 @@ impl NetBackend for Flood {
 #[test]
 fn frames_that_come_faster_than_the_wire_wait_where_they_come_from() {
     let (config, taken) = (example("net"), Arc::new(AtomicU64::new(0)));
-    let port = NetPort::new(Box::new(Flood(Arc::clone(&taken))), config.net.mac, config.link.clock_hz);
+    let port = NetPort::new(Box::new(Flood(Arc::clone(&taken))), config.net_options().mac, config.link.clock_hz);
     let options = MachineOptions::default();
     let mut machine = Machine::new(&library(&config), Box::new(port), &options).unwrap();
     let mut last = 0;

@@ -50,6 +50,16 @@ pub enum BoardError {
         /// What there is.
         widths: Vec<u16>,
     },
+    /// The device type has nothing for a card.
+    #[error(
+        "{board} is a card, and there is nothing to put behind a device \"{device}\" on one; take a generic board"
+    )]
+    Device {
+        /// The board.
+        board: &'static str,
+        /// What the configuration asks for.
+        device: &'static str,
+    },
     /// The endpoint cannot be printed: a mistake in the RTL.
     #[error("the endpoint cannot be printed")]
     Print(#[from] PrintError),

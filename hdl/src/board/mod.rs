@@ -8,14 +8,12 @@
 //!            +------------------------------------------------------------------------------+
 //! ```
 //! A [`Board`] is a row of [`table::BOARDS`] and a file of constraints; [`Board::fit`] makes a configuration one for the board,
-//! and [`project::project`] all files that build it.
+//! and [`project::project`] all files that build it. What is behind the device comes from its row.
 pub mod constraints;
 mod error;
 pub mod fusesoc;
 pub mod hard_ip;
-pub mod mac_swap;
 pub mod project;
-pub mod ram_disk;
 mod settings;
 mod table;
 mod top;

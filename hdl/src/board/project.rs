@@ -1,12 +1,9 @@
 //! All files that build a card.
 use super::fusesoc::{self, Target, Vivado};
-use super::mac_swap::MacSwap;
-use super::ram_disk::RamDisk;
 use super::{constraints, settings, top, Board, BoardError, Fitted};
-use crate::config::{Device, EndpointConfig};
+use crate::config::EndpointConfig;
 use crate::endpoint::{self, Generated};
-use crate::verilog::{self, Design, Loose, Part, PrintError, PrintedModule};
-use rust_hdl::prelude::Block;
+use crate::verilog::{self, Design, Loose, Part, PrintedModule};
 
 /// The design of a card and the files around it.
 #[derive(Clone, Debug)]
@@ -37,7 +34,7 @@ pub fn project(board: &Board, fitted: &Fitted) -> Result<Project, BoardError> {
         // only build.tcl moves transceivers
         _ => Target::Nothing,
     };
-    let description = format!("virtio-{} on {}", config.device.name(), board.title);
+    let description = format!("virtio-{} on {}", config.device.name, board.title);
     let files = vec![
         ("build.tcl".into(), include_str!("vivado/build.tcl").into()),
         ("ip.tcl".into(), include_str!("vivado/ip.tcl").into()),
@@ -49,29 +46,17 @@ pub fn project(board: &Board, fitted: &Fitted) -> Result<Project, BoardError> {
 }
 
 /// The endpoint, on a card with what is behind its device side.
-fn with_device_side(board: &Board, config: &EndpointConfig) -> Result<Generated, PrintError> {
+fn with_device_side(board: &Board, config: &EndpointConfig) -> Result<Generated, BoardError> {
     let generated = endpoint::generate(config)?;
     let Some(card) = &board.card else { return Ok(generated) };
-    let part = Part { instance: "endpoint".into(), design: generated.design, ports: generated.ports };
-    let (name, behind) = match config.device {
-        Device::Blk => ("virtio_blk_with_ram_disk", ram_disk(card.disk_words_log2, &config.blk.serial)?),
-        Device::Net => ("virtio_net_with_mac_swap", device_side("mac_swap", MacSwap::default())?),
+    let device = config.device;
+    let Some(side) = &device.card else {
+        return Err(BoardError::Device { board: board.name, device: device.name });
     };
-    let title = format!("virtio-{} endpoint with what is behind it on a card", config.device.name());
-    let (design, ports) = verilog::join(name, &title, vec![part, behind], Loose::default())?;
+    let part = Part { instance: "endpoint".into(), design: generated.design, ports: generated.ports };
+    let behind = endpoint::part(side.module, (side.block)(config, card.disk_words_log2), side.module)?;
+    let name = format!("virtio_{}_with_{}", device.name, side.module);
+    let title = format!("virtio-{} endpoint with what is behind it on a card", device.name);
+    let (design, ports) = verilog::join(&name, &title, vec![part, behind], Loose::default())?;
     Ok(Generated { design, ports })
-}
-
-/// A RAM disk of 2^`words_log2` words.
-fn ram_disk(words_log2: u8, serial: &str) -> Result<Part, PrintError> {
-    match words_log2 {
-        14 => device_side("ram_disk", RamDisk::<14>::new(serial)),
-        15 => device_side("ram_disk", RamDisk::<15>::new(serial)),
-        _ => device_side("ram_disk", RamDisk::<16>::new(serial)),
-    }
-}
-
-fn device_side<U: Block>(module: &str, mut uut: U) -> Result<Part, PrintError> {
-    uut.connect_all();
-    Ok(Part { instance: module.into(), design: verilog::print(&uut, module)?, ports: verilog::ports(&uut)? })
 }

@@ -1,7 +1,7 @@
 //! The top level of a board: buffers, the hard IP, the endpoint with what is behind it.
 use super::hard_ip::{Direction, HardIp, IpPort};
 use super::{Board, BoardError};
-use crate::config::{Device, EndpointConfig};
+use crate::config::{Axis, DeviceType, EndpointConfig, Flow, Stream, StreamField, StreamPort};
 use crate::verilog::{Port, PrintedModule};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
@@ -24,8 +24,8 @@ struct Instance<'a> {
 }
 
 /// Name of the top: `virtio_blk_vcu118`.
-pub fn name(board: &Board, device: Device) -> String {
-    format!("virtio_{}_{}", device.name(), board.identifier())
+pub fn name(board: &Board, device: &DeviceType) -> String {
+    format!("virtio_{}_{}", device.name, board.identifier())
 }
 
 /// Prints the top. `endpoint` is the module inside, with these ports: those of the hard IP by name, `clock`, `reset`, `busy`, and
@@ -49,10 +49,6 @@ pub fn print(
             ("busy", _) => "busy".to_string(),
             // on a card a net for a logic analyser; the host reads it in BAR1
             ("queue_violation", _) if board.card.is_some() => name.to_string(),
-            ("net_mac", _) if board.card.is_some() => mac(config),
-            // the cards' far end has no filter of addresses
-            ("net_mac_current", _) if board.card.is_some() => String::new(),
-            ("net_link_up", _) if board.card.is_some() => "1'b1".to_string(),
             (_, Some(port)) => {
                 driven.extend((!is_input).then_some(name));
                 connect(port, name, width, is_input)?
@@ -62,6 +58,7 @@ pub fn print(
                 format!("{width}'d0")
             }
             _ if board.card.is_none() => user.connect(name, width, is_input)?,
+            _ if config.device.levels.iter().any(|level| level.name == name) => level_on_card(config, name)?,
             _ => return Err(mismatch(name, "the IP has no such port")),
         };
         connections.push((name.to_string(), expression));
@@ -83,7 +80,7 @@ pub fn print(
     let reads: BTreeSet<&str> = connections.iter().map(|(_, net)| net.split('[').next().unwrap_or_default()).collect();
 
     let name = name(board, config.device);
-    let mut text = format!("// virtio-{} on a card: {}.\n", config.device.name(), board.title);
+    let mut text = format!("// virtio-{} on a card: {}.\n", config.device.name, board.title);
     let _ = write!(text, "module {name} {}", port_list(&top_ports));
     buffers(&mut text, board.hard_ip);
     if board.hard_ip == HardIp::SevenSeries {
@@ -158,10 +155,18 @@ fn connect(port: &IpPort, name: &str, width: usize, is_input: bool) -> Result<St
     }
 }
 
-/// The hardware address, its first byte lowest.
-fn mac(config: &EndpointConfig) -> String {
-    let digits: String = config.net.mac.iter().rev().map(|byte| format!("{byte:02x}")).collect();
-    format!("48'h{digits}")
+/// What a port of the device is on a card, where nothing behind the device has it: an input its value, an output open.
+fn level_on_card(config: &EndpointConfig, name: &str) -> Result<String, BoardError> {
+    let level = config.device.levels.iter().find(|level| level.name == name);
+    match level.map(|level| (level.flow, level.bits, level.on_card)) {
+        Some((Flow::Out, ..)) => Ok(String::new()),
+        Some((Flow::In, 1, Some(value))) => Ok(format!("1'b{}", value(config) & 1)),
+        Some((Flow::In, bits, Some(value))) => {
+            let digits = bits.div_ceil(4);
+            Ok(format!("{bits}'h{:0digits$x}", value(config)))
+        }
+        _ => Err(mismatch(name, "the row of the device type has no value for it on a card")),
+    }
 }
 
 fn edge_ports(lanes: usize) -> Vec<TopPort> {
@@ -268,72 +273,83 @@ fn leds(text: &mut String, clock: &str, active_low: bool) {
 
 /// The device side as AXI4-Stream ports of the top.
 struct UserSide {
-    device: Device,
+    device: &'static DeviceType,
     ports: Vec<TopPort>,
     assignments: String,
 }
 
 impl UserSide {
-    fn new(device: Device) -> Self {
+    fn new(device: &'static DeviceType) -> Self {
         UserSide { device, ports: vec![], assignments: String::new() }
     }
 
     /// Connects a port of the device side; gives the net.
     fn connect(&mut self, name: &str, width: usize, is_input: bool) -> Result<String, BoardError> {
-        // the fields of a command share the bits of one stream, and those of a status
-        let packed = match name {
-            "blk_command_sector" => Some((0, 64)),
-            "blk_command_length" => Some((64, 32)),
-            "blk_command_operation" => Some((96, 3)),
-            "blk_command_tag" => Some((104, 8)),
-            "blk_status" => Some((0, 8)),
-            "blk_status_tag" => Some((8, 8)),
-            _ => None,
+        let of_stream = self.device.streams.iter().find_map(|stream| {
+            let mut ports = stream.ports().into_iter();
+            ports.find(|(_, port)| port.name == name && port.bits == width).map(|(port, _)| (stream, port))
+        });
+        let Some((stream, port)) = of_stream else { return self.plain(name, width, is_input) };
+        let own = stream.name.strip_prefix(self.device.name).and_then(|rest| rest.strip_prefix('_'));
+        let side = match stream.flow {
+            Flow::Out => "m_axis",
+            Flow::In => "s_axis",
         };
-        if let Some((place, bits)) = packed.filter(|(_, bits)| *bits == width) {
-            let (port, all) = match is_input {
-                false => ("m_axis_command_tdata", 112),
-                true => ("s_axis_status_tdata", 16),
-            };
-            if place == 0 {
-                self.ports.push(TopPort { input: is_input, width: all, name: port.into() });
-            }
-            if name == "blk_command_sector" {
-                self.assignments.push_str(
-                    "\n    // tag, operation, length, sector\n    assign m_axis_command_tdata[103:99] = 5'd0;\n",
-                );
-            }
-            return Ok(format!("{port}[{}:{place}]", place + bits - 1));
+        let prefix = format!("{side}_{}", own.unwrap_or(stream.name));
+        let field = match port {
+            StreamPort::Valid => "tvalid",
+            StreamPort::Ready => "tready",
+            StreamPort::Field(index) => match stream.fields[index].axis {
+                Axis::Data => return Ok(self.data(&prefix, stream, index)),
+                Axis::Keep => "tkeep",
+                Axis::Last => "tlast",
+                Axis::User => "tuser",
+            },
+        };
+        Ok(self.add(format!("{prefix}_{field}"), width, is_input))
+    }
+
+    /// The fields that are data share the bits of one port, each from a byte on.
+    fn data(&mut self, prefix: &str, stream: &Stream, index: usize) -> String {
+        let port = format!("{prefix}_tdata");
+        let is_input = stream.flow == Flow::In;
+        let shared: Vec<_> = stream.fields.iter().enumerate().filter(|(_, field)| field.axis == Axis::Data).collect();
+        if shared.len() == 1 {
+            return self.add(port, stream.fields[index].bits, is_input);
         }
-        let stream = match self.device {
-            Device::Blk => ["blk_command_", "blk_write_", "blk_status_", "blk_read_"].as_slice(),
-            Device::Net => ["net_tx_", "net_rx_"].as_slice(),
-        };
-        let Some((prefix, field)) = stream.iter().find_map(|prefix| Some((*prefix, name.strip_prefix(prefix)?))) else {
-            return self.plain(name, width, is_input);
-        };
-        let signal = match field {
-            "valid" => "tvalid",
-            "ready" => "tready",
-            "data" => "tdata",
-            "keep" => "tkeep",
-            "last" => "tlast",
-            "error" | "tag" => "tuser",
-            _ => return self.plain(name, width, is_input),
-        };
-        let stream = prefix.trim_end_matches('_').trim_start_matches("blk_").trim_start_matches("net_");
-        let side = if ["command", "write", "tx"].contains(&stream) { "m_axis" } else { "s_axis" };
-        let port = format!("{side}_{stream}_{signal}");
-        self.ports.push(TopPort { input: is_input, width, name: port.clone() });
-        Ok(port)
+        let mut all = 0;
+        let mut net = String::new();
+        let mut gaps = String::new();
+        for (at, field) in &shared {
+            let end = all + field.bits;
+            if *at == index {
+                net = format!("{port}[{}:{all}]", end - 1);
+            }
+            all = end.next_multiple_of(8);
+            if all > end && !is_input {
+                let _ = writeln!(gaps, "    assign {port}[{}:{end}] = {}'d0;", all - 1, all - end);
+            }
+        }
+        if index == shared[0].0 {
+            self.add(port, all, is_input);
+            if !gaps.is_empty() {
+                let name = |field: &StreamField| if field.name.is_empty() { stream.name } else { field.name };
+                let names: Vec<_> = shared.iter().rev().map(|(_, field)| name(field)).collect();
+                let _ = write!(self.assignments, "\n    // {}\n{gaps}", names.join(", "));
+            }
+        }
+        net
+    }
+
+    fn add(&mut self, name: String, width: usize, input: bool) -> String {
+        self.ports.push(TopPort { input, width, name: name.clone() });
+        name
     }
 
     fn plain(&mut self, name: &str, width: usize, is_input: bool) -> Result<String, BoardError> {
-        let known = ["blk_capacity", "blk_read_only", "net_link_up", "net_mac", "net_mac_current", "queue_violation"];
-        if !known.contains(&name) {
+        if name != "queue_violation" && self.device.levels.iter().all(|level| level.name != name) {
             return Err(mismatch(name, "neither the IP nor the device side has such a port"));
         }
-        self.ports.push(TopPort { input: is_input, width, name: name.into() });
-        Ok(name.into())
+        Ok(self.add(name.into(), width, is_input))
     }
 }

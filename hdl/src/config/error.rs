@@ -23,8 +23,7 @@ pub struct ConfigError {
 
 impl ConfigError {
     /// The file cannot be read, and no example is called so.
-    pub(super) fn unreadable(file: &str, error: &std::io::Error) -> Self {
-        let examples = super::EXAMPLES.iter().map(|(name, _)| *name).collect::<Vec<_>>().join(", ");
+    pub(super) fn unreadable(file: &str, error: &std::io::Error, examples: &str) -> Self {
         let message = format!("cannot read the configuration: {error}; give a TOML file or an example: {examples}");
         ConfigError::of_name(file, message)
     }

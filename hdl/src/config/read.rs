@@ -1,25 +1,23 @@
 //! From TOML to an [`EndpointConfig`]: ranges first, then what must fit together.
 use super::table::{Problems, Table};
-use super::{
-    Bar0, BlkOptions, ConfigError, Device, EndpointConfig, Feature, Geometry, Ids, LinkInterface, LinkOptions,
-    LinkSpeed, NetOptions, Problem,
-};
+use super::{Bar0, ConfigError, DeviceType, EndpointConfig, Ids, LinkInterface, LinkOptions, LinkSpeed, Problem};
 use std::ops::Range;
 use toml::de::DeTable;
 
 /// Largest queue: what the ring engine's index memories hold.
 const MAX_QUEUE_SIZE: u64 = 256;
-/// Shortest queue for Linux's virtio-net: it stops its transmit queue while fewer than MAX_SKB_FRAGS + 2 descriptors are free.
-const LINUX_NET_QUEUE_SIZE: u64 = 32;
 
-pub(super) fn read(text: &str, file: &str) -> Result<EndpointConfig, ConfigError> {
+pub(super) fn read(types: &[&'static DeviceType], text: &str, file: &str) -> Result<EndpointConfig, ConfigError> {
+    let Some(first) = types.first() else {
+        return Err(ConfigError::of_name(file, "there are no device types".into()));
+    };
     let mut problems = Problems::new(text);
     let mut warnings = vec![];
     let config = match DeTable::parse(text) {
-        Ok(document) => document_of(document.into_inner(), &mut problems, &mut warnings),
+        Ok(document) => document_of(types, document.into_inner(), &mut problems, &mut warnings),
         Err(error) => {
             problems.add(&error.span().unwrap_or(0..0), error.message());
-            EndpointConfig::blk()
+            EndpointConfig::of(first)
         }
     };
     let problems = problems.finish();
@@ -30,19 +28,23 @@ pub(super) fn read(text: &str, file: &str) -> Result<EndpointConfig, ConfigError
     }
 }
 
-fn document_of(document: DeTable, problems: &mut Problems, warnings: &mut Vec<Problem>) -> EndpointConfig {
+fn document_of(
+    types: &[&'static DeviceType],
+    document: DeTable,
+    problems: &mut Problems,
+    warnings: &mut Vec<Problem>,
+) -> EndpointConfig {
     let mut top = Table::new("", document);
-    let device = top.choice(problems, "device", Device::NAMES).map_or(Device::Blk, |(device, _)| device);
+    let names: Vec<_> = types.iter().map(|device| (device.name, *device)).collect();
+    let device = top.choice(problems, "device", &names).map_or(types[0], |(device, _)| device);
     let mut config = EndpointConfig::of(device);
-    let shortest = u64::from(device.shortest_queue());
+    let shortest = u64::from(device.shortest_queue);
     let allowed = format!("a power of 2 from {shortest} to {MAX_QUEUE_SIZE}");
     let size = top.number(problems, "queue_size", shortest..=MAX_QUEUE_SIZE, &allowed, u64::is_power_of_two);
     if let Some((size, place)) = size {
         config.queue_size = size as u16;
-        if device == Device::Net && size < LINUX_NET_QUEUE_SIZE {
-            let message = format!(
-                "queue_size = {size}: Linux's driver sends nothing more once fewer than 19 descriptors are free, which                  is always; {LINUX_NET_QUEUE_SIZE} or more suit every driver"
-            );
+        if let Some((advised, reason)) = device.advised_queue.filter(|(advised, _)| size < u64::from(*advised)) {
+            let message = format!("queue_size = {size}: {reason}; {advised} or more suit every driver");
             warnings.push(problems.at(&place, message));
         }
     }
@@ -62,28 +64,21 @@ fn document_of(document: DeTable, problems: &mut Problems, warnings: &mut Vec<Pr
     if let Some((microseconds, _)) = timeout {
         config.completion_timeout_us = microseconds as u32;
     }
-    let features = top.choices(problems, "features", device.features());
+    let names: Vec<_> = device.features.iter().map(|feature| (feature.name, *feature)).collect();
+    let features = top.choices(problems, "features", &names);
     if let Some((chosen, _)) = features {
         config.features = chosen.iter().map(|(feature, _)| *feature).collect();
     }
-    config.blk = BlkOptions::of(config.queue_size);
+    config.options = device.default_options(config.queue_size);
 
     if let Some((mut ids, _)) = top.table(problems, "ids", "ids") {
         read_ids(&mut ids, problems, warnings, &mut config);
         ids.finish(problems);
     }
-    match device {
-        Device::Blk => {
-            if let Some((mut blk, _)) = top.table(problems, "blk", "blk") {
-                read_blk(&mut blk, problems, &mut config);
-                blk.finish(problems);
-            }
-        }
-        Device::Net => {
-            if let Some((mut net, _)) = top.table(problems, "net", "net") {
-                read_net(&mut net, problems, &mut config);
-                net.finish(problems);
-            }
+    if let Some(section) = device.section {
+        if let Some((mut own, _)) = top.table(problems, device.name, device.name) {
+            (section.read)(&mut own, problems, &mut config);
+            own.finish(problems);
         }
     }
     if let Some((mut link, place)) = top.table(problems, "link", "link") {
@@ -117,7 +112,7 @@ fn read_ids(table: &mut Table, problems: &mut Problems, warnings: &mut Vec<Probl
         ids.revision = *value as u8;
     }
     if let Some((value, place)) = class {
-        let known = config.device.classes();
+        let known = config.device.classes;
         if known.contains(&(value as u32)) {
             ids.class = value as u32;
         } else {
@@ -137,7 +132,7 @@ fn read_ids(table: &mut Table, problems: &mut Problems, warnings: &mut Vec<Probl
         );
         problems.add(&place, message);
     }
-    let virtio_id = config.device.virtio_id();
+    let virtio_id = config.device.virtio_id;
     if let Some((value, place)) = subsystem.filter(|(value, _)| *value != u64::from(virtio_id)) {
         let message = format!(
             "ids.subsystem = {value} is not this device's virtio id; with ids.vendor 0x1af4 allowed: {virtio_id}"
@@ -148,73 +143,6 @@ fn read_ids(table: &mut Table, problems: &mut Problems, warnings: &mut Vec<Probl
         let message =
             format!("ids.revision = {value} is a virtio ABI that no driver knows; with ids.vendor 0x1af4 allowed: 0");
         problems.add(&place, message);
-    }
-}
-
-fn read_blk(table: &mut Table, problems: &mut Problems, config: &mut EndpointConfig) {
-    let block_size = table.number(problems, "block_size", 512..=4096, "512, 1024, 2048, 4096", u64::is_power_of_two);
-    let seg_max = table.number(problems, "seg_max", 1..=254, "1 to 254", |_| true);
-    let geometry = table.table(problems, "geometry", "blk.geometry");
-    let printable = |text: &str| text.len() <= 20 && text.bytes().all(|byte| (0x20..0x7f).contains(&byte));
-    if let Some((serial, _)) = table.text(problems, "serial", "at most 20 printable ASCII characters", printable) {
-        config.blk.serial = serial;
-    }
-    let timeout = table.number(problems, "answer_timeout_ms", 1..=60_000, "1 to 60000 milliseconds", |_| true);
-    if let Some((milliseconds, _)) = timeout {
-        config.blk.answer_timeout_ms = milliseconds as u32;
-    }
-    let mut needs = |feature, name: &str, key: &str, place: &Range<usize>| {
-        if !config.features.contains(&feature) {
-            let message = format!("blk.{key} has no effect: add \"{name}\" to features, or leave it out");
-            problems.add(place, message);
-        }
-    };
-    if let Some((bytes, place)) = block_size {
-        needs(Feature::BlkSize, "blk_size", "block_size", &place);
-        config.blk.block_size = bytes as u32;
-    }
-    if let Some((segments, place)) = seg_max {
-        needs(Feature::SegMax, "seg_max", "seg_max", &place);
-        config.blk.seg_max = segments as u32;
-        if segments + 2 > u64::from(config.queue_size) {
-            let message = format!(
-                "blk.seg_max = {segments} does not fit queue_size {}: header and status take two descriptors; allowed: 1 to {}",
-                config.queue_size,
-                config.queue_size.saturating_sub(2)
-            );
-            problems.add(&place, message);
-        }
-    }
-    if let Some((mut geometry, place)) = geometry {
-        if !config.features.contains(&Feature::Geometry) {
-            problems.add(&place, "blk.geometry has no effect: add \"geometry\" to features, or leave it out");
-        }
-        config.blk.geometry = read_geometry(&mut geometry, problems, config.blk.geometry);
-        geometry.finish(problems);
-    }
-}
-
-fn read_geometry(table: &mut Table, problems: &mut Problems, default: Geometry) -> Geometry {
-    let mut number =
-        |key, range, allowed| table.number(problems, key, range, allowed, |_| true).map(|(value, _)| value);
-    Geometry {
-        cylinders: number("cylinders", 1..=0xffff, "1 to 65535").map_or(default.cylinders, |value| value as u16),
-        heads: number("heads", 1..=0xff, "1 to 255").map_or(default.heads, |value| value as u8),
-        sectors: number("sectors", 1..=0xff, "1 to 255").map_or(default.sectors, |value| value as u8),
-    }
-}
-
-fn read_net(table: &mut Table, problems: &mut Problems, config: &mut EndpointConfig) {
-    let allowed = "an address of one card, as \"52:54:00:12:34:56\"";
-    if let Some((text, place)) = table.text(problems, "mac", allowed, |text| NetOptions::parse_mac(text).is_some()) {
-        config.net.mac = NetOptions::parse_mac(&text).unwrap_or(NetOptions::default().mac);
-        if !config.offers(Feature::Mac) {
-            problems.add(&place, "net.mac has no effect: add \"mac\" to features, or leave it out");
-        }
-    }
-    let allowed = "1522 (a payload of 1500 bytes and two VLAN tags, no check sequence) to 9022";
-    if let Some((bytes, _)) = table.number(problems, "max_frame", 1522..=9022, allowed, |_| true) {
-        config.net.max_frame = bytes as u16;
     }
 }
 

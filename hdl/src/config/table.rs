@@ -10,7 +10,7 @@ use toml::Spanned;
 const MOST_PROBLEMS: usize = 50;
 
 /// Collects problems while a document is read.
-pub(super) struct Problems<'t> {
+pub struct Problems<'t> {
     text: &'t str,
     /// Where each begins, and what it is.
     found: Vec<(usize, String)>,
@@ -32,7 +32,8 @@ impl<'t> Problems<'t> {
         }
     }
 
-    pub(super) fn add(&mut self, place: &Range<usize>, message: impl Display) {
+    /// Something is wrong here: what, and what is allowed.
+    pub fn add(&mut self, place: &Range<usize>, message: impl Display) {
         self.found.push((place.start, message.to_string()));
     }
 
@@ -52,10 +53,10 @@ impl<'t> Problems<'t> {
 }
 
 /// A value that is there, with its place.
-pub(super) type Found<T> = Option<(T, Range<usize>)>;
+pub type Found<T> = Option<(T, Range<usize>)>;
 
 /// One table of the document.
-pub(super) struct Table<'i> {
+pub struct Table<'i> {
     name: &'static str,
     keys: Vec<(Spanned<String>, Spanned<DeValue<'i>>)>,
     known: Vec<&'static str>,
@@ -86,7 +87,7 @@ impl<'i> Table<'i> {
     }
 
     /// A number in a range; `allowed` says what is allowed, and `accept` may refuse more.
-    pub(super) fn number(
+    pub fn number(
         &mut self,
         problems: &mut Problems,
         key: &'static str,
@@ -113,19 +114,14 @@ impl<'i> Table<'i> {
     }
 
     /// One of several names.
-    pub(super) fn choice<T: Copy>(
-        &mut self,
-        problems: &mut Problems,
-        key: &'static str,
-        names: &[(&str, T)],
-    ) -> Found<T> {
+    pub fn choice<T: Copy>(&mut self, problems: &mut Problems, key: &'static str, names: &[(&str, T)]) -> Found<T> {
         let value = self.take(key)?;
         let chosen = choose(problems, &self.path(key), &value, names)?;
         Some((chosen, value.span()))
     }
 
     /// A list of names, each at most once.
-    pub(super) fn choices<T: Copy>(
+    pub fn choices<T: Copy>(
         &mut self,
         problems: &mut Problems,
         key: &'static str,
@@ -154,7 +150,7 @@ impl<'i> Table<'i> {
     }
 
     /// A text.
-    pub(super) fn text(
+    pub fn text(
         &mut self,
         problems: &mut Problems,
         key: &'static str,
@@ -177,8 +173,8 @@ impl<'i> Table<'i> {
         }
     }
 
-    /// A table inside this one.
-    pub(super) fn table(&mut self, problems: &mut Problems, key: &'static str, path: &'static str) -> Found<Table<'i>> {
+    /// A table inside this one, with its path as messages have it. Ends with [`Table::finish`].
+    pub fn table(&mut self, problems: &mut Problems, key: &'static str, path: &'static str) -> Found<Table<'i>> {
         let value = self.take(key)?;
         let place = value.span();
         match value.into_inner() {
@@ -191,7 +187,7 @@ impl<'i> Table<'i> {
     }
 
     /// Reports every key that nobody asked for.
-    pub(super) fn finish(self, problems: &mut Problems) {
+    pub fn finish(self, problems: &mut Problems) {
         for (key, _) in &self.keys {
             let place = if self.name.is_empty() { "at the top".into() } else { format!("in {}", self.name) };
             let near = self.known.iter().find(|known| near(known, key.get_ref()));

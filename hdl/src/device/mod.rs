@@ -1,3 +1,43 @@
-//! What sits behind the rings.
+//! What sits behind the rings: device types, each with its row and its blocks.
+//!
+//! A row ([`DeviceType`]) is all that the rest knows of a device type. Those that are built in are here; one of a user's own is
+//! written in the same way in a crate of his own (`docs/add-a-device.md`).
 pub mod blk;
+pub mod change;
 pub mod net;
+
+pub use blk::BLK;
+pub use net::NET;
+
+use crate::config::{ConfigError, DeviceType, EndpointConfig};
+
+/// The device types that are built in; the first is that of a configuration that names none.
+pub static TYPES: [&DeviceType; 2] = [&BLK, &NET];
+
+/// The configurations that are built in: name and text.
+pub fn examples() -> impl Iterator<Item = (&'static str, &'static str)> {
+    TYPES.iter().flat_map(|device| device.examples.iter().copied())
+}
+
+/// Configurations of the device types that are built in.
+impl EndpointConfig {
+    /// The default virtio-blk endpoint: the example `blk`.
+    pub fn blk() -> Self {
+        Self::of(&BLK)
+    }
+
+    /// The default virtio-net endpoint: the example `net`.
+    pub fn net() -> Self {
+        Self::of(&NET)
+    }
+
+    /// [`EndpointConfig::read_with`] these types.
+    pub fn parse(text: &str, file: &str) -> Result<Self, ConfigError> {
+        Self::read_with(&TYPES, text, file)
+    }
+
+    /// [`EndpointConfig::load_with`] these types.
+    pub fn load(name: &str) -> Result<Self, ConfigError> {
+        Self::load_with(&TYPES, name)
+    }
+}

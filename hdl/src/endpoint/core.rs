@@ -159,7 +159,7 @@ pub struct EndpointCore {
     /// Which rule, and what broke it.
     #[given]
     pub device_violation: Vec<Signal<In, ViolationReport>>,
-    /// Events of the device that are counted, one cycle each; see [`diagnostics::device_fields`].
+    /// Events of the device that are counted, one cycle each; see [`crate::config::DeviceType::events`].
     #[given]
     pub device_events: Vec<Signal<In, Bit>>,
     /// The endpoint has something to do. When it has been low for 64 cycles, and no input changes, the clock may stop.
@@ -227,7 +227,7 @@ impl EndpointCore {
     /// The endpoint of a checked configuration, without its device.
     pub fn new(config: &EndpointConfig, intx: Intx) -> Self {
         let function = function_config(config);
-        let queues = config.device.queues();
+        let queues = config.device.queues.len();
         let fields = diagnostics::fields(config.device).count();
         let registers = LegacyRegistersConfig {
             queue_sizes: vec![config.queue_size; queues],

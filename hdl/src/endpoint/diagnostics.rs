@@ -2,7 +2,7 @@
 use crate::block::Block;
 use crate::cells::{LutRam, Reg};
 use crate::comment;
-use crate::config::Device;
+use crate::config::DeviceType;
 use crate::pcie::register_bus::RegisterSlave;
 use crate::pcie::registers as at;
 use crate::virtio::types::{Violation, ViolationReport};
@@ -29,23 +29,9 @@ pub const FIELDS: [&str; 16] = [
     "device resets",
 ];
 
-/// Double words behind those: events of the device.
-pub fn device_fields(device: Device) -> &'static [&'static str] {
-    match device {
-        Device::Blk => &["answers of the disk left out, too short, too long, too late or unasked"],
-        Device::Net => &[
-            "frames to send dropped: length, failed read, or checksum out of range",
-            "frames received dropped: shorter than 14 bytes",
-            "frames received dropped: longer than max_frame",
-            "frames received dropped: damaged on the wire",
-            "frames received dropped: no buffer, or too small a one",
-        ],
-    }
-}
-
-/// All double words of a device's endpoint.
-pub fn fields(device: Device) -> impl Iterator<Item = &'static str> {
-    FIELDS.iter().chain(device_fields(device)).copied()
+/// All double words of a device's endpoint: behind those of every endpoint [`DeviceType::events`].
+pub fn fields(device: &DeviceType) -> impl Iterator<Item = &'static str> {
+    FIELDS.iter().chain(device.events).copied()
 }
 
 /// What the rule numbers of field 0 mean.

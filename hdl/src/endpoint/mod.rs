@@ -1,15 +1,13 @@
 //! Complete endpoints.
-mod blk;
-mod change;
 pub mod core;
 pub mod data_path;
 pub mod diagnostics;
 pub mod gate;
-mod net;
 mod raw_link;
 pub mod reset;
+mod side;
 
-use crate::config::{Device, EndpointConfig, LinkInterface, LinkOptions};
+use crate::config::{EndpointConfig, LinkInterface, LinkOptions};
 use crate::shim::{SevenSeries128, SevenSeries64, UltraScalePlus128, UltraScalePlus256};
 use crate::verilog::{self, Design, Loose, Part, Port, PrintError};
 use rust_hdl::prelude::Block;
@@ -26,7 +24,7 @@ pub struct Generated {
 /// Name of the top module of an endpoint: `virtio_blk_endpoint` behind raw packets, `virtio_blk_7series_128` and the like
 /// behind a hard block.
 pub fn top_name(config: &EndpointConfig) -> String {
-    format!("virtio_{}_{}", config.device.name(), link_name(&config.link).unwrap_or("endpoint"))
+    format!("virtio_{}_{}", config.device.name, link_name(&config.link).unwrap_or("endpoint"))
 }
 
 /// Which hard block an endpoint is for, with its width.
@@ -40,8 +38,15 @@ fn link_name(link: &LinkOptions) -> Option<&'static str> {
     }
 }
 
-/// Generates the endpoint of a configuration: link, core and device, joined.
+/// Generates the endpoint of a configuration: link, core and the block of its device type, joined.
+///
+/// # Errors
+/// The row of the device type contradicts itself or its block, or the block cannot be printed.
 pub fn generate(config: &EndpointConfig) -> Result<Generated, PrintError> {
+    let device_module = format!("virtio_{}", config.device.name);
+    let fault = |reason| PrintError { path: device_module.clone(), reason };
+    config.device.check().map_err(fault)?;
+    let device = part("device", (config.device.side)(config), &device_module)?;
     let function = core::function_config(config);
     let behind = config.link.interface != LinkInterface::Tlp;
     let module = format!("pcie_{}", link_name(&config.link).unwrap_or("raw_link"));
@@ -54,14 +59,12 @@ pub fn generate(config: &EndpointConfig) -> Result<Generated, PrintError> {
     };
     let intx = if behind { core::Intx::Level } else { core::Intx::Messages };
     let core = part("core", core::EndpointCore::new(config, intx), "endpoint_core")?;
-    let device = match config.device {
-        Device::Blk => part("device", blk::BlkSide::new(config), "virtio_blk")?,
-        Device::Net => part("device", net::NetSide::new(config), "virtio_net")?,
-    };
+    let left_out = side::check(config.device, &device.ports, &core.ports).map_err(fault)?;
     let behind_what = if behind { format!(" behind {module}") } else { ", raw TLPs".into() };
-    let title = format!("virtio-{} PCIe endpoint{behind_what}", config.device.name());
-    let open = unread(config.link.interface);
-    let loose = Loose { open: &open, zero: &undriven(config.link.interface) };
+    let title = format!("virtio-{} PCIe endpoint{behind_what}", config.device.name);
+    let open = [unread(config.link.interface), left_out.outputs()].concat();
+    let zero = [undriven(config.link.interface), left_out.inputs()].concat();
+    let loose = Loose { open: &open, zero: &zero };
     let (design, ports) = verilog::join(&top_name(config), &title, vec![link, core, device], loose)?;
     Ok(Generated { design, ports })
 }
@@ -89,7 +92,8 @@ fn undriven(interface: LinkInterface) -> Vec<&'static str> {
     }
 }
 
-fn part<U: Block>(instance: &str, mut uut: U, module: &str) -> Result<Part, PrintError> {
+/// A block that becomes an instance of a joined module.
+pub(crate) fn part<U: Block>(instance: &str, mut uut: U, module: &str) -> Result<Part, PrintError> {
     uut.connect_all();
     Ok(Part { instance: instance.into(), design: verilog::print(&uut, module)?, ports: verilog::ports(&uut)? })
 }

@@ -13,7 +13,8 @@ use rust_hdl::prelude::*;
 /// One queue: the ring engine, the gatherer of readable bytes and the scatterer of writable ones.
 ///
 /// This is the chain interface: `chain` says that a chain is there and how long it is, `bytes` are what the driver gave,
-/// `command` and `data` are what the device gives back. A new device type is one block behind it.
+/// `command` and `data` are what the device gives back. A new device type is a row
+/// ([`crate::config::DeviceType`]) and one block behind it.
 #[derive(Block)]
 pub struct Virtqueue {
     /// Rising edge.

@@ -1,6 +1,6 @@
 //! The loopback: frames of every length, idle cycles and backpressure.
 use std::collections::VecDeque;
-use virtio_hdl_rtl::board::mac_swap::MacSwap;
+use virtio_hdl_rtl::device::net::mac_swap::MacSwap;
 use virtio_hdl_rtl::testing::{narrow, wide, Bench, Rng};
 
 /// A beat on either side.

@@ -1,7 +1,7 @@
 //! The disk in block RAM: random commands against a plain model, idle cycles and backpressure; a beat in every cycle.
 use rust_hdl::prelude::*;
 use std::collections::VecDeque;
-use virtio_hdl_rtl::board::ram_disk::RamDisk;
+use virtio_hdl_rtl::device::blk::ram_disk::RamDisk;
 use virtio_hdl_rtl::testing::{narrow, wide, Bench, Rng};
 
 /// 16 KiB: 32 sectors.

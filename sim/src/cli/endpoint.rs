@@ -11,7 +11,9 @@ use anyhow::{bail, Context};
 use clap::{Args, ValueEnum};
 use std::path::{Path, PathBuf};
 use vfio_user_server::ServerOptions;
-use virtio_hdl_rtl::config::{Device, EndpointConfig, NetOptions};
+use virtio_hdl_rtl::config::EndpointConfig;
+use virtio_hdl_rtl::device::net::NetOptions;
+use virtio_hdl_rtl::device::{BLK, NET};
 
 #[derive(Copy, Clone, Debug, PartialEq, Eq, ValueEnum)]
 pub(super) enum Dma {
@@ -82,18 +84,16 @@ impl EndpointArguments {
     /// The configuration that is named. What belongs to the other kind of device is refused.
     pub fn configuration(&self) -> anyhow::Result<EndpointConfig> {
         let config = super::configuration(&self.config)?;
-        let (device, foreign) = match config.device {
-            Device::Blk => {
-                let (net, mac, pcap) = (self.net.is_some(), self.mac.is_some(), self.pcap.is_some());
-                ("a disk", [("--net", net), ("--mac", mac), ("--pcap", pcap)])
-            }
-            Device::Net => {
-                let (disk, latency) = (self.disk.is_some(), self.disk_latency.is_some());
-                ("a network card", [("--disk", disk), ("--read-only", self.read_only), ("--disk-latency", latency)])
-            }
-        };
-        if let Some((option, _)) = foreign.iter().find(|(_, given)| *given) {
-            bail!("{option} has no effect: {} is {device}", self.config);
+        let options = [
+            ("--net", self.net.is_some(), &NET),
+            ("--mac", self.mac.is_some(), &NET),
+            ("--pcap", self.pcap.is_some(), &NET),
+            ("--disk", self.disk.is_some(), &BLK),
+            ("--read-only", self.read_only, &BLK),
+            ("--disk-latency", self.disk_latency.is_some(), &BLK),
+        ];
+        if let Some((option, ..)) = options.iter().find(|(_, given, device)| *given && *device != config.device) {
+            bail!("{option} has no effect: {} is {}", self.config, config.device.title);
         }
         Ok(config)
     }
@@ -134,23 +134,23 @@ impl EndpointArguments {
             Subject::Virtio(config) => config,
             Subject::Own(_) => return Ok(Opened::Nothing),
         };
-        match config.device {
-            Device::Blk => {
+        match config.device == &BLK {
+            true => {
                 let image = self.disk.as_deref();
                 let image =
                     image.context("a disk is needed: --disk IMAGE; `mkfs.ext4 -d FOLDER disk.img 64M` makes one")?;
                 self.open_disk(config, image)
             }
-            Device::Net => {
+            false => {
                 let network = self.net.as_ref().unwrap_or(&NetSpec::Peer).open()?;
-                Ok(Opened::Net(network, self.mac.unwrap_or(config.net.mac)))
+                Ok(Opened::Net(network, self.mac.unwrap_or(config.net_options().mac)))
             }
         }
     }
 
     /// This image as the endpoint's disk.
     pub fn open_disk(&self, config: &EndpointConfig, image: &Path) -> anyhow::Result<Opened> {
-        Ok(Opened::Disk(Disk::open(image, self.read_only)?.with_serial(&config.blk.serial)))
+        Ok(Opened::Disk(Disk::open(image, self.read_only)?.with_serial(&config.blk_options().serial)))
     }
 
     /// Builds the endpoint, and opens what is written.

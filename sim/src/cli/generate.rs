@@ -123,8 +123,7 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<()> {
 fn endpoint_alone(config: EndpointConfig) -> anyhow::Result<Output> {
     let design = endpoint::generate(&config)?.design;
     let top = endpoint::top_name(&config);
-    let core =
-        fusesoc::core(&top, &format!("virtio-{} endpoint", config.device.name()), &design, &fusesoc::Target::Lint);
+    let core = fusesoc::core(&top, &format!("virtio-{} endpoint", config.device.name), &design, &fusesoc::Target::Lint);
     let files = vec![(format!("{top}.core"), core)];
     Ok(Output { config, design, top, files, board: None })
 }

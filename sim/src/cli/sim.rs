@@ -20,7 +20,8 @@ use clap::{Args, ValueEnum};
 use indicatif::{ProgressBar, ProgressStyle};
 use std::fs;
 use std::path::{Path, PathBuf};
-use virtio_hdl_rtl::config::{Device, EndpointConfig};
+use virtio_hdl_rtl::config::EndpointConfig;
+use virtio_hdl_rtl::device::BLK;
 
 /// Sectors of the disk in memory where no image is given.
 const MEMORY_SECTORS: u64 = 8192;
@@ -119,15 +120,15 @@ struct Setup<'a> {
 
 pub(super) fn run(arguments: &Arguments) -> anyhow::Result<()> {
     let mut config = super::configuration(&arguments.config)?;
-    match (config.device, arguments.scenario) {
+    match (config.device == &BLK, arguments.scenario) {
         // late answers and sleeps longer than the completion timeout are among the events: a short one makes them cheap
         (_, Scenario::Events) => config.completion_timeout_us = events::COMPLETION_TIMEOUT_US,
-        (Device::Net, Scenario::Frames) => {}
-        (Device::Net, _) => bail!("{} is a network endpoint: give --scenario frames or events", arguments.config),
-        (Device::Blk, Scenario::Frames) => {
+        (false, Scenario::Frames) => {}
+        (false, _) => bail!("{} is a network endpoint: give --scenario frames or events", arguments.config),
+        (true, Scenario::Frames) => {
             bail!("{} is a disk: --scenario frames is for network endpoints", arguments.config)
         }
-        (Device::Blk, _) => {}
+        (true, _) => {}
     }
     // What is wrong with the user's files is said before anything is built, or written.
     let files = Files::default().reads("CONFIG", Some(Path::new(&arguments.config)).filter(|path| path.is_file()));
@@ -184,7 +185,7 @@ impl Setup<'_> {
             Some(path) => Disk::open(path, read_only)?,
             None => Disk::in_memory(MEMORY_SECTORS),
         };
-        Ok(disk.with_serial(&self.config.blk.serial))
+        Ok(disk.with_serial(&self.config.blk_options().serial))
     }
 
     fn start(&self, disk: Disk, trace: bool) -> anyhow::Result<BoundDisk> {
@@ -220,7 +221,7 @@ impl Setup<'_> {
         if self.arguments.read_only && self.arguments.to.is_none() {
             return Ok(summary);
         }
-        let writing = self.start(self.target(bytes)?.with_serial(&self.config.blk.serial), false)?;
+        let writing = self.start(self.target(bytes)?.with_serial(&self.config.blk_options().serial), false)?;
         summary.add(self.transfer("write", writing, Way::Write, bytes, &mut piece, &mut |start, piece| {
             Ok(image.read(start / SECTOR_BYTES, piece)?)
         })?);
@@ -293,7 +294,7 @@ impl Setup<'_> {
             requests: self.arguments.requests.unwrap_or(2000),
             depth: self.arguments.depth as usize,
             seed: self.arguments.seed,
-            serial: self.config.blk.serial.clone(),
+            serial: self.config.blk_options().serial.clone(),
             read_only,
             strict: true,
         };
@@ -318,7 +319,7 @@ impl Setup<'_> {
         let mut summary = self.summary();
         let options = self.machine_options(true);
         let wire = FarEnd::default();
-        let port = NetPort::new(wire.backend(), self.config.net.mac, options.link.clock_hz);
+        let port = NetPort::new(wire.backend(), self.config.net_options().mac, options.link.clock_hz);
         let mut machine = Machine::new(&self.library, Box::new(port), &options)?;
         let mut bus = Bus::scan(&mut machine, &pci::Options::default())?;
         let driver = net::Options { scatter: Some(self.arguments.seed), ..net::Options::default() };
@@ -353,16 +354,16 @@ impl Setup<'_> {
         let progress = &mut |done| bar.set_position(done);
         let (mut machine, result);
         let mut phase;
-        match self.config.device {
-            Device::Blk => {
+        match self.config.device == &BLK {
+            true => {
                 let disk = DiskPort::new(Disk::in_memory(MEMORY_SECTORS), self.arguments.disk_latency);
                 machine = Machine::new(&self.library, Box::new(disk), &options)?;
                 phase = Phase::begin("events", &machine);
                 result = events::run_disk(&mut machine, &run, progress);
             }
-            Device::Net => {
+            false => {
                 let wire = FarEnd::default();
-                let port = NetPort::new(wire.backend(), self.config.net.mac, options.link.clock_hz);
+                let port = NetPort::new(wire.backend(), self.config.net_options().mac, options.link.clock_hz);
                 machine = Machine::new(&self.library, Box::new(port), &options)?;
                 phase = Phase::begin("events", &machine);
                 result = events::run_port(&mut machine, &wire, &run, progress);

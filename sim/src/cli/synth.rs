@@ -7,7 +7,8 @@ use serde::Serialize;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
-use virtio_hdl_rtl::config::{LinkInterface, EXAMPLES};
+use virtio_hdl_rtl::config::LinkInterface;
+use virtio_hdl_rtl::device;
 
 /// Beside the examples: the same endpoints behind hard blocks.
 const BEHIND_HARD_BLOCKS: [&str; 4] =
@@ -82,7 +83,7 @@ struct Figure {
 }
 
 pub(super) fn run(arguments: &Arguments) -> anyhow::Result<()> {
-    let examples: Vec<&str> = EXAMPLES.iter().map(|(name, _)| *name).chain(BEHIND_HARD_BLOCKS).collect();
+    let examples: Vec<&str> = device::examples().map(|(name, _)| name).chain(BEHIND_HARD_BLOCKS).collect();
     let names = match arguments.configs.is_empty() {
         true => examples.iter().map(|name| name.to_string()).collect(),
         false => arguments.configs.clone(),

@@ -1,15 +1,16 @@
 //! The register map of an endpoint, in Markdown.
 use std::fmt::Write as _;
-use virtio_hdl_rtl::config::{Bar0, Device, EndpointConfig, Feature, LinkInterface};
+use virtio_hdl_rtl::config::{Bar0, EndpointConfig, FieldValue, LinkInterface};
 use virtio_hdl_rtl::endpoint::diagnostics;
 use virtio_hdl_rtl::pcie::registers::{DIAGNOSTICS, DIAGNOSTICS_OFFSET};
 use virtio_hdl_rtl::virtio::layout::*;
 
-/// Everything a driver finds: identity, BARs, the registers in BAR0, device config, features, diagnostics.
+/// Everything a driver finds: identity, BARs, the registers in BAR0, queues, device config, features, diagnostics.
 pub fn register_map(config: &EndpointConfig) -> String {
     let mut text = String::new();
     function(&mut text, config);
     registers(&mut text, config);
+    queues(&mut text, config);
     device_config(&mut text, config);
     features(&mut text, config);
     diagnostics(&mut text, config);
@@ -74,6 +75,13 @@ fn registers(text: &mut String, config: &EndpointConfig) {
     }
 }
 
+fn queues(text: &mut String, config: &EndpointConfig) {
+    *text += "\n## Queues\n\n| queue | name | carries |\n|---:|---|---|\n";
+    for (index, queue) in config.device.queues.iter().enumerate() {
+        let _ = writeln!(text, "| {index} | {} | {} |", queue.name, queue.what);
+    }
+}
+
 fn device_config(text: &mut String, config: &EndpointConfig) {
     let (off, on) = (DEVICE_CONFIG, DEVICE_CONFIG_MSIX);
     let place = match config.vectors {
@@ -81,43 +89,13 @@ fn device_config(text: &mut String, config: &EndpointConfig) {
         _ => format!("at {on:#04x} while MSI-X is enabled, else at {off:#04x}"),
     };
     let _ = write!(text, "\n## Device config, {place}\n\n| offset | bytes | field | value |\n|---:|---:|---|---|\n");
-    for (offset, bytes, field, value) in match config.device {
-        Device::Blk => blk_config(config),
-        Device::Net => net_config(config),
-    } {
-        let _ = writeln!(text, "| {offset:#04x} | {bytes} | {field} | {value} |");
+    for field in config.config_fields() {
+        let value = match field.value {
+            FieldValue::Fixed(value) => value(config).to_string(),
+            FieldValue::Live(words) => words.into(),
+        };
+        let _ = writeln!(text, "| {:#04x} | {} | {} | {value} |", field.offset, field.bytes, field.name);
     }
-}
-
-/// Offset, bytes, name and value of each field.
-fn blk_config(config: &EndpointConfig) -> Vec<(u32, u32, &'static str, String)> {
-    let geometry = config.blk.geometry;
-    vec![
-        (0, 8, "capacity", "sectors of 512 bytes, from the port blk_capacity".to_string()),
-        (8, 4, "size_max", "0".into()),
-        (12, 4, "seg_max", config.blk.seg_max.to_string()),
-        (16, 2, "geometry.cylinders", geometry.cylinders.to_string()),
-        (18, 1, "geometry.heads", geometry.heads.to_string()),
-        (19, 1, "geometry.sectors", geometry.sectors.to_string()),
-        (20, 4, "blk_size", config.blk.block_size.to_string()),
-    ]
-}
-
-fn net_config(config: &EndpointConfig) -> Vec<(u32, u32, &'static str, String)> {
-    let mut fields = vec![
-        (
-            net::CONFIG_MAC,
-            6,
-            "mac",
-            "from the port net_mac; what the driver writes is on net_mac_current until a reset".into(),
-        ),
-        (net::CONFIG_STATUS, 2, "status", "bit 0: the link is up, from the port net_link_up".into()),
-    ];
-    if config.offers(Feature::Mtu) {
-        fields.push((net::CONFIG_MAX_QUEUE_PAIRS, 2, "max_virtqueue_pairs", "1".into()));
-        fields.push((net::CONFIG_MTU, 2, "mtu", config.net.mtu().to_string()));
-    }
-    fields
 }
 
 fn features(text: &mut String, config: &EndpointConfig) {
@@ -126,19 +104,11 @@ fn features(text: &mut String, config: &EndpointConfig) {
         "\n## Features, HOST_FEATURES = {:#010x}\n\n| bit | feature |\n|---:|---|\n",
         config.host_features()
     );
-    let mut offered: Vec<(u32, &str)> = config
-        .device
-        .features()
-        .iter()
-        .filter(|(_, feature)| config.offers(*feature))
-        .map(|(name, feature)| (feature.bit(), *name))
-        .collect();
-    offered.push((FEATURE_BAD_FEATURE, "bad_feature: a driver that accepts it did not negotiate"));
-    offered.sort();
-    for (bit, name) in offered {
-        let note = if name == "ro" { ", while the port blk_read_only is high" } else { "" };
-        let _ = writeln!(text, "| {bit} | {name}{note} |");
+    for feature in &config.features {
+        let comma = if feature.when.is_empty() { "" } else { ", " };
+        let _ = writeln!(text, "| {} | {}{comma}{} |", feature.bit, feature.name, feature.when);
     }
+    let _ = writeln!(text, "| {FEATURE_BAD_FEATURE} | bad_feature: a driver that accepts it did not negotiate |");
 }
 
 /// In BAR1 wherever there is one; in config space where that is not a vendor's block's.

@@ -8,10 +8,17 @@
 //! ```
 //! Several requests are in flight: the request block runs ahead of the answers by as many as `pending` holds. The device
 //! side answers in the order of the commands, and gives the tag of each back. It is not trusted to: see `response::BlkResponse`.
+mod options;
 mod port;
+pub mod ram_disk;
 mod request;
 mod response;
+mod row;
+mod side;
 pub mod types;
+
+pub use options::{BlkOptions, Geometry};
+pub use row::{BLK, BLK_SIZE, FLUSH, GEOMETRY, RO, SEG_MAX};
 
 use crate::block::Block;
 use crate::cells::{Sink, Source, StreamFifo};

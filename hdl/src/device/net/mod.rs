@@ -9,18 +9,25 @@
 //! Both sides store frames whole, 8 KiB each, or 32 KiB where frames may be longer than 2,032 bytes: nothing of a frame that turns out to be bad has left before that is known. A frame of 64 bytes
 //! takes 5 cycles in either direction, a longer one a cycle per 16 bytes.
 mod byte_sum;
+pub mod mac_swap;
+mod options;
 mod receive;
 mod receive_chains;
 mod receive_check;
 mod receive_header;
 mod receive_plan;
 mod receive_store;
+mod row;
+mod side;
 mod transmit;
 mod transmit_checksum;
 mod transmit_header;
 mod transmit_port;
 mod transmit_send;
 pub mod types;
+
+pub use options::NetOptions;
+pub use row::{CSUM, GUEST_CSUM, MAC, MRG_RXBUF, MTU, NET, STATUS};
 
 use crate::block::Block;
 use crate::cells::{Reg, Sink, Source};

@@ -9,7 +9,7 @@ use anyhow::bail;
 use indicatif::{ProgressBar, ProgressStyle};
 use serde::Serialize;
 use std::time::{Duration, Instant};
-use virtio_hdl_rtl::config::Device;
+use virtio_hdl_rtl::device::BLK;
 
 /// Reads 1 MiB, writes it elsewhere, and reads it back.
 const JOB: &str = "set -e
@@ -39,12 +39,12 @@ pub(super) fn run(arguments: &Arguments, runs: u32) -> anyhow::Result<()> {
     std::fs::write(image.path(), &content)?;
     std::fs::write(own_image.path(), &content)?;
     let config = arguments.endpoint.configuration()?;
-    if config.device != Device::Blk {
+    if config.device != &BLK {
         bail!("--compare is for disks: CONFIG must be a virtio-blk endpoint");
     }
     let opened = arguments.endpoint.open_disk(&config, image.path())?;
     let mut bridge = arguments.endpoint.bridge(&Subject::Virtio(Box::new(config)), opened)?;
-    let parts = arguments.parts(Some(Device::Blk), Some(JOB))?;
+    let parts = arguments.parts(Some(&BLK), Some(JOB))?;
     let bar = ProgressBar::new(u64::from(2 * runs));
     bar.set_style(ProgressStyle::with_template("{bar:40} {pos} of {len} boots ({elapsed})")?);
     let (mut endpoint_seconds, mut own_seconds) = (Vec::new(), Vec::new());

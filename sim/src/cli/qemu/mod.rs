@@ -8,7 +8,8 @@ use crate::guest::{
 use clap::{Args, ValueEnum};
 use std::ffi::OsString;
 use std::path::PathBuf;
-use virtio_hdl_rtl::config::Device;
+use virtio_hdl_rtl::config::DeviceType;
+use virtio_hdl_rtl::device::BLK;
 
 mod compare;
 mod run;
@@ -111,7 +112,7 @@ struct Parts {
 
 impl Arguments {
     /// Finds or fetches what the guest is made of. It runs `job`, or a shell if there is none.
-    fn parts(&self, device: Option<Device>, job: Option<&str>) -> anyhow::Result<Parts> {
+    fn parts(&self, device: Option<&DeviceType>, job: Option<&str>) -> anyhow::Result<Parts> {
         let debian = DebianOptions::default();
         let qemu =
             Qemu::find(&FindOptions { qemu: self.qemu.clone(), debian: debian.clone(), ..FindOptions::default() })?;
@@ -124,8 +125,8 @@ impl Arguments {
         };
         let initramfs = Initramfs::new(&kernel, &busybox(&debian)?)?;
         let initramfs = match device {
-            Some(Device::Blk) => initramfs.modules(BLK_MODULES).wait_for("/dev/vda"),
-            Some(Device::Net) => initramfs.modules(NET_MODULES),
+            Some(device) if device == &BLK => initramfs.modules(BLK_MODULES).wait_for("/dev/vda"),
+            Some(_) => initramfs.modules(NET_MODULES),
             None => initramfs,
         };
         let initramfs = match job {

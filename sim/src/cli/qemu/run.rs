@@ -11,7 +11,7 @@ use serde::Serialize;
 use std::os::fd::AsFd;
 use std::time::{Duration, Instant};
 use vfio_user_server::{Server, ServerOptions};
-use virtio_hdl_rtl::config::Device;
+use virtio_hdl_rtl::device::NET;
 
 /// What QEMU said is read by then, once it has ended.
 const END: Duration = Duration::from_secs(10);
@@ -42,8 +42,8 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<()> {
     };
     let job = match (&arguments.job, device) {
         (Some(path), _) => std::fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?,
-        (None, Some(Device::Net)) => NET_DEMO.into(),
-        (None, Some(Device::Blk)) => BLK_DEMO.into(),
+        (None, Some(device)) if device == &NET => NET_DEMO.into(),
+        (None, Some(_)) => BLK_DEMO.into(),
         (None, None) if arguments.shell => String::new(),
         (None, None) => bail!("nobody knows what a guest does with RTL of your own: give --job FILE or --shell"),
     };

@@ -109,7 +109,7 @@ impl PortTraffic {
             net: None,
             wire,
             clock_hz: config.link.clock_hz,
-            mac: config.net.mac,
+            mac: config.net_options().mac,
             seed,
             link_down: false,
             ready: false,

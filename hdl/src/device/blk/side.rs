@@ -1,19 +1,19 @@
 //! virtio-blk behind the endpoint's core.
-use super::change::ChangeDetector;
+use super::super::change::ChangeDetector;
+use super::row::RO;
+use super::types::*;
+use super::BlkDevice;
 use crate::block::Block;
 use crate::cells::{Sink, Source};
 use crate::comment;
-use crate::config::{EndpointConfig, Feature};
-use crate::device::blk::types::*;
-use crate::device::blk::BlkDevice;
+use crate::config::EndpointConfig;
 use crate::dma::types::*;
-use crate::virtio::layout;
 use crate::virtio::types::*;
 use rust_hdl::prelude::*;
 
 /// The block device with what virtio-blk says of itself: features, device config, the ports to the medium.
 ///
-/// The ports from `device_features` on are those of [`super::core::EndpointCore`], the other way round.
+/// The ports from `device_features` on are those of [`crate::endpoint::core::EndpointCore`], the other way round.
 #[derive(Block)]
 pub struct BlkSide {
     pub clock: Signal<In, Clock>,
@@ -85,23 +85,12 @@ pub struct BlkSide {
     operation: Signal<Local, BlkOperation>,
 }
 
-/// virtio-blk's device config but for the capacity, which is a port.
-fn device_config(config: &EndpointConfig) -> num_bigint::BigUint {
-    let mut bytes = [0u8; layout::blk::CONFIG_BYTES as usize];
-    let mut put = |offset: u32, value: &[u8]| bytes[offset as usize..][..value.len()].copy_from_slice(value);
-    put(layout::blk::CONFIG_SEG_MAX, &config.blk.seg_max.to_le_bytes());
-    put(layout::blk::CONFIG_CYLINDERS, &config.blk.geometry.cylinders.to_le_bytes());
-    put(layout::blk::CONFIG_HEADS, &[config.blk.geometry.heads]);
-    put(layout::blk::CONFIG_SECTORS, &[config.blk.geometry.sectors]);
-    put(layout::blk::CONFIG_BLK_SIZE, &config.blk.block_size.to_le_bytes());
-    num_bigint::BigUint::from_bytes_le(&bytes)
-}
-
 impl BlkSide {
     /// The device of a checked configuration.
     pub fn new(config: &EndpointConfig) -> Self {
-        let read_only = if config.offers(Feature::Ro) { 1u64 << Feature::Ro.bit() } else { 0 };
+        let read_only = if config.offers(RO) { 1u64 << RO.bit } else { 0 };
         let offered = u64::from(config.host_features()) & !read_only;
+        let answer_cycles = u64::from(config.blk_options().answer_timeout_ms) * config.link.clock_hz / 1_000;
         Self::with(BlkSideGiven {
             chain: vec![Default::default()],
             bytes: vec![Default::default()],
@@ -110,10 +99,10 @@ impl BlkSide {
             device_violation_valid: vec![Default::default()],
             device_violation: vec![Default::default()],
             device_events: vec![Default::default()],
-            blk: BlkDevice::new(config.answer_timeout_cycles()),
+            blk: BlkDevice::new(answer_cycles),
             offered: Constant::new(offered.into()),
             read_only_feature: Constant::new(read_only.into()),
-            config_constants: Constant::new(device_config(config).into()),
+            config_constants: Constant::new(config.fixed_config().into()),
         })
     }
 }

@@ -1,8 +1,8 @@
 //! A disk in block RAM.
+use super::types::BlkReadBeat;
 use crate::block::Block;
 use crate::cells::{BlockRam, Reg, Skid};
 use crate::comment;
-use crate::device::blk::types::BlkReadBeat;
 use num_bigint::BigUint;
 use rust_hdl::prelude::*;
 

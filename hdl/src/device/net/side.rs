@@ -1,20 +1,19 @@
 //! virtio-net behind the endpoint's core.
-use super::change::ChangeDetector;
+use super::super::change::ChangeDetector;
+use super::types::FrameSizes;
+use super::NetDevice;
 use crate::block::Block;
 use crate::cells::{Sink, Source};
 use crate::comment;
-use crate::config::{EndpointConfig, Feature};
-use crate::device::net::types::FrameSizes;
-use crate::device::net::NetDevice;
+use crate::config::EndpointConfig;
 use crate::dma::types::*;
-use crate::virtio::layout;
 use crate::virtio::types::*;
 use rust_hdl::prelude::*;
 
 /// The network device with what virtio-net says of itself: features, device config, the ports to the wire. Queue 0 receives,
 /// queue 1 transmits.
 ///
-/// The ports from `device_features` on are those of [`super::core::EndpointCore`], the other way round.
+/// The ports from `device_features` on are those of [`crate::endpoint::core::EndpointCore`], the other way round.
 #[derive(Block)]
 pub struct NetSide {
     pub clock: Signal<In, Clock>,
@@ -77,17 +76,6 @@ pub struct NetSide {
     config_bytes: Signal<Local, Bits<256>>,
 }
 
-/// What is constant of virtio-net's device config.
-fn device_config(config: &EndpointConfig) -> num_bigint::BigUint {
-    let mut bytes = [0u8; layout::net::CONFIG_BYTES_MTU as usize];
-    if config.offers(Feature::Mtu) {
-        // one pair of queues, which nobody reads without the feature MQ
-        bytes[layout::net::CONFIG_MAX_QUEUE_PAIRS as usize] = 1;
-        bytes[layout::net::CONFIG_MTU as usize..].copy_from_slice(&config.net.mtu().to_le_bytes());
-    }
-    num_bigint::BigUint::from_bytes_le(&bytes)
-}
-
 impl NetSide {
     /// The device of a checked configuration.
     pub fn new(config: &EndpointConfig) -> Self {
@@ -99,9 +87,9 @@ impl NetSide {
             device_violation_valid: (0..2).map(|_| Default::default()).collect(),
             device_violation: (0..2).map(|_| Default::default()).collect(),
             device_events: (0..5).map(|_| Default::default()).collect(),
-            net: NetDevice::new(FrameSizes::new(config.net.max_frame), config.queue_size),
+            net: NetDevice::new(FrameSizes::new(config.net_options().max_frame), config.queue_size),
             offered: Constant::new(u64::from(config.host_features()).into()),
-            config_constants: Constant::new(device_config(config).into()),
+            config_constants: Constant::new(config.fixed_config().into()),
         })
     }
 }

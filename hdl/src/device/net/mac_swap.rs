@@ -1,8 +1,8 @@
 //! What comes back from a wire that leads to a mirror.
+use super::types::NetBeat;
 use crate::block::Block;
 use crate::cells::{Reg, Skid};
 use crate::comment;
-use crate::device::net::types::NetBeat;
 use rust_hdl::prelude::*;
 
 /// Sends every frame back with destination and source address exchanged, behind the `net_*` ports of an endpoint: its ports
