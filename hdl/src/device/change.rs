@@ -7,8 +7,11 @@ use rust_hdl::prelude::*;
 /// Watches a value of the device config that is a port. The first value after a reset is no change.
 #[derive(Block)]
 pub struct ChangeDetector<T: Synth> {
+    /// Rising edge.
     pub clock: Signal<In, Clock>,
+    /// Synchronous.
     pub reset: Signal<In, Bit>,
+    /// What is watched.
     pub value: Signal<In, T>,
     /// One cycle, the one behind: the value is not what it was in the cycle before.
     pub changed: Signal<Out, Bit>,

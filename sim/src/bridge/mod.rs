@@ -13,6 +13,7 @@ use crate::trace::{Trace, TraceOptions};
 use std::io;
 use std::os::fd::BorrowedFd;
 use std::time::Instant;
+use vfio_user_server::{irq, region, Client, ClientStatistics, Device, Errno, Work};
 
 mod access;
 mod engine;

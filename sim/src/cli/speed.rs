@@ -4,8 +4,6 @@
 //! of those inputs and nothing else. They take turns, and the median of the ratios counts.
 use super::machine::BoundDisk;
 use super::output::outln;
-use super::machine::BoundDisk;
-use super::output::outln;
 use crate::backend::{Disk, DiskPort};
 use crate::link::LinkConfig;
 use crate::machine::{Machine, MachineOptions};
