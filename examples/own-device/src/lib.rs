@@ -2,6 +2,7 @@
 //!
 //! `docs/add-a-device.md` of virtio-hdl walks through it.
 pub mod block;
+pub mod entropy;
 
 use block::RngSide;
 use virtio_hdl_rtl::block::AnyBlock;
