@@ -26,7 +26,7 @@ fn the_example_device_works_on_qemus_pci_bus() {
     let socket = folder.path().join("timer.sock");
     let mut server = Server::bind(&socket, ServerOptions::default()).unwrap();
     let (_stop, stopped) = UnixStream::pair().unwrap();
-    let serving = std::thread::spawn(move || server.serve(&mut Timer::new(), stopped.as_fd()).unwrap());
+    let serving = std::thread::spawn(move || server.serve(&mut Timer::at_rest(), stopped.as_fd()).unwrap());
     let mut platform = QtestPlatform::start(&QtestOptions {
         qemu: &Qemu::find(&FindOptions::default()).unwrap(),
         chipset: Chipset::Q35,

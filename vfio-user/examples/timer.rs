@@ -60,8 +60,8 @@ pub struct Timer {
 }
 
 impl Timer {
-    /// One that stands still.
-    pub fn new() -> Self {
+    /// As after a reset.
+    pub fn at_rest() -> Self {
         let mut config = [0; CONFIG_BYTES];
         config[..IDENTITY.len()].copy_from_slice(&IDENTITY);
         config[INTERRUPT_PIN] = 1;
@@ -134,7 +134,7 @@ impl Device for Timer {
     }
 
     fn reset(&mut self, _: &mut Client) {
-        *self = Timer::new();
+        *self = Timer::at_rest();
     }
 
     fn intx_unmasked(&mut self, client: &mut Client) {
@@ -142,7 +142,7 @@ impl Device for Timer {
     }
 
     fn attached(&mut self, _: &mut Client) {
-        *self = Timer::new();
+        *self = Timer::at_rest();
     }
 
     fn detached(&mut self, _: ClientStatistics) {}
@@ -166,6 +166,6 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let mut server = Server::bind(path.as_ref(), ServerOptions::default())?;
     // Nobody writes to the other end: a signal ends the process, and the next one replaces the socket that stays.
     let (stop, _silent) = UnixStream::pair()?;
-    server.serve(&mut Timer::new(), stop.as_fd())?;
+    server.serve(&mut Timer::at_rest(), stop.as_fd())?;
     Ok(())
 }

@@ -28,7 +28,7 @@ impl Rig {
         let (stream, other) = UnixStream::pair().unwrap();
         let server = std::thread::spawn(move || {
             let never = new_eventfd();
-            Server::connected(other, ServerOptions::default()).serve(&mut Timer::new(), never.as_fd()).unwrap();
+            Server::connected(other, ServerOptions::default()).serve(&mut Timer::at_rest(), never.as_fd()).unwrap();
         });
         let mut client = TestClient::new(stream);
         client.agree();

@@ -15,7 +15,7 @@ fn the_client_of_rust_vmm_finds_the_regions_maps_memory_and_drives_registers() {
     let mut server = Server::bind(&path, ServerOptions::default()).unwrap();
     let stop = new_eventfd();
     let stopped = stop.try_clone().unwrap();
-    let serving = std::thread::spawn(move || server.serve(&mut Timer::new(), stopped.as_fd()).unwrap());
+    let serving = std::thread::spawn(move || server.serve(&mut Timer::at_rest(), stopped.as_fd()).unwrap());
     let mut client = Client::new(&path).unwrap();
     let size = |client: &Client, index| client.region(index).map(|region| region.size);
     assert_eq!(size(&client, region::CONFIG), Some(256));
