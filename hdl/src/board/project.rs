@@ -6,7 +6,6 @@ use super::{constraints, settings, top, Board, BoardError, Fitted};
 use crate::config::{Device, EndpointConfig};
 use crate::endpoint::{self, Generated};
 use crate::verilog::{self, Design, Loose, Part, PrintError, PrintedModule};
-use rust_hdl::prelude::Block;
 
 /// The design of a card and the files around it.
 #[derive(Clone, Debug)]
@@ -53,25 +52,22 @@ fn with_device_side(board: &Board, config: &EndpointConfig) -> Result<Generated,
     let generated = endpoint::generate(config)?;
     let Some(card) = &board.card else { return Ok(generated) };
     let part = Part { instance: "endpoint".into(), design: generated.design, ports: generated.ports };
+    let prefix = config.prefix.as_str();
     let (name, behind) = match config.device {
-        Device::Blk => ("virtio_blk_with_ram_disk", ram_disk(card.disk_words_log2, &config.blk.serial)?),
-        Device::Net => ("virtio_net_with_mac_swap", device_side("mac_swap", MacSwap::default())?),
+        Device::Blk => ("with_ram_disk", ram_disk(prefix, card.disk_words_log2, &config.blk.serial)?),
+        Device::Net => ("with_mac_swap", endpoint::part(prefix, "mac_swap", MacSwap::default(), "mac_swap")?),
     };
     let title = format!("virtio-{} endpoint with what is behind it on a card", config.device.name());
-    let (design, ports) = verilog::join(name, &title, vec![part, behind], Loose::default())?;
+    let (design, ports) = verilog::join(&format!("{prefix}{name}"), &title, vec![part, behind], Loose::default())?;
     Ok(Generated { design, ports })
 }
 
 /// A RAM disk of 2^`words_log2` words.
-fn ram_disk(words_log2: u8, serial: &str) -> Result<Part, PrintError> {
+fn ram_disk(prefix: &str, words_log2: u8, serial: &str) -> Result<Part, PrintError> {
+    let name = "ram_disk";
     match words_log2 {
-        14 => device_side("ram_disk", RamDisk::<14>::new(serial)),
-        15 => device_side("ram_disk", RamDisk::<15>::new(serial)),
-        _ => device_side("ram_disk", RamDisk::<16>::new(serial)),
+        14 => endpoint::part(prefix, name, RamDisk::<14>::new(serial), name),
+        15 => endpoint::part(prefix, name, RamDisk::<15>::new(serial), name),
+        _ => endpoint::part(prefix, name, RamDisk::<16>::new(serial), name),
     }
-}
-
-fn device_side<U: Block>(module: &str, mut uut: U) -> Result<Part, PrintError> {
-    uut.connect_all();
-    Ok(Part { instance: module.into(), design: verilog::print(&uut, module)?, ports: verilog::ports(&uut)? })
 }

@@ -23,10 +23,10 @@ pub struct Generated {
     pub ports: Vec<Port>,
 }
 
-/// Name of the top module of an endpoint: `virtio_blk_endpoint` behind raw packets, `virtio_blk_7series_128` and the like
-/// behind a hard block.
+/// Name of the top module of an endpoint behind the prefix of its configuration: `virtio_blk_endpoint` behind raw packets,
+/// `virtio_blk_7series_128` and the like behind a hard block.
 pub fn top_name(config: &EndpointConfig) -> String {
-    format!("virtio_{}_{}", config.device.name(), link_name(&config.link).unwrap_or("endpoint"))
+    format!("{}{}", config.prefix, link_name(&config.link).unwrap_or("endpoint"))
 }
 
 /// Which hard block an endpoint is for, with its width.
@@ -45,18 +45,19 @@ pub fn generate(config: &EndpointConfig) -> Result<Generated, PrintError> {
     let function = core::function_config(config);
     let behind = config.link.interface != LinkInterface::Tlp;
     let module = format!("pcie_{}", link_name(&config.link).unwrap_or("raw_link"));
+    let prefix = config.prefix.as_str();
     let link = match (config.link.interface, config.link.data_bits) {
-        (LinkInterface::Tlp, _) => part("link", raw_link::RawLink::new(&function), &module)?,
-        (LinkInterface::SevenSeries, 64) => part("link", SevenSeries64::new(function.max_payload), &module)?,
-        (LinkInterface::SevenSeries, _) => part("link", SevenSeries128::new(function.max_payload), &module)?,
-        (LinkInterface::UltraScalePlus, 256) => part("link", UltraScalePlus256::new(function.max_payload), &module)?,
-        (LinkInterface::UltraScalePlus, _) => part("link", UltraScalePlus128::new(function.max_payload), &module)?,
+        (LinkInterface::Tlp, _) => part(prefix, "link", raw_link::RawLink::new(&function), &module)?,
+        (LinkInterface::SevenSeries, 64) => part(prefix, "link", SevenSeries64::new(function.max_payload), &module)?,
+        (LinkInterface::SevenSeries, _) => part(prefix, "link", SevenSeries128::new(function.max_payload), &module)?,
+        (LinkInterface::UltraScalePlus, 256) => part(prefix, "link", UltraScalePlus256::new(function.max_payload), &module)?,
+        (LinkInterface::UltraScalePlus, _) => part(prefix, "link", UltraScalePlus128::new(function.max_payload), &module)?,
     };
     let intx = if behind { core::Intx::Level } else { core::Intx::Messages };
-    let core = part("core", core::EndpointCore::new(config, intx), "endpoint_core")?;
+    let core = part(prefix, "core", core::EndpointCore::new(config, intx), "endpoint_core")?;
     let device = match config.device {
-        Device::Blk => part("device", blk::BlkSide::new(config), "virtio_blk")?,
-        Device::Net => part("device", net::NetSide::new(config), "virtio_net")?,
+        Device::Blk => part(prefix, "device", blk::BlkSide::new(config), "device_side")?,
+        Device::Net => part(prefix, "device", net::NetSide::new(config), "device_side")?,
     };
     let behind_what = if behind { format!(" behind {module}") } else { ", raw TLPs".into() };
     let title = format!("virtio-{} PCIe endpoint{behind_what}", config.device.name());
@@ -89,7 +90,9 @@ fn undriven(interface: LinkInterface) -> Vec<&'static str> {
     }
 }
 
-fn part<U: Block>(instance: &str, mut uut: U, module: &str) -> Result<Part, PrintError> {
+/// Prints a block as a part of an endpoint, all its modules behind the prefix.
+pub fn part<U: Block>(prefix: &str, instance: &str, mut uut: U, module: &str) -> Result<Part, PrintError> {
     uut.connect_all();
-    Ok(Part { instance: instance.into(), design: verilog::print(&uut, module)?, ports: verilog::ports(&uut)? })
+    let design = verilog::print_prefixed(&uut, prefix, module)?;
+    Ok(Part { instance: instance.into(), design, ports: verilog::ports(&uut)? })
 }

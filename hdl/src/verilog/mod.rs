@@ -21,6 +21,7 @@ mod constants;
 mod design;
 mod error;
 mod expressions;
+mod head;
 mod instances;
 mod ir;
 mod join;
@@ -38,25 +39,32 @@ mod text;
 
 pub use design::{Design, PrintedModule};
 pub use error::PrintError;
+pub use head::other_configuration;
 pub use join::{join, Loose, Part};
 
 use rust_hdl::prelude::Block;
 
 /// Prints a connected block as the module `top` and those inside.
 pub fn print<U: Block>(uut: &U, top: &str) -> Result<Design, PrintError> {
-    design(uut, top, false)
+    design(uut, "", top, false)
+}
+
+/// As [`print()`], with `prefix` in front of the name of every module, `top` among them: the namespace of a design that shares an
+/// FPGA with others.
+pub fn print_prefixed<U: Block>(uut: &U, prefix: &str, top: &str) -> Result<Design, PrintError> {
+    design(uut, prefix, top, false)
 }
 
 /// As [`print()`], with initial values: for comparisons with rust-hdl's evaluator, whose registers begin so without a reset.
 pub fn print_initialised<U: Block>(uut: &U, top: &str) -> Result<Design, PrintError> {
-    design(uut, top, true)
+    design(uut, "", top, true)
 }
 
-fn design<U: Block>(uut: &U, top: &str, initialised: bool) -> Result<Design, PrintError> {
+fn design<U: Block>(uut: &U, prefix: &str, top: &str, initialised: bool) -> Result<Design, PrintError> {
     let node = collect::collect(uut, top)?;
     let mut builder = design::Builder::new(initialised);
     builder.add(&node, top, "")?;
-    Ok(builder.finish(top))
+    Ok(builder.finish(prefix, top))
 }
 
 /// A port of a block: a signal of the Rust source and its nets in the Verilog.
