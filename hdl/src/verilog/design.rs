@@ -4,7 +4,7 @@ use super::error::Result;
 use super::head::framed;
 use super::instances::Instance;
 use super::layout::port_list;
-use super::module::{combinational, port_nets, Body, PortNet, Title};
+use super::module::{combinational, port_nets, Body, PortNet};
 use super::names::snake_case;
 use super::registers;
 use super::scope::{Net, Role, Scope};
@@ -58,7 +58,8 @@ impl Design {
 
 /// A module that has no name yet.
 struct Unnamed {
-    title: Option<Title>,
+    name: Option<String>,
+    heading: String,
     /// With marks for the names of the modules inside.
     text: String,
     ports: Vec<Vec<PortNet>>,
@@ -111,14 +112,14 @@ impl Builder {
     }
 
     fn insert(&mut self, node: &BlockNode, parent: &str, body: Body) -> usize {
-        let Body { title, text, ports } = body;
-        let wanted = title.as_ref().map(|title| title.name.clone()).unwrap_or_default();
+        let Body { name, heading, text, ports } = body;
+        let wanted = name.clone().unwrap_or_default();
         *self.by_text.entry((wanted, text.clone())).or_insert_with(|| {
             let payload: Vec<_> = node.ports().filter_map(|atom| atom.structure.as_deref()).map(snake_case).collect();
             let mut seen = HashSet::new();
             let payload = payload.into_iter().filter(|name| seen.insert(name.clone())).collect::<Vec<_>>().join("_");
             let (instance, parent) = (node.instance.replace('$', "_"), parent.replace('$', "_"));
-            self.modules.push(Unnamed { title, text, ports, foreign: false, instance, parent, payload });
+            self.modules.push(Unnamed { name, heading, text, ports, foreign: false, instance, parent, payload });
             self.modules.len() - 1
         })
     }
@@ -130,7 +131,8 @@ impl Builder {
             name.trim_start().chars().take_while(|c| c.is_alphanumeric() || *c == '_' || *c == '$').collect();
         *self.by_text.entry((name.clone(), text.into())).or_insert_with(|| {
             self.modules.push(Unnamed {
-                title: Some(Title { name, text: String::new() }),
+                name: Some(name),
+                heading: String::new(),
                 text: text.trim().to_string() + "\n",
                 ports: vec![],
                 foreign: true,
@@ -155,9 +157,7 @@ impl Builder {
             if module.foreign {
                 text.push_str(&module.text);
             } else {
-                if let Some(title) = module.title.as_ref().filter(|title| !title.text.is_empty()) {
-                    comment(&title.text, "", &mut text);
-                }
+                comment(&module.heading, "", &mut text);
                 let _ = write!(text, "module {name} ");
                 for (i, part) in module.text.split(MARK).enumerate() {
                     // every second part is the number of a module
@@ -174,8 +174,8 @@ impl Builder {
     /// payload is added, or the name of their instance, the block around it, and at last a number.
     fn names(&self, top: &str) -> Vec<String> {
         let last = self.modules.len().saturating_sub(1);
-        let wanted = |module: &Unnamed| match &module.title {
-            Some(title) => title.name.clone(),
+        let wanted = |module: &Unnamed| match &module.name {
+            Some(name) => name.clone(),
             None => module.instance.trim_end_matches(|c: char| c.is_ascii_digit() || c == '_').to_string(),
         };
         let mut groups: BTreeMap<String, Vec<usize>> = BTreeMap::new();
@@ -233,16 +233,14 @@ fn custom(node: &BlockNode, path: &str, builder: &mut Builder) -> Result<Body> {
         _ => "",
     };
     let mut lines = code.lines().peekable();
-    let mut title = None;
-    if let Some(name) = lines.peek().and_then(|line| line.trim().strip_prefix("// module:")) {
-        let name = name.trim().to_string();
+    let (mut name, mut heading) = (None, vec![]);
+    if let Some(wanted) = lines.peek().and_then(|line| line.trim().strip_prefix("// module:")) {
+        name = Some(wanted.trim().to_string());
         lines.next();
-        let mut text = vec![];
         while let Some(line) = lines.peek().and_then(|line| line.trim().strip_prefix("// ")) {
-            text.push(line.to_string());
+            heading.push(line.to_string());
             lines.next();
         }
-        title = Some(Title { name, text: text.join("\n") });
     }
     let kind = |net: &Net| match net.role {
         Role::Input => "input  wire",
@@ -253,11 +251,11 @@ fn custom(node: &BlockNode, path: &str, builder: &mut Builder) -> Result<Body> {
         }
         _ => "output reg ",
     };
-    let mut text = port_list(scope.nets.iter().map(|net| (kind(net), net)).collect());
+    let mut text = port_list(scope.nets.iter().map(|net| (kind(net), net)).collect(), &node.docs);
     text.push('\n');
     for line in lines.filter(|line| builder.initialised || !line.starts_with("initial ")) {
         let _ = writeln!(text, "{}", format!("    {line}").trim_end());
     }
     text.push_str("endmodule\n");
-    Ok(Body { title, text, ports })
+    Ok(Body { name, heading: heading.join("\n"), text, ports })
 }

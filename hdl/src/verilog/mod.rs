@@ -19,6 +19,7 @@ mod check;
 mod collect;
 mod constants;
 mod design;
+mod docs;
 mod error;
 mod expressions;
 mod head;

@@ -17,8 +17,10 @@ use std::collections::{HashMap, HashSet};
 
 /// A module without its name: the text behind `module NAME `, with marks where modules inside are named.
 pub(super) struct Body {
-    /// The name it asks for, and what is said about it.
-    pub title: Option<Title>,
+    /// The name it asks for.
+    pub name: Option<String>,
+    /// The comment above it.
+    pub heading: String,
     /// Text from the port list to `endmodule`.
     pub text: String,
     /// Ports, for whoever instantiates it: net names and widths, vectors for hand-written text.
@@ -38,7 +40,7 @@ pub(super) struct PortNet {
 
 /// What a block says of itself in its first comment: `module NAME: text`.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Title {
+struct Title {
     pub name: String,
     pub text: String,
 }
@@ -87,8 +89,11 @@ pub(super) fn combinational(node: &BlockNode, path: &str, inside: &[Instance], i
     module.initialised = initialised;
     let instances = connections(&mut module, inside);
     let ports = port_nets(node, &module.scope);
-    let text = Layout::new(&module, &instances).text();
-    Ok(Body { title, text, ports })
+    let text = Layout::new(&module, &instances, &node.docs).text();
+    let (name, said) = title.map_or((None, String::new()), |title| (Some(title.name), title.text));
+    // the docs say more than a title
+    let heading = node.docs.of_block().map_or(said, String::from);
+    Ok(Body { name, heading, text, ports })
 }
 
 fn take_title(mut statements: Vec<Stmt>) -> (Option<Title>, Vec<Stmt>) {

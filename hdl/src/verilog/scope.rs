@@ -47,6 +47,13 @@ pub(super) struct Net {
     pub enumeration: Option<Rc<EnumType>>,
 }
 
+impl Net {
+    /// The field of the block that it belongs to.
+    pub fn field(&self) -> &str {
+        self.rust_name.split('.').next().unwrap_or_default()
+    }
+}
+
 /// A signal of the Rust source: one net, or one per field of a struct.
 #[derive(Clone, Debug)]
 pub(super) struct SignalNets {

@@ -4,6 +4,9 @@ use super::scope::Scope;
 use num_bigint::BigUint;
 use std::fmt::Write as _;
 
+/// Longest line of a comment.
+const COMMENT_COLUMNS: usize = 100;
+
 /// A number of known width: decimal when it is small, hexadecimal otherwise.
 pub(super) fn number(value: &BigUint, width: usize) -> String {
     let value = value & ((BigUint::from(1u32) << width) - 1u32);
@@ -217,13 +220,16 @@ impl Scope {
 /// A comment of any number of lines.
 pub(super) fn comment(text: &str, pad: &str, out: &mut String) {
     for line in text.lines() {
-        for line in wrap(line, 100usize.saturating_sub(pad.len())) {
+        for line in wrap(line, COMMENT_COLUMNS.saturating_sub(pad.len() + 3)) {
             let _ = writeln!(out, "{}", format!("{pad}// {line}").trim_end());
         }
     }
 }
 
 fn wrap(text: &str, columns: usize) -> Vec<String> {
+    if text.chars().count() <= columns {
+        return vec![text.into()];
+    }
     let mut lines = vec![];
     let mut line = String::new();
     for word in text.split(' ') {
@@ -256,6 +262,6 @@ mod tests {
         let mut out = String::new();
         comment(&"word ".repeat(30), "    ", &mut out);
         assert_eq!(out.lines().count(), 2);
-        assert!(out.lines().all(|line| line.starts_with("    // word") && line.len() <= 104));
+        assert!(out.lines().all(|line| line.starts_with("    // word") && line.len() <= 100));
     }
 }
