@@ -78,8 +78,8 @@ pub struct Splitter {
     mask: Signal<Local, Bits<12>>,
     below: Signal<Local, Bits<12>>,
     room: Signal<Local, Bits<13>>,
-    byte: Signal<Local, Bits<2>>,
-    end: Signal<Local, Bits<2>>,
+    first_byte: Signal<Local, Bits<2>>,
+    last_byte: Signal<Local, Bits<2>>,
     coming_offset: Signal<Local, Bits<13>>,
     coming_beyond: Signal<Local, Bits<13>>,
     left_less_one: Signal<Local, Bits<13>>,
@@ -117,10 +117,10 @@ impl Logic for Splitter {
         self.coming_beyond.next = self.coming_offset.val() & !bit_cast::<13, 12>(self.coming_mask.val());
 
         // all that depends on which chunk it is, for both kinds, beside the sum that decides
-        self.byte.next = self.address.q.val().get_bits::<2>(0);
-        self.span.next = self.remaining_less_one.q.val() + (bit_cast::<13, 2>(self.byte.val()) | 4);
-        self.end.next = self.remaining_less_one.q.val().get_bits::<2>(0) + self.byte.val();
-        match self.end.val().index() {
+        self.first_byte.next = self.address.q.val().get_bits::<2>(0);
+        self.span.next = self.remaining_less_one.q.val() + (bit_cast::<13, 2>(self.first_byte.val()) | 4);
+        self.last_byte.next = self.remaining_less_one.q.val().get_bits::<2>(0) + self.first_byte.val();
+        match self.last_byte.val().index() {
             0 => self.end_mask.next = 0x1.into(),
             1 => self.end_mask.next = 0x3.into(),
             2 => self.end_mask.next = 0x7.into(),
@@ -128,7 +128,7 @@ impl Logic for Splitter {
         }
         self.single_end.next = self.span.val().get_bits::<11>(2) == 1;
         self.single_cut.next = !self.below.val().get_bits::<10>(2).any();
-        self.first_mask.next = bits::<4>(0xF) << self.byte.val();
+        self.first_mask.next = bits::<4>(0xF) << self.first_byte.val();
 
         self.part.next.address = self.address.q.val();
         self.part.next.ram_address = self.ram_address.q.val();

@@ -105,7 +105,7 @@ pub struct WriteEngine {
     word_back: DFF<Bits<4>>,
     // lanes of the beat that the word before has
     word_before: DFF<Bits<16>>,
-    before: Signal<Local, Bits<16>>,
+    next_before: Signal<Local, Bits<16>>,
     before_bits: Signal<Local, Bits<128>>,
     // the word before, rotated
     rotated: DFF<Bits<128>>,
@@ -192,16 +192,16 @@ impl Logic for WriteEngine {
         self.word_last.d.next = self.answered_last.q.val();
         self.word_back.d.next = bits::<4>(0) - self.answered_offset.q.val();
         // with an offset, the lanes below 16 - offset belong to the word before
-        self.before.next = 0.into();
+        self.next_before.next = 0.into();
         if self.answered_offset.q.val().any() {
-            self.before.next = 1.into();
+            self.next_before.next = 1.into();
         }
         for i in 1..15 {
             if (self.answered_offset.q.val() <= (15 - i).to_bits::<4>()) & self.answered_offset.q.val().any() {
-                self.before.next = self.before.val().replace_bit(i, true);
+                self.next_before.next = self.next_before.val().replace_bit(i, true);
             }
         }
-        self.word_before.d.next = self.before.val();
+        self.word_before.d.next = self.next_before.val();
 
         // rotated, and with the end of the word before into the FIFO
         self.rotate.data.next = self.word.q.val();

@@ -5,7 +5,7 @@ use super::ir::{EnumId, Expr, NetId};
 use super::module::{Module, RegisterNets};
 use super::processes::{Piece, PieceKind};
 use super::scope::{Net, Role};
-use super::text::{comment, number, range};
+use super::text::{comment, folded, number, ordinal, range};
 use num_bigint::BigUint;
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::fmt::Write as _;
@@ -66,7 +66,7 @@ impl<'a> Layout<'a> {
             out.push_str(section.trim_start_matches('\n'));
         }
         out.push_str("endmodule\n");
-        out
+        folded(&out)
     }
 
     fn nets(&self, wanted: impl Fn(&Role) -> bool + 'a) -> impl Iterator<Item = (NetId, &'a Net)> {
@@ -110,7 +110,7 @@ impl<'a> Layout<'a> {
         for id in enums {
             let value = &scope.enums[id];
             let width = value.enumeration.width;
-            lines.push(("", width, &value.name, number(&BigUint::from(value.value), width), ""));
+            lines.push(("", width, &value.name, ordinal(value.value, width), ""));
         }
         let columns = lines.iter().map(|(_, width, ..)| range(*width).len()).max().unwrap_or(0);
         let mut out = String::new();
@@ -253,13 +253,34 @@ impl<'a> Layout<'a> {
                     self.module.comments(net).iter().for_each(|text| comment(text, indent, &mut out));
                 }
             }
-            let _ = writeln!(out, "{indent}{} <= {};", name(register.q), self.port_text(register.d));
+            self.next_value(register, indent, &mut out);
         }
         if group.reset.is_some() {
             out.push_str("        end\n");
         }
         out.push_str("    end\n");
         out
+    }
+
+    /// What a register takes at the edge; one that keeps its value unless told otherwise is told so by `if`.
+    fn next_value(&self, register: &RegisterNets, indent: &str, out: &mut String) {
+        let scope = &self.module.scope;
+        let (name, width) = (&scope.nets[register.q].name, scope.nets[register.q].width);
+        let mut arms = vec![];
+        let mut value = self.inlined.get(&register.d).copied();
+        while let Some(Expr::Choice(test, yes, no)) = value {
+            arms.push((test, yes));
+            value = Some(no);
+        }
+        if arms.is_empty() || value != Some(&Expr::Net(register.q)) {
+            let _ = writeln!(out, "{indent}{name} <= {};", self.port_text(register.d));
+            return;
+        }
+        for (place, (test, yes)) in arms.iter().enumerate() {
+            let word = if place == 0 { "if" } else { "else if" };
+            let test = scope.text(&scope.condition(test), 1);
+            let _ = writeln!(out, "{indent}{word} ({test})\n{indent}    {name} <= {};", scope.text(yes, width));
+        }
     }
 
     /// Initial values, where they are wanted.
@@ -314,16 +335,7 @@ impl<'a> Layout<'a> {
             return String::new();
         }
         let name = self.module.unused_name();
-        let mut out = format!("    // Nothing here reads these.\n    wire {name} = &{{1'b0");
-        let mut column = 0;
-        for part in parts {
-            let separator = if column + part.len() > 90 { ",\n        " } else { ", " };
-            column = if separator == ", " { column + part.len() + 2 } else { part.len() };
-            out.push_str(separator);
-            out.push_str(&part);
-        }
-        out.push_str("};\n");
-        out
+        format!("    // Nothing here reads these.\n    wire {name} = &{{1'b0, {}}};\n", parts.join(", "))
     }
 }
 

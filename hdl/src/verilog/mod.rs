@@ -9,13 +9,18 @@
 //! * every expression keeps the width Rust gave it: numbers are sized, casts explicit, slices of
 //!   expressions get a net, parentheses follow the Rust parse;
 //! * a struct is one net per field, a register is a clocked process of the block that holds it;
-//! * what is assigned once becomes `assign`, the rest `always @*` per group of nets that belong together;
+//! * what is assigned once becomes `assign`, a process that only chooses a value `c ? a : b`, the rest `always @*` per group of
+//!   nets that belong together;
+//! * bits that shifts and ors put next to each other are a concatenation; numbers are decimal below 1024, and hexadecimal where the
+//!   bits say more: masks, what stands among bits, addresses and identifiers; conditions have `&&` and `||`;
 //! * nothing depends on time zero, where Verilog-2005 and SystemVerilog differ: registers have no initial value, so that the
 //!   first reset changes them all; logic of constants is worked out; and an `always @*` that depends on inputs alone waits for
 //!   the end of the reset too, as inputs may be constants;
 //! * partial assignment, reading before writing and two drivers are errors, and so is everything that
 //!   cannot be printed: [`PrintError`] says which block and why.
+mod beside;
 mod check;
+mod choice;
 mod collect;
 mod constants;
 mod design;

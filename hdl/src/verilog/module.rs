@@ -171,16 +171,20 @@ impl Module {
         }
     }
 
-    /// `assign output = inner_output;`: the inner block drives the port itself.
+    /// `assign output = inner_output;`: the inner block drives the port itself, unless the module reads what comes out of the block:
+    /// there the name of the port would mislead.
     fn connect_ports_to_outputs(&mut self) {
         let mut renamed = HashMap::new();
+        let mut reads: HashMap<NetId, usize> = HashMap::new();
+        self.pieces.iter().for_each(|piece| piece.kind.reads(&mut |net, _| *reads.entry(net).or_default() += 1));
         let scope = &self.scope;
         let registers: HashSet<NetId> = self.registers.iter().map(|register| register.q).collect();
         self.pieces.retain(|piece| {
             let PieceKind::Assign(port, Expr::Net(inner)) = &piece.kind else { return true };
             let (to, from) = (&scope.nets[*port], &scope.nets[*inner]);
             let fits = to.role == Role::Output && from.role == Role::ChildOutput && to.signed == from.signed;
-            if !fits || registers.contains(inner) || renamed.contains_key(inner) || !piece.comments.is_empty() {
+            let read = reads.get(inner).is_some_and(|times| *times > 1);
+            if !fits || read || registers.contains(inner) || !piece.comments.is_empty() {
                 return true;
             }
             renamed.insert(*inner, *port);

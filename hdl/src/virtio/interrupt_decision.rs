@@ -78,7 +78,7 @@ pub struct InterruptDecision {
     mine: Signal<Local, Bit>,
     lanes: Signal<Local, Bits<16>>,
     fresh: Signal<Local, Bits<32>>,
-    byte: Signal<Local, Bits<8>>,
+    wish_byte: Signal<Local, Bits<8>>,
     wish: Signal<Local, Bits<32>>,
     offset: Signal<Local, Bits<64>>,
     retired: Signal<Local, Bit>,
@@ -115,8 +115,8 @@ impl Logic for InterruptDecision {
             if self.mine.val() & self.lanes.val().get_bit(i) {
                 self.wish_bytes[i].d.next = self.fresh.val().get_bits::<8>(i * 8);
             }
-            self.byte.next = self.wish_bytes[i].q.val();
-            self.wish.next = self.wish.val() | (bit_cast::<32, 8>(self.byte.val()) << (i * 8).to_bits::<5>());
+            self.wish_byte.next = self.wish_bytes[i].q.val();
+            self.wish.next = self.wish.val() | (bit_cast::<32, 8>(self.wish_byte.val()) << (i * 8).to_bits::<5>());
         }
         self.retired.next = self.retire_valid.val() & (self.retire.val().client == self.client.val());
 

@@ -121,8 +121,8 @@ pub struct BlkRequest {
     transfer: Signal<Local, Bit>,
     behind_header: Signal<Local, Bits<32>>,
     before_status: Signal<Local, Bits<32>>,
-    end: Signal<Local, Bits<65>>,
-    begin: Signal<Local, Bits<65>>,
+    end_sector: Signal<Local, Bits<65>>,
+    first_sector: Signal<Local, Bits<65>>,
     difference: Signal<Local, Bits<65>>,
     sectors: Signal<Local, Bits<23>>,
     out_command: Signal<Local, BlkCommand>,
@@ -176,9 +176,9 @@ impl Logic for BlkRequest {
         self.transfer.next = self.kind.val() == self.in_type.val();
         self.behind_header.next = self.chain.data.val().readable_length - self.header_bytes.val();
         self.before_status.next = self.writable_length.q.val() - 1;
-        self.end.next = bit_cast::<65, 64>(self.capacity.val());
-        self.begin.next = bit_cast::<65, 64>(self.sector.q.val());
-        self.difference.next = self.end.val() - self.begin.val();
+        self.end_sector.next = bit_cast::<65, 64>(self.capacity.val());
+        self.first_sector.next = bit_cast::<65, 64>(self.sector.q.val());
+        self.difference.next = self.end_sector.val() - self.first_sector.val();
         self.sectors.next = self.bytes.q.val().get_bits::<23>(9);
         self.long_id.d.next = self.bytes.q.val() > self.id_bytes.val();
         self.ragged.d.next = self.bytes.q.val().get_bits::<9>(0) != 0;

@@ -142,10 +142,10 @@ impl Logic for ReceiveCheck {
         if self.ipv6.q.val() {
             self.byte_sum.start.next = 22.into();
         }
-        self.byte_sum.end.next = self.end.q.val().get_bits::<14>(0) & self.length_mask.val();
+        self.byte_sum.end_byte.next = self.end.q.val().get_bits::<14>(0) & self.length_mask.val();
         if !self.number.q.val().get_bits::<2>(1).any() {
             // it is not known before the second beat, and no checksum ends there
-            self.byte_sum.end.next = self.length_mask.val();
+            self.byte_sum.end_byte.next = self.length_mask.val();
         }
         self.payload_swapped.next = (self.payload.q.val() << 8) | (self.payload.q.val() >> 8);
         self.byte_sum.extra.next =

@@ -90,7 +90,7 @@ pub struct TransmitHeader {
     may_emit: Signal<Local, Bit>,
     may_begin: Signal<Local, Bit>,
     merged: Signal<Local, Bit>,
-    begin: Signal<Local, Bit>,
+    begins: Signal<Local, Bit>,
     follow: Signal<Local, Bit>,
     ends: Signal<Local, Bit>,
     failing: Signal<Local, Bit>,
@@ -159,16 +159,16 @@ impl Logic for TransmitHeader {
         if self.inside.q.val() {
             self.readable.ready.next = self.may_emit.val();
         }
-        self.begin.next = self.readable.valid.val() & !self.inside.q.val() & self.may_begin.val();
+        self.begins.next = self.readable.valid.val() & !self.inside.q.val() & self.may_begin.val();
         self.follow.next = self.readable.valid.val() & self.inside.q.val() & self.may_emit.val();
-        self.ends.next = (self.begin.val() | self.follow.val()) & self.readable.data.val().last;
+        self.ends.next = (self.begins.val() | self.follow.val()) & self.readable.data.val().last;
         self.merged.next = self.ahead_merge.q.val();
         if self.inside.q.val() {
             self.merged.next = self.long.q.val();
         }
         self.failing.next = self.readable.data.val().error | (self.inside.q.val() & self.failed.q.val());
         self.wide.next = self.readable.data.val().data;
-        if self.begin.val() {
+        if self.begins.val() {
             self.ahead.d.next = false;
             self.head.d.next = self.ahead_head.q.val();
             self.refused.d.next = self.ahead_refused.q.val();
@@ -179,7 +179,7 @@ impl Logic for TransmitHeader {
             self.start.d.next = self.wide.val().get_bits::<16>(48);
             self.offset.d.next = self.wide.val().get_bits::<16>(64);
         }
-        if self.begin.val() | self.follow.val() {
+        if self.begins.val() | self.follow.val() {
             self.inside.d.next = !self.readable.data.val().last;
             self.failed.d.next = self.failing.val();
             self.carry.d.next = self.wide.val().get_bits::<48>(80);
@@ -244,7 +244,7 @@ impl Logic for TransmitHeader {
         self.out_command.next.drop = self.refused.q.val();
         self.ended.d.next = self.ends.val() & !self.refused.q.val();
         self.ended_bad.d.next = self.bad.q.val() | self.failing.val();
-        if self.begin.val() {
+        if self.begins.val() {
             // a frame that ends with its first beat is too short
             self.out_command.next.head = self.ahead_head.q.val();
             self.out_command.next.drop = self.ahead_refused.q.val();
