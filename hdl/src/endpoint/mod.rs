@@ -50,8 +50,12 @@ pub fn generate(config: &EndpointConfig) -> Result<Generated, PrintError> {
         (LinkInterface::Tlp, _) => part(prefix, "link", raw_link::RawLink::new(&function), &module)?,
         (LinkInterface::SevenSeries, 64) => part(prefix, "link", SevenSeries64::new(function.max_payload), &module)?,
         (LinkInterface::SevenSeries, _) => part(prefix, "link", SevenSeries128::new(function.max_payload), &module)?,
-        (LinkInterface::UltraScalePlus, 256) => part(prefix, "link", UltraScalePlus256::new(function.max_payload), &module)?,
-        (LinkInterface::UltraScalePlus, _) => part(prefix, "link", UltraScalePlus128::new(function.max_payload), &module)?,
+        (LinkInterface::UltraScalePlus, 256) => {
+            part(prefix, "link", UltraScalePlus256::new(function.max_payload), &module)?
+        }
+        (LinkInterface::UltraScalePlus, _) => {
+            part(prefix, "link", UltraScalePlus128::new(function.max_payload), &module)?
+        }
     };
     let intx = if behind { core::Intx::Level } else { core::Intx::Messages };
     let core = part(prefix, "core", core::EndpointCore::new(config, intx), "endpoint_core")?;

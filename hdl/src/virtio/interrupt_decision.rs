@@ -106,7 +106,7 @@ impl Logic for InterruptDecision {
     #[hdl_gen]
     fn update(&mut self) {
         comment!("module interrupt_decision: whether the driver wants an interrupt for new used elements");
-        // the wish lies at the start of this client's RAM, which is this one register
+        comment!("the wish lies at the start of this client's RAM, which is this one register");
         self.mine.next = self.write_valid.val() & (self.write.val().client == self.client.val());
         self.lanes.next = self.write.val().enable;
         self.fresh.next = bit_cast::<32, 128>(self.write.val().data);
@@ -120,7 +120,7 @@ impl Logic for InterruptDecision {
         }
         self.retired.next = self.retire_valid.val() & (self.retire.val().client == self.client.val());
 
-        // new - event - 1 < new - old, modulo 2^16
+        comment!("new - event - 1 < new - old, modulo 2^16");
         self.passed.next = self.new_index.q.val() - self.wish.val().get_bits::<16>(0) - 1;
         self.progress.next = self.new_index.q.val() - self.decided.q.val();
         self.crossed.next = !self.wish.val().get_bit(0);

@@ -169,8 +169,10 @@ impl Logic for BlkRequest {
         self.too_short.d.next = (self.chain.data.val().readable_length < self.header_bytes.val())
             | (self.chain.data.val().writable_length == 0);
 
-        // as QEMU's: bit 0 tells writes from reads and means nothing elsewhere (5, FLUSH_OUT, is a flush), and the old BARRIER bit is
-        // no more than a wish for an order that holds anyway
+        comment!(
+            "as QEMU's: bit 0 tells writes from reads and means nothing elsewhere (5, FLUSH_OUT, is a flush), and the old BARRIER bit is \
+             no more than a wish for an order that holds anyway"
+        );
         self.raw_kind.next = self.readable.data.val().data.get_bits::<32>(0);
         self.kind.next = self.raw_kind.val() & self.type_mask.val();
         self.transfer.next = self.kind.val() == self.in_type.val();
@@ -229,7 +231,7 @@ impl Logic for BlkRequest {
                 self.reads.d.next = self.is_in.q.val() | self.is_get_id.q.val();
                 self.state.d.next = RequestState::Respond;
                 if self.failed.q.val() {
-                    // the header could not be read
+                    comment!("the header could not be read");
                     self.status.d.next = self.io_error.val();
                 } else if self.is_in.q.val() | self.is_out.q.val() {
                     if self.is_out.q.val() {

@@ -111,7 +111,7 @@ impl Logic for ByteSum {
             }
         }
 
-        // the lanes that count
+        comment!("the lanes that count");
         self.from_start.next = 0.into();
         if self.begun.q.val() {
             self.from_start.next = 0xFFFF.into();
@@ -162,7 +162,7 @@ impl Logic for ByteSum {
         self.total_extra.d.next = self.quads_extra.q.val();
         self.total_valid.d.next = self.quads_valid.q.val() & self.quads_last.q.val();
 
-        // carries come round: at most 65535 + 8191 + 131071, then 65535 + 3, then 65535
+        comment!("carries come round: at most 65535 + 8191 + 131071, then 65535 + 3, then 65535");
         self.total_low.next = self.total.q.val().get_bits::<16>(0);
         self.total_high.next = self.total.q.val().get_bits::<13>(16);
         self.folded.d.next = bit_cast::<18, 16>(self.total_low.val())

@@ -84,7 +84,7 @@ impl Logic for ReceiveHeader {
     #[hdl_gen]
     fn update(&mut self) {
         comment!("module net_receive_header: puts the virtio header before received frames");
-        // ------------------------------------------------------------ first stage: the address
+        comment!("---- first stage: the address");
         self.last_byte.next = self.part.data.val().last_byte;
         self.last.next = self.last_byte.val().get_bits::<10>(4) == self.number.q.val();
         self.padded.next = self.part.data.val().length + 15;
@@ -118,11 +118,11 @@ impl Logic for ReceiveHeader {
         self.asked_mark.d.next.buffers = self.part.data.val().buffers;
         self.asked_mark.d.next.merge = self.part.data.val().merge;
 
-        // ------------------------------------------------------------ second stage: the word behind what is left over
+        comment!("---- second stage: the word behind what is left over");
         self.carried.next = self.carry.q.val();
         self.buffers.next = self.asked_mark.q.val().buffers;
         if self.asked_mark.q.val().first {
-            // flags in byte 0, num_buffers in bytes 10 and 11
+            comment!("flags in byte 0, num_buffers in bytes 10 and 11");
             self.carried.next = 0.into();
             if self.asked_mark.q.val().merge {
                 self.carried.next = bit_cast::<96, 5>(self.buffers.val()) << 80;
@@ -146,7 +146,7 @@ impl Logic for ReceiveHeader {
             }
         }
 
-        // ------------------------------------------------------------ third stage: out
+        comment!("---- third stage: out");
         self.beats.input.valid.next = self.chosen.q.val();
         self.beats.input.data.next = self.chosen_beat.q.val();
         self.writable.valid.next = self.beats.output.valid.val();
