@@ -30,6 +30,19 @@ use crate::cells::{Reg, Sink, Source};
 use rust_hdl::prelude::*;
 pub use virtio_hdl_macros::Block;
 
+/// Stands in front of and behind a field's name in what [`describe`] tells; no identifier has it.
+pub(crate) const DOC: char = '\u{1}';
+
+/// Tells a probe the doc comments of a block: those of its fields by name, its own without one. rust-hdl has no place for them, so they
+/// go as names of empty namespaces, which its own probes pass over; the printer takes them.
+pub fn describe<B: Block>(block: &B, docs: &[(&str, &str)], probe: &mut dyn Probe) {
+    for (field, text) in docs {
+        let name = format!("{DOC}{field}{DOC}{text}");
+        probe.visit_start_namespace(&name, block);
+        probe.visit_end_namespace(&name, block);
+    }
+}
+
 /// A cell that a block clocks, resets and holds before its own logic. The printer says the same in the Verilog.
 pub trait Clocked {
     /// Marks the inputs that [`follow`](Clocked::follow) drives as connected.

@@ -100,6 +100,8 @@ fn read_file(name: &str) -> io::Result<String> {
 pub struct EndpointConfig {
     /// The device.
     pub device: &'static DeviceType,
+    /// Begin of the name of every module that is generated.
+    pub prefix: String,
     /// Size of each virtqueue, a power of 2 from [`DeviceType::shortest_queue`] to 256.
     pub queue_size: u16,
     /// MSI-X vectors, 0 to 8; 0 means INTx only: no MSI-X capability, no BAR1.
@@ -130,6 +132,7 @@ impl EndpointConfig {
         let queue_size = 256;
         EndpointConfig {
             device,
+            prefix: format!("virtio_{}_", device.name),
             queue_size,
             vectors: device.vectors(),
             bar0: Bar0::Io,

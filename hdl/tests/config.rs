@@ -90,7 +90,7 @@ fn unknown_keys_are_named_with_what_is_allowed() {
     refused(
         "device = \"blk\"\nqueue-size = 16\n",
         "x.toml:2:1: unknown key queue-size at the top; did you mean queue_size?; allowed: device, queue_size, vectors, bar0, \
-         max_payload, read_tags, completion_timeout_us, features, ids, blk, link",
+         max_payload, read_tags, completion_timeout_us, features, ids, blk, link, generate",
     );
     refused(
         "[link]\nclock-hz = 4",
@@ -106,8 +106,11 @@ fn unknown_keys_are_named_with_what_is_allowed() {
 fn a_device_knows_its_own_section_and_features_only() {
     let top =
         "allowed: device, queue_size, vectors, bar0, max_payload, read_tags, completion_timeout_us, features, ids";
-    refused("device = \"net\"\n[blk]\n", &format!("x.toml:2:2: unknown key blk at the top; {top}, net, link"));
-    refused("[net]\n", &format!("x.toml:1:2: unknown key net at the top; {top}, blk, link"));
+    refused(
+        "device = \"net\"\n[blk]\n",
+        &format!("x.toml:2:2: unknown key blk at the top; {top}, net, link, generate"),
+    );
+    refused("[net]\n", &format!("x.toml:1:2: unknown key net at the top; {top}, blk, link, generate"));
     refused("device = \"net\"\n[net]\nmtu = 1500", "x.toml:3:1: unknown key mtu in net; allowed: mac, max_frame");
     refused(
         "device = \"net\"\nfeatures = [\"mac\", \"flush\"]",
@@ -185,8 +188,17 @@ fn values_out_of_range_say_what_is_allowed() {
         ),
         (
 "[link]\nspeed = \"gen4 x4\"", "2:9: link.speed: \"gen4 x4\" is not known; allowed: \"gen2 x4\", \"gen3 x4\", \"gen3 x8\""),
+        (
+            "[generate]\nprefix = \"0disk\"",
+            "2:10: generate.prefix = \"0disk\" is not possible; allowed: 1 to 32 letters, digits and single _ that begin with a \
+             letter, as \"disk0_\": every module's name begins so",
+        ),
+        ("[generate]\nprefx = 1", "2:1: unknown key prefx in generate; did you mean prefix?; allowed: prefix"),
     ] {
         refused(text, &format!("x.toml:{message}"));
+    }
+    for prefix in ["", "_disk", "a-b", "a__b", "disk 0", "ä", &"a".repeat(33)] {
+        assert_eq!(messages(&format!("[generate]\nprefix = \"{prefix}\"")).len(), 1, "{prefix}");
     }
     assert!(messages("features = [\"mac\"]")[0].starts_with(
         "x.toml:1:13: features: \"mac\" is not known; allowed: \"event_idx\", \"indirect\", \"notify_on_empty\""
@@ -314,6 +326,8 @@ fn a_hard_block_has_its_interface_width_and_top() {
     let plain = EndpointConfig::net();
     assert_eq!((plain.link.interface, plain.link.data_bits), (LinkInterface::Tlp, 128));
     assert_eq!(top_name(&plain), "virtio_net_endpoint");
+    let own = EndpointConfig::parse("[generate]\nprefix = \"disk0_\"", "x.toml").unwrap();
+    assert_eq!(top_name(&own), "disk0_endpoint");
     for (interface, bits, top) in [
         ("7-series", 64, "virtio_blk_7series_64"),
         ("7-series", 128, "virtio_blk_7series_128"),

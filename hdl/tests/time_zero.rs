@@ -163,8 +163,9 @@ impl Logic for Asleep {
             _ => {}
         }
         self.chosen_valid.next = false;
-        if self.choice.val() == 0 {
-            self.chosen_valid.next = true;
+        match self.choice.val().index() {
+            0 => self.chosen_valid.next = true,
+            _ => {}
         }
     }
 }

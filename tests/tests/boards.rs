@@ -474,8 +474,8 @@ fn fusesoc_core_files_name_what_is_there() {
         assert_eq!(core["name"].as_str(), Some(format!("virtio-hdl::{top}:{}", env!("CARGO_PKG_VERSION")).as_str()));
         let files: Vec<_> = filesets.iter().flat_map(|name| fileset(&core, name)).collect();
         assert!(files.iter().all(|file| folder.join(file).is_file()), "{files:?}");
-        let list = fs::read_to_string(folder.join("files.f")).unwrap();
-        assert_eq!(list.lines().collect::<Vec<_>>(), fileset(&core, "rtl"), "as in files.f");
+        let list = fs::read_to_string(folder.join(format!("{top}.f"))).unwrap();
+        assert_eq!(list.lines().collect::<Vec<_>>(), fileset(&core, "rtl"), "as in the list of files");
         let targets = core["targets"].as_hash().unwrap();
         for (_, target) in targets {
             let own = &target["filesets"];

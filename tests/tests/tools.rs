@@ -13,7 +13,9 @@ fn synthesis(command: &str) -> String {
         std::fs::write(folder.path().join(module.file_name()), module.file()).unwrap();
     }
     let top = top_name(&config);
-    let script = format!("read_verilog *.v; {command} -top {top}; check -assert; select -assert-none t:$_DLATCH_* t:$dlatch %u; stat");
+    let script = format!(
+        "read_verilog *.v; {command} -top {top}; check -assert; select -assert-none t:$_DLATCH_* t:$dlatch %u; stat"
+    );
     let output = Command::new("yosys")
         .current_dir(folder.path())
         .args(["-Q", "-T", "-p", &script])

@@ -35,13 +35,14 @@ fn main() -> Result<(), Box<dyn Error>> {
 fn generate(folder: &str, name: &str) -> Result<(), Box<dyn Error>> {
     let config = EndpointConfig::load_with(&[&RNG], name)?;
     let design = endpoint::generate(&config)?.design;
-    let folder = Path::new(folder);
+    let (top, folder) = (endpoint::top_name(&config), Path::new(folder));
     fs::create_dir_all(folder)?;
     for module in &design.modules {
-        fs::write(folder.join(module.file_name()), module.file())?;
+        // `name` comes into the heads of the files
+        fs::write(folder.join(module.file_name()), module.file_of(name))?;
     }
-    fs::write(folder.join("files.f"), design.file_list())?;
-    println!("{} in {}, {} modules", endpoint::top_name(&config), folder.display(), design.modules.len());
+    fs::write(folder.join(format!("{top}.f")), design.file_list())?;
+    println!("{top} in {}, {} modules", folder.display(), design.modules.len());
     Ok(())
 }
 

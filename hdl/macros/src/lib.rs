@@ -11,6 +11,8 @@ use syn::{Data, DeriveInput, Field, Fields, Ident, Type};
 /// - **Constructor.** Without fields marked `#[given]` the block implements `Default`. With some, `NAME::with(NAMEGiven { .. })`
 ///   takes those, and the rest is `Default`. Both are private to the module, for its own `new`.
 ///
+/// - **Docs.** The doc comments of the struct and of its fields become comments in the Verilog.
+///
 /// Fields whose names begin with `_` are Rust's alone, as with rust-hdl's `derive(LogicBlock)`.
 #[proc_macro_derive(Block, attributes(given))]
 pub fn block(input: TokenStream) -> TokenStream {
@@ -74,6 +76,12 @@ fn block_trait(input: &DeriveInput, fields: &[&Field]) -> Tokens {
         };
     }
     let (name, (generics, arguments, bounds)) = (&input.ident, input.generics.split_for_impl());
+    let fields = visible.iter().map(|field| (name_of(field).to_string(), &field.attrs));
+    let docs = [(String::new(), &input.attrs)].into_iter().chain(fields);
+    let docs = docs.filter_map(|(field, attributes)| {
+        let text = doc(attributes)?;
+        Some(quote!((#field, #text)))
+    });
     quote! {
         #[automatically_derived]
         impl #generics ::rust_hdl::prelude::Block for #name #arguments #bounds {
@@ -92,6 +100,7 @@ fn block_trait(input: &DeriveInput, fields: &[&Field]) -> Tokens {
             }
             fn accept(&self, name: &str, probe: &mut dyn ::rust_hdl::prelude::Probe) {
                 probe.visit_start_scope(name, self);
+                ::virtio_hdl_rtl::block::describe(self, &[#(#docs),*], probe);
                 #(self.#names.accept(#texts, probe);)*
                 probe.visit_end_scope(name, self);
             }
@@ -127,6 +136,22 @@ fn clocked_trait(input: &DeriveInput, fields: &[&Field]) -> Tokens {
             }
         }
     }
+}
+
+/// The text of doc comments, without the space that each line begins with.
+fn doc(attributes: &[syn::Attribute]) -> Option<String> {
+    let line = |attribute: &syn::Attribute| match &attribute.meta {
+        syn::Meta::NameValue(pair) if pair.path.is_ident("doc") => match &pair.value {
+            syn::Expr::Lit(syn::ExprLit { lit: syn::Lit::Str(text), .. }) => {
+                let text = text.value();
+                Some(text.strip_prefix(' ').map(String::from).unwrap_or(text))
+            }
+            _ => None,
+        },
+        _ => None,
+    };
+    let lines: Vec<String> = attributes.iter().filter_map(line).collect();
+    (!lines.is_empty()).then(|| lines.join("\n"))
 }
 
 fn is_given(field: &Field) -> bool {

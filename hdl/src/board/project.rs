@@ -54,8 +54,9 @@ fn with_device_side(board: &Board, config: &EndpointConfig) -> Result<Generated,
         return Err(BoardError::Device { board: board.name, device: device.name });
     };
     let part = Part { instance: "endpoint".into(), design: generated.design, ports: generated.ports };
-    let behind = endpoint::part(side.module, (side.block)(config, card.disk_words_log2), side.module)?;
-    let name = format!("virtio_{}_with_{}", device.name, side.module);
+    let block = (side.block)(config, card.disk_words_log2);
+    let behind = endpoint::part(&config.prefix, side.module, block, side.module)?;
+    let name = format!("{}with_{}", config.prefix, side.module);
     let title = format!("virtio-{} endpoint with what is behind it on a card", device.name);
     let (design, ports) = verilog::join(&name, &title, vec![part, behind], Loose::default())?;
     Ok(Generated { design, ports })

@@ -24,8 +24,8 @@ struct Instance<'a> {
 }
 
 /// Name of the top: `virtio_blk_vcu118`.
-pub fn name(board: &Board, device: &DeviceType) -> String {
-    format!("virtio_{}_{}", device.name, board.identifier())
+pub fn name(board: &Board, config: &EndpointConfig) -> String {
+    format!("{}{}", config.prefix, board.identifier())
 }
 
 /// Prints the top. `endpoint` is the module inside, with these ports: those of the hard IP by name, `clock`, `reset`, `busy`, and
@@ -79,7 +79,7 @@ pub fn print(
     let taken: BTreeSet<&str> = top_ports.iter().map(|port| port.name.as_str()).collect();
     let reads: BTreeSet<&str> = connections.iter().map(|(_, net)| net.split('[').next().unwrap_or_default()).collect();
 
-    let name = name(board, config.device);
+    let name = name(board, config);
     let mut text = format!("// virtio-{} on a card: {}.\n", config.device.name, board.title);
     let _ = write!(text, "module {name} {}", port_list(&top_ports));
     buffers(&mut text, board.hard_ip);

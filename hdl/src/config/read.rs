@@ -85,8 +85,24 @@ fn document_of(
         read_link(&mut link, problems, &place, &mut config);
         link.finish(problems);
     }
+    if let Some((mut generate, _)) = top.table(problems, "generate", "generate") {
+        let allowed = "1 to 32 letters, digits and single _ that begin with a letter, as \"disk0_\": every module's name begins so";
+        if let Some((prefix, _)) = generate.text(problems, "prefix", allowed, is_prefix) {
+            config.prefix = prefix;
+        }
+        generate.finish(problems);
+    }
     top.finish(problems);
     config
+}
+
+/// What an identifier can begin with in Verilog and in VHDL, which has no `__`.
+fn is_prefix(text: &str) -> bool {
+    let word = |letter: u8| letter.is_ascii_alphanumeric() || letter == b'_';
+    text.len() <= 32
+        && text.as_bytes().first().is_some_and(u8::is_ascii_alphabetic)
+        && text.bytes().all(word)
+        && !text.contains("__")
 }
 
 fn read_ids(table: &mut Table, problems: &mut Problems, warnings: &mut Vec<Problem>, config: &mut EndpointConfig) {

@@ -49,13 +49,13 @@ impl<T: Synth> Logic for RequestArbiter<T> {
         comment!("module request_arbiter: round robin over request streams, registered output");
         self.request.valid.next = self.full.q.val();
         self.request.data.next = self.held.q.val();
-        // no path from `ready` through here: the engines take a request in two cycles at best
+        comment!("no path from `ready` through here: the engines take a request in two cycles at best");
         self.take.next = !self.full.q.val();
         if self.request.ready.val() {
             self.full.d.next = false;
         }
 
-        // those behind the last winner first, then from the beginning; of these the lowest
+        comment!("those behind the last winner first, then from the beginning; of these the lowest");
         self.valid.next = 0.into();
         for i in 0..self.clients.len() {
             self.valid.next = self.valid.val().replace_bit(i, self.clients[i].valid.val());

@@ -85,7 +85,7 @@ impl<const AW: usize> Logic for GatherRequester<AW> {
     #[hdl_gen]
     fn update(&mut self) {
         comment!("module dma_gather_requester: cuts the readable buffers of chains into reads");
-        // issue: the read and its record leave together, when the space it takes was there one cycle before
+        comment!("issue: the read and its record leave together, when the space it takes was there one cycle before");
         self.offer.next = self.has_space.q.val() & self.record.ready.val();
         self.request_stage.input.valid.next = self.offer.val();
         self.request_stage.input.data.next.address = self.read_address.q.val();
@@ -105,7 +105,7 @@ impl<const AW: usize> Logic for GatherRequester<AW> {
             & !self.done.val()
             & (self.free.q.val() >= bit_cast::<13, 10>(self.read_length.q.val()));
 
-        // space: bytes taken by reads, what the end of a chain leaves of a word, words streamed
+        comment!("space: bytes taken by reads, what the end of a chain leaves of a word, words streamed");
         self.pad.next = bits::<4>(0) - self.place.q.val().get_bits::<4>(0);
         self.taken.next = 0.into();
         if self.issue.val() {
@@ -122,10 +122,10 @@ impl<const AW: usize> Logic for GatherRequester<AW> {
         }
         self.free.d.next = self.free.q.val() - self.taken.val() + self.given.val();
 
-        // cut
+        comment!("cut");
         self.below.next = !self.address.q.val().get_bits::<9>(0) & self.mask.q.val();
         self.room.d.next = bit_cast::<10, 9>(self.below.val()) + 1;
-        // one sum: seen from the begin of the block, the end is not behind it; the block's size is (mask << 1 | 1) ^ mask
+        comment!("one sum: seen from the begin of the block, the end is not behind it; the block's size is (mask << 1 | 1) ^ mask");
         self.reach.next = bit_cast::<11, 9>(self.address.q.val().get_bits::<9>(0) & self.mask.q.val())
             + bit_cast::<11, 10>(self.remaining.q.val().get_bits::<10>(0));
         self.beyond.next = self.reach.val() & !bit_cast::<11, 9>(self.mask.q.val());
@@ -157,7 +157,7 @@ impl<const AW: usize> Logic for GatherRequester<AW> {
             if self.fits.q.val() {
                 self.read_length.d.next = bit_cast::<10, 32>(self.remaining.q.val());
             }
-            // what follows a cut begins at the boundary
+            comment!("what follows a cut begins at the boundary");
             self.address.d.next = (self.address.q.val() | bit_cast::<64, 9>(self.mask.q.val())) + 1;
             self.remaining.d.next = self.remaining.q.val() - bit_cast::<32, 10>(self.room.q.val());
             self.mark.d.next = false;
@@ -165,7 +165,9 @@ impl<const AW: usize> Logic for GatherRequester<AW> {
                 self.active.d.next = false;
             }
         }
-        // the next buffer comes in when this one has been cut: no path from the cut to whoever has the buffers
+        comment!(
+            "the next buffer comes in when this one has been cut: no path from the cut to whoever has the buffers"
+        );
         self.buffers.ready.next = !self.active.q.val() & !self.mark.q.val();
         if !self.active.q.val() & !self.mark.q.val() & self.buffers.valid.val() {
             self.active.d.next = !self.buffers.data.val().end;

@@ -85,7 +85,7 @@ impl<const AW: usize> Logic for GatherStreamer<AW> {
     #[hdl_gen]
     fn update(&mut self) {
         comment!("module dma_gather_streamer: streams the bytes of a chain as they become complete");
-        // reads come back in the order in which they were issued
+        comment!("reads come back in the order in which they were issued");
         self.errors.waddr.next = self.come.q.val();
         self.errors.wdata.next = 0.into();
         if self.arrived_error.val() {
@@ -107,10 +107,10 @@ impl<const AW: usize> Logic for GatherStreamer<AW> {
             }
         }
 
-        // words: full ones with more behind them, then the last
+        comment!("words: full ones with more behind them, then the last");
         self.more.next = self.filled.q.val().get_bits::<8>(5).any()
             | (self.filled.q.val().get_bit(4) & self.filled.q.val().get_bits::<4>(0).any());
-        // an end mark is taken away one cycle after it has been used
+        comment!("an end mark is taken away one cycle after it has been used");
         self.at_end.next =
             self.record.valid.val() & self.record.data.val().end & !self.ending.q.val() & !self.more.val();
         self.room.next = (self.taken.q.val() < 8) & self.reads.input.ready.val();
@@ -121,7 +121,7 @@ impl<const AW: usize> Logic for GatherStreamer<AW> {
         self.record.ready.next = self.take_read.val() | self.ending.q.val();
         self.mark.next.count = 16.into();
         self.mark.next.last = false;
-        // no byte of a failed read goes unmarked: who acts on the first beat must know
+        comment!("no byte of a failed read goes unmarked: who acts on the first beat must know");
         self.mark.next.error = self.failed.q.val();
         if self.emit.val() & !self.empty_chain.val() {
             self.word.d.next = self.word.q.val() + 1;
@@ -134,7 +134,7 @@ impl<const AW: usize> Logic for GatherStreamer<AW> {
         } else if self.take_read.val() & self.errors.rdata.val().any() {
             self.failed.d.next = true;
         }
-        // all sums beside what selects one
+        comment!("all sums beside what selects one");
         self.length.next = bit_cast::<13, 10>(self.record.data.val().length);
         self.kept.next = self.filled.q.val() - 16;
         if self.finish.val() {
@@ -148,7 +148,7 @@ impl<const AW: usize> Logic for GatherStreamer<AW> {
             self.filled.d.next = self.kept.val();
         }
 
-        // first stage; the space is not written again before the word has been read: that takes a round trip
+        comment!("first stage; the space is not written again before the word has been read: that takes a round trip");
         self.reads.input.valid.next = self.emit.val();
         self.reads.input.data.next.word = bit_cast::<8, AW>(self.word.q.val());
         self.reads.input.data.next.mark = self.mark.val();
@@ -157,7 +157,7 @@ impl<const AW: usize> Logic for GatherStreamer<AW> {
         self.reads.output.ready.next = self.read_granted.val();
         self.freed.d.next = self.emit.val() & !self.empty_chain.val();
         self.free_word.next = self.freed.q.val();
-        // second stage
+        comment!("second stage");
         self.answered.d.next = self.reads.output.valid.val() & self.read_granted.val();
         self.answered_mark.d.next = self.reads.output.data.val().mark;
         self.beats.input.valid.next = self.answered.q.val();

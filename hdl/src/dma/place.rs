@@ -56,7 +56,7 @@ impl Logic for BeatPlacer {
     #[hdl_gen]
     fn update(&mut self) {
         comment!("module dma_beat_placer: rotates the beats of a packet to their RAM address and makes words of them");
-        // first stage: rotation
+        comment!("first stage: rotation");
         self.rotate.data.next = self.beat.val().data;
         self.rotate.amount.next = bit_cast::<4, 16>(self.beat.val().address);
         self.valid.d.next = self.beat_valid.val();
@@ -69,7 +69,9 @@ impl Logic for BeatPlacer {
             self.last.d.next = self.beat.val().last;
         }
 
-        // second stage: the lanes shifted up; the lower half stays in the word, the upper half goes into the next
+        comment!(
+            "second stage: the lanes shifted up; the lower half stays in the word, the upper half goes into the next"
+        );
         self.doubled.next = bit_cast::<32, 16>(self.lanes.q.val()) << bit_cast::<4, 16>(self.address.q.val());
         self.here.next = self.doubled.val().get_bits::<16>(0);
         self.beyond.next = self.doubled.val().get_bits::<16>(16);
@@ -79,7 +81,7 @@ impl Logic for BeatPlacer {
         }
         self.rest.d.next = self.valid.q.val() & self.last.q.val() & self.beyond.val().any();
 
-        // with what the packet's beat before this one has left for this word
+        comment!("with what the packet's beat before this one has left for this word");
         self.carried.next = self.carry_lanes.q.val();
         if self.valid.q.val() & self.first.q.val() {
             self.carried.next = 0.into();

@@ -91,7 +91,7 @@ impl<const TW: usize, const TAGS: usize> Logic for ReadEngine<TW, TAGS> {
     #[hdl_gen]
     fn update(&mut self) {
         comment!("module dma_read_engine: reads host memory into client RAMs, many tags in flight");
-        // requests to chunks
+        comment!("requests to chunks");
         self.splitter.size.next = self.max_read_request.val();
         self.splitter.stop.next = self.stop.val();
         self.splitter.transfer.valid.next = self.request.valid.val();
@@ -102,8 +102,10 @@ impl<const TW: usize, const TAGS: usize> Logic for ReadEngine<TW, TAGS> {
         self.splitter.transfer.data.next.client = self.request.data.val().client;
         self.splitter.transfer.data.next.slot = self.request.data.val().slot;
 
-        // chunks to reads
-        // a read at most every other cycle: nothing here waits for the arbiter's answer
+        comment!(
+            "chunks to reads \
+             a read at most every other cycle: nothing here waits for the arbiter's answer"
+        );
         self.issue.next = self.splitter.chunk.valid.val() & self.tags.available.val() & !self.read_valid.q.val();
         self.splitter.chunk.ready.next = self.issue.val();
         self.stall_no_tag.next = self.splitter.chunk.valid.val() & self.tags.exhausted.val();
@@ -133,7 +135,7 @@ impl<const TW: usize, const TAGS: usize> Logic for ReadEngine<TW, TAGS> {
         self.transmit.data.next = self.read.q.val();
         self.transmit.valid.next = self.out.val();
 
-        // tags
+        comment!("tags");
         self.tags.extended_tag.next = self.extended_tag.val();
         self.tags.wanted.next = self.splitter.chunk.valid.val();
         self.tags.allocate.next = self.issue.val();
@@ -157,7 +159,7 @@ impl<const TW: usize, const TAGS: usize> Logic for ReadEngine<TW, TAGS> {
         self.tags.finish_tag.next = self.receiver.finish_tag.val();
         self.tags.finish_error.next = self.receiver.finish_error.val();
 
-        // completions
+        comment!("completions");
         Sink::<CompletionBeat>::link(&mut self.completion, &mut self.receiver.completion);
         self.receiver.function_id.next = self.function_id.val();
         self.receiver.found.next = self.tags.found.val();
@@ -176,7 +178,7 @@ impl<const TW: usize, const TAGS: usize> Logic for ReadEngine<TW, TAGS> {
         self.retire_valid.next = self.tags.retire_valid.val();
         self.timeout.next = self.tags.expire.val() & !self.abandon.val();
         self.unexpected_completion.next = self.receiver.unexpected.val();
-        // a read that was withdrawn is no such one
+        comment!("a read that was withdrawn is no such one");
         self.error_completion.next = self.tags.bad.val() & !self.stop.val();
         self.idle.next = self.tags.empty.val()
             & self.receiver.empty.val()

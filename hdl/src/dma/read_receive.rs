@@ -127,16 +127,20 @@ impl Logic for CompletionReceiver {
     #[hdl_gen]
     fn update(&mut self) {
         comment!("module dma_read_receiver: checks completions against the tag table, places their beats");
-        // first stage: the tag is looked up. A header does not come right behind the end of another packet, which may be
-        // of the same tag: that one has been accounted for, and found to end as it should, one cycle later. On a link the
-        // header's own double words leave that cycle free.
+        comment!(
+            "first stage: the tag is looked up. A header does not come right behind the end of another packet, which may be \
+             of the same tag: that one has been accounted for, and found to end as it should, one cycle later. On a link the \
+             header's own double words leave that cycle free."
+        );
         self.waits.next = self.held_valid.q.val() & self.held.q.val().last & self.completion.data.val().first;
         self.completion.ready.next = !self.waits.val();
         self.held.d.next = self.completion.data.val();
         self.held_valid.d.next = self.completion.valid.val() & !self.waits.val();
         self.ours.d.next = self.completion.data.val().requester_id == self.function_id.val();
         self.skip_in.next = bit_cast::<2, 7>(self.completion.data.val().lower_address);
-        // double words the tag still expects: byte_count / 4, and up to two more for what sticks out at both ends
+        comment!(
+            "double words the tag still expects: byte_count / 4, and up to two more for what sticks out at both ends"
+        );
         self.ends_in.next = bit_cast::<4, 2>(self.completion.data.val().byte_count.get_bits::<2>(0))
             + bit_cast::<4, 2>(self.skip_in.val())
             + 3;
@@ -151,12 +155,12 @@ impl Logic for CompletionReceiver {
             & self.length_in.val().any()
             & (self.beyond_in.val().get_bit(11)
                 | (self.close_in.val() & (self.beyond_in.val().get_bits::<2>(0) <= self.more_in.val())));
-        // bytes from lane 0 of the first beat to the last valid one
+        comment!("bytes from lane 0 of the first beat to the last valid one");
         self.window.d.next = self.bytes_in.val();
         self.end_window.d.next = self.completion.data.val().byte_count + bit_cast::<13, 2>(self.skip_in.val());
         self.moved.d.next = self.bytes_in.val() - bit_cast::<13, 2>(self.skip_in.val());
 
-        // second stage: look the tag up and account for the packet
+        comment!("second stage: look the tag up and account for the packet");
         self.coming_tag.next = self.completion.data.val().tag;
         self.lookup_tag.next = self.held.q.val().tag;
         self.header.next = self.held_valid.q.val() & self.held.q.val().first;
@@ -186,7 +190,9 @@ impl Logic for CompletionReceiver {
             self.placed_oldest.d.next = self.expire_tag.val() == self.held.q.val().tag;
         }
         self.alive.next = !(self.expire.val() & self.placed_oldest.q.val());
-        // a packet must end where its length says; one that was cut inside its last beat has only that poisoned
+        comment!(
+            "a packet must end where its length says; one that was cut inside its last beat has only that poisoned"
+        );
         self.broken.next = self.placed_valid.q.val()
             & ((self.complete.q.val() != self.placed_last.q.val())
                 | (self.placed_cut.q.val() & !self.placed_poisoned.q.val()));
@@ -224,7 +230,7 @@ impl Logic for CompletionReceiver {
             self.in_packet.d.next = false;
         }
 
-        // third stage: the beat's lanes
+        comment!("third stage: the beat's lanes");
         self.finish.next = self.alive.val()
             & (self.broken.val()
                 | (self.placed_valid.q.val() & self.placed_last.q.val() & self.placed_ends_read.q.val()));

@@ -218,7 +218,7 @@ impl<const TW: usize, const TAGS: usize> Logic for TagTable<TW, TAGS> {
         self.lookup_slot.next = bit_cast::<TW, 8>(self.lookup_tag.val());
         self.finish_slot.next = bit_cast::<TW, 8>(self.finish_tag.val());
 
-        // set up
+        comment!("set up");
         self.issued_tag.waddr.next = self.newest_slot.val();
         self.issued_tag.wdata.next = self.newest.q.val();
         self.issued_tag.wen.next = self.allocate.val();
@@ -256,7 +256,7 @@ impl<const TW: usize, const TAGS: usize> Logic for TagTable<TW, TAGS> {
         self.retire_stamp.wdata.next = self.ticks.q.val();
         self.retire_stamp.wen.next = self.leave.val();
 
-        // age of the oldest; `too_old` is about the tag that was the oldest one cycle ago
+        comment!("age of the oldest; `too_old` is about the tag that was the oldest one cycle ago");
         self.prescaler.d.next = self.prescaler.q.val() + 1;
         if self.prescaler.q.val() == self.period.val() {
             self.prescaler.d.next = 0.into();
@@ -265,13 +265,13 @@ impl<const TW: usize, const TAGS: usize> Logic for TagTable<TW, TAGS> {
         self.retire_stamp.raddr.next = self.oldest_slot.val();
         self.age.next = self.ticks.q.val() - self.retire_stamp.rdata.val();
         self.pop.next = self.count.q.val().any() & !self.open.q.val().get_bit(self.oldest_slot.val().index());
-        // the read that waits is the newest: it is the oldest as well when it is alone
+        comment!("the read that waits is the newest: it is the oldest as well when it is alone");
         self.one_left.next = !self.count.q.val().get_bits::<8>(1).any();
         self.too_old.d.next = self.count.q.val().any()
             & !self.pop.val()
             & (((self.age.val() > 16) & !self.patient.val()) | self.abandon.val())
             & !(self.waiting.val() & self.one_left.val());
-        // it was open one cycle ago; `closed` says whether it has been closed since
+        comment!("it was open one cycle ago; `closed` says whether it has been closed since");
         self.expiring.next = self.too_old.q.val() & !self.closed.q.val();
         self.closed.d.next = self.expiring.val()
             | (self.finish.val() & (self.finish_slot.val() == self.oldest_slot.val()))
@@ -281,7 +281,7 @@ impl<const TW: usize, const TAGS: usize> Logic for TagTable<TW, TAGS> {
         self.expire.next = self.expiring.val();
         self.expire_tag.next = self.oldest.q.val();
 
-        // look up and account
+        comment!("look up and account");
         self.issued_tag.raddr.next = self.coming_slot.val();
         self.issued_client.raddr.next = self.coming_slot.val();
         self.issued_address.raddr.next = self.coming_slot.val();
@@ -315,9 +315,9 @@ impl<const TW: usize, const TAGS: usize> Logic for TagTable<TW, TAGS> {
         }
         self.left_then.d.next = self.left.val();
         self.client_then.d.next = self.issued_client.rdata.val();
-        // three registers, each with a path of its own
+        comment!("three registers, each with a path of its own");
         self.open_then.d.next = self.open.q.val().get_bit(self.coming_slot.val().index());
-        // nobody answers a read that has not left
+        comment!("nobody answers a read that has not left");
         self.known_then.d.next = self.some_left.val()
             & (self.issued_tag.rdata.val() == self.coming_tag.val())
             & !(self.waiting.val() & (self.waiting_slot.val() == self.coming_slot.val()));
@@ -329,13 +329,13 @@ impl<const TW: usize, const TAGS: usize> Logic for TagTable<TW, TAGS> {
         self.lower_address.next = self.lower_then.q.val();
         self.client.next = self.client_then.q.val();
 
-        // that the oldest is still open, as `expiring` asks, goes without saying here
+        comment!("that the oldest is still open, as `expiring` asks, goes without saying here");
         self.found.next = self.open_then.q.val()
             & self.known_then.q.val()
             & !self.closing_then.q.val()
             & !(self.too_old.q.val() & (self.lookup_slot.val() == self.oldest_slot.val()));
 
-        // one bit per slot; the end of a read counts one cycle later
+        comment!("one bit per slot; the end of a read counts one cycle later");
         self.finished.d.next = self.finish.val();
         self.finished_slot.d.next = self.finish_slot.val();
         self.finished_error.d.next = self.finish_error.val();
@@ -376,7 +376,7 @@ impl<const TW: usize, const TAGS: usize> Logic for TagTable<TW, TAGS> {
         self.failed.d.next = self.failed_next.val();
         self.fresh.d.next = self.fresh_next.val();
 
-        // the circle
+        comment!("the circle");
         self.newest_inc.next = self.newest.q.val() + 1;
         self.oldest_inc.next = self.oldest.q.val() + 1;
         if !self.wide.q.val() {
@@ -388,7 +388,7 @@ impl<const TW: usize, const TAGS: usize> Logic for TagTable<TW, TAGS> {
         if self.wide.q.val() {
             self.space.next = self.count.q.val() < self.limit_wide.val();
         }
-        // does the next slot rest? The answer is a register, one cycle behind the slot
+        comment!("does the next slot rest? The answer is a register, one cycle behind the slot");
         self.quarter.next = self.ticks.q.val().get_bits::<2>(4);
         self.rest.raddr.next = self.newest_slot.val();
         self.rested.next = self.quarter.val() - self.rest.rdata.val();
@@ -404,13 +404,13 @@ impl<const TW: usize, const TAGS: usize> Logic for TagTable<TW, TAGS> {
             self.rests_next.next = self.rests_next.val().replace_bit(self.oldest_slot.val().index(), true);
         }
         self.rests.d.next = self.rests_next.val();
-        // other tags than those allowed now drain first
+        comment!("other tags than those allowed now drain first");
         self.steady.next = !self.allocate.val()
             & !self.pass_over.q.val()
             & (self.wide.q.val() == self.extended_tag.val())
             & self.space.val();
         self.free.d.next = self.steady.val() & !self.resting.val();
-        // not behind a read that waits to leave: that is the newest until it has
+        comment!("not behind a read that waits to leave: that is the newest until it has");
         self.pass_over.d.next = self.steady.val() & self.resting.val() & self.wanted.val() & !self.waiting.val();
         self.spent.d.next = !self.space.val() | self.resting.val();
         self.available.next = self.free.q.val();
@@ -436,7 +436,7 @@ impl<const TW: usize, const TAGS: usize> Logic for TagTable<TW, TAGS> {
             self.oldest.d.next = 0.into();
         }
 
-        // retirement: two registers later than the pop, so that the last beat is in the RAM
+        comment!("retirement: two registers later than the pop, so that the last beat is in the RAM");
         self.retire_client.raddr.next = self.oldest_slot.val();
         self.retire_slot.raddr.next = self.oldest_slot.val();
         self.retire_first.raddr.next = self.oldest_slot.val();
@@ -445,7 +445,7 @@ impl<const TW: usize, const TAGS: usize> Logic for TagTable<TW, TAGS> {
         self.pop_last.next = self.retire_last.rdata.val().any();
         self.pop_error.next = self.failed.q.val().get_bit(self.oldest_slot.val().index())
             | (self.earlier_error.q.val() & !self.pop_first.val());
-        // a tag that was given up is popped in the next cycle
+        comment!("a tag that was given up is popped in the next cycle");
         self.bad_event.d.next =
             self.pop.val() & self.failed.q.val().get_bit(self.oldest_slot.val().index()) & !self.expired.q.val();
         if self.pop.val() {

@@ -85,7 +85,7 @@ impl<const AW: usize> Logic for Scatter<AW> {
         Sink::<BufferDescriptor>::link(&mut self.buffers, &mut self.cutter.buffers);
         Sink::<ScatterCommand>::link(&mut self.command, &mut self.cutter.command);
 
-        // data into the RAM, word after word
+        comment!("data into the RAM, word after word");
         self.occupied.next = self.filled.q.val() - self.freed.q.val();
         self.data.ready.next = self.occupied.val() < self.words.val();
         self.store.next = self.data.valid.val() & (self.occupied.val() < self.words.val());
@@ -100,7 +100,7 @@ impl<const AW: usize> Logic for Scatter<AW> {
 
         Source::<ScatterPiece>::join(&mut self.cutter.piece, &mut self.pieces.input);
 
-        // pieces out when their data are there, used elements behind them
+        comment!("pieces out when their data are there, used elements behind them");
         self.piece.next = self.pieces.output.data.val();
         self.missing.next = (bit_cast::<12, 8>(self.filled.q.val()) << 4) - self.piece.val().end;
         self.offer.next = self.pieces.output.valid.val()
@@ -118,10 +118,10 @@ impl<const AW: usize> Logic for Scatter<AW> {
         self.fire.next = self.offer.val() & self.request.ready.val();
         self.leaves.next = self.fire.val() | (self.hand_out.val() & self.used.ready.val());
         self.pieces.output.ready.next = self.leaves.val();
-        // known one cycle after the piece has come to the front
+        comment!("known one cycle after the piece has come to the front");
         self.has_data.d.next = self.pieces.output.valid.val() & !self.leaves.val() & !self.missing.val().get_bit(11);
 
-        // space: all words before the one that is read; that one may be the first of the next packet too
+        comment!("space: all words before the one that is read; that one may be the first of the next packet too");
         if self.read_past.val() {
             self.freed.d.next = bit_cast::<8, 12>(self.read_word.val());
         }

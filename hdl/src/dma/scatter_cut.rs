@@ -107,10 +107,10 @@ impl Logic for ScatterCutter {
     #[hdl_gen]
     fn update(&mut self) {
         comment!("module dma_scatter_cutter: lays the data of a chain over its writable buffers");
-        // the piece at hand: as much as the 512-byte block, the buffer and the data allow
+        comment!("the piece at hand: as much as the 512-byte block, the buffer and the data allow");
         self.room.d.next = bit_cast::<10, 9>(!self.address.q.val().get_bits::<9>(0)) + 1;
         self.room_wide.next = bit_cast::<32, 10>(self.room.q.val());
-        // one sum each: seen from the begin of the block, the end is not behind it
+        comment!("one sum each: seen from the begin of the block, the end is not behind it");
         self.block_offset.next = bit_cast::<11, 9>(self.address.q.val().get_bits::<9>(0));
         self.buffer_reach.next = self.block_offset.val() + bit_cast::<11, 10>(self.remaining.q.val().get_bits::<10>(0));
         self.data_reach.next = self.block_offset.val() + bit_cast::<11, 10>(self.left.q.val().get_bits::<10>(0));
@@ -124,7 +124,7 @@ impl Logic for ScatterCutter {
         self.skips_buffer.d.next = self.skip.q.val() >= self.remaining.q.val();
         self.some_left.d.next = self.left.q.val().any();
         self.measured.d.next = false;
-        // all three lengths and ends are made beside the comparisons that select one
+        comment!("all three lengths and ends are made beside the comparisons that select one");
         self.padding.next = 15.into();
         self.word_mask.next = !bits::<12>(15);
         if self.used.q.val().more {
@@ -149,11 +149,11 @@ impl Logic for ScatterCutter {
             !self.left.q.val().get_bits::<27>(5).any() & (self.left.q.val().get_bits::<5>(0) <= self.in_word.val());
         self.discard_end.next = self.next_word.val();
         if self.used.q.val().more & self.ends_in_word.q.val() {
-            // the rest of the word belongs to the next command
+            comment!("the rest of the word belongs to the next command");
             self.discard_end.next = self.position.q.val() + bit_cast::<12, 4>(bit_cast::<4, 32>(self.left.q.val()));
         }
 
-        // one sum each, whatever is skipped, cut off or thrown away
+        comment!("one sum each, whatever is skipped, cut off or thrown away");
         self.from.next = self.address.q.val() | 0x1FF;
         self.forward.next = 1.into();
         self.gone.next = self.room_wide.val();
@@ -207,7 +207,7 @@ impl Logic for ScatterCutter {
                         if self.some_left.q.val() {
                             self.state.d.next = CutState::Discard;
                         } else {
-                            // a command without data may end those that belong together
+                            comment!("a command without data may end those that belong together");
                             self.position.d.next = self.behind_data.q.val() & self.word_mask.val();
                         }
                     } else if self.dropped.q.val() | !self.some_left.q.val() {
@@ -226,7 +226,7 @@ impl Logic for ScatterCutter {
                         self.measured.d.next = !self.piece.ready.val();
                         if self.piece.ready.val() {
                             self.position.d.next = self.behind.val();
-                            // what follows a cut begins at the boundary
+                            comment!("what follows a cut begins at the boundary");
                             self.address.d.next = self.forward_address.val();
                             self.remaining.d.next = self.less_remaining.val();
                             self.left.d.next = self.less_left.val();
@@ -234,7 +234,7 @@ impl Logic for ScatterCutter {
                                 self.drop_buffer.next = true;
                             }
                             if self.last_of_data.val() {
-                                // the rest of the buffer is left alone
+                                comment!("the rest of the buffer is left alone");
                                 self.left.d.next = 0.into();
                                 self.drop_buffer.next = true;
                             }
@@ -243,7 +243,7 @@ impl Logic for ScatterCutter {
                 }
             }
             CutState::Discard => {
-                // word by word as the data come, when everything before them has been written
+                comment!("word by word as the data come, when everything before them has been written");
                 if !self.measured.q.val() {
                     self.measured.d.next = true;
                 } else if self.settled.val() & (self.filled.val() != self.position.q.val().get_bits::<8>(4)) {
@@ -273,7 +273,7 @@ impl Logic for ScatterCutter {
         if self.drop_buffer.val() {
             self.buffer_valid.d.next = false;
         }
-        // the next buffer comes in when this one has gone: no path from the cut to whoever has the buffers
+        comment!("the next buffer comes in when this one has gone: no path from the cut to whoever has the buffers");
         self.buffers.ready.next = !self.buffer_valid.q.val();
         if !self.buffer_valid.q.val() {
             self.buffer_valid.d.next = self.buffers.valid.val();

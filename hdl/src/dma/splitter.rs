@@ -83,8 +83,8 @@ pub struct Splitter {
     mask: Signal<Local, Bits<12>>,
     below: Signal<Local, Bits<12>>,
     room: Signal<Local, Bits<13>>,
-    byte: Signal<Local, Bits<2>>,
-    end: Signal<Local, Bits<2>>,
+    first_byte: Signal<Local, Bits<2>>,
+    end_byte: Signal<Local, Bits<2>>,
     coming_offset: Signal<Local, Bits<13>>,
     coming_beyond: Signal<Local, Bits<13>>,
     left_less_one: Signal<Local, Bits<13>>,
@@ -110,22 +110,22 @@ impl Logic for Splitter {
         }
         self.coming_mask.next = (bit_cast::<12, 5>(self.limit.q.val()) << 7) | 0x7F;
         self.mask.next = (bit_cast::<12, 5>(self.held_limit.q.val()) << 7) | 0x7F;
-        // bytes up to the next boundary, less one
+        comment!("bytes up to the next boundary, less one");
         self.below.next = !self.address.q.val().get_bits::<12>(0) & self.mask.val();
         self.room.next = bit_cast::<13, 12>(self.below.val()) + 1;
-        // less its own length less one: what follows a cut
+        comment!("less its own length less one: what follows a cut");
         self.left_less_one.next = self.remaining_less_one.q.val() + !bit_cast::<13, 12>(self.below.val());
-        // of a request that comes in: where it ends, seen from the block it begins in
+        comment!("of a request that comes in: where it ends, seen from the block it begins in");
         self.coming_offset.next =
             bit_cast::<13, 12>(self.transfer.data.val().address.get_bits::<12>(0) & self.coming_mask.val())
                 + self.transfer.data.val().length;
         self.coming_beyond.next = self.coming_offset.val() & !bit_cast::<13, 12>(self.coming_mask.val());
 
-        // all that depends on which chunk it is, for both kinds, beside the sum that decides
-        self.byte.next = self.address.q.val().get_bits::<2>(0);
-        self.span.next = self.remaining_less_one.q.val() + (bit_cast::<13, 2>(self.byte.val()) | 4);
-        self.end.next = self.remaining_less_one.q.val().get_bits::<2>(0) + self.byte.val();
-        match self.end.val().index() {
+        comment!("all that depends on which chunk it is, for both kinds, beside the sum that decides");
+        self.first_byte.next = self.address.q.val().get_bits::<2>(0);
+        self.span.next = self.remaining_less_one.q.val() + (bit_cast::<13, 2>(self.first_byte.val()) | 4);
+        self.end_byte.next = self.remaining_less_one.q.val().get_bits::<2>(0) + self.first_byte.val();
+        match self.end_byte.val().index() {
             0 => self.end_mask.next = 0x1.into(),
             1 => self.end_mask.next = 0x3.into(),
             2 => self.end_mask.next = 0x7.into(),
@@ -133,7 +133,7 @@ impl Logic for Splitter {
         }
         self.single_end.next = self.span.val().get_bits::<11>(2) == 1;
         self.single_cut.next = !self.below.val().get_bits::<10>(2).any();
-        self.first_mask.next = bits::<4>(0xF) << self.byte.val();
+        self.first_mask.next = bits::<4>(0xF) << self.first_byte.val();
 
         self.part.next.address = self.address.q.val();
         self.part.next.ram_address = self.ram_address.q.val();
@@ -163,7 +163,7 @@ impl Logic for Splitter {
 
         if self.active.q.val() {
             if self.chunk.ready.val() {
-                // what follows a cut begins at the boundary
+                comment!("what follows a cut begins at the boundary");
                 self.address.d.next = (self.address.q.val() | bit_cast::<64, 12>(self.mask.val())) + 1;
                 self.remaining_less_one.d.next = self.left_less_one.val();
                 self.last.d.next = !(self.left_less_one.val() & !bit_cast::<13, 12>(self.mask.val())).any();
@@ -177,7 +177,7 @@ impl Logic for Splitter {
             self.active.d.next = self.transfer.valid.val();
             self.first.d.next = true;
             self.held_limit.d.next = self.limit.q.val();
-            // the size of a block is (mask << 1 | 1) ^ mask
+            comment!("the size of a block is (mask << 1 | 1) ^ mask");
             self.last.d.next = !self.coming_beyond.val().any()
                 | (self.coming_offset.val()
                     == (((bit_cast::<13, 12>(self.coming_mask.val()) << 1) | 1)

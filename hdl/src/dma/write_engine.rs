@@ -115,7 +115,7 @@ pub struct WriteEngine {
     word_back: DFF<Bits<4>>,
     // lanes of the beat that the word before has
     word_before: DFF<Bits<16>>,
-    before: Signal<Local, Bits<16>>,
+    next_before: Signal<Local, Bits<16>>,
     before_bits: Signal<Local, Bits<128>>,
     // the word before, rotated
     rotated: DFF<Bits<128>>,
@@ -138,7 +138,7 @@ impl Logic for WriteEngine {
     #[hdl_gen]
     fn update(&mut self) {
         comment!("module dma_write_engine: writes host memory from client RAMs, back to back");
-        // requests to packets
+        comment!("requests to packets");
         self.splitter.size.next = self.max_payload.val();
         self.splitter.stop.next = self.stop.val();
         self.splitter.transfer.valid.next = self.request.valid.val();
@@ -149,7 +149,7 @@ impl Logic for WriteEngine {
         self.splitter.transfer.data.next.client = self.request.data.val().client;
         self.splitter.transfer.data.next.slot = 0.into();
 
-        // packets to RAM reads, one per cycle while there is a place for a beat
+        comment!("packets to RAM reads, one per cycle while there is a place for a beat");
         self.issue.next = self.busy.q.val() & self.credits.q.val().any();
         self.offset.next = bit_cast::<4, 16>(self.ram_address.q.val());
         self.last_beat.next = self.short.q.val() & !self.lead.q.val();
@@ -191,7 +191,7 @@ impl Logic for WriteEngine {
         self.read_client.next = self.client.q.val();
         self.read_word.next = self.ram_address.q.val().get_bits::<12>(4);
 
-        // the RAM answers; no logic behind it but the choice of the client
+        comment!("the RAM answers; no logic behind it but the choice of the client");
         self.answered.d.next = self.issue.val();
         self.answered_beat.d.next = !self.lead.q.val();
         self.answered_last.d.next = self.last_beat.val();
@@ -201,19 +201,19 @@ impl Logic for WriteEngine {
         self.word_beat.d.next = self.answered_beat.q.val();
         self.word_last.d.next = self.answered_last.q.val();
         self.word_back.d.next = bits::<4>(0) - self.answered_offset.q.val();
-        // with an offset, the lanes below 16 - offset belong to the word before
-        self.before.next = 0.into();
+        comment!("with an offset, the lanes below 16 - offset belong to the word before");
+        self.next_before.next = 0.into();
         if self.answered_offset.q.val().any() {
-            self.before.next = 1.into();
+            self.next_before.next = 1.into();
         }
         for i in 1..15 {
             if (self.answered_offset.q.val() <= (15 - i).to_bits::<4>()) & self.answered_offset.q.val().any() {
-                self.before.next = self.before.val().replace_bit(i, true);
+                self.next_before.next = self.next_before.val().replace_bit(i, true);
             }
         }
-        self.word_before.d.next = self.before.val();
+        self.word_before.d.next = self.next_before.val();
 
-        // rotated, and with the end of the word before into the FIFO
+        comment!("rotated, and with the end of the word before into the FIFO");
         self.rotate.data.next = self.word.q.val();
         self.rotate.amount.next = self.word_back.q.val();
         if self.word_valid.q.val() {
@@ -231,7 +231,7 @@ impl Logic for WriteEngine {
         self.payload.input.data.next.data = self.merged.val();
         self.payload.input.data.next.last = self.word_last.q.val();
 
-        // out
+        comment!("out");
         self.header.next = self.headers.output.data.val();
         self.beat.next.data = self.payload.output.data.val().data;
         self.beat.next.last = self.payload.output.data.val().last;

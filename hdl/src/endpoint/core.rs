@@ -262,17 +262,19 @@ impl Logic for EndpointCore {
     fn update(&mut self) {
         comment!("module endpoint_core: everything of an endpoint but its link and its device");
         self.registers.reset.next = self.reset.val() | self.function_reset.val();
-        // what a device reset clears once the engines have drained
+        comment!("what a device reset clears once the engines have drained");
         self.clear.next = self.reset.val() | self.sequencer.clear.val();
         self.data_path.clear.next = self.clear.val();
         self.device_reset.next = self.clear.val();
-        // the interrupt controller forgets at once: the ISR is clear when the resetting write has been answered
+        comment!(
+            "the interrupt controller forgets at once: the ISR is clear when the resetting write has been answered"
+        );
         self.interrupts.reset.next = self.reset.val()
             | self.registers.device_reset.val()
             | self.function_reset.val()
             | self.sequencer.busy.val();
 
-        // ------------------------------------------------------------ link
+        comment!("---- link");
         Sink::<Request>::link(&mut self.request, &mut self.completer.request);
         Sink::<CompletionBeat>::link(&mut self.completion, &mut self.data_path.completion);
         Source::<TransmitBeat>::link(&mut self.transmit, &mut self.arbiter.transmit);
@@ -283,7 +285,7 @@ impl Logic for EndpointCore {
         self.arbiter.bus_master.next = self.may_send.q.val();
         self.arbiter.nonposted_allowed.next = self.nonposted_ready.val();
 
-        // ------------------------------------------------------------ function
+        comment!("---- function");
         RegisterMaster::link(&mut self.config_bus, &mut self.completer.config_bus);
         RegisterMaster::join(&mut self.completer.bar0_bus, &mut self.registers.bus);
         self.config_target.next = self.completer.target.val();
@@ -300,12 +302,12 @@ impl Logic for EndpointCore {
         self.completion_timeout.next = self.data_path.timeout.val();
         self.completion_unexpected.next = self.data_path.unexpected_completion.val();
 
-        // ------------------------------------------------------------ messages and MSI-X, where they are; diagnostics
+        comment!("---- messages and MSI-X, where they are; diagnostics");
         self.message.next = false;
         self.message_busy.next = false;
         self.msix_message.next = false;
         self.msix_busy.next = false;
-        // the last quarter of BAR1 begins with them
+        comment!("the last quarter of BAR1 begins with them");
         self.in_window.next = self.completer.bar1_bus.address.val().get_bits::<4>(8) == 12;
         self.counters.window.valid.next = self.completer.bar1_bus.valid.val() & self.in_window.val();
         self.counters.window.write.next = self.completer.bar1_bus.write.val();
@@ -315,7 +317,7 @@ impl Logic for EndpointCore {
         self.completer.bar1_bus.done.next = self.counters.window.done.val();
         self.completer.bar1_bus.read_data.next = self.counters.window.read_data.val();
         self.interrupts.fire.ready.next = true;
-        // where there is neither, nothing is ever valid here
+        comment!("where there is neither, nothing is ever valid here");
         self.arbiter.interrupt.data.next = self.completer.completion.data.val();
         for i in 0..self.messages.len() {
             self.messages[i].level.next = self.interrupts.intx.val();
@@ -350,13 +352,13 @@ impl Logic for EndpointCore {
             if !self.message.val() {
                 self.arbiter.interrupt.data.next = self.msix[i].message.data.val();
             }
-            // nor does an interrupt of the old configuration leave once a reset has begun
+            comment!("nor does an interrupt of the old configuration leave once a reset has begun");
             self.msix[i].message.ready.next =
                 self.sequencer.stop.val() | (self.arbiter.interrupt.ready.val() & !self.message.val());
         }
         self.arbiter.interrupt.valid.next = self.message.val() | (self.msix_message.val() & !self.sequencer.stop.val());
 
-        // ------------------------------------------------------------ virtio registers and interrupts
+        comment!("---- virtio registers and interrupts");
         self.registers.device_features.next = self.device_features.val();
         self.registers.device_config.next = self.device_config.val();
         self.registers.msix_enable.next = self.msix_enable.val();
@@ -366,7 +368,7 @@ impl Logic for EndpointCore {
         self.driver_config.next = self.registers.driver_config.val();
         self.driver_features.next = self.registers.driver_features.val();
         self.driver_ok.next = self.registers.driver_ok.val();
-        // a change while the driver sets the device up, or while a reset still drains, waits: the driver may have read what was before
+        comment!("a change while the driver sets the device up, or while a reset still drains, waits: the driver may have read what was before");
         self.tell_change.next =
             self.change_waiting.q.val() & self.registers.driver_ok.val() & !self.sequencer.busy.val();
         self.change_waiting.reset.next =
@@ -381,10 +383,12 @@ impl Logic for EndpointCore {
         self.interrupts.config_vector.next = self.registers.config_vector.val();
         self.interrupts.isr_pending.next = self.registers.isr_pending.val();
 
-        // ------------------------------------------------------------ reset
-        // Who takes bus mastering away may give the memory to others, as a kernel does that starts the next one: what the queues
-        // were doing is dropped as in a reset, and does not go on when bus mastering comes back. Registers stay, but for
-        // DRIVER_OK. A driver that has never set DRIVER_OK is not asked for it: old ones use their queues before.
+        comment!(
+            "---- reset \
+             Who takes bus mastering away may give the memory to others, as a kernel does that starts the next one: what the queues \
+             were doing is dropped as in a reset, and does not go on when bus mastering comes back. Registers stay, but for \
+             DRIVER_OK. A driver that has never set DRIVER_OK is not asked for it: old ones use their queues before."
+        );
         self.bus_master_then.d.next = self.bus_master.val();
         self.driver_ok_then.d.next = self.registers.driver_ok.val();
         self.halting.reset.next = self.reset.val() | self.registers.device_reset.val() | self.function_reset.val();
@@ -408,7 +412,7 @@ impl Logic for EndpointCore {
         self.sequencer.device_idle.next = self.device_idle.val();
         self.device_stop.next = self.sequencer.stop.val();
 
-        // ------------------------------------------------------------ queues and DMA
+        comment!("---- queues and DMA");
         self.data_path.stop.next = self.sequencer.stop.val();
         self.data_path.max_payload.next = self.max_payload.val();
         self.data_path.max_read_request.next = self.max_read_request.val();
@@ -419,7 +423,7 @@ impl Logic for EndpointCore {
         self.data_path.driver_features.next = self.registers.driver_features.val();
         self.data_path.queue_pfn.next = self.registers.queue_pfn.val();
         self.data_path.queue_active.next = self.registers.queue_active.val();
-        // a kick during a reset waits for its end
+        comment!("a kick during a reset waits for its end");
         self.kick_waiting.reset.next = self.reset.val() | self.registers.device_reset.val();
         self.kick_waiting.d.next = self.registers.notify.val();
         self.data_path.kick.next = self.kick_waiting.q.val();
@@ -436,7 +440,7 @@ impl Logic for EndpointCore {
             self.data_path.device_violation[i].next = self.device_violation[i].val();
         }
 
-        // ------------------------------------------------------------ diagnostics
+        comment!("---- diagnostics");
         self.counters.violation.next = self.data_path.violation.val();
         self.counters.violation_queue.next = self.data_path.violation_queue.val();
         self.counters.events[0].next = self.packet_malformed.val();

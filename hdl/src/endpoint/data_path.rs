@@ -155,7 +155,7 @@ impl Logic for DataPath {
         self.violation_known.reset.next = self.clear.val();
         self.violation_first.reset.next = self.clear.val();
 
-        // ------------------------------------------------------------ engines and packets
+        comment!("---- engines and packets");
         self.read_engine.stop.next = self.stop.val();
         self.read_engine.max_read_request.next = self.max_read_request.val();
         self.read_engine.abandon.next = self.reads_forgotten.val() & self.stop.val();
@@ -171,7 +171,7 @@ impl Logic for DataPath {
         Source::<TransmitBeat>::link(&mut self.posted, &mut self.write_gate.downstream);
         self.reads_idle.next = self.read_engine.idle.val();
         self.idle.next = self.read_engine.idle.val() & self.write_engine.idle.val();
-        // reads that wait to leave never do once `stop` is high: nothing waits for the link partner's non-posted credit
+        comment!("reads that wait to leave never do once `stop` is high: nothing waits for the link partner's non-posted credit");
         self.quiet.next = !self.read_engine.transmit.valid.val()
             & !self.write_engine.transmit.valid.val()
             & self.write_engine.idle.val();
@@ -180,7 +180,7 @@ impl Logic for DataPath {
         self.timeout.next = self.read_engine.timeout.val();
         self.stall_no_tag.next = self.read_engine.stall_no_tag.val();
 
-        // ------------------------------------------------------------ queues
+        comment!("---- queues");
         self.event_idx.next = self.driver_features.val().get_bit(29);
         self.indirect.next = self.driver_features.val().get_bit(28);
         self.notify_on_empty.next = self.driver_features.val().get_bit(24);
@@ -210,7 +210,7 @@ impl Logic for DataPath {
             self.interrupts.next = self.interrupts.val().replace_bit(i, self.queues[i].raise_interrupt.val());
             self.any_busy.next = self.any_busy.val() | self.queues[i].busy.val();
 
-            // what comes from the engines carries a client number, so all queues hear it
+            comment!("what comes from the engines carries a client number, so all queues hear it");
             self.queues[i].retire.next = self.read_engine.retire.val();
             self.queues[i].retire_valid.next = self.read_engine.retire_valid.val();
             self.queues[i].write.next = self.read_engine.write.val();
@@ -224,7 +224,7 @@ impl Logic for DataPath {
         self.queue_interrupt.next = self.interrupts.val();
         self.queue_busy.next = self.any_busy.val();
 
-        // ------------------------------------------------------------ requests: one queue, or several by turns
+        comment!("---- requests: one queue, or several by turns");
         for i in self.read_arbiter.len()..1 {
             Source::<ReadRequest>::join(&mut self.queues[i].read_request, &mut self.read_engine.request);
         }
@@ -246,7 +246,7 @@ impl Logic for DataPath {
             Source::<WriteRequest>::join(&mut self.write_arbiter[a].request, &mut self.write_engine.request);
         }
 
-        // data of the queue that was asked in the cycle before; a queue has two clients
+        comment!("data of the queue that was asked in the cycle before; a queue has two clients");
         self.write_engine.read_data.next = self.queues[0].ram_data.val();
         for a in 0..self.answering.len() {
             self.answering[a].d.next = self.write_engine.read_client.val().get_bits::<3>(1);
@@ -257,7 +257,7 @@ impl Logic for DataPath {
             }
         }
 
-        // ------------------------------------------------------------ the first violation of all queues
+        comment!("---- the first violation of all queues");
         self.found.next = false;
         for i in 0..self.queues.len() {
             self.report.next = self.queues[i].violation.val();

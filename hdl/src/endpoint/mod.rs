@@ -21,10 +21,10 @@ pub struct Generated {
     pub ports: Vec<Port>,
 }
 
-/// Name of the top module of an endpoint: `virtio_blk_endpoint` behind raw packets, `virtio_blk_7series_128` and the like
-/// behind a hard block.
+/// Name of the top module of an endpoint behind the prefix of its configuration: `virtio_blk_endpoint` behind raw packets,
+/// `virtio_blk_7series_128` and the like behind a hard block.
 pub fn top_name(config: &EndpointConfig) -> String {
-    format!("virtio_{}_{}", config.device.name, link_name(&config.link).unwrap_or("endpoint"))
+    format!("{}{}", config.prefix, link_name(&config.link).unwrap_or("endpoint"))
 }
 
 /// Which hard block an endpoint is for, with its width.
@@ -43,22 +43,26 @@ fn link_name(link: &LinkOptions) -> Option<&'static str> {
 /// # Errors
 /// The row of the device type contradicts itself or its block, or the block cannot be printed.
 pub fn generate(config: &EndpointConfig) -> Result<Generated, PrintError> {
-    let device_module = format!("virtio_{}", config.device.name);
-    let fault = |reason| PrintError { path: device_module.clone(), reason };
+    let prefix = config.prefix.as_str();
+    let fault = |reason| PrintError { path: format!("{prefix}{DEVICE_MODULE}"), reason };
     config.device.check().map_err(fault)?;
-    let device = part("device", (config.device.side)(config), &device_module)?;
+    let device = part(prefix, "device", (config.device.side)(config), DEVICE_MODULE)?;
     let function = core::function_config(config);
     let behind = config.link.interface != LinkInterface::Tlp;
     let module = format!("pcie_{}", link_name(&config.link).unwrap_or("raw_link"));
     let link = match (config.link.interface, config.link.data_bits) {
-        (LinkInterface::Tlp, _) => part("link", raw_link::RawLink::new(&function), &module)?,
-        (LinkInterface::SevenSeries, 64) => part("link", SevenSeries64::new(function.max_payload), &module)?,
-        (LinkInterface::SevenSeries, _) => part("link", SevenSeries128::new(function.max_payload), &module)?,
-        (LinkInterface::UltraScalePlus, 256) => part("link", UltraScalePlus256::new(function.max_payload), &module)?,
-        (LinkInterface::UltraScalePlus, _) => part("link", UltraScalePlus128::new(function.max_payload), &module)?,
+        (LinkInterface::Tlp, _) => part(prefix, "link", raw_link::RawLink::new(&function), &module)?,
+        (LinkInterface::SevenSeries, 64) => part(prefix, "link", SevenSeries64::new(function.max_payload), &module)?,
+        (LinkInterface::SevenSeries, _) => part(prefix, "link", SevenSeries128::new(function.max_payload), &module)?,
+        (LinkInterface::UltraScalePlus, 256) => {
+            part(prefix, "link", UltraScalePlus256::new(function.max_payload), &module)?
+        }
+        (LinkInterface::UltraScalePlus, _) => {
+            part(prefix, "link", UltraScalePlus128::new(function.max_payload), &module)?
+        }
     };
     let intx = if behind { core::Intx::Level } else { core::Intx::Messages };
-    let core = part("core", core::EndpointCore::new(config, intx), "endpoint_core")?;
+    let core = part(prefix, "core", core::EndpointCore::new(config, intx), "endpoint_core")?;
     let left_out = side::check(config.device, &device.ports, &core.ports).map_err(fault)?;
     let behind_what = if behind { format!(" behind {module}") } else { ", raw TLPs".into() };
     let title = format!("virtio-{} PCIe endpoint{behind_what}", config.device.name);
@@ -92,8 +96,12 @@ fn undriven(interface: LinkInterface) -> Vec<&'static str> {
     }
 }
 
-/// A block that becomes an instance of a joined module.
-pub(crate) fn part<U: Block>(instance: &str, mut uut: U, module: &str) -> Result<Part, PrintError> {
+/// The device of an endpoint, behind the prefix.
+const DEVICE_MODULE: &str = "device_side";
+
+/// Prints a block as a part of an endpoint, all its modules behind the prefix.
+pub(crate) fn part<U: Block>(prefix: &str, instance: &str, mut uut: U, module: &str) -> Result<Part, PrintError> {
     uut.connect_all();
-    Ok(Part { instance: instance.into(), design: verilog::print(&uut, module)?, ports: verilog::ports(&uut)? })
+    let design = verilog::print_prefixed(&uut, prefix, module)?;
+    Ok(Part { instance: instance.into(), design, ports: verilog::ports(&uut)? })
 }

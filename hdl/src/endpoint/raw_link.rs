@@ -96,7 +96,7 @@ impl Logic for RawLink {
     #[hdl_gen]
     fn update(&mut self) {
         comment!("module pcie_raw_link: raw packets to requests and completions and back, and config space");
-        // ------------------------------------------------------------ packets in
+        comment!("---- packets in");
         self.unpack.rx.data.next.data = self.rx_data.val();
         self.unpack.rx.data.next.keep = self.rx_keep.val();
         self.unpack.rx.data.next.last = self.rx_last.val();
@@ -124,7 +124,7 @@ impl Logic for RawLink {
         self.unpack.request.ready.next = self.request.ready.val();
         Source::<CompletionBeat>::link(&mut self.completion, &mut self.unpack.completion);
 
-        // ------------------------------------------------------------ packets out
+        comment!("---- packets out");
         Sink::<TransmitBeat>::link(&mut self.transmit, &mut self.pack.transmit);
         self.pack.function_id.next = self.config_space.function_id.val();
         self.tx_data.next = self.pack.tx.data.val().data;
@@ -134,7 +134,7 @@ impl Logic for RawLink {
         self.pack.tx.ready.next = self.tx_ready.val();
         self.nonposted_ready.next = self.tx_nonposted_ready.val();
 
-        // ------------------------------------------------------------ config space
+        comment!("---- config space");
         RegisterSlave::link(&mut self.config_bus, &mut self.config_space.bus);
         self.config_space.target.next = self.config_target.val();
         self.config_space.intx_pending.next = self.intx_pending.val();
@@ -163,7 +163,7 @@ impl Logic for RawLink {
         self.msix_function_mask.next = self.config_space.msix_function_mask.val();
         self.function_reset.next = self.config_space.function_reset.val();
 
-        // ------------------------------------------------------------ events
+        comment!("---- events");
         self.packet_malformed.next = self.unpack.malformed.val();
         self.packet_message.next = self.unpack.message.val();
         self.error_correctable.next = self.config_space.report_correctable.val();

@@ -89,7 +89,7 @@ impl Logic for ResetSequencer {
             self.waited.d.next = self.waited.q.val() + 1;
             self.over.d.next = self.over.q.val() | (self.waited.q.val() == self.patience.val());
         }
-        // `quiet` and `drained` must hold for eight cycles: packets pass between blocks through registers
+        comment!("`quiet` and `drained` must hold for eight cycles: packets pass between blocks through registers");
         self.settle.d.next = 0.into();
         self.state_next.next = self.state.q.val();
         match self.state.q.val() {

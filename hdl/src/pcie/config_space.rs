@@ -128,7 +128,7 @@ pub struct ConfigSpace {
     access: Signal<Local, Bit>,
     write: Signal<Local, Bit>,
     in_header: Signal<Local, Bit>,
-    register: Signal<Local, Bits<8>>,
+    register_number: Signal<Local, Bits<8>>,
     mask: Signal<Local, Bits<32>>,
     keep: Signal<Local, Bits<32>>,
     set: Signal<Local, Bits<32>>,
@@ -265,7 +265,7 @@ impl Logic for ConfigSpace {
         self.looked_up.d.next = self.bus.valid.val() & !self.looked_up.q.val() & !self.done.q.val();
         self.write.next = self.access.val() & self.bus.write.val();
         self.done.d.next = self.access.val();
-        self.register.next = self.bus.address.val().get_bits::<8>(0);
+        self.register_number.next = self.bus.address.val().get_bits::<8>(0);
         self.in_header.next = self.bus.address.val().get_bits::<4>(8) == bits::<4>(0);
         self.mask.next = bits::<32>(0);
         for i in 0..4 {
@@ -339,7 +339,7 @@ impl Logic for ConfigSpace {
         self.resetting.d.next = false;
         self.value.next = bits::<32>(0);
         if self.in_header.val() {
-            match self.register.val().index() {
+            match self.register_number.val().index() {
                 0x00 => self.value.next = self.id.val(),
                 0x04 => {
                     self.value.next =

@@ -1,4 +1,5 @@
 //! The tree of blocks, read from rust-hdl through its `Probe`.
+use super::docs::Docs;
 use super::error::{PrintError, Result};
 use crate::cells::register::literal_digits;
 use num_bigint::BigUint;
@@ -54,6 +55,8 @@ pub(super) struct BlockNode {
     pub instance: String,
     /// Ports, locals and constants in the order of the fields.
     pub atoms: Vec<Atom>,
+    /// What its source says of it.
+    pub docs: Docs,
     /// What it does.
     pub code: Verilog,
     /// Blocks inside, in the order of the fields.
@@ -112,13 +115,17 @@ impl Probe for Collector {
     fn visit_start_scope(&mut self, name: &str, node: &dyn Block) {
         self.depth += 1;
         if !self.skipping() {
-            self.stack.push(BlockNode { instance: name.into(), atoms: vec![], code: node.hdl(), children: vec![] });
+            let (instance, docs) = (name.into(), Docs::default());
+            self.stack.push(BlockNode { instance, atoms: vec![], docs, code: node.hdl(), children: vec![] });
             self.namespaces.push(vec![]);
         }
     }
     fn visit_start_namespace(&mut self, name: &str, _: &dyn Block) {
         if let (false, Some(namespaces)) = (self.skipping(), self.namespaces.last_mut()) {
             namespaces.push(name.into());
+        }
+        if let (false, Some(node)) = (self.skipping(), self.stack.last_mut()) {
+            node.docs.take(name);
         }
     }
     fn visit_atom(&mut self, name: &str, atom: &dyn rust_hdl::prelude::Atom) {

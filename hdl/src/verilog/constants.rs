@@ -190,6 +190,10 @@ impl Scope {
                 }
                 sum
             }
+            Expr::Choice(test, yes, no) => {
+                let taken = if self.value(test, 1, known)? == BigUint::ZERO { no } else { yes };
+                self.value(taken, width, known)?
+            }
             Expr::Signed(inner) | Expr::Unsigned(inner) => self.value(inner, width, known)?,
             Expr::Replace(..) => return None, // lowering leaves none
         })

@@ -9,7 +9,7 @@ use super::paths::Loops;
 use super::scope::Scope;
 use num_bigint::BigUint;
 use rust_hdl::prelude::ast::{VerilogExpression, VerilogOp, VerilogOpUnary};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Translates one block's code.
 pub(super) struct Lowering<'a> {
@@ -39,7 +39,7 @@ impl Lowering<'_> {
             }
             V::Unary(op, inner) => {
                 let inner = Box::new(self.value(inner, out)?);
-                Expr::Unary(
+                let value = Expr::Unary(
                     match op {
                         VerilogOpUnary::Not => UnaryOp::Not,
                         VerilogOpUnary::Neg => UnaryOp::Negate,
@@ -48,7 +48,8 @@ impl Lowering<'_> {
                         VerilogOpUnary::Xor => UnaryOp::Parity,
                     },
                     inner,
-                )
+                );
+                self.worked_out(value)
             }
             V::Index(base, index) => {
                 let (base, index) = (self.value(base, out)?, self.value(index, out)?);
@@ -105,7 +106,11 @@ impl Lowering<'_> {
             }
         }
         if op.class() != Class::Comparison {
-            return Ok(self.without_constant(op, left, right));
+            let value = self.without_constant(op, left, right);
+            return Ok(match &value {
+                Expr::Binary(op, left, right) => self.scope.beside(*op, left, right).unwrap_or(value),
+                _ => value,
+            });
         }
         Ok(match widths {
             // numbers out of `index()` can have any widths
@@ -116,20 +121,41 @@ impl Lowering<'_> {
         })
     }
 
-    /// One-bit logic with a constant operand, as configurations and unrolled loops make it.
+    /// The value if numbers alone make it: the names of constants stay in the text.
+    fn plain_number(&self, value: &Expr) -> Option<BigUint> {
+        let mut named = false;
+        value.reads(&mut |_, _| named = true);
+        let mut enums = BTreeSet::new();
+        value.enums(&mut enums);
+        self.scope.constant(value).filter(|_| !named && enums.is_empty())
+    }
+
+    /// What numbers alone make, as a number.
+    fn worked_out(&self, value: Expr) -> Expr {
+        match (self.scope.width(&value), self.plain_number(&value)) {
+            (Some(width), Some(number)) => Expr::extend(width, Expr::Literal(number & ones(width))),
+            _ => value,
+        }
+    }
+
+    /// Logic with a constant operand, as configurations and unrolled loops make it.
     fn without_constant(&self, op: Op, left: Expr, right: Expr) -> Expr {
-        let one_bit = self.scope.width(&left).or(self.scope.width(&right)) == Some(1);
-        let neutral = match op {
-            Op::And | Op::LogicalAnd if one_bit => BigUint::from(1u32),
-            Op::Or | Op::LogicalOr if one_bit => BigUint::ZERO,
-            _ => return Expr::binary(op, left, right),
+        let Some(width) = self.scope.width(&left).or(self.scope.width(&right)) else {
+            return Expr::binary(op, left, right);
         };
-        let known = |value: &Expr| self.scope.constant(value);
+        let neutral = match op {
+            Op::And | Op::LogicalAnd => ones(width),
+            Op::Or | Op::LogicalOr => BigUint::ZERO,
+            Op::ShiftLeft if right.index() == Some(0) => return left,
+            _ => return self.worked_out(Expr::binary(op, left, right)),
+        };
+        let known = |value: &Expr| if width == 1 { self.scope.constant(value) } else { self.plain_number(value) };
+        let deciding = &neutral ^ ones(width);
         match (known(&left), known(&right)) {
             (Some(value), _) if value == neutral => right,
             (_, Some(value)) if value == neutral => left,
-            (Some(value), _) | (_, Some(value)) => Expr::extend(1, Expr::Literal(value)),
-            _ => Expr::binary(op, left, right),
+            (Some(value), _) | (_, Some(value)) if value == deciding => Expr::extend(width, Expr::Literal(value)),
+            _ => self.worked_out(Expr::binary(op, left, right)),
         }
     }
 
@@ -197,6 +223,10 @@ impl Lowering<'_> {
         }
         match base {
             Expr::Net(_) => Ok(Expr::slice(base, width, offset)),
+            Expr::Extend(_, ref inner) if inner.literal().is_some() => {
+                let number = inner.literal().unwrap_or_default();
+                Ok(Expr::extend(width, Expr::Literal((number >> start) & ones(width))))
+            }
             Expr::Slice(inner, _, inner_start) if inner_start.index().is_some() => {
                 let start = start + inner_start.index().unwrap_or(0);
                 self.slice(*inner, width, Expr::number(start), out)
@@ -371,6 +401,10 @@ impl Lowering<'_> {
         out.push(Stmt::AssignSlice { net, offset: index, width: 1, value: bit });
         Ok(())
     }
+}
+
+fn ones(width: usize) -> BigUint {
+    (BigUint::from(1u32) << width) - 1u32
 }
 
 /// `(base & ~(1 << index)) | (bit << index)`, or half of it when the bit is a constant.

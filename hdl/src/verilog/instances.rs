@@ -20,6 +20,8 @@ pub(super) struct Connections {
     pub module: String,
     /// Name of the instance.
     pub name: String,
+    /// The field that it is.
+    pub field: String,
     /// Comments of values that are written into the connections.
     pub comments: Vec<String>,
     /// Port name and what is connected.
@@ -35,6 +37,7 @@ pub(super) fn connections(module: &mut Module, instances: &[Instance]) -> Vec<Co
         });
     }
     let mut result = vec![];
+    let mut described = String::new();
     for instance in instances {
         let mut ports = vec![];
         let mut comments = vec![];
@@ -52,7 +55,13 @@ pub(super) fn connections(module: &mut Module, instances: &[Instance]) -> Vec<Co
             }
         }
         let name = module.scope.names.fresh(&instance.node.instance);
-        result.push(Connections { module: instance.module.clone(), name, comments, ports });
+        // an array of blocks is described once
+        let field = instance.node.instance.split('$').next().unwrap_or_default().to_string();
+        let field = if field == described { String::new() } else { field };
+        if !field.is_empty() {
+            described.clone_from(&field);
+        }
+        result.push(Connections { module: instance.module.clone(), name, field, comments, ports });
     }
     result
 }

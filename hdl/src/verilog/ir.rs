@@ -54,6 +54,9 @@ impl Op {
             ShiftLeft | ShiftRight => Class::Shift,
         }
     }
+    pub fn is_bitwise(self) -> bool {
+        matches!(self, Op::And | Op::Or | Op::Xor)
+    }
     pub fn text(self) -> &'static str {
         use Op::*;
         match self {
@@ -110,6 +113,8 @@ pub(super) enum Expr {
     Replace(Box<Expr>, Box<Expr>, Box<Expr>),
     /// Least significant part first.
     Concat(Vec<Expr>),
+    /// The second value if the first is true, else the third: all that an assignment gives.
+    Choice(Box<Expr>, Box<Expr>, Box<Expr>),
     /// Reinterpreted as two's complement.
     Signed(Box<Expr>),
     /// Reinterpreted as a plain number.
@@ -197,11 +202,7 @@ impl Expr {
             Expr::Unary(_, value) | Expr::Extend(_, value) | Expr::Signed(value) | Expr::Unsigned(value) => {
                 value.reads(visit)
             }
-            Expr::Replace(base, index, value) => {
-                base.reads(visit);
-                index.reads(visit);
-                value.reads(visit);
-            }
+            Expr::Replace(a, b, c) | Expr::Choice(a, b, c) => [a, b, c].iter().for_each(|part| part.reads(visit)),
             Expr::Concat(parts) => parts.iter().for_each(|part| part.reads(visit)),
         }
     }
@@ -217,7 +218,7 @@ impl Expr {
                 b.enums(found);
             }
             Expr::Unary(_, a) | Expr::Extend(_, a) | Expr::Signed(a) | Expr::Unsigned(a) => a.enums(found),
-            Expr::Replace(a, b, c) => [a, b, c].iter().for_each(|part| part.enums(found)),
+            Expr::Replace(a, b, c) | Expr::Choice(a, b, c) => [a, b, c].iter().for_each(|part| part.enums(found)),
             Expr::Concat(parts) => parts.iter().for_each(|part| part.enums(found)),
         }
     }

@@ -1,7 +1,7 @@
 //! Structural modules: instances whose nets of the same name are joined.
 use super::design::{Design, PrintedModule};
 use super::error::{PrintError, Result};
-use super::text::{comment, range};
+use super::text::{comment, folded, range};
 use super::Port;
 use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, HashSet};
@@ -109,6 +109,7 @@ pub fn join(top: &str, title: &str, parts: Vec<Part>, loose: Loose<'_>) -> Resul
         );
     }
     text.push_str("endmodule\n");
+    let text = folded(&text);
     let mut modules = merged(parts.into_iter().map(|part| part.design)).map_err(fault)?;
     modules.push(PrintedModule { name: top.into(), text });
     Ok((Design { modules }, ports))

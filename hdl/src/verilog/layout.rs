@@ -1,10 +1,11 @@
 //! The text of a module from its parts.
+use super::docs::Docs;
 use super::instances::Connections;
 use super::ir::{EnumId, Expr, NetId};
 use super::module::{Module, RegisterNets};
 use super::processes::{Piece, PieceKind};
 use super::scope::{Net, Role};
-use super::text::{comment, number, range};
+use super::text::{comment, folded, number, ordinal, range};
 use num_bigint::BigUint;
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::fmt::Write as _;
@@ -13,6 +14,7 @@ use std::fmt::Write as _;
 pub(super) struct Layout<'a> {
     module: &'a Module,
     instances: &'a [Connections],
+    docs: &'a Docs,
     procedural: HashSet<NetId>,
     /// Values of registers and their clocks and resets that are written where they are used.
     inlined: HashMap<NetId, &'a Expr>,
@@ -26,7 +28,7 @@ struct Clocked<'a> {
 }
 
 impl<'a> Layout<'a> {
-    pub fn new(module: &'a Module, instances: &'a [Connections]) -> Self {
+    pub fn new(module: &'a Module, instances: &'a [Connections], docs: &'a Docs) -> Self {
         let mut read = HashSet::new();
         module.pieces.iter().for_each(|piece| {
             piece.kind.reads(&mut |net, _| {
@@ -44,7 +46,7 @@ impl<'a> Layout<'a> {
                 }
             }
         }
-        Layout { module, instances, procedural: module.procedural(), inlined }
+        Layout { module, instances, docs, procedural: module.procedural(), inlined }
     }
 
     /// From the port list to `endmodule`.
@@ -64,7 +66,7 @@ impl<'a> Layout<'a> {
             out.push_str(section.trim_start_matches('\n'));
         }
         out.push_str("endmodule\n");
-        out
+        folded(&out)
     }
 
     fn nets(&self, wanted: impl Fn(&Role) -> bool + 'a) -> impl Iterator<Item = (NetId, &'a Net)> {
@@ -82,7 +84,7 @@ impl<'a> Layout<'a> {
             };
             (kind, net)
         });
-        port_list(ports.collect())
+        port_list(ports.collect(), self.docs)
     }
 
     /// Constants and enum values that the text mentions.
@@ -102,23 +104,26 @@ impl<'a> Layout<'a> {
         for (id, net) in scope.nets.iter().enumerate() {
             if let (Role::Constant(value), true) = (&net.role, used.contains(&id)) {
                 let sign = if net.signed { "signed " } else { "" };
-                lines.push((sign, net.width, &net.name, number(value, net.width)));
+                lines.push((sign, net.width, &net.name, number(value, net.width), net.field()));
             }
         }
         for id in enums {
             let value = &scope.enums[id];
             let width = value.enumeration.width;
-            lines.push(("", width, &value.name, number(&BigUint::from(value.value), width)));
+            lines.push(("", width, &value.name, ordinal(value.value, width), ""));
         }
         let columns = lines.iter().map(|(_, width, ..)| range(*width).len()).max().unwrap_or(0);
-        let line = |(sign, width, name, value): &(&str, usize, &String, String)| {
-            format!("    localparam {sign}{:<columns$}{name} = {value};\n", range(*width))
-        };
-        lines.iter().map(line).collect()
+        let mut out = String::new();
+        for (sign, width, name, value, field) in lines {
+            self.docs.write(field, "    ", &mut out);
+            let _ = writeln!(out, "    localparam {sign}{:<columns$}{name} = {value};", range(width));
+        }
+        out
     }
 
     fn declarations(&self) -> String {
-        let mut lines: Vec<(&str, &Net)> = vec![];
+        // kind, net, and the field whose docs belong there
+        let mut lines: Vec<(&str, &Net, &str)> = vec![];
         let registers: HashSet<NetId> = self.module.registers.iter().map(|register| register.q).collect();
         let needs = |id: &NetId| {
             !self.inlined.contains_key(id) && !self.module.inlined.contains(id) && !self.module.renamed.contains_key(id)
@@ -128,17 +133,24 @@ impl<'a> Layout<'a> {
         {
             let written = self.procedural.contains(&id);
             if registers.contains(&id) {
-                lines.push(("reg ", net));
+                lines.push(("reg ", net, net.field()));
             } else if needs(&id) && (net.role != Role::Local || written || self.module.is_written(id)) {
-                lines.push((if written { "reg " } else { "wire" }, net));
+                let field = if net.role == Role::Local { net.field() } else { "" };
+                lines.push((if written { "reg " } else { "wire" }, net, field));
             }
         }
-        let columns = lines.iter().map(|(_, net)| range(net.width).len()).max().unwrap_or(0);
-        let line = |(kind, net): &(&str, &Net)| {
+        let columns = lines.iter().map(|(_, net, _)| range(net.width).len()).max().unwrap_or(0);
+        let mut out = String::new();
+        let mut described = "";
+        for (kind, net, field) in lines {
+            if field != described {
+                self.docs.write(field, "    ", &mut out);
+                described = field;
+            }
             let sign = if net.signed { "signed " } else { "" };
-            format!("    {kind} {sign}{:<columns$}{};\n", range(net.width), net.name)
-        };
-        lines.iter().map(line).collect()
+            let _ = writeln!(out, "    {kind} {sign}{:<columns$}{};", range(net.width), net.name);
+        }
+        out
     }
 
     fn logic(&self) -> String {
@@ -241,13 +253,34 @@ impl<'a> Layout<'a> {
                     self.module.comments(net).iter().for_each(|text| comment(text, indent, &mut out));
                 }
             }
-            let _ = writeln!(out, "{indent}{} <= {};", name(register.q), self.port_text(register.d));
+            self.next_value(register, indent, &mut out);
         }
         if group.reset.is_some() {
             out.push_str("        end\n");
         }
         out.push_str("    end\n");
         out
+    }
+
+    /// What a register takes at the edge; one that keeps its value unless told otherwise is told so by `if`.
+    fn next_value(&self, register: &RegisterNets, indent: &str, out: &mut String) {
+        let scope = &self.module.scope;
+        let (name, width) = (&scope.nets[register.q].name, scope.nets[register.q].width);
+        let mut arms = vec![];
+        let mut value = self.inlined.get(&register.d).copied();
+        while let Some(Expr::Choice(test, yes, no)) = value {
+            arms.push((test, yes));
+            value = Some(no);
+        }
+        if arms.is_empty() || value != Some(&Expr::Net(register.q)) {
+            let _ = writeln!(out, "{indent}{name} <= {};", self.port_text(register.d));
+            return;
+        }
+        for (place, (test, yes)) in arms.iter().enumerate() {
+            let word = if place == 0 { "if" } else { "else if" };
+            let test = scope.text(&scope.condition(test), 1);
+            let _ = writeln!(out, "{indent}{word} ({test})\n{indent}    {name} <= {};", scope.text(yes, width));
+        }
     }
 
     /// Initial values, where they are wanted.
@@ -262,6 +295,7 @@ impl<'a> Layout<'a> {
 
     fn instance_text(&self, instance: &Connections) -> String {
         let mut out = String::from("\n");
+        self.docs.write(&instance.field, "    ", &mut out);
         instance.comments.iter().for_each(|text| comment(text, "    ", &mut out));
         let ports: Vec<_> = instance.ports.iter().map(|(port, net)| connection(port, net)).collect();
         let _ = writeln!(out, "    {} {} (\n{}\n    );", instance.module, instance.name, ports.join(",\n"));
@@ -301,16 +335,7 @@ impl<'a> Layout<'a> {
             return String::new();
         }
         let name = self.module.unused_name();
-        let mut out = format!("    // Nothing here reads these.\n    wire {name} = &{{1'b0");
-        let mut column = 0;
-        for part in parts {
-            let separator = if column + part.len() > 90 { ",\n        " } else { ", " };
-            column = if separator == ", " { column + part.len() + 2 } else { part.len() };
-            out.push_str(separator);
-            out.push_str(&part);
-        }
-        out.push_str("};\n");
-        out
+        format!("    // Nothing here reads these.\n    wire {name} = &{{1'b0, {}}};\n", parts.join(", "))
     }
 }
 
@@ -338,17 +363,24 @@ fn gaps(bits: &BigUint, width: usize) -> impl Iterator<Item = (usize, usize)> {
     gaps.into_iter()
 }
 
-/// `(` ports `);`
-pub(super) fn port_list(ports: Vec<(&str, &Net)>) -> String {
+/// `(` ports with their docs `);`
+pub(super) fn port_list(ports: Vec<(&str, &Net)>, docs: &Docs) -> String {
     if ports.is_empty() {
         return "();\n".into();
     }
     let columns = ports.iter().map(|(_, net)| range(net.width).len()).max().unwrap_or(0);
-    let port = |(kind, net): &(&str, &Net)| {
+    let mut out = String::from("(\n");
+    let mut described = "";
+    for (place, (kind, net)) in ports.iter().enumerate() {
+        if net.field() != described {
+            described = net.field();
+            docs.write(described, "    ", &mut out);
+        }
         let sign = if net.signed { "signed " } else { "" };
-        format!("    {kind} {sign}{:<columns$}{}", range(net.width), net.name)
-    };
-    format!("(\n{}\n);\n", ports.iter().map(port).collect::<Vec<_>>().join(",\n"))
+        let separator = if place + 1 < ports.len() { "," } else { "" };
+        let _ = writeln!(out, "    {kind} {sign}{:<columns$}{}{separator}", range(net.width), net.name);
+    }
+    out + ");\n"
 }
 
 #[cfg(test)]

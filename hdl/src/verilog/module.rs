@@ -17,8 +17,10 @@ use std::collections::{HashMap, HashSet};
 
 /// A module without its name: the text behind `module NAME `, with marks where modules inside are named.
 pub(super) struct Body {
-    /// The name it asks for, and what is said about it.
-    pub title: Option<Title>,
+    /// The name it asks for.
+    pub name: Option<String>,
+    /// The comment above it.
+    pub heading: String,
     /// Text from the port list to `endmodule`.
     pub text: String,
     /// Ports, for whoever instantiates it: net names and widths, vectors for hand-written text.
@@ -38,7 +40,7 @@ pub(super) struct PortNet {
 
 /// What a block says of itself in its first comment: `module NAME: text`.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Title {
+struct Title {
     pub name: String,
     pub text: String,
 }
@@ -87,8 +89,11 @@ pub(super) fn combinational(node: &BlockNode, path: &str, inside: &[Instance], i
     module.initialised = initialised;
     let instances = connections(&mut module, inside);
     let ports = port_nets(node, &module.scope);
-    let text = Layout::new(&module, &instances).text();
-    Ok(Body { title, text, ports })
+    let text = Layout::new(&module, &instances, &node.docs).text();
+    let (name, said) = title.map_or((None, String::new()), |title| (Some(title.name), title.text));
+    // the docs say more than a title
+    let heading = node.docs.of_block().map_or(said, String::from);
+    Ok(Body { name, heading, text, ports })
 }
 
 fn take_title(mut statements: Vec<Stmt>) -> (Option<Title>, Vec<Stmt>) {
@@ -166,16 +171,20 @@ impl Module {
         }
     }
 
-    /// `assign output = inner_output;`: the inner block drives the port itself.
+    /// `assign output = inner_output;`: the inner block drives the port itself, unless the module reads what comes out of the block:
+    /// there the name of the port would mislead.
     fn connect_ports_to_outputs(&mut self) {
         let mut renamed = HashMap::new();
+        let mut reads: HashMap<NetId, usize> = HashMap::new();
+        self.pieces.iter().for_each(|piece| piece.kind.reads(&mut |net, _| *reads.entry(net).or_default() += 1));
         let scope = &self.scope;
         let registers: HashSet<NetId> = self.registers.iter().map(|register| register.q).collect();
         self.pieces.retain(|piece| {
             let PieceKind::Assign(port, Expr::Net(inner)) = &piece.kind else { return true };
             let (to, from) = (&scope.nets[*port], &scope.nets[*inner]);
             let fits = to.role == Role::Output && from.role == Role::ChildOutput && to.signed == from.signed;
-            if !fits || registers.contains(inner) || renamed.contains_key(inner) || !piece.comments.is_empty() {
+            let read = reads.get(inner).is_some_and(|times| *times > 1);
+            if !fits || read || registers.contains(inner) || !piece.comments.is_empty() {
                 return true;
             }
             renamed.insert(*inner, *port);

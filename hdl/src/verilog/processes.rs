@@ -1,5 +1,6 @@
 //! Which statements become continuous assignments, and which share an `always @*`.
 use super::check;
+use super::choice::choice;
 use super::constants;
 use super::error::Result;
 use super::ir::{Expr, NetId, Stmt};
@@ -108,7 +109,15 @@ pub(super) fn split(statements: Vec<Stmt>, scope: &Scope) -> Result<Vec<Piece>> 
         check::process(&body, scope)?;
         pieces.push(Piece { comments, kind: kind_of(body) });
     }
-    constants::fold(pieces, scope)
+    let mut pieces = constants::fold(pieces, scope)?;
+    for piece in &mut pieces {
+        if let PieceKind::Process(body) = &piece.kind {
+            if let Some((net, value)) = choice(body, scope) {
+                piece.kind = PieceKind::Assign(net, value);
+            }
+        }
+    }
+    Ok(pieces)
 }
 
 /// Groups that feed each other in a circle become one: a loop that is only in the text, not in the logic, would cost

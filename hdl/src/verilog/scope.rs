@@ -2,7 +2,7 @@
 use super::collect::{Atom, BlockNode, EnumType};
 use super::error::{PrintError, Result};
 use super::ir::{Class, EnumId, Expr, NetId, UnaryOp};
-use super::names::{upper_case, Names};
+use super::names::{identifier, upper_case, Names};
 use super::registers;
 use num_bigint::BigUint;
 use rust_hdl::prelude::*;
@@ -45,6 +45,13 @@ pub(super) struct Net {
     pub role: Role,
     /// Its values have names.
     pub enumeration: Option<Rc<EnumType>>,
+}
+
+impl Net {
+    /// The field of the block that it belongs to.
+    pub fn field(&self) -> &str {
+        self.rust_name.split('.').next().unwrap_or_default()
+    }
 }
 
 /// A signal of the Rust source: one net, or one per field of a struct.
@@ -184,14 +191,21 @@ impl Scope {
         Ok(())
     }
 
-    /// A register `state` has the nets `state` and `state_next`, or `state_reg` and `state_reg_next`.
+    /// A register `state` has the nets `state` and `state_next`, or `state_reg` and `state_reg_next` where something else, or a keyword,
+    /// has one of those names already. What is called `flag_next` itself gets a `flag_next_value`.
     fn declare_register(&mut self, instance: &str, atoms: &[&Atom]) -> Result<()> {
         // two names that belong together, also where a port has one of them already
         let fields: Vec<_> = atoms.iter().filter(|atom| atom.path == "q").flat_map(|atom| &atom.fields).collect();
         let suffixes = || {
             fields.iter().map(|field| if field.name.is_empty() { String::new() } else { format!("_{}", field.name) })
         };
-        let free = |name: &str| self.names.is_free(name) && self.names.is_free(&format!("{name}_next"));
+        let next = |name: &str| match name.ends_with("_next") {
+            true => format!("{name}_value"),
+            false => format!("{name}_next"),
+        };
+        let free = |name: &str| {
+            self.names.is_free(name) && self.names.is_free(&next(name)) && identifier(name) == name.replace('$', "_")
+        };
         let plain = suffixes().all(|suffix| free(&format!("{instance}{suffix}")));
         let base = if plain { instance.to_string() } else { format!("{instance}_reg") };
         // the present value first, as a reader expects it
@@ -202,7 +216,7 @@ impl Scope {
                 let field_name = if field.name.is_empty() { String::new() } else { format!("_{}", field.name) };
                 let (name, role) = match atom.path.as_str() {
                     "q" => (format!("{base}{field_name}"), Role::ChildOutput),
-                    "d" => (format!("{base}{field_name}_next"), Role::ChildInput),
+                    "d" => (next(&format!("{base}{field_name}")), Role::ChildInput),
                     port => (format!("{instance}_{port}"), Role::ChildInput),
                 };
                 let rust_name = rust_name(&format!("{instance}.{}", atom.path), &field.name);
@@ -284,6 +298,7 @@ impl Scope {
             Expr::Unary(..) | Expr::Bit(..) => 1,
             Expr::Extend(width, _) | Expr::Slice(_, width, _) => *width,
             Expr::Replace(base, ..) => return self.width(base),
+            Expr::Choice(_, yes, no) => return self.width(yes).or(self.width(no)),
             Expr::Concat(parts) => parts.iter().map(|part| self.width(part)).sum::<Option<usize>>()?,
             Expr::Signed(value) | Expr::Unsigned(value) => return self.width(value),
         })
@@ -332,6 +347,10 @@ impl Scope {
                     Or | LogicalOr => a | b,
                     Xor => a ^ b,
                     Add => mask(self.width(expr)?, a + b),
+                    ShiftLeft => {
+                        mask(self.width(expr)?, a << usize::try_from(b).ok().filter(|places| *places < 1 << 16)?)
+                    }
+                    ShiftRight => a >> usize::try_from(b).ok()?,
                     _ => return None,
                 }
             }

@@ -12,8 +12,9 @@ pub(super) fn lift_temporaries(statements: Vec<Stmt>, scope: &Scope) -> Vec<Stmt
     for (place, mut statement) in statements.into_iter().enumerate() {
         let mut lifted = vec![];
         let mut stay = vec![];
+        let mut unfinished = HashSet::new();
         for body in statement.bodies_mut() {
-            lift(body, scope, &last, place, &mut lifted, &mut stay);
+            lift(body, scope, &last, place, &mut lifted, (&mut stay, &mut unfinished));
         }
         out.append(&mut lifted);
         stay.dedup();
@@ -29,12 +30,13 @@ fn lift(
     last: &HashMap<NetId, usize>,
     place: usize,
     lifted: &mut Vec<Stmt>,
-    stay: &mut Vec<NetId>,
+    // temporaries that stay, and those of which only a part was lifted
+    (stay, unfinished): (&mut Vec<NetId>, &mut HashSet<NetId>),
 ) {
     let mut kept = Vec::with_capacity(body.len());
     for mut statement in body.drain(..) {
         for inner in statement.bodies_mut() {
-            lift(inner, scope, last, place, lifted, stay);
+            lift(inner, scope, last, place, lifted, (&mut *stay, &mut *unfinished));
         }
         match &statement {
             Stmt::Assign { net, value, .. } if scope.nets[*net].role == Role::Temporary => {
@@ -42,7 +44,8 @@ fn lift(
                     |net: NetId| lifted.iter().any(|s| matches!(s, Stmt::Assign { net: n, .. } if *n == net));
                 let mut settled = true;
                 value.reads(&mut |read, _| {
-                    settled &= is_lifted(read) || last.get(&read).is_none_or(|write| *write < place);
+                    let whole = is_lifted(read) && !unfinished.contains(&read);
+                    settled &= whole || last.get(&read).is_none_or(|write| *write < place);
                 });
                 if settled && !stay.contains(net) {
                     lifted.push(statement);
@@ -57,9 +60,10 @@ fn lift(
                 let first = lifted.iter().any(|s| matches!(s, Stmt::Assign { net: n, .. } if n == net));
                 let mut settled = first;
                 statement.reads(&mut |read, _| settled &= last.get(&read).is_none_or(|write| *write < place));
-                if settled {
+                if settled && !unfinished.contains(net) {
                     lifted.push(statement);
                 } else {
+                    unfinished.insert(*net);
                     kept.push(statement);
                 }
             }

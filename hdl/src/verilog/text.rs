@@ -4,16 +4,42 @@ use super::scope::Scope;
 use num_bigint::BigUint;
 use std::fmt::Write as _;
 
-/// A number of known width: decimal when it is small, hexadecimal otherwise.
+/// Longest line of code.
+const CODE_COLUMNS: usize = 110;
+/// Longest line of a comment.
+const COMMENT_COLUMNS: usize = 100;
+
+/// A number of known width: decimal below 1024, hexadecimal where the bits say more: a run of ones from the lowest or to the
+/// highest bit, which is a mask, and what is larger, which is an address or an identifier.
 pub(super) fn number(value: &BigUint, width: usize) -> String {
     let value = value & ((BigUint::from(1u32) << width) - 1u32);
+    let small = value < BigUint::from(10u32);
+    let low_zeros = value.trailing_zeros().unwrap_or(0);
+    let run = value.count_ones() == value.bits() - low_zeros && value.count_ones() > 1;
+    let mask = run && (low_zeros == 0 || value.bits() == width as u64);
     if width == 1 {
         format!("1'b{value}")
-    } else if value < BigUint::from(10u32) {
+    } else if small || (value < BigUint::from(1024u32) && !mask) {
         format!("{width}'d{value}")
     } else {
         format!("{width}'h{value:x}")
     }
+}
+
+/// As [`number()`], for what stands among bits: an operand of `&`, a label of a `case` over numbers.
+fn bit_pattern(value: &BigUint, width: usize) -> String {
+    let value = value & ((BigUint::from(1u32) << width) - 1u32);
+    if value < BigUint::from(10u32) {
+        number(&value, width)
+    } else {
+        format!("{width}'h{value:x}")
+    }
+}
+
+/// As [`number()`], for what is one of a list.
+pub(super) fn ordinal(value: usize, width: usize) -> String {
+    let base = if width == 1 { 'b' } else { 'd' };
+    format!("{width}'{base}{value}")
 }
 
 /// `[7:0] `, or nothing for one bit.
@@ -81,6 +107,16 @@ impl Scope {
                     parts.iter().rev().map(|part| self.text(part, self.width(part).unwrap_or(1))).collect();
                 format!("{{{}}}", parts.join(", "))
             }
+            Expr::Choice(test, yes, no) => {
+                let test = self.condition(test);
+                let test_text = self.primary(&test, 1);
+                let yes = self.primary(yes, width);
+                let no = match **no {
+                    Expr::Choice(..) => self.text(no, width),
+                    _ => self.primary(no, width),
+                };
+                format!("{test_text} ? {yes} : {no}")
+            }
             Expr::Signed(value) => format!("$signed({})", self.text(value, width)),
             Expr::Unsigned(value) => format!("$unsigned({})", self.text(value, width)),
             Expr::Replace(base, ..) => self.text(base, width), // lowering leaves none
@@ -99,13 +135,14 @@ impl Scope {
         let right_text = match (op.class(), right.literal()) {
             (Class::Shift, Some(amount)) => amount.to_string(),
             (Class::Shift, None) => self.primary(right, 32),
-            _ => self.operand(right, width, self.is_signed(left)),
+            _ => self.operand(op, right, width, self.is_signed(left)),
         };
         // a chain of the same operator needs no parentheses: all of them group from the left
         let chain = matches!(left, Expr::Binary(inner, ..) if *inner == op && op.class() != Class::Comparison)
             && op.class() != Class::Shift
             && left.literal().is_none();
-        let left_text = if chain { self.text(left, width) } else { self.operand(left, width, self.is_signed(right)) };
+        let left_text =
+            if chain { self.text(left, width) } else { self.operand(op, left, width, self.is_signed(right)) };
         format!("{left_text} {sign} {right_text}")
     }
 
@@ -125,13 +162,32 @@ impl Scope {
     }
 
     /// An operand; a bare number next to a signed one is signed too, or all would count as unsigned.
-    fn operand(&self, expr: &Expr, width: usize, signed: bool) -> String {
+    fn operand(&self, op: Op, expr: &Expr, width: usize, signed: bool) -> String {
         match (expr, signed) {
             (Expr::Literal(value), true) => format!("{width}'sd{value}"),
             (Expr::Unary(UnaryOp::Negate, inner), true) if inner.literal().is_some() => {
-                format!("(-{})", self.operand(inner, width, true))
+                format!("(-{})", self.operand(op, inner, width, true))
+            }
+            (Expr::Literal(value), false) if op.is_bitwise() => bit_pattern(value, width),
+            (Expr::Extend(width, inner), false) if op.is_bitwise() && inner.literal().is_some() => {
+                bit_pattern(&inner.literal().unwrap_or_default(), *width)
             }
             _ => self.primary(expr, width),
+        }
+    }
+
+    /// A condition: `&&` and `||` between single bits.
+    pub fn condition(&self, expr: &Expr) -> Expr {
+        let inner = |expr: &Expr| Box::new(self.condition(expr));
+        match expr {
+            Expr::Binary(Op::And, left, right) if self.width(expr) == Some(1) => {
+                Expr::Binary(Op::LogicalAnd, inner(left), inner(right))
+            }
+            Expr::Binary(Op::Or, left, right) if self.width(expr) == Some(1) => {
+                Expr::Binary(Op::LogicalOr, inner(left), inner(right))
+            }
+            Expr::Unary(UnaryOp::Not, value) if self.width(value) == Some(1) => Expr::Unary(UnaryOp::Not, inner(value)),
+            _ => expr.clone(),
         }
     }
 
@@ -140,6 +196,7 @@ impl Scope {
         let text = self.text(expr, width);
         match expr {
             Expr::Binary(..) if expr.literal().is_none() => format!("({text})"),
+            Expr::Choice(..) => format!("({text})"),
             Expr::Unary(UnaryOp::Not, _) => text,
             Expr::Unary(..) => format!("({text})"),
             _ => text,
@@ -163,7 +220,7 @@ impl Scope {
                 Stmt::If { arms, otherwise } => {
                     for (i, (test, body)) in arms.iter().enumerate() {
                         let word = if i == 0 { format!("{pad}if") } else { " else if".into() };
-                        let _ = writeln!(out, "{word} ({}) begin", self.text(test, 1));
+                        let _ = writeln!(out, "{word} ({}) begin", self.text(&self.condition(test), 1));
                         self.statements(body, indent + 1, out);
                         let _ = write!(out, "{pad}end");
                     }
@@ -186,6 +243,7 @@ impl Scope {
         for (pattern, body) in arms {
             let label = match pattern {
                 None => "default:".into(),
+                Some(Expr::Literal(value)) => format!("{}:", bit_pattern(value, width)),
                 Some(pattern) => format!("{}:", self.text(pattern, width)),
             };
             if body.iter().all(|s| matches!(s, Stmt::Comment(_))) {
@@ -217,13 +275,62 @@ impl Scope {
 /// A comment of any number of lines.
 pub(super) fn comment(text: &str, pad: &str, out: &mut String) {
     for line in text.lines() {
-        for line in wrap(line, 100usize.saturating_sub(pad.len())) {
+        for line in wrap(line, COMMENT_COLUMNS.saturating_sub(pad.len() + 3)) {
             let _ = writeln!(out, "{}", format!("{pad}// {line}").trim_end());
         }
     }
 }
 
+/// Code with no line longer than [`CODE_COLUMNS`]: broken behind an operator or a comma, as far outside of parentheses as possible.
+pub(super) fn folded(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for line in text.lines() {
+        let code = line.trim_start();
+        let pad = " ".repeat(line.len() - code.len());
+        let mut rest = line;
+        let mut begun = String::new();
+        while rest.len() + begun.len() > CODE_COLUMNS && !code.starts_with("//") {
+            let Some(place) = place_to_break(rest, CODE_COLUMNS - begun.len()) else { break };
+            let _ = writeln!(out, "{begun}{}", &rest[..place]);
+            begun = format!("{pad}    ");
+            rest = &rest[place + 1..];
+        }
+        let _ = writeln!(out, "{begun}{rest}");
+    }
+    out
+}
+
+/// The space behind an operator or a comma that is the outermost, and of those the last.
+fn place_to_break(line: &str, columns: usize) -> Option<usize> {
+    let bytes = line.as_bytes();
+    let indent = line.len() - line.trim_start().len();
+    let mut depth = 0i32;
+    // depth, and the place from the right; `=` and `<=` of an assignment only if there is nothing else
+    let mut best: Option<(i32, usize)> = None;
+    for place in indent..bytes.len().min(columns) {
+        match bytes[place] {
+            b'(' | b'{' => depth += 1,
+            b')' | b'}' => depth -= 1,
+            b' ' if place > indent + 12 => {
+                let cost = match bytes[place - 1] {
+                    b'&' | b'|' | b'^' | b'+' | b'-' | b'*' | b',' | b'?' | b':' => depth,
+                    b'=' => depth + 8,
+                    _ => continue,
+                };
+                if best.is_none_or(|(least, _)| cost <= least) {
+                    best = Some((cost, place));
+                }
+            }
+            _ => {}
+        }
+    }
+    best.map(|(_, place)| place)
+}
+
 fn wrap(text: &str, columns: usize) -> Vec<String> {
+    if text.chars().count() <= columns {
+        return vec![text.into()];
+    }
     let mut lines = vec![];
     let mut line = String::new();
     for word in text.split(' ') {
@@ -249,6 +356,19 @@ mod tests {
         assert_eq!(text(9, 8), "8'd9");
         assert_eq!(text(255, 8), "8'hff");
         assert_eq!(text(256, 8), "8'd0");
+        assert_eq!([text(256, 16), text(12, 8), text(100, 7)], ["16'd256", "8'd12", "7'd100"]);
+        assert_eq!([text(12, 4), text(0xff00, 16), text(0x1af4, 16)], ["4'hc", "16'hff00", "16'h1af4"]);
+    }
+
+    #[test]
+    fn long_lines_break_outside_of_parentheses() {
+        let term = |name: &str| format!("({name} & {})", "b".repeat(40));
+        let line = format!("        x <= {} | {} | {};", term("one"), term("two"), term("three"));
+        let expected = format!("        x <= {} | {} |\n            {};\n", term("one"), term("two"), term("three"));
+        assert_eq!(folded(&line), expected);
+        assert_eq!(folded("    // a b\n"), "    // a b\n");
+        let comment = format!("    // {}\n", "a & b, ".repeat(30));
+        assert_eq!(folded(&comment), comment);
     }
 
     #[test]
@@ -256,6 +376,6 @@ mod tests {
         let mut out = String::new();
         comment(&"word ".repeat(30), "    ", &mut out);
         assert_eq!(out.lines().count(), 2);
-        assert!(out.lines().all(|line| line.starts_with("    // word") && line.len() <= 104));
+        assert!(out.lines().all(|line| line.starts_with("    // word") && line.len() <= 100));
     }
 }

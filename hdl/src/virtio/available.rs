@@ -179,7 +179,7 @@ impl Logic for AvailableReader {
         comment!("module available_reader: reads index and slots of the available ring");
         self.go.next = self.enable.val() & !self.halted.q.val();
 
-        // RAM: slot buffers at bytes 32 and 64; the index comes at byte 0, and goes into a register as well
+        comment!("RAM: slot buffers at bytes 32 and 64; the index comes at byte 0, and goes into a register as well");
         self.write_client.next = self.write.val().client;
         self.write_mine.next = self.write_valid.val() & (self.write_client.val() == self.client.val());
         self.read_word.next = 2.into();
@@ -196,7 +196,7 @@ impl Logic for AvailableReader {
         for i in 0..8 {
             self.ram[i].waddr.next = bit_cast::<3, 12>(self.write.val().word);
             self.ram[i].wdata.next = self.write.val().data.get_bits::<16>(i * 16);
-            // all that is read here is of 2 bytes and lies at even addresses
+            comment!("all that is read here is of 2 bytes and lies at even addresses");
             self.ram[i].wen.next = self.write_mine.val() & self.write.val().enable.get_bit(i * 2);
             self.ram[i].raddr.next = self.read_word.val();
             self.half.next = self.ram[i].rdata.val();
@@ -211,7 +211,7 @@ impl Logic for AvailableReader {
         self.report.next.rule = Violation::Nothing;
         self.report.next.head = 0.into();
 
-        // ------------------------------------------------------------ the index
+        comment!("---- the index");
         if self.kick.val() & self.go.val() {
             self.kicked.d.next = true;
         }
@@ -229,7 +229,7 @@ impl Logic for AvailableReader {
             PollState::Asleep => {
                 self.armed.d.next = false;
                 if self.kicked.q.val() & self.go.val() {
-                    // with EVENT_IDX a stale avail_event keeps the driver quiet
+                    comment!("with EVENT_IDX a stale avail_event keeps the driver quiet");
                     self.mute.d.next = !self.event_idx.val();
                     self.poll.d.next = PollState::Request;
                 }
@@ -237,7 +237,7 @@ impl Logic for AvailableReader {
             PollState::Request => {
                 self.poll_request.next = self.go.val();
                 if self.go.val() & self.request_stage.input.ready.val() {
-                    // this read sees whatever the kick announced
+                    comment!("this read sees whatever the kick announced");
                     self.kicked.d.next = self.kick.val();
                     self.poll.d.next = PollState::Wait;
                 }
@@ -278,7 +278,7 @@ impl Logic for AvailableReader {
                 }
             }
             PollState::Arm => {
-                // an update that mutes must have gone first
+                comment!("an update that mutes must have gone first");
                 if !self.mute.q.val() {
                     self.notify.valid.next = self.go.val();
                     self.update.next.enable = true;
@@ -296,7 +296,7 @@ impl Logic for AvailableReader {
             _ => self.poll.d.next = PollState::Asleep,
         }
         self.notify.data.next = self.update.val();
-        // the index goes first
+        comment!("the index goes first");
         self.place.next = self.offer_place.q.val();
         if self.poll_request.val() {
             self.place.next = self.available_offset.val();
@@ -308,8 +308,10 @@ impl Logic for AvailableReader {
         self.index_request.next.client = self.client.val();
         self.index_request.next.slot = 0.into();
 
-        // ------------------------------------------------------------ the slots
-        // batch: up to 16 slots, to the end of the ring at most
+        comment!(
+            "---- the slots \
+             batch: up to 16 slots, to the end of the ring at most"
+        );
         self.missing.d.next = self.known_index.q.val().get_bits::<9>(0) - self.fetch_index.q.val().get_bits::<9>(0);
         self.ring_position.next = self.fetch_index.q.val() & self.queue_mask.val();
         self.to_wrap.d.next = bit_cast::<9, 16>(self.queue_size.val()) - bit_cast::<9, 16>(self.ring_position.val());
@@ -373,7 +375,7 @@ impl Logic for AvailableReader {
             }
         }
 
-        // ------------------------------------------------------------ the heads
+        comment!("---- the heads");
         self.drain_ready.next = self.ready0.q.val();
         self.drain_count.next = self.count0.q.val();
         if self.drain.q.val() {
@@ -385,7 +387,7 @@ impl Logic for AvailableReader {
         self.head_valid.next = self.drain_ready.val() & self.go.val();
         self.head_stage.input.data.next = self.head.val();
         self.head_stage.input.valid.next = self.head_valid.val();
-        // checked behind the register; a bad one stays there, the queue is stopped
+        comment!("checked behind the register; a bad one stays there, the queue is stopped");
         self.head_bad.next = (self.head_stage.output.data.val() & !self.queue_mask.val()).any();
         self.heads.data.next = self.head_stage.output.data.val();
         self.heads.valid.next = self.head_stage.output.valid.val() & !self.head_bad.val() & self.go.val();

@@ -88,13 +88,13 @@ impl Logic for BufferStore {
     #[hdl_gen]
     fn update(&mut self) {
         comment!("module buffer_store: keeps the buffers of the walked chains until the data movers take them");
-        // ------------------------------------------------------------ turns
+        comment!("---- turns");
         self.writable_moves.d.next = !self.writable_moves.q.val();
         self.moving_written.d.next = self.written.q.val();
         self.moving_read.d.next = self.read.q.val();
         self.moving_front.d.next = self.front.q.val();
 
-        // ------------------------------------------------------------ the direction that is looked at
+        comment!("---- the direction that is looked at");
         self.same_place.next = self.written.q.val().get_bits::<8>(0) == self.read.q.val().get_bits::<8>(0);
         self.same_lap.next = self.written.q.val().get_bit(8) == self.read.q.val().get_bit(8);
         self.full.d.next = self.same_place.val() & !self.same_lap.val();
@@ -112,7 +112,7 @@ impl Logic for BufferStore {
         self.is_end.d.next = self.at_end.val();
         self.is_error.d.next = self.at_end.val() & self.oldest_end.val().get_bit(9);
 
-        // ------------------------------------------------------------ the direction that moves: in
+        comment!("---- the direction that moves: in");
         self.ram.waddr.next = bit_cast::<9, 8>(self.moving_written.q.val().get_bits::<8>(0));
         self.ends.waddr.next = bit_cast::<6, 5>(self.tail.q.val());
         if self.writable_moves.q.val() {
@@ -132,13 +132,13 @@ impl Logic for BufferStore {
         if self.second_mark.q.val() {
             self.tail.d.next = self.behind_tail.val();
         }
-        // no room, too, until both directions have been compared with the new tail
+        comment!("no room, too, until both directions have been compared with the new tail");
         self.no_end_room.d.next =
             (self.front.q.val() == self.behind_tail.val()) | self.mark.val() | self.second_mark.q.val();
         self.no_end_room_before.d.next = self.no_end_room.q.val();
         self.end_room.next = !self.no_end_room.q.val() & !self.no_end_room_before.q.val();
 
-        // ------------------------------------------------------------ the direction that moves: out
+        comment!("---- the direction that moves: out");
         self.word.next = self.ram.rdata.val();
         self.buffer.next.address = self.word.val().get_bits::<64>(0);
         self.buffer.next.length = self.word.val().get_bits::<32>(64);

@@ -83,7 +83,7 @@ pub struct InterruptDecision {
     mine: Signal<Local, Bit>,
     lanes: Signal<Local, Bits<16>>,
     fresh: Signal<Local, Bits<32>>,
-    byte: Signal<Local, Bits<8>>,
+    wish_byte: Signal<Local, Bits<8>>,
     wish: Signal<Local, Bits<32>>,
     offset: Signal<Local, Bits<64>>,
     retired: Signal<Local, Bit>,
@@ -111,7 +111,7 @@ impl Logic for InterruptDecision {
     #[hdl_gen]
     fn update(&mut self) {
         comment!("module interrupt_decision: whether the driver wants an interrupt for new used elements");
-        // the wish lies at the start of this client's RAM, which is this one register
+        comment!("the wish lies at the start of this client's RAM, which is this one register");
         self.mine.next = self.write_valid.val() & (self.write.val().client == self.client.val());
         self.lanes.next = self.write.val().enable;
         self.fresh.next = bit_cast::<32, 128>(self.write.val().data);
@@ -120,12 +120,12 @@ impl Logic for InterruptDecision {
             if self.mine.val() & self.lanes.val().get_bit(i) {
                 self.wish_bytes[i].d.next = self.fresh.val().get_bits::<8>(i * 8);
             }
-            self.byte.next = self.wish_bytes[i].q.val();
-            self.wish.next = self.wish.val() | (bit_cast::<32, 8>(self.byte.val()) << (i * 8).to_bits::<5>());
+            self.wish_byte.next = self.wish_bytes[i].q.val();
+            self.wish.next = self.wish.val() | (bit_cast::<32, 8>(self.wish_byte.val()) << (i * 8).to_bits::<5>());
         }
         self.retired.next = self.retire_valid.val() & (self.retire.val().client == self.client.val());
 
-        // new - event - 1 < new - old, modulo 2^16
+        comment!("new - event - 1 < new - old, modulo 2^16");
         self.passed.next = self.new_index.q.val() - self.wish.val().get_bits::<16>(0) - 1;
         self.progress.next = self.new_index.q.val() - self.decided.q.val();
         self.crossed.next = !self.wish.val().get_bit(0);

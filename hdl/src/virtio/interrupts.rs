@@ -65,7 +65,7 @@ impl Logic for InterruptController {
         self.intx_level.d.next = self.isr_pending.val() & !self.msix_enable.val() & !self.intx_disable.val();
         self.intx.next = self.intx_level.q.val();
 
-        // config changes first, then the queues in their order, one a cycle
+        comment!("config changes first, then the queues in their order, one a cycle");
         self.pending_next.next = self.queue_pending.q.val();
         self.config_next.next = self.config_pending.q.val();
         self.can_take.next = !self.vector_valid.q.val() | self.fire.ready.val();

@@ -140,7 +140,7 @@ impl Logic for Virtqueue {
         self.busy.next = self.ring.busy.val();
         Source::<Chain>::link(&mut self.chain, &mut self.ring.chain);
 
-        // reads
+        comment!("reads");
         self.ring.retire.next = self.retire.val();
         self.ring.retire_valid.next = self.retire_valid.val();
         self.ring.write.next = self.write.val();
@@ -156,7 +156,7 @@ impl Logic for Virtqueue {
         Source::<ReadRequest>::join(&mut self.gather.request, &mut self.read_arbiter.clients[3]);
         Source::<ReadRequest>::link(&mut self.read_request, &mut self.read_arbiter.request);
 
-        // their data: the walker reads one in four cycles, so it goes first
+        comment!("their data: the walker reads one in four cycles, so it goes first");
         self.write_client.next = self.write.val().client;
         self.write_descriptor.next = self.write_client.val() == self.window_client.val();
         self.read_ram.waddr.next = bit_cast::<9, 8>(self.write.val().word.get_bits::<8>(0));
@@ -178,7 +178,7 @@ impl Logic for Virtqueue {
         self.ring.window_read_data.next = self.read_ram.rdata.val();
         self.gather.read_data.next = self.read_ram.rdata.val();
 
-        // writes: one order for data and used ring
+        comment!("writes: one order for data and used ring");
         self.scatter.done.next = self.done_valid.val() & (self.done_client.val() == self.scatter_client.val());
         self.ring.used_done.next = self.done_valid.val() & (self.done_client.val() == self.used_client.val());
         Source::<BufferDescriptor>::join(&mut self.ring.writable, &mut self.scatter.buffers);

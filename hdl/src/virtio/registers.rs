@@ -191,7 +191,7 @@ impl Logic for LegacyRegisters {
     #[hdl_gen]
     fn update(&mut self) {
         comment!("module legacy_registers: the legacy virtio register file in BAR0");
-        // what a driver's reset clears is reset together, in the cycle after the resetting write
+        comment!("what a driver's reset clears is reset together, in the cycle after the resetting write");
         self.clear.next = self.reset.val() | self.reset_request.q.val();
         self.features.reset.next = self.clear.val();
         self.accepted.reset.next = self.clear.val();
@@ -207,13 +207,13 @@ impl Logic for LegacyRegisters {
         self.write.next = self.access.val() & self.bus.write.val();
         self.read.next = self.access.val() & !self.bus.write.val();
         self.enable.next = self.bus.enable.val();
-        // BAR0 has at most 256 bytes
+        comment!("BAR0 has at most 256 bytes");
         self.address.next = self.bus.address.val() & 0xFF;
         self.whole.next = self.enable.val() == 0xf;
         self.at_0.next = self.enable.val().get_bit(0);
         self.at_2.next = self.enable.val().get_bit(2) & !self.whole.val();
         self.at_3.next = self.enable.val().get_bit(3) & !self.enable.val().get_bit(2);
-        // what is written to the register at the double word's own offset, and to the one at that plus 2
+        comment!("what is written to the register at the double word's own offset, and to the one at that plus 2");
         self.wide.next = self.bus.write_data.val();
         self.low_half.next = self.wide.val().get_bits::<16>(0);
         self.high_half.next = self.wide.val().get_bits::<16>(16);
@@ -227,7 +227,7 @@ impl Logic for LegacyRegisters {
             self.wide.next = bit_cast::<32, 16>(self.low_half.val());
         }
 
-        // a vector the function does not have reads back as none
+        comment!("a vector the function does not have reads back as none");
         self.accepted_vector_low.next = 0x7f.into();
         if (self.low_half.val() < self.vectors.val()) & (!self.whole.val() | (self.high_half.val() == 0)) {
             self.accepted_vector_low.next = self.low_half.val().get_bits::<7>(0);
@@ -237,7 +237,7 @@ impl Logic for LegacyRegisters {
             self.accepted_vector_high.next = self.high_half.val().get_bits::<7>(0);
         }
 
-        // the selected queue's registers
+        comment!("the selected queue's registers");
         self.selected_pfn.next = 0.into();
         self.selected_size.next = 0.into();
         self.selected_vector.next = 0x7f.into();
@@ -258,7 +258,7 @@ impl Logic for LegacyRegisters {
             self.shown_config_vector.next = 0xffff.into();
         }
 
-        // device config: at 0x18 while MSI-X is enabled, else at 0x14
+        comment!("device config: at 0x18 while MSI-X is enabled, else at 0x14");
         self.shifted.d.next = self.msix_enable.val();
         self.config_dword.next = self.address.val().get_bits::<3>(2) - bits::<3>(5);
         self.in_config.next = (self.address.val() >= bits::<12>(0x14)) & (self.address.val() < self.config_end.val());
@@ -283,7 +283,7 @@ impl Logic for LegacyRegisters {
                 (self.device_config.val() & self.not_driver_bytes.val()) | bit_cast::<256, 64>(self.driver_bytes.val());
         }
 
-        // reads: the registers at the double word's own offset, at that plus 2 and at that plus 3
+        comment!("reads: the registers at the double word's own offset, at that plus 2 and at that plus 3");
         self.register_0.next = 0xffff_ffff_u64.into();
         self.register_2.next = 0xffff.into();
         self.register_3.next = 0xffff.into();
@@ -325,7 +325,7 @@ impl Logic for LegacyRegisters {
             self.read_data.d.next = self.value.val();
         }
 
-        // ISR: reading clears it, what comes in the same cycle stays
+        comment!("ISR: reading clears it, what comes in the same cycle stays");
         self.isr_next.next = self.isr.q.val();
         if self.read.val() & !self.in_config.val() & (self.address.val() == 0x10) & self.at_3.val() {
             self.isr_next.next = 0.into();
@@ -338,7 +338,7 @@ impl Logic for LegacyRegisters {
         }
         self.isr.d.next = self.isr_next.val();
 
-        // writes
+        comment!("writes");
         for i in 0..self.pfn.len() {
             self.pfn[i].reset.next = self.clear.val();
             self.vector[i].reset.next = self.clear.val();
@@ -354,18 +354,18 @@ impl Logic for LegacyRegisters {
         if self.write.val() & !self.in_config.val() {
             match self.address.val().index() {
                 0x04 => {
-                    // FEATURES_OK ends the negotiation, for a driver that knows of it
+                    comment!("FEATURES_OK ends the negotiation, for a driver that knows of it");
                     if self.at_0.val() & !self.status.q.val().get_bit(3) {
                         self.features.d.next = self.wide.val() & self.device_features.val();
                         if self.wide.val().get_bit(30) {
-                            // the driver echoed BAD_FEATURE: it did not negotiate at all
+                            comment!("the driver echoed BAD_FEATURE: it did not negotiate at all");
                             self.features.d.next = self.safe_features.val() & self.device_features.val();
                         }
                     }
                 }
                 0x08 => {
                     if self.at_0.val() {
-                        // whichever queue is selected, also one that is not there
+                        comment!("whichever queue is selected, also one that is not there");
                         self.reset_request.d.next = self.wide.val() == 0;
                         for i in 0..self.pfn.len() {
                             if self.selected.q.val().get_bit(i) {
@@ -376,7 +376,7 @@ impl Logic for LegacyRegisters {
                     }
                 }
                 0x0c => {
-                    // a driver that looks for queues selects one after the other until it finds no more
+                    comment!("a driver that looks for queues selects one after the other until it finds no more");
                     if self.at_2.val() & (self.high_half.val() < bits::<16>(1024)) {
                         self.select.d.next = self.high_half.val().get_bits::<10>(0);
                         self.selected.d.next = self.selected_next.val();
@@ -412,7 +412,7 @@ impl Logic for LegacyRegisters {
         }
         self.notify_reg.d.next = self.notify_next.val();
 
-        // a guest that takes bus mastering away without stopping the device means to stop it
+        comment!("a guest that takes bus mastering away without stopping the device means to stop it");
         self.bus_master_before.d.next = self.bus_master.val();
         if self.bus_master_before.q.val() & !self.bus_master.val() {
             self.status.d.next = self.status.q.val() & 0xfb;

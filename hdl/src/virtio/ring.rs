@@ -198,7 +198,9 @@ impl Logic for RingEngine {
         Source::<ReadRequest>::link(&mut self.decision_request, &mut self.decision.request);
         self.raise_interrupt.next = self.decision.raise_interrupt.val();
 
-        // the first violation stays; the walker's names the chain, so it wins over the others in the same cycle
+        comment!(
+            "the first violation stays; the walker's names the chain, so it wins over the others in the same cycle"
+        );
         self.found_valid.next = true;
         self.found.next = self.walker.violation.val();
         if !self.walker.violation_valid.val() {
@@ -216,7 +218,7 @@ impl Logic for RingEngine {
             self.report.d.next = self.found.val();
         }
         self.violation.next = self.report.q.val();
-        // chains that the device leaves waiting, as buffers wait for frames, are no work
+        comment!("chains that the device leaves waiting, as buffers wait for frames, are no work");
         self.busy.next = self.used_writer.busy.val()
             | self.walker.busy.val()
             | self.decision.busy.val()

@@ -145,8 +145,10 @@ impl Logic for UsedWriter {
     #[hdl_gen]
     fn update(&mut self) {
         comment!("module used_writer: writes elements, index and notification switch of the used ring");
-        // ------------------------------------------------------------ batches
-        // no more than 32 wait, and a batch ends with the RAM's 32 places or the ring, whichever is shorter
+        comment!(
+            "---- batches \
+             no more than 32 wait, and a batch ends with the RAM's 32 places or the ring, whichever is shorter"
+        );
         self.waiting.next = self.complete.q.val().get_bits::<6>(0) - self.published.q.val().get_bits::<6>(0);
         self.ring_position.next = self.published.q.val() & self.queue_mask.val();
         self.to_wrap.next = self.wrap.val() - (self.published.q.val().get_bits::<6>(0) & self.wrap_mask.val());
@@ -157,7 +159,7 @@ impl Logic for UsedWriter {
             self.batch_limit.next = self.to_wrap.val();
         }
 
-        // ------------------------------------------------------------ the writer
+        comment!("---- the writer");
         self.notify.ready.next = false;
         self.offer.next = false;
         self.store_word.next = false;
@@ -170,7 +172,7 @@ impl Logic for UsedWriter {
         self.entry.next.value = self.batch.q.val();
         self.word_source.next = (bit_cast::<16, 4>(self.word_slot.q.val()) << 3) | 0x100;
         self.accepted.next = false;
-        // an element's place does not carry into the ring's offset, which is that of a page
+        comment!("an element's place does not carry into the ring's offset, which is that of a page");
         self.offset.next = self.elements_offset.val() | (self.ring_position.val() << 3);
         self.aim.next = false;
         match self.state.q.val() {
@@ -179,7 +181,7 @@ impl Logic for UsedWriter {
                 self.batch_whole.d.next = self.waiting.val() <= self.to_wrap.val();
                 self.batch_source.d.next = bit_cast::<16, 5>(self.published.q.val().get_bits::<5>(0)) << 3;
                 self.aim.next = true;
-                // `notify` is answered from a register
+                comment!("`notify` is answered from a register");
                 self.notify.ready.next = !self.elements_wait.q.val();
                 if self.elements_wait.q.val() | !self.notify.valid.val() {
                     if self.some_wait.val() {
@@ -188,7 +190,7 @@ impl Logic for UsedWriter {
                 } else {
                     self.listen.d.next = self.notify.data.val().enable;
                     self.batch.d.next = self.notify.data.val().index;
-                    // with EVENT_IDX a stale avail_event mutes the driver by itself
+                    comment!("with EVENT_IDX a stale avail_event mutes the driver by itself");
                     if self.notify.data.val().enable | !self.event_idx.val() {
                         self.state.d.next = UsedState::NotifyStore;
                     }
@@ -201,7 +203,7 @@ impl Logic for UsedWriter {
                     self.published.d.next = self.published.q.val() + self.batch.q.val();
                     self.state.d.next = UsedState::IndexStore;
                     if !self.batch_whole.q.val() {
-                        // the rest lies beyond a wrap
+                        comment!("the rest lies beyond a wrap");
                         self.state.d.next = UsedState::Idle;
                     }
                 }
@@ -263,8 +265,10 @@ impl Logic for UsedWriter {
         self.under_way.input.valid.next = self.accepted.val();
         Source::<WriteRequest>::link(&mut self.request, &mut self.request_stage.output);
 
-        // ------------------------------------------------------------ elements into the RAM
-        // full: 32 apart, told without a difference
+        comment!(
+            "---- elements into the RAM \
+             full: 32 apart, told without a difference"
+        );
         self.full.next = (self.pushed.q.val().get_bits::<5>(0) == self.freed.q.val().get_bits::<5>(0))
             & (self.pushed.q.val().get_bit(5) != self.freed.q.val().get_bit(5));
         self.used.ready.next = !self.full.val() & !self.store_word.val();
@@ -278,7 +282,7 @@ impl Logic for UsedWriter {
         self.slot.next = self.pushed.q.val().get_bits::<5>(0);
         self.element.next =
             (bit_cast::<64, 32>(self.used.data.val().length) << 32) | bit_cast::<64, 16>(self.used.data.val().head);
-        // place P of 8 bytes: half P[0] of word P[5:1]
+        comment!("place P of 8 bytes: half P[0] of word P[5:1]");
         self.store_data.next = self.element.val();
         self.store_place.next = bit_cast::<6, 5>(self.slot.val());
         if self.store_word.val() {
@@ -298,7 +302,7 @@ impl Logic for UsedWriter {
         self.ram.raddr.next = bit_cast::<5, 12>(self.read_word.val());
         self.read_data.next = self.ram.rdata.val();
 
-        // ------------------------------------------------------------ what has left
+        comment!("---- what has left");
         self.finished.next = self.under_way.output.data.val().kind;
         self.finished_value.next = self.under_way.output.data.val().value;
         self.under_way.output.ready.next = self.done.val();

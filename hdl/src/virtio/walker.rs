@@ -180,14 +180,14 @@ impl Logic for ChainWalker {
     fn update(&mut self) {
         comment!("module chain_walker: checks descriptors and follows chains, in order");
         self.flags.next = self.descriptor.val().get_bits::<16>(96);
-        // same first window as the window reader's: four descriptors, to the end of the table at most
+        comment!("same first window as the window reader's: four descriptors, to the end of the table at most");
         self.head_to_end.next = self.queue_size.val() - self.head.val();
         self.first_count.next = 4.into();
         if self.head_to_end.val() < 4 {
             self.first_count.next = self.head_to_end.val();
         }
 
-        // ------------------------------------------------------------ the rules
+        comment!("---- the rules");
         self.total.next = self.readable_total.q.val();
         if self.flag_write.q.val() {
             self.total.next = self.writable_total.q.val();
@@ -227,7 +227,7 @@ impl Logic for ChainWalker {
         self.past_end.next = self.carries.q.val() & self.some_behind.q.val();
         self.bad.next = (self.rule.q.val() != Violation::Nothing) | self.past_end.val();
 
-        // ------------------------------------------------------------ the walk
+        comment!("---- the walk");
         self.told.d.next = false;
         self.told_rule.d.next = self.rule.q.val();
         if self.past_end.val() {
@@ -309,7 +309,7 @@ impl Logic for ChainWalker {
                     self.broken.d.next = true;
                     self.state.d.next = WalkState::End;
                 } else if self.flag_indirect.q.val() {
-                    // behind other descriptors, where the decoder does not see it
+                    comment!("behind other descriptors, where the decoder does not see it");
                     self.nested.d.next = true;
                     self.base.d.next = self.address.q.val();
                     self.table_size.d.next = bit_cast::<16, 28>(self.length_count.val());
@@ -352,7 +352,7 @@ impl Logic for ChainWalker {
                 }
             }
             WalkState::Wait => {
-                // the old window is gone once the request has left its register
+                comment!("the old window is gone once the request has left its register");
                 if self.window_ready.val() & !self.further_stage.output.valid.val() {
                     self.state.d.next = WalkState::Load;
                     if self.window_failed.val() {

@@ -159,8 +159,10 @@ impl Logic for WindowReader {
     #[hdl_gen]
     fn update(&mut self) {
         comment!("module window_reader: reads windows of descriptors, many chains at once");
-        // ------------------------------------------------------------ the RAM
-        // context C's window is at words C*16 and up; the decoder waits for the walker
+        comment!(
+            "---- the RAM \
+             context C's window is at words C*16 and up; the decoder waits for the walker"
+        );
         self.look.next = (self.decoder.q.val() == DecodeState::Idle) & self.undecoded.q.val().any() & !self.load.val();
         self.read_valid.next = self.load.val() | self.look.val();
         self.read_word.next = bit_cast::<8, 4>(self.decode.q.val()) << 4;
@@ -169,14 +171,14 @@ impl Logic for WindowReader {
         }
         self.descriptor.next = self.read_data.val();
 
-        // ------------------------------------------------------------ windows arrive
+        comment!("---- windows arrive");
         self.ready_next.next = self.ready.q.val();
         self.failed_next.next = self.failed.q.val();
         self.indirect_next.next = self.indirect_window.q.val();
         self.retired.next = self.retire_valid.val() & (self.retire.val().client == self.client.val());
         self.retired_slot.next = self.retire.val().slot;
         self.retired_context.next = self.retired_slot.val().get_bits::<4>(0);
-        // slots 0-15: first windows, which the decoder passes on; 16-31: any other
+        comment!("slots 0-15: first windows, which the decoder passes on; 16-31: any other");
         self.retired_first.next = self.retired.val() & !self.retired_slot.val().get_bit(4);
         if self.retired.val() {
             if !self.retired_first.val() {
@@ -187,7 +189,7 @@ impl Logic for WindowReader {
             }
         }
 
-        // ------------------------------------------------------------ first windows
+        comment!("---- first windows");
         self.head_to_end.next = self.queue_size.val() - self.heads.data.val();
         self.first_window.next = 4.into();
         if self.head_to_end.val() < 4 {
@@ -205,19 +207,19 @@ impl Logic for WindowReader {
             self.first_context.d.next = self.tail.q.val();
             self.tail.d.next = self.tail.q.val() + 1;
         }
-        // the table begins a page and is no larger
+        comment!("the table begins a page and is no larger");
         self.first_request.next.address = self.ring_base.val() | (bit_cast::<64, 8>(self.first_head.q.val()) << 4);
         self.first_request.next.length = self.first_length.q.val();
         self.first_request.next.destination = bit_cast::<16, 4>(self.first_context.q.val()) << 8;
         self.first_request.next.client = self.client.val();
         self.first_request.next.slot = bit_cast::<6, 4>(self.first_context.q.val());
 
-        // ------------------------------------------------------------ decoder of first descriptors
+        comment!("---- decoder of first descriptors");
         self.first.next = self.read_data.val();
         self.first_flags.next = self.decode_flags.q.val();
         self.first_table_length.next = self.decode_length.q.val();
         self.first_table_count.next = self.first_table_length.val().get_bits::<28>(4);
-        // what breaks a rule is left to the walker, which reports in order; so are tables so far up that they could pass the last address
+        comment!("what breaks a rule is left to the walker, which reports in order; so are tables so far up that they could pass the last address");
         self.first_table_ok.next = self.indirect.val()
             & (self.first_flags.val().get_bits::<3>(0).get_bit(2))
             & !self.first_flags.val().get_bit(0)
@@ -283,7 +285,7 @@ impl Logic for WindowReader {
         self.decode_request.next.client = self.client.val();
         self.decode_request.next.slot = bit_cast::<6, 4>(self.decode.q.val()) | 0x10;
 
-        // ------------------------------------------------------------ further windows of the oldest chain
+        comment!("---- further windows of the oldest chain");
         self.further_bytes.next = bit_cast::<13, 5>(self.further.data.val().count) << 4;
         self.further_request.next.address = self.further.data.val().address;
         self.further_request.next.length = self.further_bytes.val();
@@ -295,7 +297,7 @@ impl Logic for WindowReader {
             self.ready_next.next = self.ready_next.val().replace_bit(self.walk.q.val().index(), false);
         }
 
-        // the oldest chain goes first: all others wait behind it
+        comment!("the oldest chain goes first: all others wait behind it");
         self.request_stage.input.valid.next =
             (self.further.valid.val() | self.decode_offers.val() | self.first_offer.q.val()) & !self.stop.val();
         self.request_stage.input.data.next = self.first_request.val();
@@ -308,7 +310,7 @@ impl Logic for WindowReader {
         }
         Source::<ReadRequest>::link(&mut self.request, &mut self.request_stage.output);
 
-        // ------------------------------------------------------------ the oldest context
+        comment!("---- the oldest context");
         self.head_ram.raddr.next = self.walk.q.val();
         self.head.next = self.head_ram.rdata.val();
         self.table_ram.raddr.next = self.walk.q.val();
@@ -316,7 +318,7 @@ impl Logic for WindowReader {
         self.table_base.next = self.table_entry.val().get_bits::<64>(0);
         self.table_count.next = self.table_entry.val().get_bits::<16>(64);
         self.in_table.next = self.indirect_window.q.val().get_bit(self.walk.q.val().index());
-        // told one cycle later, but a window that is freed or asked for again is gone at once
+        comment!("told one cycle later, but a window that is freed or asked for again is gone at once");
         self.oldest_ready.d.next = self.ready.q.val().get_bit(self.walk.q.val().index())
             & !self.free.val()
             & !(self.further.valid.val() & self.request_stage.input.ready.val());

@@ -29,7 +29,7 @@ pub struct WritableConfig {
     lanes_64: Signal<Local, Bits<64>>,
     data_64: Signal<Local, Bits<64>>,
     mask: Signal<Local, Bits<64>>,
-    before: Signal<Local, Bits<64>>,
+    own_or_written: Signal<Local, Bits<64>>,
 
     #[given]
     writable: Constant<Bits<64>>,
@@ -64,11 +64,11 @@ impl Logic for WritableConfig {
             }
         }
         self.data_64.next = bit_cast::<64, 32>(self.data.val());
-        self.before.next = self.own.val();
+        self.own_or_written.next = self.own.val();
         if self.written.q.val() {
-            self.before.next = self.bytes.q.val();
+            self.own_or_written.next = self.bytes.q.val();
         }
-        self.bytes.d.next = (self.before.val() & !self.mask.val())
+        self.bytes.d.next = (self.own_or_written.val() & !self.mask.val())
             | (((self.data_64.val() << 32) | self.data_64.val()) & self.mask.val());
         if self.mask.val().any() {
             self.written.d.next = true;

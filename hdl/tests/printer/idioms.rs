@@ -42,7 +42,9 @@ struct Traps {
     product: Signal<Out, Bits<32>>,
     out: Signal<Out, Job>,
     fields: Signal<Out, Bits<9>>,
+    late: Signal<Out, Bits<4>>,
     bits: Signal<Local, Bits<9>>,
+    part: Signal<Local, Bits<8>>,
 }
 
 impl Logic for Traps {
@@ -92,6 +94,13 @@ impl Logic for Traps {
             }
         }
         self.fields.next = self.bits.val();
+        // a bit that only this branch knows, replaced before the value is cut
+        self.part.next = self.a.val();
+        self.late.next = 0.into();
+        if self.a.val().get_bit(0) {
+            self.part.next = self.b.val();
+            self.late.next = bit_cast::<4, 8>(self.b.val().replace_bit(0, self.part.val().get_bit(7)));
+        }
     }
 }
 

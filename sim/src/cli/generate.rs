@@ -10,14 +10,14 @@ use std::time::Instant;
 use virtio_hdl_rtl::board::{fusesoc, project, Board, Fitted};
 use virtio_hdl_rtl::config::{Bar0, EndpointConfig};
 use virtio_hdl_rtl::endpoint;
-use virtio_hdl_rtl::verilog::Design;
+use virtio_hdl_rtl::verilog::{self, Design};
 
 /// A folder that builds a card's bitstream starts at this script.
 const BUILD_SCRIPT: &str = "build.tcl";
 
 #[derive(Args)]
 #[command(after_help = "Examples:\n  virtio-hdl generate blk\n  virtio-hdl generate my-card.toml --out rtl\n  \
-                        verilator --lint-only -Wall -f files.f   (in the folder)\n  \
+                        verilator --lint-only -Wall -f virtio_blk_endpoint.f   (in the folder)\n  \
                         virtio-hdl generate blk --board vcu118\n  \
                         vivado -mode batch -source build.tcl     (in the folder build/vcu118)\n\
                         Boards: virtio-hdl boards")]
@@ -39,6 +39,7 @@ pub(super) struct Arguments {
 #[derive(Serialize)]
 struct Written {
     top: String,
+    prefix: String,
     folder: PathBuf,
     board: Option<BoardReport>,
     files: Vec<String>,
@@ -94,24 +95,28 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<()> {
     fs::create_dir_all(&folder)
         .with_context(|| format!("cannot make the folder {}; give another with --out", folder.display()))?;
     let design = &output.design;
+    let source = source(arguments);
+    let modules: Vec<_> = design.modules.iter().map(|module| (module.file_name(), module.file_of(&source))).collect();
+    modules.iter().try_for_each(|(name, text)| spare(&folder, name, text, &source))?;
     let resources = Resources::of(design);
     let mut files: Vec<String> = vec![];
-    for module in &design.modules {
-        write(&folder, &module.file_name(), &module.file(), &mut files)?;
+    for (name, text) in &modules {
+        write(&folder, name, text, &mut files)?;
     }
-    write(&folder, "files.f", &design.file_list(), &mut files)?;
+    write(&folder, &format!("{}.f", output.top), &design.file_list(), &mut files)?;
     for (name, text) in &output.files {
         write(&folder, name, text, &mut files)?;
     }
-    write(&folder, "registers.md", &register_map(&output.config), &mut files)?;
-    write(&folder, "resources.md", &resources.markdown(), &mut files)?;
+    let prefix = &output.config.prefix;
+    write(&folder, &format!("{prefix}registers.md"), &register_map(&output.config), &mut files)?;
+    write(&folder, &format!("{prefix}resources.md"), &resources.markdown(), &mut files)?;
 
     let lines = design.modules.iter().map(|module| module.text.lines().count()).sum();
     let (top, board) = (output.top, output.board);
     if output.config.bar0 == Bar0::Memory {
         eprintln!("note: BAR0 is in memory space: Linux drives it, but SeaBIOS, iPXE, U-Boot and OVMF only look for an I/O BAR");
     }
-    let report = Written { top, folder, board, files, lines, milliseconds, resources };
+    let report = Written { top, prefix: output.config.prefix, folder, board, files, lines, milliseconds, resources };
     if arguments.json {
         outln!("{}", serde_json::to_string_pretty(&report)?);
     } else {
@@ -139,6 +144,31 @@ fn for_board(board: &'static Board, config: &EndpointConfig) -> anyhow::Result<O
         files: project.files,
         board: Some(report),
     })
+}
+
+/// What the heads of the files name: the configuration, without the folder that it lies in, and the board.
+fn source(arguments: &Arguments) -> String {
+    let path = Path::new(&arguments.config);
+    let name = path.file_name().map_or(arguments.config.clone(), |name| name.to_string_lossy().into_owned());
+    match &arguments.board {
+        None => name,
+        Some(board) => format!("{name} for {board}"),
+    }
+}
+
+/// A file that another configuration has left keeps its text: that configuration's design needs it.
+fn spare(folder: &Path, name: &str, text: &str, source: &str) -> anyhow::Result<()> {
+    let path = folder.join(name);
+    let Ok(before) = fs::read_to_string(&path) else { return Ok(()) };
+    let body = |file: &str| file.split_once("`default_nettype none").map(|(_, body)| body.to_string());
+    match verilog::other_configuration(&before, source) {
+        Some(other) if body(&before) != body(text) => anyhow::bail!(
+            "{} belongs to the configuration {other}, and has another text with {source}: give one of them a name of its own, \
+             as prefix = \"second_\" in the section [generate], or another folder with --out",
+            path.display()
+        ),
+        _ => Ok(()),
+    }
 }
 
 fn write(folder: &Path, name: &str, text: &str, files: &mut Vec<String>) -> anyhow::Result<()> {
@@ -175,7 +205,7 @@ fn print(report: &Written) {
         );
         outln!("  {BUILD_SCRIPT}     vivado -mode batch -source {BUILD_SCRIPT}, in this folder");
     }
-    outln!("  files.f       the files in order, for any tool; {}.core for FuseSoC", report.top);
-    outln!("  registers.md  what a driver finds");
-    outln!("  resources.md  state module by module");
+    let (top, prefix) = (&report.top, &report.prefix);
+    outln!("  {top}.f  the files in order, for any tool; {top}.core for FuseSoC");
+    outln!("  {prefix}registers.md  what a driver finds; {prefix}resources.md  state module by module");
 }

@@ -109,7 +109,7 @@ impl Logic for BlkDevice {
         self.request.refused.next = self.port.refused.val();
         self.request.generation.next = self.response.generation.val();
         self.response.next_tag.next = self.port.next_tag.val();
-        // of the request at hand, if no other is behind it
+        comment!("of the request at hand, if no other is behind it");
         self.response.reading.next = self.request.reading.val() & !self.pending.output.valid.val();
         self.response.waits_for_host.next = self.request.waits_for_host.val();
         self.response.waits_for_device.next = self.request.waits_for_device.val();

@@ -54,7 +54,7 @@ impl Logic for BlkPort {
     #[hdl_gen]
     fn update(&mut self) {
         comment!("module blk_port: commands and write data on their way to the device side");
-        // ------------------------------------------------------------ commands, none before the data of the last one have been taken
+        comment!("---- commands, none before the data of the last one have been taken");
         self.command_open.next = !self.owed.q.val() & !self.write_stage.output.valid.val();
         self.command_in.next = self.command.data.val();
         self.command_in.next.tag = self.number.q.val();
@@ -68,7 +68,7 @@ impl Logic for BlkPort {
         }
         self.next_tag.next = self.number.q.val();
 
-        // ------------------------------------------------------------ write data, none before their command has been taken
+        comment!("---- write data, none before their command has been taken");
         self.write_open.next = self.write_stage.input.ready.val() & !self.command_stage.output.valid.val();
         self.write_in.next.data = self.write.data.val().data;
         self.write_in.next.last = self.write.data.val().last | self.owed.q.val();
@@ -89,11 +89,11 @@ impl Logic for BlkPort {
         }
         if self.begins.val() & (self.command.data.val().operation == BlkOperation::Write) {
             self.writing.d.next = true;
-            // the command goes in the very cycle in which its request is forgotten
+            comment!("the command goes in the very cycle in which its request is forgotten");
             self.owed.d.next = self.cut.val();
         }
 
-        // ------------------------------------------------------------ a device side that takes nothing
+        comment!("---- a device side that takes nothing");
         if self.timeout.val() {
             self.refuses.d.next = true;
         } else if self.clear.val()

@@ -144,16 +144,20 @@ impl<const AW: usize> Logic for RamDisk<AW> {
         self.blk_capacity.next = self.capacity.val();
         self.blk_read_only.next = false;
 
-        // ------------------------------------------------------------ a new command
-        // read and write carry sectors, get id a number of bytes
+        comment!(
+            "---- a new command \
+             read and write carry sectors, get id a number of bytes"
+        );
         self.transfer.next = !self.blk_command_operation.val().get_bit(1);
         self.high.next = self.blk_command_sector.val().get_bits::<33>(31);
         self.ends.next = self.blk_command_sector.val().get_bits::<32>(0) + (self.blk_command_length.val() >> 9);
         self.fits.next = !self.high.val().any() & (self.ends.val() <= self.sectors.val());
         self.words.next = bit_cast::<33, 32>(self.blk_command_length.val()) + 15;
 
-        // ------------------------------------------------------------ words on their way out
-        // the RAM shows a word until it is taken: it keeps being asked for it
+        comment!(
+            "---- words on their way out \
+             the RAM shows a word until it is taken: it keeps being asked for it"
+        );
         self.moves.next = !self.filled.q.val() | self.output.input.ready.val();
         self.issue.next = (self.state.q.val() == RamDiskState::Read) & self.remaining.q.val().any() & self.moves.val();
         self.read_address.next = self.shown.q.val();
@@ -183,7 +187,7 @@ impl<const AW: usize> Logic for RamDisk<AW> {
         self.blk_read_valid.next = self.output.output.valid.val();
         self.output.output.ready.next = self.blk_read_ready.val();
 
-        // ------------------------------------------------------------ one command after the other
+        comment!("---- one command after the other");
         self.blk_command_ready.next = false;
         self.blk_write_ready.next = false;
         self.blk_status_valid.next = false;
@@ -232,7 +236,7 @@ impl<const AW: usize> Logic for RamDisk<AW> {
                 if self.issue.val() {
                     self.address.d.next = self.address.q.val() + 1;
                 }
-                // not before the RAM's last word has gone: the next command may overwrite it
+                comment!("not before the RAM's last word has gone: the next command may overwrite it");
                 if !self.remaining.q.val().any() & self.moves.val() {
                     self.state.d.next = RamDiskState::Idle;
                 }

@@ -121,8 +121,8 @@ pub struct BlkRequest {
     transfer: Signal<Local, Bit>,
     behind_header: Signal<Local, Bits<32>>,
     before_status: Signal<Local, Bits<32>>,
-    end: Signal<Local, Bits<65>>,
-    begin: Signal<Local, Bits<65>>,
+    end_sector: Signal<Local, Bits<65>>,
+    first_sector: Signal<Local, Bits<65>>,
     difference: Signal<Local, Bits<65>>,
     sectors: Signal<Local, Bits<23>>,
     out_command: Signal<Local, BlkCommand>,
@@ -169,16 +169,18 @@ impl Logic for BlkRequest {
         self.too_short.d.next = (self.chain.data.val().readable_length < self.header_bytes.val())
             | (self.chain.data.val().writable_length == 0);
 
-        // as QEMU's: bit 0 tells writes from reads and means nothing elsewhere (5, FLUSH_OUT, is a flush), and the old BARRIER bit is
-        // no more than a wish for an order that holds anyway
+        comment!(
+            "as QEMU's: bit 0 tells writes from reads and means nothing elsewhere (5, FLUSH_OUT, is a flush), and the old BARRIER bit is \
+             no more than a wish for an order that holds anyway"
+        );
         self.raw_kind.next = self.readable.data.val().data.get_bits::<32>(0);
         self.kind.next = self.raw_kind.val() & self.type_mask.val();
         self.transfer.next = self.kind.val() == self.in_type.val();
         self.behind_header.next = self.chain.data.val().readable_length - self.header_bytes.val();
         self.before_status.next = self.writable_length.q.val() - 1;
-        self.end.next = bit_cast::<65, 64>(self.capacity.val());
-        self.begin.next = bit_cast::<65, 64>(self.sector.q.val());
-        self.difference.next = self.end.val() - self.begin.val();
+        self.end_sector.next = bit_cast::<65, 64>(self.capacity.val());
+        self.first_sector.next = bit_cast::<65, 64>(self.sector.q.val());
+        self.difference.next = self.end_sector.val() - self.first_sector.val();
         self.sectors.next = self.bytes.q.val().get_bits::<23>(9);
         self.long_id.d.next = self.bytes.q.val() > self.id_bytes.val();
         self.ragged.d.next = self.bytes.q.val().get_bits::<9>(0) != 0;
@@ -229,7 +231,7 @@ impl Logic for BlkRequest {
                 self.reads.d.next = self.is_in.q.val() | self.is_get_id.q.val();
                 self.state.d.next = RequestState::Respond;
                 if self.failed.q.val() {
-                    // the header could not be read
+                    comment!("the header could not be read");
                     self.status.d.next = self.io_error.val();
                 } else if self.is_in.q.val() | self.is_out.q.val() {
                     if self.is_out.q.val() {

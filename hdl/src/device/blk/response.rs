@@ -182,7 +182,7 @@ impl Logic for BlkResponse {
         self.expired.reset.next = self.reset.val() | self.clear.val();
         self.at_fault.reset.next = self.reset.val() | self.clear.val();
 
-        // ------------------------------------------------------------ what is there
+        comment!("---- what is there");
         self.failed.next = self.of_generation.q.val() != self.present.q.val();
         self.status_useless.next = self.status_old.q.val() | self.status_early.q.val();
         self.read_useless.next = self.read_old.q.val() | self.read_early.q.val();
@@ -195,7 +195,7 @@ impl Logic for BlkResponse {
         self.data_wrong.next = (self.state.q.val() == ResponseState::Data)
             & !self.filling.q.val()
             & (self.read_held.q.val().last != self.final_beat.q.val());
-        // what comes later is there already
+        comment!("what comes later is there already");
         self.status_left_out.next = (self.state.q.val() == ResponseState::Status)
             & self.status_valid.q.val()
             & !self.status_matches.q.val()
@@ -211,7 +211,7 @@ impl Logic for BlkResponse {
             & !self.failed.val()
             & !self.stop.val();
 
-        // ------------------------------------------------------------ the oldest answers, and whose they are
+        comment!("---- the oldest answers, and whose they are");
         self.status_ready.next = !self.status_valid.q.val() | self.status_taken.val() | self.status_useless.val();
         self.status.ready.next = self.status_ready.val();
         self.status_tag.next = self.status_held.q.val().tag;
@@ -227,7 +227,7 @@ impl Logic for BlkResponse {
         self.status_early.d.next = !self.status_ahead.val().get_bit(7);
         self.read_ready.next = !self.read_valid.q.val() | self.data_moves.val() | self.read_useless.val();
         self.read.ready.next = self.read_ready.val();
-        // of both beats that it can be, as it is known late which one it is
+        comment!("of both beats that it can be, as it is known late which one it is");
         self.held_tag.next = self.read_held.q.val().tag;
         self.held_age.next = self.held_tag.val() - self.expected.q.val();
         self.held_ahead.next = self.held_tag.val() - self.next_tag.val();
@@ -245,7 +245,7 @@ impl Logic for BlkResponse {
             self.read_early.d.next = !self.read_ahead.val().get_bit(7);
         }
 
-        // ------------------------------------------------------------ patience
+        comment!("---- patience");
         self.waits.next = ((self.state.q.val() == ResponseState::Status)
             & !self.failed.val()
             & !self.waits_for_host.val()
@@ -260,7 +260,7 @@ impl Logic for BlkResponse {
         }
         self.expired.d.next = self.waits.val() & (self.waited.q.val() == self.answer_cycles.val());
         self.gives_up.next = self.expired.q.val() & self.waits.val() & !self.stop.val();
-        // between what it waits for
+        comment!("between what it waits for");
         if ((self.state.q.val() != ResponseState::Status)
             & (self.state.q.val() != ResponseState::Data)
             & !self.waits.val())
@@ -283,13 +283,13 @@ impl Logic for BlkResponse {
             & !self.stop.val();
         self.fault.next = self.at_fault.q.val();
 
-        // ------------------------------------------------------------ bytes
+        comment!("---- bytes");
         self.with_data_next.next = (self.status_held.q.val().status == self.ok.val()) & self.reads.q.val();
         self.answer.next = self.status_held.q.val().status;
         if (self.answer.val() != self.ok.val()) & (self.answer.val() != self.unsupported.val()) {
             self.answer.next = self.io_error.val();
         }
-        // data fill a beat while more than they are left; the last beat of data has room for the status byte, or it comes alone
+        comment!("data fill a beat while more than they are left; the last beat of data has room for the status byte, or it comes alone");
         self.before_status.next = self.writable_length.q.val() - 1;
         self.full_beat.d.next = self.writable_length.q.val() > 16;
         self.final_beat.d.next = (self.writable_length.q.val() <= 17) | self.id_rest.q.val();
@@ -299,7 +299,7 @@ impl Logic for BlkResponse {
         if self.state.q.val() == ResponseState::StatusByte {
             self.status_lane.next = 0.into();
         }
-        // with data it is 0 so far
+        comment!("with data it is 0 so far");
         self.status_byte.next = self.value.q.val();
         if self.data_wrong.val() {
             self.status_byte.next = self.io_error.val();
@@ -330,7 +330,7 @@ impl Logic for BlkResponse {
         self.out_beat.next.last = false;
         self.out_beat.next.error = false;
 
-        // ------------------------------------------------------------ one request after the other
+        comment!("---- one request after the other");
         self.pending.ready.next = false;
         self.scatter.valid.next = false;
         self.writable.valid.next = false;
@@ -369,7 +369,7 @@ impl Logic for BlkResponse {
             ResponseState::Command => {
                 self.scatter.valid.next = !self.reading.val() & !self.stop.val();
                 if self.gives_up.val() {
-                    // answered, but never took the data
+                    comment!("answered, but never took the data");
                     self.value.d.next = self.io_error.val();
                 } else if self.scatter.ready.val() & !self.reading.val() & !self.stop.val() {
                     if self.with_data.q.val() {

@@ -113,7 +113,7 @@ impl Logic for BlkSide {
         comment!("module virtio_blk: the block device, its features and device config, the ports to the medium");
         self.blk.clear.next = self.device_reset.val();
 
-        // ------------------------------------------------------------ features and device config
+        comment!("---- features and device config");
         self.device_features.next = self.offered.val();
         if self.blk_read_only.val() {
             self.device_features.next = self.offered.val() | self.read_only_feature.val();
@@ -122,7 +122,7 @@ impl Logic for BlkSide {
         self.capacity_change.value.next = self.blk_capacity.val();
         self.config_changed.next = self.capacity_change.changed.val();
 
-        // ------------------------------------------------------------ device
+        comment!("---- device");
         Sink::<Chain>::link(&mut self.chain[0], &mut self.blk.chain);
         Sink::<ByteBeat>::link(&mut self.bytes[0], &mut self.blk.readable);
         Source::<ScatterCommand>::link(&mut self.command[0], &mut self.blk.scatter);
@@ -135,7 +135,7 @@ impl Logic for BlkSide {
         self.blk.capacity.next = self.blk_capacity.val();
         self.blk.read_only.next = self.blk_read_only.val();
 
-        // ------------------------------------------------------------ device side
+        comment!("---- device side");
         self.operation.next = self.blk.command.data.val().operation;
         self.blk_command_operation.next = 0.into();
         match self.operation.val() {

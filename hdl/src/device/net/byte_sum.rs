@@ -25,7 +25,7 @@ pub struct ByteSum {
     /// First byte that counts; the same with every beat from the one it is in, none that is in an earlier one before.
     pub start: Signal<In, Bits<14>>,
     /// The byte behind the last one that counts; likewise.
-    pub end: Signal<In, Bits<14>>,
+    pub end_byte: Signal<In, Bits<14>>,
     /// Added to the sum; with the last beat.
     pub extra: Signal<In, Bits<17>>,
     /// One cycle: the sum of a frame.
@@ -99,7 +99,7 @@ impl Logic for ByteSum {
     fn update(&mut self) {
         comment!("module net_byte_sum: ones' complement sum over a stretch of a frame");
         self.begins_here.next = self.number.q.val() == self.start.val().get_bits::<10>(4);
-        self.ends_here.next = self.number.q.val() == self.end.val().get_bits::<10>(4);
+        self.ends_here.next = self.number.q.val() == self.end_byte.val().get_bits::<10>(4);
         if self.beat_valid.val() {
             self.number.d.next = (self.number.q.val() + 1) & self.number_mask.val();
             self.begun.d.next = self.begun.q.val() | self.begins_here.val();
@@ -111,7 +111,7 @@ impl Logic for ByteSum {
             }
         }
 
-        // the lanes that count
+        comment!("the lanes that count");
         self.from_start.next = 0.into();
         if self.begun.q.val() {
             self.from_start.next = 0xFFFF.into();
@@ -122,7 +122,7 @@ impl Logic for ByteSum {
         if self.over.q.val() {
             self.to_end.next = 0.into();
         } else if self.ends_here.val() {
-            self.to_end.next = !(bits::<16>(0xFFFF) << self.end.val().get_bits::<4>(0));
+            self.to_end.next = !(bits::<16>(0xFFFF) << self.end_byte.val().get_bits::<4>(0));
         }
         self.lanes.next = self.from_start.val() & self.to_end.val();
         for i in 0..8 {
@@ -162,7 +162,7 @@ impl Logic for ByteSum {
         self.total_extra.d.next = self.quads_extra.q.val();
         self.total_valid.d.next = self.quads_valid.q.val() & self.quads_last.q.val();
 
-        // carries come round: at most 65535 + 8191 + 131071, then 65535 + 3, then 65535
+        comment!("carries come round: at most 65535 + 8191 + 131071, then 65535 + 3, then 65535");
         self.total_low.next = self.total.q.val().get_bits::<16>(0);
         self.total_high.next = self.total.q.val().get_bits::<13>(16);
         self.folded.d.next = bit_cast::<18, 16>(self.total_low.val())

@@ -62,7 +62,7 @@ impl Logic for MacSwap {
     #[hdl_gen]
     fn update(&mut self) {
         comment!("module mac_swap: sends every frame back with destination and source address exchanged");
-        // lanes that do not count become the padding
+        comment!("lanes that do not count become the padding");
         self.keep.next = self.net_tx_keep.val();
         self.masked.next = 0.into();
         for i in 0..16 {
@@ -72,7 +72,7 @@ impl Logic for MacSwap {
             }
             self.masked.next = self.masked.val() | (bit_cast::<128, 8>(self.lane.val()) << (i * 8).to_bits::<7>());
         }
-        // first beat: destination in bits 47:0, source in bits 95:48, behind them what stays
+        comment!("first beat: destination in bits 47:0, source in bits 95:48, behind them what stays");
         self.destination.next = bit_cast::<128, 48>(self.masked.val().get_bits::<48>(0)) << 48;
         self.source.next = bit_cast::<128, 48>(self.masked.val().get_bits::<48>(48));
         self.rest.next = bit_cast::<128, 32>(self.masked.val().get_bits::<32>(96)) << 96;
@@ -85,7 +85,7 @@ impl Logic for MacSwap {
         self.net_tx_ready.next = self.buffer.input.ready.val() & !self.padding.q.val();
         self.fire.next = (self.net_tx_valid.val() | self.padding.q.val()) & self.buffer.input.ready.val();
 
-        // ------------------------------------------------------------ three full beats and one of twelve bytes at least
+        comment!("---- three full beats and one of twelve bytes at least");
         self.beat.next.keep = self.keep.val();
         self.beat.next.last = self.net_tx_last.val();
         if self.net_tx_last.val() | self.padding.q.val() {

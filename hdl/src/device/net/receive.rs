@@ -87,7 +87,7 @@ impl Logic for Receive {
         comment!("module net_receive: from frames to the chains of the receive queue");
         self.store.wire_reset.next = self.wire_reset.val();
 
-        // wire to memory
+        comment!("wire to memory");
         self.store.stop.next = self.stop.val();
         Sink::<NetBeat>::link(&mut self.frame_in, &mut self.store.frame_in);
         self.store.read.next = self.header.read.val();
@@ -121,7 +121,7 @@ impl Logic for Receive {
         self.frames.input.valid.next = self.check.frame_valid.val();
         self.frames.input.data.next = self.check.frame.val();
 
-        // chains
+        comment!("chains");
         self.chains.stop.next = self.stop.val();
         self.chains.merge.next = self.merge.val();
         Sink::<Chain>::link(&mut self.chain, &mut self.chains.chain);
@@ -134,7 +134,7 @@ impl Logic for Receive {
         Source::<ReceiveBuffer>::join(&mut self.chains.buffer, &mut self.plan.buffer);
         Source::<ScatterCommand>::link(&mut self.scatter, &mut self.plan.scatter);
 
-        // memory to chains
+        comment!("memory to chains");
         Source::<ReceivePart>::join(&mut self.plan.part, &mut self.parts.input);
         Source::<ReceivePart>::join(&mut self.parts.output, &mut self.part_stage.input);
         Source::<ReceivePart>::join(&mut self.part_stage.output, &mut self.header.part);

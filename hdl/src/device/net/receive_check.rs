@@ -78,17 +78,17 @@ impl Logic for ReceiveCheck {
     #[hdl_gen]
     fn update(&mut self) {
         comment!("module net_receive_check: checks the TCP and UDP checksums of received frames");
-        // ------------------------------------------------------------ fields, as their beats come; all of them big-endian
+        comment!("---- fields, as their beats come; all of them big-endian");
         self.ether_type.next = self.beat.val().get_bits::<16>(96);
         self.version.next = self.beat.val().get_bits::<8>(112);
-        // bytes 16, 17 in IPv4, with its header of 20 bytes; 18, 19 in IPv6, without its header
+        comment!("bytes 16, 17 in IPv4, with its header of 20 bytes; 18, 19 in IPv6, without its header");
         self.raw_length.next = self.beat.val().get_bits::<16>(0);
         if self.ipv6.q.val() {
             self.raw_length.next = self.beat.val().get_bits::<16>(16);
         }
         self.ip_length.next = (self.raw_length.val() << 8) | (self.raw_length.val() >> 8);
         self.fragment_word.next = self.beat.val().get_bits::<16>(32);
-        // bytes 38 to 41 in IPv4, 58 to 61 in IPv6
+        comment!("bytes 38 to 41 in IPv4, 58 to 61 in IPv6");
         self.raw_udp_length.next = self.beat.val().get_bits::<16>(48);
         if self.ipv6.q.val() {
             self.raw_udp_length.next = self.beat.val().get_bits::<16>(80);
@@ -116,7 +116,7 @@ impl Logic for ReceiveCheck {
                         self.payload.d.next = self.ip_length.val() - 20;
                         self.end.d.next = bit_cast::<17, 16>(self.ip_length.val()) + 14;
                         self.protocol.d.next = self.beat.val().get_bits::<8>(56);
-                        // more fragments, or not the first
+                        comment!("more fragments, or not the first");
                         self.fragment.d.next = (self.fragment_word.val() & 0xFF3F).any();
                     }
                 }
@@ -134,7 +134,7 @@ impl Logic for ReceiveCheck {
             }
         }
 
-        // ------------------------------------------------------------ the sum, from the source address on
+        comment!("---- the sum, from the source address on");
         self.byte_sum.beat_valid.next = self.beat_valid.val();
         self.byte_sum.beat.next = self.beat.val();
         self.byte_sum.last.next = self.last.val();
@@ -142,17 +142,19 @@ impl Logic for ReceiveCheck {
         if self.ipv6.q.val() {
             self.byte_sum.start.next = 22.into();
         }
-        self.byte_sum.end.next = self.end.q.val().get_bits::<14>(0) & self.length_mask.val();
+        self.byte_sum.end_byte.next = self.end.q.val().get_bits::<14>(0) & self.length_mask.val();
         if !self.number.q.val().get_bits::<2>(1).any() {
-            // it is not known before the second beat, and no checksum ends there
-            self.byte_sum.end.next = self.length_mask.val();
+            comment!("it is not known before the second beat, and no checksum ends there");
+            self.byte_sum.end_byte.next = self.length_mask.val();
         }
         self.payload_swapped.next = (self.payload.q.val() << 8) | (self.payload.q.val() >> 8);
         self.byte_sum.extra.next =
             bit_cast::<17, 16>(self.payload_swapped.val()) + (bit_cast::<17, 8>(self.protocol.q.val()) << 8);
 
-        // ------------------------------------------------------------ what must be true besides
-        // the frame reaches to `end`, hence every field above is its own
+        comment!(
+            "---- what must be true besides \
+             the frame reaches to `end`, hence every field above is its own"
+        );
         self.length_wide.next = bit_cast::<17, 14>(self.length.val());
         self.tcp_good.next = (self.protocol.q.val() == 6) & (self.payload.q.val() >= 20);
         self.udp_good.next = (self.protocol.q.val() == 17)
@@ -161,7 +163,7 @@ impl Logic for ReceiveCheck {
             & !self.udp_none.q.val();
         self.entry.next.keep = self.keep.val();
         self.entry.next.length = self.length.val();
-        // more than the frame can hold, and no payload that wrapped round below an IPv4 header's 20 bytes
+        comment!("more than the frame can hold, and no payload that wrapped round below an IPv4 header's 20 bytes");
         self.payload_large.next = self.payload.q.val().get_bit(15);
         self.entry.next.candidate = (self.ipv6.q.val() | (self.ipv4.q.val() & !self.fragment.q.val()))
             & (self.end.q.val() <= self.length_wide.val())

@@ -66,7 +66,7 @@ pub struct ReceiveHeader {
     forget: Signal<Local, Bit>,
     fire: Signal<Local, Bit>,
     buffers: Signal<Local, Bits<5>>,
-    before: Signal<Local, Bits<96>>,
+    carried: Signal<Local, Bits<96>>,
 }
 
 impl ReceiveHeader {
@@ -84,7 +84,7 @@ impl Logic for ReceiveHeader {
     #[hdl_gen]
     fn update(&mut self) {
         comment!("module net_receive_header: puts the virtio header before received frames");
-        // ------------------------------------------------------------ first stage: the address
+        comment!("---- first stage: the address");
         self.last_byte.next = self.part.data.val().last_byte;
         self.last.next = self.last_byte.val().get_bits::<10>(4) == self.number.q.val();
         self.padded.next = self.part.data.val().length + 15;
@@ -118,23 +118,23 @@ impl Logic for ReceiveHeader {
         self.asked_mark.d.next.buffers = self.part.data.val().buffers;
         self.asked_mark.d.next.merge = self.part.data.val().merge;
 
-        // ------------------------------------------------------------ second stage: the word behind what is left over
-        self.before.next = self.carry.q.val();
+        comment!("---- second stage: the word behind what is left over");
+        self.carried.next = self.carry.q.val();
         self.buffers.next = self.asked_mark.q.val().buffers;
         if self.asked_mark.q.val().first {
-            // flags in byte 0, num_buffers in bytes 10 and 11
-            self.before.next = 0.into();
+            comment!("flags in byte 0, num_buffers in bytes 10 and 11");
+            self.carried.next = 0.into();
             if self.asked_mark.q.val().merge {
-                self.before.next = bit_cast::<96, 5>(self.buffers.val()) << 80;
+                self.carried.next = bit_cast::<96, 5>(self.buffers.val()) << 80;
             }
             if self.asked_mark.q.val().valid {
-                self.before.next = self.before.val() | self.data_valid.val();
+                self.carried.next = self.carried.val() | self.data_valid.val();
             }
         }
         self.chosen.d.next = self.asked.q.val();
-        self.chosen_beat.d.next.data = bit_cast::<128, 96>(self.before.val()) | (self.data.val() << 80);
+        self.chosen_beat.d.next.data = bit_cast::<128, 96>(self.carried.val()) | (self.data.val() << 80);
         if self.asked_mark.q.val().merge {
-            self.chosen_beat.d.next.data = bit_cast::<128, 96>(self.before.val()) | (self.data.val() << 96);
+            self.chosen_beat.d.next.data = bit_cast::<128, 96>(self.carried.val()) | (self.data.val() << 96);
         }
         self.chosen_beat.d.next.count = self.asked_mark.q.val().count;
         self.chosen_beat.d.next.last = self.asked_mark.q.val().last;
@@ -146,7 +146,7 @@ impl Logic for ReceiveHeader {
             }
         }
 
-        // ------------------------------------------------------------ third stage: out
+        comment!("---- third stage: out");
         self.beats.input.valid.next = self.chosen.q.val();
         self.beats.input.data.next = self.chosen_beat.q.val();
         self.writable.valid.next = self.beats.output.valid.val();

@@ -111,7 +111,7 @@ impl Logic for ReceivePlan {
     #[hdl_gen]
     fn update(&mut self) {
         comment!("module net_receive_plan: finds the chains for each received frame");
-        // ------------------------------------------------------------ chains into the ring
+        comment!("---- chains into the ring");
         self.held.next = self.tail.q.val() - self.front.q.val();
         self.buffer.ready.next = self.free.q.val();
         self.store.next = self.buffer.valid.val() & self.free.q.val();
@@ -124,7 +124,7 @@ impl Logic for ReceivePlan {
             self.tail.d.next = self.tail.q.val() + 1;
         }
 
-        // ------------------------------------------------------------ the chain that is looked at
+        comment!("---- the chain that is looked at");
         self.at.next = self.walk.q.val();
         if (self.state.q.val() == PlanState::Idle) | (self.state.q.val() == PlanState::Fetch) {
             self.at.next = self.front.q.val();
@@ -161,7 +161,7 @@ impl Logic for ReceivePlan {
                 self.walk.d.next = self.front.q.val();
                 self.entry.d.next = self.buffers.rdata.val();
                 self.room.d.next = 0.into();
-                // the FIFO's memory answers late in the cycle: the header is added in the next one
+                comment!("the FIFO's memory answers late in the cycle: the header is added in the next one");
                 self.need.d.next = bit_cast::<15, 14>(self.frame.data.val().length);
                 self.merged.d.next = self.merge.val();
                 self.bare.d.next = true;
@@ -195,7 +195,7 @@ impl Logic for ReceivePlan {
                         self.walk.d.next = self.walk_next.val();
                         self.state.d.next = PlanState::Fetch;
                         if self.walk.q.val() == self.front.q.val() {
-                            // its only chain is at hand
+                            comment!("its only chain is at hand");
                             self.state.d.next = PlanState::Command;
                         }
                         if !self.enough.q.val() {

@@ -136,9 +136,9 @@ impl Logic for ReceiveStore {
         self.inside.reset.next = self.wire_reset.val();
         self.skipping.reset.next = self.wire_reset.val();
 
-        // ------------------------------------------------------------ the beat at hand
+        comment!("---- the beat at hand");
         self.occupied.next = (self.pointer.q.val() - self.read.val()) & self.pointer_mask.val();
-        // seen one cycle ago: room for one more, and for one more after what has been taken in since
+        comment!("seen one cycle ago: room for one more, and for one more after what has been taken in since");
         self.word_room.d.next = !(self.occupied.val() & self.full.val()).any();
         self.second_word_room.d.next = self.occupied.val() < self.nearly_full.val();
         self.frame_room.d.next = !self.frames.q.val().get_bit(7);
@@ -163,7 +163,7 @@ impl Logic for ReceiveStore {
                     self.held_count.d.next = (i + 1).to_bits::<5>();
                 }
             }
-            // lanes with a hole, none at all, or too few before the last beat
+            comment!("lanes with a hole, none at all, or too few before the last beat");
             self.held_ragged.d.next = (self.enable.val() & self.enable_next.val()).any()
                 | !self.enable.val().any()
                 | (!self.last_in.val() & !self.enable.val().all());
@@ -174,7 +174,7 @@ impl Logic for ReceiveStore {
         }
         self.inside.d.next = self.inside_next.val();
         if self.stop.val() | self.reset.val() {
-            // all that is here or taken in now is thrown away, the beat that comes in this cycle as well
+            comment!("all that is here or taken in now is thrown away, the beat that comes in this cycle as well");
             self.skipping.d.next =
                 self.inside_next.val() | (self.held_valid.q.val() & !self.go.val()) | self.frame_in.valid.val();
         } else if self.ends.val() {
@@ -189,7 +189,7 @@ impl Logic for ReceiveStore {
             }
         }
 
-        // ------------------------------------------------------------ its bytes
+        comment!("---- its bytes");
         self.after.next = (bit_cast::<14, 10>(self.beats.q.val()) << 4) + bit_cast::<14, 5>(self.held_count.q.val());
         self.runt_now.next = !self.beats.q.val().any() & (self.held_count.q.val() < self.frame_min.val());
         self.too_long.next = self.long.q.val()
@@ -199,7 +199,7 @@ impl Logic for ReceiveStore {
         self.pointer_next.next = (self.pointer.q.val() + 1) & self.pointer_mask.val();
         self.address.next = self.pointer.q.val().get_bits::<11>(0);
         self.data.next = self.held.q.val().data;
-        // where there is room the beat may be written whatever comes of it: only the pointer keeps it
+        comment!("where there is room the beat may be written whatever comes of it: only the pointer keeps it");
         self.write.next = self.held_valid.q.val() & self.room.val();
         self.advance.next = false;
         self.commit.next = false;
@@ -254,7 +254,7 @@ impl Logic for ReceiveStore {
             }
         }
 
-        // ------------------------------------------------------------ for the check
+        comment!("---- for the check");
         self.beat_valid.next = self.go.val();
         self.last.next = self.held.q.val().last;
         self.kept.d.next = self.commit.val();

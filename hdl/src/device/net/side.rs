@@ -100,7 +100,7 @@ impl Logic for NetSide {
         comment!("module virtio_net: the network device, its features and device config, the ports to the wire");
         self.net.clear.next = self.device_reset.val();
 
-        // ------------------------------------------------------------ features and device config: mac[6], status, what is constant
+        comment!("---- features and device config: mac[6], status, what is constant");
         self.device_features.next = self.offered.val();
         self.config_bytes.next = self.config_constants.val() | bit_cast::<256, 48>(self.net_mac.val());
         self.device_config.next = self.config_bytes.val().replace_bit(48, self.net_link_up.val());
@@ -111,7 +111,7 @@ impl Logic for NetSide {
         self.net.guest_csum.next = self.driver_features.val().get_bit(1);
         self.net.merge.next = self.driver_features.val().get_bit(15);
 
-        // ------------------------------------------------------------ device
+        comment!("---- device");
         Sink::<Chain>::link(&mut self.chain[0], &mut self.net.rx_chain);
         Sink::<ByteBeat>::link(&mut self.bytes[0], &mut self.net.rx_readable);
         Source::<ScatterCommand>::link(&mut self.command[0], &mut self.net.rx_scatter);
@@ -121,7 +121,7 @@ impl Logic for NetSide {
         Sink::<Chain>::link(&mut self.chain[1], &mut self.net.tx_chain);
         Sink::<ByteBeat>::link(&mut self.bytes[1], &mut self.net.tx_readable);
         Source::<ScatterCommand>::link(&mut self.command[1], &mut self.net.tx_scatter);
-        // frames that were sent leave nothing in their chains
+        comment!("frames that were sent leave nothing in their chains");
         self.data[1].valid.next = false;
         self.data[1].data.next.data = 0.into();
         self.data[1].data.next.count = 0.into();
@@ -130,7 +130,7 @@ impl Logic for NetSide {
         self.device_violation_valid[1].next = self.net.tx_violation_valid.val();
         self.device_violation[1].next = self.net.tx_violation.val();
         self.device_idle.next = self.net.idle.val();
-        // what comes before the driver is ready is of no use to it
+        comment!("what comes before the driver is ready is of no use to it");
         self.net.stop.next = self.device_stop.val() | !self.driver_ok.val();
         self.device_events[0].next = self.net.transmit_dropped.val();
         self.device_events[1].next = self.net.receive_runt.val();
@@ -138,7 +138,7 @@ impl Logic for NetSide {
         self.device_events[3].next = self.net.receive_error.val();
         self.device_events[4].next = self.net.receive_no_buffer.val();
 
-        // ------------------------------------------------------------ wire
+        comment!("---- wire");
         self.net_tx_data.next = self.net.frame_out.data.val().data;
         self.net_tx_keep.next = self.net.frame_out.data.val().keep;
         self.net_tx_last.next = self.net.frame_out.data.val().last;

@@ -119,7 +119,7 @@ impl Logic for Transmit {
         self.violation_valid.next = self.header.violation_valid.val();
         self.violation.next = self.header.violation.val();
 
-        // words into the memory; those of a frame that is dropped are written over
+        comment!("words into the memory; those of a frame that is dropped are written over");
         self.occupied.next = (self.pointer.q.val() - self.send.read.val()) & self.pointer_mask.val();
         self.room.d.next = (self.occupied.val() < self.nearly_full.val()) & (self.frames.q.val() < 15);
         self.header.word.ready.next = self.room.q.val();

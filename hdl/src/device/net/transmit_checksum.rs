@@ -48,7 +48,7 @@ impl Logic for TransmitChecksum {
         self.byte_sum.beat.next = self.word.val().data;
         self.byte_sum.last.next = self.word.val().last;
         self.byte_sum.start.next = self.word.val().start;
-        self.byte_sum.end.next = self.word.val().length;
+        self.byte_sum.end_byte.next = self.word.val().length;
         self.byte_sum.extra.next = 0.into();
 
         self.first_byte.next = self.word.val().start;

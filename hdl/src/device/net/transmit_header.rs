@@ -90,7 +90,7 @@ pub struct TransmitHeader {
     may_emit: Signal<Local, Bit>,
     may_begin: Signal<Local, Bit>,
     merged: Signal<Local, Bit>,
-    begin: Signal<Local, Bit>,
+    begins: Signal<Local, Bit>,
     follow: Signal<Local, Bit>,
     ends: Signal<Local, Bit>,
     failing: Signal<Local, Bit>,
@@ -120,8 +120,10 @@ impl Logic for TransmitHeader {
     #[hdl_gen]
     fn update(&mut self) {
         comment!("module net_transmit_header: takes the virtio header off the frames to send");
-        // ------------------------------------------------------------ the chain ahead
-        // every comparison is with a constant, the kind of header selects
+        comment!(
+            "---- the chain ahead \
+             every comparison is with a constant, the kind of header selects"
+        );
         self.readable_length.next = self.chain.data.val().readable_length;
         self.too_short.next = self.readable_length.val() < self.short_header.val();
         self.bad_length.next = (self.readable_length.val() < self.short_header.val() + self.frame_min.val())
@@ -152,23 +154,23 @@ impl Logic for TransmitHeader {
             self.ahead_short.d.next = self.too_short.val() & !self.chain.data.val().error & !self.halted.q.val();
         }
 
-        // ------------------------------------------------------------ beats
+        comment!("---- beats");
         self.may_emit.next = !self.word_valid.q.val() | self.word.ready.val();
         self.may_begin.next = self.may_emit.val() & self.ahead.q.val() & self.command.input.ready.val();
         self.readable.ready.next = self.may_begin.val();
         if self.inside.q.val() {
             self.readable.ready.next = self.may_emit.val();
         }
-        self.begin.next = self.readable.valid.val() & !self.inside.q.val() & self.may_begin.val();
+        self.begins.next = self.readable.valid.val() & !self.inside.q.val() & self.may_begin.val();
         self.follow.next = self.readable.valid.val() & self.inside.q.val() & self.may_emit.val();
-        self.ends.next = (self.begin.val() | self.follow.val()) & self.readable.data.val().last;
+        self.ends.next = (self.begins.val() | self.follow.val()) & self.readable.data.val().last;
         self.merged.next = self.ahead_merge.q.val();
         if self.inside.q.val() {
             self.merged.next = self.long.q.val();
         }
         self.failing.next = self.readable.data.val().error | (self.inside.q.val() & self.failed.q.val());
         self.wide.next = self.readable.data.val().data;
-        if self.begin.val() {
+        if self.begins.val() {
             self.ahead.d.next = false;
             self.head.d.next = self.ahead_head.q.val();
             self.refused.d.next = self.ahead_refused.q.val();
@@ -179,7 +181,7 @@ impl Logic for TransmitHeader {
             self.start.d.next = self.wide.val().get_bits::<16>(48);
             self.offset.d.next = self.wide.val().get_bits::<16>(64);
         }
-        if self.begin.val() | self.follow.val() {
+        if self.begins.val() | self.follow.val() {
             self.inside.d.next = !self.readable.data.val().last;
             self.failed.d.next = self.failing.val();
             self.carry.d.next = self.wide.val().get_bits::<48>(80);
@@ -188,16 +190,16 @@ impl Logic for TransmitHeader {
             }
         }
 
-        // where the checksum goes; the registers hold it from the second beat on
+        comment!("where the checksum goes; the registers hold it from the second beat on");
         self.position.next = bit_cast::<18, 16>(self.start.q.val()) + bit_cast::<18, 16>(self.offset.q.val());
         self.position_end.next = self.position.val() + 2;
-        // told one cycle later, together with the word
+        comment!("told one cycle later, together with the word");
         if self.may_emit.val() {
             self.outside.d.next =
                 self.wants_sum.q.val() & (self.position_end.val() > bit_cast::<18, 14>(self.length.q.val()));
         }
 
-        // ------------------------------------------------------------ words
+        comment!("---- words");
         if self.word.ready.val() {
             self.word_valid.d.next = false;
         }
@@ -235,7 +237,7 @@ impl Logic for TransmitHeader {
         self.shown_word.next.drop = self.word_data.q.val().drop | self.outside.q.val();
         self.word.data.next = self.shown_word.val();
 
-        // ------------------------------------------------------------ the chain is used
+        comment!("---- the chain is used");
         self.out_command.next.skip = 0.into();
         self.out_command.next.length = 0.into();
         self.out_command.next.used_length = 0.into();
@@ -244,8 +246,8 @@ impl Logic for TransmitHeader {
         self.out_command.next.drop = self.refused.q.val();
         self.ended.d.next = self.ends.val() & !self.refused.q.val();
         self.ended_bad.d.next = self.bad.q.val() | self.failing.val();
-        if self.begin.val() {
-            // a frame that ends with its first beat is too short
+        if self.begins.val() {
+            comment!("a frame that ends with its first beat is too short");
             self.out_command.next.head = self.ahead_head.q.val();
             self.out_command.next.drop = self.ahead_refused.q.val();
             self.ended.d.next = self.ends.val() & !self.ahead_refused.q.val();

@@ -96,7 +96,7 @@ impl Logic for TransmitSend {
     #[hdl_gen]
     fn update(&mut self) {
         comment!("module net_transmit_send: sends frames, with their checksums put in");
-        // ------------------------------------------------------------ first stage: the address
+        comment!("---- first stage: the address");
         self.length.next = self.frame.data.val().length;
         self.last_byte.next = (self.length.val() - 1) & self.length_mask.val();
         self.last_number.next = self.last_byte.val().get_bits::<10>(4);
@@ -129,7 +129,7 @@ impl Logic for TransmitSend {
         self.asked_mark.d.next.value = self.frame.data.val().value;
         self.read.next = self.pointer.q.val();
 
-        // ------------------------------------------------------------ second stage: the word
+        comment!("---- second stage: the word");
         self.value.next = self.asked_mark.q.val().value;
         self.low_shift.next = bit_cast::<7, 4>(self.asked_mark.q.val().lane) << 3;
         self.high_shift.next = self.low_shift.val() + 8;
@@ -141,7 +141,7 @@ impl Logic for TransmitSend {
         if self.asked_mark.q.val().high {
             self.high_mask.next = bits::<128>(0xFF) << self.high_shift.val();
         }
-        // both bytes in all lanes
+        comment!("both bytes in all lanes");
         self.low_byte.next = bit_cast::<32, 8>(self.value.val().get_bits::<8>(0));
         self.low_half.next = self.low_byte.val() | (self.low_byte.val() << 8);
         self.low_word.next = self.low_half.val() | (self.low_half.val() << 16);
@@ -160,7 +160,7 @@ impl Logic for TransmitSend {
         self.chosen_beat.d.next.last = self.asked_mark.q.val().last;
         self.chosen_beat.d.next.error = false;
 
-        // ------------------------------------------------------------ third stage: out
+        comment!("---- third stage: out");
         self.beats.input.valid.next = self.chosen.q.val();
         self.beats.input.data.next = self.chosen_beat.q.val();
         self.beat.valid.next = self.beats.output.valid.val();

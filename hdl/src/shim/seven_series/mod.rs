@@ -203,7 +203,7 @@ macro_rules! seven_series {
             fn update(&mut self) {
                 comment!($title);
 
-                // ------------------------------------------------------------ received packets
+                comment!("---- received packets");
                 self.receive.tdata.next = self.m_axis_rx_tdata.val();
                 self.receive.tkeep.next = self.m_axis_rx_tkeep.val();
                 self.receive.tlast.next = self.m_axis_rx_tlast.val();
@@ -225,7 +225,7 @@ macro_rules! seven_series {
                 self.rx_np_ok.next = self.np_ok.q.val();
                 self.rx_np_req.next = true;
 
-                // ------------------------------------------------------------ packets to send
+                comment!("---- packets to send");
                 self.pack.transmit.data.next = self.transmit.data.val();
                 self.transmit_data.from.next = self.transmit.data.val().data;
                 self.pack.transmit.data.next.data = self.transmit_data.to.val();
@@ -241,7 +241,7 @@ macro_rules! seven_series {
                 self.s_axis_tx_tuser.next = 0.into();
                 self.tx_cfg_gnt.next = true;
 
-                // ------------------------------------------------------------ function
+                comment!("---- function");
                 self.function.cfg_command.next = self.cfg_command.val();
                 self.function.cfg_dcommand.next = self.cfg_dcommand.val();
                 self.function.cfg_bus_number.next = self.cfg_bus_number.val();

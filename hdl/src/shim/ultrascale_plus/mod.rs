@@ -206,7 +206,7 @@ macro_rules! ultrascale_plus {
             fn update(&mut self) {
                 comment!($title);
 
-                // ------------------------------------------------------------ received packets
+                comment!("---- received packets");
                 self.requests.tdata.next = self.m_axis_cq_tdata.val();
                 self.requests.tlast.next = self.m_axis_cq_tlast.val();
                 self.requests.tuser.next = self.m_axis_cq_tuser.val();
@@ -223,7 +223,7 @@ macro_rules! ultrascale_plus {
                 self.m_axis_rc_tready.next = self.receive.tready.val();
                 Source::<CompletionBeat>::link(&mut self.completion, &mut self.receive.completion);
 
-                // ------------------------------------------------------------ packets to send
+                comment!("---- packets to send");
                 self.is_completion.next = (self.transmit.data.val().kind == TransmitKind::Completion)
                     | (self.transmit.data.val().kind == TransmitKind::CompletionData);
                 self.complete.completion.data.next = self.transmit.data.val();
@@ -259,7 +259,7 @@ macro_rules! ultrascale_plus {
                 self.order.pcie_rq_seq_num1.next = self.pcie_rq_seq_num1.val();
                 self.order.pcie_rq_seq_num_vld1.next = self.pcie_rq_seq_num_vld1.val();
 
-                // ------------------------------------------------------------ function
+                comment!("---- function");
                 self.function.cfg_function_status.next = self.cfg_function_status.val();
                 self.function.cfg_function_power_state.next = self.cfg_function_power_state.val();
                 self.function.cfg_max_payload.next = self.cfg_max_payload.val();

@@ -1,0 +1,93 @@
+//! Doc comments of the Rust source, for the reader of the Verilog.
+use super::text::comment;
+use crate::block::DOC;
+use std::collections::HashMap;
+
+/// The docs of a block and of its fields, by the field's name; the block's own are those of no name.
+#[derive(Debug, Default)]
+pub(super) struct Docs(HashMap<String, String>);
+
+impl Docs {
+    /// Takes what `derive(Block)` has put in the name of a namespace; see [`crate::block`].
+    pub fn take(&mut self, name: &str) {
+        if let Some((field, text)) = name.strip_prefix(DOC).and_then(|rest| rest.split_once(DOC)) {
+            self.0.insert(field.into(), plain(text));
+        }
+    }
+
+    /// What is said of the block.
+    pub fn of_block(&self) -> Option<&str> {
+        self.0.get("").map(String::as_str)
+    }
+
+    /// Writes what is said of a field.
+    pub fn write(&self, field: &str, pad: &str, out: &mut String) {
+        if let (Some(text), false) = (self.0.get(field), field.is_empty()) {
+            comment(text, pad, out);
+        }
+    }
+}
+
+/// Markdown as plain text, a paragraph or an item of a list per line: links are what they name, fences are left out.
+fn plain(markdown: &str) -> String {
+    let mut lines: Vec<String> = vec![];
+    let (mut fenced, mut open) = (false, false);
+    for line in markdown.lines() {
+        if line.trim_start().starts_with("```") {
+            (fenced, open) = (!fenced, false);
+            continue;
+        }
+        let line = if fenced { line.trim_end().to_string() } else { without_links(line.trim()) };
+        let begins = ["- ", "* ", "| ", "# "].iter().any(|mark| line.starts_with(mark));
+        match lines.last_mut().filter(|_| open && !begins && !line.is_empty()) {
+            Some(last) => *last = format!("{last} {line}"),
+            None => lines.push(line.clone()),
+        }
+        open = !fenced && !line.is_empty() && !line.starts_with("| ");
+    }
+    let end = lines.iter().rposition(|line| !line.is_empty()).map_or(0, |last| last + 1);
+    lines[..end].join("\n")
+}
+
+/// `` [`a::B`] `` as `` `B` ``, `[text](target)` as `text`.
+fn without_links(line: &str) -> String {
+    let mut out = String::new();
+    let mut rest = line;
+    while let Some(open) = rest.find('[') {
+        out.push_str(&rest[..open]);
+        rest = &rest[open + 1..];
+        let (named, after) = match rest.split_once(']') {
+            Some((named, after)) if named.starts_with('`') || after.starts_with('(') => (named, after),
+            _ => {
+                out.push('[');
+                continue;
+            }
+        };
+        match named.strip_prefix('`').and_then(|code| code.rsplit_once("::")) {
+            Some((_, last)) => out += &format!("`{last}"),
+            None => out.push_str(named),
+        }
+        rest = match after.strip_prefix('(').and_then(|target| target.split_once(')')) {
+            Some((_, behind)) => behind,
+            None => after,
+        };
+    }
+    out + rest
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn paragraphs_and_lists_are_lines_and_pictures_stay() {
+        let text = "One\ntwo.\n\n- a\n  b\n- c\n\n```text\n a  -> b\n      -> c\n```\nEnd.\n\n";
+        assert_eq!(plain(text), "One two.\n\n- a b\n- c\n\n a  -> b\n      -> c\nEnd.");
+    }
+
+    #[test]
+    fn links_are_what_they_name() {
+        assert_eq!(without_links("see [`super::a::Block`], [b](c.md), [`d`](crate::d)."), "see `Block`, b, `d`.");
+        assert_eq!(without_links("bits [7:0] of `[blk] x` [and"), "bits [7:0] of `[blk] x` [and");
+    }
+}
