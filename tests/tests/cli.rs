@@ -45,7 +45,9 @@ fn generate_writes_the_same_files_twice() {
     let list = fs::read_to_string(one.join("virtio_blk_endpoint.f")).unwrap();
     assert!(list.ends_with("virtio_blk_endpoint.v\n"));
     assert!(list.lines().all(|name| one.join(name).exists()));
-    assert!(fs::read_to_string(one.join("virtio_blk_registers.md")).unwrap().contains("| 0x10 | 2 | W | QUEUE_NOTIFY |"));
+    assert!(fs::read_to_string(one.join("virtio_blk_registers.md"))
+        .unwrap()
+        .contains("| 0x10 | 2 | W | QUEUE_NOTIFY |"));
 }
 
 #[test]

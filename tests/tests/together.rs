@@ -70,7 +70,8 @@ fn a_disk_and_a_network_card_share_a_folder_and_an_fpga() {
     let folder = tempfile::tempdir().unwrap();
     generated("blk", folder.path());
     generated("net", folder.path());
-    for name in ["virtio_blk_registers.md", "virtio_net_registers.md", "virtio_blk_endpoint.core", "virtio_net_endpoint.core"]
+    for name in
+        ["virtio_blk_registers.md", "virtio_net_registers.md", "virtio_blk_endpoint.core", "virtio_net_endpoint.core"]
     {
         assert!(folder.path().join(name).is_file(), "{name}");
     }
@@ -99,7 +100,10 @@ fn two_disks_need_two_prefixes() {
     let refused = generate(&second, &out);
     assert_eq!(refused.status.code(), Some(1), "{}", text(&refused));
     let message = text(&refused);
-    assert!(message.contains(".v belongs to the configuration first.toml, and has another text with second.toml"), "{message}");
+    assert!(
+        message.contains(".v belongs to the configuration first.toml, and has another text with second.toml"),
+        "{message}"
+    );
     assert!(message.contains("prefix = \"second_\" in the section [generate]"), "{message}");
     assert!(before == names(), "nothing is written over");
 
