@@ -165,6 +165,7 @@ impl Logic for Asleep {
         self.chosen_valid.next = false;
         match self.choice.val().index() {
             0 => self.chosen_valid.next = true,
+            2 => self.chosen_valid.next = self.choice.val().get_bit(1),
             _ => {}
         }
     }

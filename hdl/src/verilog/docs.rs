@@ -87,7 +87,7 @@ mod tests {
 
     #[test]
     fn links_are_what_they_name() {
-        assert_eq!(without_links("see [`super::a::Block`], [b](c.md), [`d`](crate::d)."), "see `Block`, b, `d`.");
+        assert_eq!(without_links("see [`super::a::Block`], [b](c.md), [`d`](e.md)."), "see `Block`, b, `d`.");
         assert_eq!(without_links("bits [7:0] of `[blk] x` [and"), "bits [7:0] of `[blk] x` [and");
     }
 }

@@ -362,7 +362,7 @@ mod tests {
 
     #[test]
     fn long_lines_break_outside_of_parentheses() {
-        let term = |name: &str| format!("({name} & {})", "b".repeat(40));
+        let term = |name: &str| format!("({name} & {})", "b".repeat(36));
         let line = format!("        x <= {} | {} | {};", term("one"), term("two"), term("three"));
         let expected = format!("        x <= {} | {} |\n            {};\n", term("one"), term("two"), term("three"));
         assert_eq!(folded(&line), expected);
