@@ -71,8 +71,8 @@ pub enum BridgeError {
     Trace(io::Error),
     /// The endpoint answers no read of its configuration space.
     #[error(
-        "the endpoint does not answer a read of its configuration space (CfgRd0 of register 0): look at its ports with --vcd \
-         FILE, and at the packets with --tlp-log FILE"
+        "the endpoint does not answer a read of its configuration space (CfgRd0 of register 0): is its reset let go, does \
+         its link take packets? See its ports with --vcd FILE, and the packets with --tlp-log FILE"
     )]
     Silent,
     /// What the device side writes down cannot be written: a recording of the network.

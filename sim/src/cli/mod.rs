@@ -106,8 +106,7 @@ fn for_qemu(path: &std::path::Path) -> anyhow::Result<()> {
 
 /// The file, if that is one which describes RTL of the user's own.
 fn own_rtl(name: &str) -> Option<&std::path::Path> {
-    let text = std::fs::read_to_string(name).ok()?;
-    OwnRtl::is_described_by(&text).then_some(std::path::Path::new(name))
+    Some(std::path::Path::new(name)).filter(|path| OwnRtl::is_described_by(path))
 }
 
 /// Reads a configuration, and shows what was replaced in it.
