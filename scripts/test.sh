@@ -11,9 +11,35 @@ step() {
     "$@" || { echo "failed: $*"; exit 1; }
 }
 
-# Under nohup all that is started ignores SIGHUP, and the tests of that signal would fail.
-test_cargo() {
-    env --default-signal=HUP cargo test --no-fail-fast "$@" 2>&1
+# test_program FOLDER PROGRAM: a program of tests in the folder of its package, as Cargo runs it; one test at a time. Under nohup
+# SIGHUP is ignored by all that is started, and its tests would fail.
+test_program() {
+    local begin=$SECONDS name status
+    name=$(basename "$1")/$(basename "$2" | sed 's/-[0-9a-f]*$//')
+    local log="build/tests/$(basename "$2").log"
+    printf '     Running %s\n' "$name" >"$log"
+    (cd "$1" && RUST_TEST_THREADS=1 env --default-signal=HUP "$2") >>"$log" 2>&1
+    status=$?
+    # one write, since several programs end at about the same time
+    printf '%s\n' "$(grep -E '^(test .*(FAILED|ignored)|test result|error)' "$log" | sed "s|^|$name: |"), $((SECONDS - begin)) s in all"
+    # xargs ends at 255
+    [ "$status" = 0 ] || return 1
+}
+export -f test_program
+
+# test_programs [SELECTION...]: the programs of tests that Cargo builds, as many at once as there are processors. Cargo runs one after the other, and a processor rests at the end of each;
+# those of whole endpoints take the longest, and come first.
+test_programs() {
+    local folder_and_program='s|.*"manifest_path":"\([^"]*\)/Cargo.toml".*"profile":{[^}]*"test":true}.*"executable":"\([^"]*\)".*|\1 \2|p'
+    rm -rf build/tests
+    mkdir -p build/tests
+    cargo test --workspace "$@" --no-run --message-format=json-render-diagnostics >build/tests/programs.json || return 1
+    sed -n "$folder_and_program" build/tests/programs.json >build/tests/programs
+    { grep '/tests ' build/tests/programs; grep -v '/tests ' build/tests/programs; } |
+        xargs -P "$(nproc)" -L 1 bash -c 'test_program "$@"' _
+    local status=$?
+    cat build/tests/*.log >"$log"
+    return "$status"
 }
 
 # How many tests the log says passed and failed.
@@ -26,9 +52,8 @@ if [ "${QUICK:-0}" != 0 ]; then
     # of the whole workspace, so that dependencies have the features that make test builds them with
     tests=(architecture beats blk board cells config device disk driver endpoint endpoint_parts fuzz lint_source net net_backend \
         pcie plan printer protocol registers root_complex shim time_zero tlp write_a_block)
-    test_cargo --workspace --lib "${tests[@]/#/--test=}" | tee "$log" |
-        grep --line-buffered -E '^(error|test .*FAILED| +Running)'
-    status=${PIPESTATUS[0]}
+    test_programs --lib "${tests[@]/#/--test=}"
+    status=$?
     count
     echo "left out: clippy, documentation, proofs, lint of every example, rings and devices of the RTL alone, hard blocks," \
         "boards, guests, qtest, serve, control events, area; make test runs all"
@@ -37,8 +62,11 @@ fi
 step cargo clippy --workspace --all-targets -- -D warnings
 RUSTDOCFLAGS="-D warnings" step cargo doc --workspace --no-deps
 printf '== cargo test\n'
-test_cargo --workspace | tee "$log" | grep --line-buffered -E '^(test |error|warning: unused| +(Compiling|Running|Finished) )'
-status=${PIPESTATUS[0]}
+status=0
+test_programs || status=1
+printf '== cargo test --doc\n'
+cargo test --workspace --doc --no-fail-fast 2>&1 | tee -a "$log" | grep --line-buffered -E '^(test |error|warning: unused)'
+[ "${PIPESTATUS[0]}" = 0 ] || status=1
 
 # A figure that is more than 5 % worse than in docs/resources.md fails. Place and route takes longer than all else: make synth.
 printf '== virtio-hdl synth\n'
