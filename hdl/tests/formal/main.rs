@@ -152,7 +152,7 @@ fn every_read_tag_retires_once_and_is_not_reused_before_it_has_rested() {
 #[test]
 fn a_read_that_is_given_up_while_it_waits_is_found() {
     let (right, wrong) = (" & !(waiting & one_left);", ";");
-    read_tags().with_fault(right, wrong).is_refuted_by("none_is_given_up_before_its_time");
+    read_tags().with_fault(right, wrong).is_refuted_by("only_what_has_left_is_given_up");
 }
 
 #[test]
