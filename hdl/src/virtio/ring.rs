@@ -153,16 +153,7 @@ impl Logic for RingEngine {
 
         self.walker.ring_base.next = self.ring_base.val();
         self.walker.indirect.next = self.indirect.val();
-        self.walker.window_ready.next = self.window.window_ready.val();
-        self.walker.window_failed.next = self.window.window_failed.val();
-        self.walker.head.next = self.window.head.val();
-        self.walker.in_table.next = self.window.in_table.val();
-        self.walker.table_base.next = self.window.table_base.val();
-        self.walker.table_count.next = self.window.table_count.val();
-        self.walker.descriptor.next = self.window.descriptor.val();
-        self.window.load.next = self.walker.load.val();
-        self.window.position.next = self.walker.position.val();
-        self.window.free.next = self.walker.free.val();
+        WindowViewSource::join(&mut self.window.view, &mut self.walker.view);
         self.window.stop.next = self.walker.stopped.val();
         Source::<WindowRequest>::join(&mut self.walker.further, &mut self.window.further);
         Source::<Chain>::link(&mut self.chain, &mut self.walker.chain);
