@@ -1,4 +1,6 @@
-//! `derive(Block)` for the blocks of `virtio-hdl-rtl`; see its module `block`.
+//! `derive(Block)` and `derive(Bundle)` for the blocks of `virtio-hdl-rtl`; see its module `block`.
+mod bundle;
+
 use proc_macro::TokenStream;
 use proc_macro2::TokenStream as Tokens;
 use quote::{format_ident, quote};
@@ -18,6 +20,15 @@ use syn::{Data, DeriveInput, Field, Fields, Ident, Type};
 pub fn block(input: TokenStream) -> TokenStream {
     let input = syn::parse_macro_input!(input as DeriveInput);
     derive(&input).unwrap_or_else(|error| error.to_compile_error()).into()
+}
+
+/// Makes a struct of ports one end of a bundle, and writes the other end, the struct that `#[mirror(NAME)]` names, with all directions
+/// turned. Of the two it is one to be in a block's interface, as with rust-hdl's `derive(LogicInterface)`: `NAME::join` connects one end with the
+/// other, `NAME::link` a block's own with that of a block inside. The doc comments of the ports become comments in the Verilog.
+#[proc_macro_derive(Bundle, attributes(mirror))]
+pub fn bundle(input: TokenStream) -> TokenStream {
+    let input = syn::parse_macro_input!(input as DeriveInput);
+    bundle::derive(&input).unwrap_or_else(|error| error.to_compile_error()).into()
 }
 
 /// Names that rust-hdl's printer cannot carry, hence its own derive refuses them.

@@ -3,7 +3,7 @@ use super::place::BeatPlacer;
 use super::read_receive::CompletionReceiver;
 use super::read_tags::TagTable;
 use super::splitter::Splitter;
-use super::types::{RamWrite, ReadRequest, ReadRetire};
+use super::types::{ReadRequest, ReadReturnSource};
 use crate::block::Block;
 use crate::cells::{Reg, Sink, Source};
 use crate::comment;
@@ -51,14 +51,8 @@ pub struct ReadEngine<const TW: usize, const TAGS: usize> {
     pub transmit: Source<TransmitBeat>,
     /// Completions of the reads.
     pub completion: Sink<CompletionBeat>,
-    /// A write of a client's RAM.
-    pub write: Signal<Out, RamWrite>,
-    /// There is a write: `write` counts in this cycle.
-    pub write_valid: Signal<Out, Bit>,
-    /// A request has ended; never before the cycle after its last `write`.
-    pub retire: Signal<Out, ReadRetire>,
-    /// There is a retirement: `retire` counts in this cycle.
-    pub retire_valid: Signal<Out, Bit>,
+    /// What has been read, for all clients.
+    pub returns: ReadReturnSource,
     /// Pulse: a tag was given up.
     pub timeout: Signal<Out, Bit>,
     /// Pulse: a completion nobody waits for was dropped.
@@ -171,11 +165,11 @@ impl<const TW: usize, const TAGS: usize> Logic for ReadEngine<TW, TAGS> {
         self.receiver.expire_tag.next = self.tags.expire_tag.val();
         self.placer.beat.next = self.receiver.beat.val();
         self.placer.beat_valid.next = self.receiver.beat_valid.val();
-        self.write.next = self.placer.write.val();
-        self.write_valid.next = self.placer.write_valid.val();
+        self.returns.write.next = self.placer.write.val();
+        self.returns.write_valid.next = self.placer.write_valid.val();
 
-        self.retire.next = self.tags.retire.val();
-        self.retire_valid.next = self.tags.retire_valid.val();
+        self.returns.retire.next = self.tags.retire.val();
+        self.returns.retire_valid.next = self.tags.retire_valid.val();
         self.timeout.next = self.tags.expire.val() & !self.abandon.val();
         self.unexpected_completion.next = self.receiver.unexpected.val();
         comment!("a read that was withdrawn is no such one");

@@ -1,5 +1,6 @@
 //! What the DMA engines and their clients exchange.
 #![allow(missing_docs, reason = "rust-hdl's derives write bare methods; hdl/tests/lint_source.rs sees to the rest")]
+use crate::block::Bundle;
 use rust_hdl::prelude::*;
 
 /// A read of host memory into a client's RAM.
@@ -39,6 +40,20 @@ pub struct ReadRetire {
     pub slot: Bits<6>,
     /// An error completion, a poisoned or malformed one, or a timeout: the data are not to be used.
     pub error: bool,
+}
+
+/// What the read engine tells all of its clients, by their numbers.
+#[derive(Bundle, Default)]
+#[mirror(ReadReturnSink)]
+pub struct ReadReturnSource {
+    /// A request has ended; never before the cycle after its last `write`.
+    pub retire: Signal<Out, ReadRetire>,
+    /// There is a retirement: `retire` counts in this cycle.
+    pub retire_valid: Signal<Out, Bit>,
+    /// A write of a client's RAM.
+    pub write: Signal<Out, RamWrite>,
+    /// There is a write: `write` counts in this cycle.
+    pub write_valid: Signal<Out, Bit>,
 }
 
 /// A write of host memory from a client's RAM.

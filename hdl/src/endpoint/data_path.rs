@@ -211,10 +211,7 @@ impl Logic for DataPath {
             self.any_busy.next = self.any_busy.val() | self.queues[i].busy.val();
 
             comment!("what comes from the engines carries a client number, so all queues hear it");
-            self.queues[i].retire.next = self.read_engine.retire.val();
-            self.queues[i].retire_valid.next = self.read_engine.retire_valid.val();
-            self.queues[i].write.next = self.read_engine.write.val();
-            self.queues[i].write_valid.next = self.read_engine.write_valid.val();
+            ReadReturnSource::join(&mut self.read_engine.returns, &mut self.queues[i].returns);
             self.queues[i].ram_past.next = self.write_engine.read_past.val();
             self.queues[i].ram_client.next = self.write_engine.read_client.val();
             self.queues[i].ram_word.next = self.write_engine.read_word.val();

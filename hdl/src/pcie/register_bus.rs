@@ -8,13 +8,12 @@
 //! read_data     ------<=D=>------   with done
 //! ```
 //! `done` is registered. A new access may begin in the cycle after `done`.
-#![allow(missing_docs, reason = "rust-hdl's derives write bare methods; hdl/tests/lint_source.rs sees to the rest")]
-use crate::block::Clocked;
+use crate::block::Bundle;
 use rust_hdl::prelude::*;
 
-/// The completer's end.
-#[derive(LogicInterface, Default)]
-#[join = "RegisterSlave"]
+/// The completer's end; [`RegisterSlave`] is the register block's.
+#[derive(Bundle, Default)]
+#[mirror(RegisterSlave)]
 pub struct RegisterMaster {
     /// An access is there.
     pub valid: Signal<Out, Bit>,
@@ -31,26 +30,3 @@ pub struct RegisterMaster {
     /// Data read, with `done`.
     pub read_data: Signal<In, Bits<32>>,
 }
-
-/// The register block's end.
-#[derive(LogicInterface, Default)]
-#[join = "RegisterMaster"]
-pub struct RegisterSlave {
-    /// An access is there.
-    pub valid: Signal<In, Bit>,
-    /// Write, else read.
-    pub write: Signal<In, Bit>,
-    /// Byte address inside the region, bits 1:0 zero.
-    pub address: Signal<In, Bits<12>>,
-    /// Byte enables; also given for reads.
-    pub enable: Signal<In, Bits<4>>,
-    /// Data to write, byte 0 in bits 7:0.
-    pub write_data: Signal<In, Bits<32>>,
-    /// The access has happened.
-    pub done: Signal<Out, Bit>,
-    /// Data read, with `done`.
-    pub read_data: Signal<Out, Bits<32>>,
-}
-
-impl Clocked for RegisterMaster {}
-impl Clocked for RegisterSlave {}

@@ -121,11 +121,12 @@ impl Probe for Collector {
         }
     }
     fn visit_start_namespace(&mut self, name: &str, _: &dyn Block) {
-        if let (false, Some(namespaces)) = (self.skipping(), self.namespaces.last_mut()) {
-            namespaces.push(name.into());
+        if self.skipping() {
+            return;
         }
-        if let (false, Some(node)) = (self.skipping(), self.stack.last_mut()) {
-            node.docs.take(name);
+        if let (Some(node), Some(namespaces)) = (self.stack.last_mut(), self.namespaces.last_mut()) {
+            node.docs.take(namespaces, name);
+            namespaces.push(name.into());
         }
     }
     fn visit_atom(&mut self, name: &str, atom: &dyn rust_hdl::prelude::Atom) {

@@ -8,16 +8,29 @@ use std::collections::HashMap;
 pub(super) struct Docs(HashMap<String, String>);
 
 impl Docs {
-    /// Takes what `derive(Block)` has put in the name of a namespace; see [`crate::block`].
-    pub fn take(&mut self, name: &str) {
+    /// Takes what `derive(Block)` and `derive(Bundle)` have put in the name of a namespace; see [`crate::block`]. Outside of it are those
+    /// of the bundle.
+    pub fn take(&mut self, outside: &[String], name: &str) {
         if let Some((field, text)) = name.strip_prefix(DOC).and_then(|rest| rest.split_once(DOC)) {
-            self.0.insert(field.into(), plain(text));
+            let path: Vec<&str> = outside.iter().map(String::as_str).chain([field]).collect();
+            self.0.insert(path.join(".").replace('$', "."), plain(text));
         }
     }
 
     /// What is said of the block.
     pub fn of_block(&self) -> Option<&str> {
         self.0.get("").map(String::as_str)
+    }
+
+    /// Writes what is said of a net's field, and of its port of a bundle, where the net before it, by its name in Rust, is not of the same.
+    pub fn write_new(&self, net: &str, before: &str, pad: &str, out: &mut String) {
+        let of = |name: &str, part: &str| {
+            name.strip_prefix(part).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
+        };
+        let ends = net.match_indices('.').map(|(end, _)| end).chain([net.len()]);
+        for part in ends.map(|end| &net[..end]).filter(|part| !of(before, part)) {
+            self.write(part, pad, out);
+        }
     }
 
     /// Writes what is said of a field.
@@ -83,6 +96,22 @@ mod tests {
     fn paragraphs_and_lists_are_lines_and_pictures_stay() {
         let text = "One\ntwo.\n\n- a\n  b\n- c\n\n```text\n a  -> b\n      -> c\n```\nEnd.\n\n";
         assert_eq!(plain(text), "One two.\n\n- a b\n- c\n\n a  -> b\n      -> c\nEnd.");
+    }
+
+    #[test]
+    fn a_bundle_and_each_of_its_ports_are_described_once() {
+        let said = |field: &str, text: &str| format!("{DOC}{field}{DOC}{text}");
+        let mut docs = Docs::default();
+        docs.take(&[], &said("bus", "A bus."));
+        docs.take(&["bus".into()], &said("data", "What it carries."));
+        let (mut out, mut before) = (String::new(), "");
+        for net in ["clock", "bus.valid", "bus.data.low", "bus.data.high", "bus_2.data"] {
+            docs.write_new(net, before, "", &mut out);
+            out += &format!("{net}\n");
+            before = net;
+        }
+        let told = "clock\n// A bus.\nbus.valid\n// What it carries.\nbus.data.low\nbus.data.high\nbus_2.data\n";
+        assert_eq!(out, told);
     }
 
     #[test]

@@ -370,12 +370,10 @@ pub(super) fn port_list(ports: Vec<(&str, &Net)>, docs: &Docs) -> String {
     }
     let columns = ports.iter().map(|(_, net)| range(net.width).len()).max().unwrap_or(0);
     let mut out = String::from("(\n");
-    let mut described = "";
+    let mut before = "";
     for (place, (kind, net)) in ports.iter().enumerate() {
-        if net.field() != described {
-            described = net.field();
-            docs.write(described, "    ", &mut out);
-        }
+        docs.write_new(&net.rust_name, before, "    ", &mut out);
+        before = &net.rust_name;
         let sign = if net.signed { "signed " } else { "" };
         let separator = if place + 1 < ports.len() { "," } else { "" };
         let _ = writeln!(out, "    {kind} {sign}{:<columns$}{}{separator}", range(net.width), net.name);

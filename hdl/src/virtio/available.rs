@@ -56,14 +56,8 @@ pub struct AvailableReader {
     pub event_idx: Signal<In, Bit>,
     /// Reads of the ring.
     pub request: Source<ReadRequest>,
-    /// Retirements of all DMA clients.
-    pub retire: Signal<In, ReadRetire>,
-    /// There is a retirement: `retire` counts in this cycle.
-    pub retire_valid: Signal<In, Bit>,
-    /// RAM writes of all DMA clients.
-    pub write: Signal<In, RamWrite>,
-    /// There is a write: `write` counts in this cycle.
-    pub write_valid: Signal<In, Bit>,
+    /// What has been read, for all DMA clients.
+    pub returns: ReadReturnSink,
     /// Head descriptors in the order of the ring.
     pub heads: Source<Bits<16>>,
     /// Notifications on or off.
@@ -180,8 +174,8 @@ impl Logic for AvailableReader {
         self.go.next = self.enable.val() & !self.halted.q.val();
 
         comment!("RAM: slot buffers at bytes 32 and 64; the index comes at byte 0, and goes into a register as well");
-        self.write_client.next = self.write.val().client;
-        self.write_mine.next = self.write_valid.val() & (self.write_client.val() == self.client.val());
+        self.write_client.next = self.returns.write.val().client;
+        self.write_mine.next = self.returns.write_valid.val() & (self.write_client.val() == self.client.val());
         self.read_word.next = 2.into();
         if self.drain.q.val() {
             self.read_word.next = 4.into();
@@ -189,23 +183,26 @@ impl Logic for AvailableReader {
         if self.position.q.val().get_bit(3) {
             self.read_word.next = self.read_word.val() | 1;
         }
-        if self.write_mine.val() & !self.write.val().word.get_bits::<3>(0).any() & self.write.val().enable.get_bit(2) {
-            self.index.d.next = self.write.val().data.get_bits::<16>(16);
+        if self.write_mine.val()
+            & !self.returns.write.val().word.get_bits::<3>(0).any()
+            & self.returns.write.val().enable.get_bit(2)
+        {
+            self.index.d.next = self.returns.write.val().data.get_bits::<16>(16);
         }
         self.line.next = 0.into();
         for i in 0..8 {
-            self.ram[i].waddr.next = bit_cast::<3, 12>(self.write.val().word);
-            self.ram[i].wdata.next = self.write.val().data.get_bits::<16>(i * 16);
+            self.ram[i].waddr.next = bit_cast::<3, 12>(self.returns.write.val().word);
+            self.ram[i].wdata.next = self.returns.write.val().data.get_bits::<16>(i * 16);
             comment!("all that is read here is of 2 bytes and lies at even addresses");
-            self.ram[i].wen.next = self.write_mine.val() & self.write.val().enable.get_bit(i * 2);
+            self.ram[i].wen.next = self.write_mine.val() & self.returns.write.val().enable.get_bit(i * 2);
             self.ram[i].raddr.next = self.read_word.val();
             self.half.next = self.ram[i].rdata.val();
             self.line.next = self.line.val() | (bit_cast::<128, 16>(self.half.val()) << (i * 16).to_bits::<7>());
         }
 
-        self.retired.next = self.retire_valid.val() & (self.retire.val().client == self.client.val());
-        self.retired_slot.next = self.retire.val().slot;
-        self.retired_error.next = self.retire.val().error;
+        self.retired.next = self.returns.retire_valid.val() & (self.returns.retire.val().client == self.client.val());
+        self.retired_slot.next = self.returns.retire.val().slot;
+        self.retired_error.next = self.returns.retire.val().error;
 
         self.found.next = false;
         self.report.next.rule = Violation::Nothing;

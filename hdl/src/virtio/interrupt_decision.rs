@@ -47,14 +47,8 @@ pub struct InterruptDecision {
     pub known_index: Signal<In, Bits<16>>,
     /// The read of the driver's wish.
     pub request: Source<ReadRequest>,
-    /// Retirements of all DMA clients.
-    pub retire: Signal<In, ReadRetire>,
-    /// There is a retirement: `retire` counts in this cycle.
-    pub retire_valid: Signal<In, Bit>,
-    /// RAM writes of all DMA clients.
-    pub write: Signal<In, RamWrite>,
-    /// There is a write: `write` counts in this cycle.
-    pub write_valid: Signal<In, Bit>,
+    /// What has been read, for all DMA clients.
+    pub returns: ReadReturnSink,
     /// One cycle: interrupt.
     pub raise_interrupt: Signal<Out, Bit>,
     /// A decision is due or under way.
@@ -112,9 +106,9 @@ impl Logic for InterruptDecision {
     fn update(&mut self) {
         comment!("module interrupt_decision: whether the driver wants an interrupt for new used elements");
         comment!("the wish lies at the start of this client's RAM, which is this one register");
-        self.mine.next = self.write_valid.val() & (self.write.val().client == self.client.val());
-        self.lanes.next = self.write.val().enable;
-        self.fresh.next = bit_cast::<32, 128>(self.write.val().data);
+        self.mine.next = self.returns.write_valid.val() & (self.returns.write.val().client == self.client.val());
+        self.lanes.next = self.returns.write.val().enable;
+        self.fresh.next = bit_cast::<32, 128>(self.returns.write.val().data);
         self.wish.next = 0.into();
         for i in 0..4 {
             if self.mine.val() & self.lanes.val().get_bit(i) {
@@ -123,7 +117,7 @@ impl Logic for InterruptDecision {
             self.wish_byte.next = self.wish_bytes[i].q.val();
             self.wish.next = self.wish.val() | (bit_cast::<32, 8>(self.wish_byte.val()) << (i * 8).to_bits::<5>());
         }
-        self.retired.next = self.retire_valid.val() & (self.retire.val().client == self.client.val());
+        self.retired.next = self.returns.retire_valid.val() & (self.returns.retire.val().client == self.client.val());
 
         comment!("new - event - 1 < new - old, modulo 2^16");
         self.passed.next = self.new_index.q.val() - self.wish.val().get_bits::<16>(0) - 1;
@@ -159,7 +153,7 @@ impl Logic for InterruptDecision {
             DecisionState::Wait => {
                 if self.retired.val() {
                     self.state.d.next = DecisionState::Look;
-                    if self.retire.val().error {
+                    if self.returns.retire.val().error {
                         self.violation_valid.next = true;
                         self.state.d.next = DecisionState::Halt;
                     }

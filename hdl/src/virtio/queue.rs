@@ -39,14 +39,8 @@ pub struct Virtqueue {
     pub max_read_request: Signal<In, Bits<3>>,
     /// Reads of host memory, their data and their ends.
     pub read_request: Source<ReadRequest>,
-    /// Retirements of all DMA clients.
-    pub retire: Signal<In, ReadRetire>,
-    /// There is a retirement: `retire` counts in this cycle.
-    pub retire_valid: Signal<In, Bit>,
-    /// RAM writes of all DMA clients.
-    pub write: Signal<In, RamWrite>,
-    /// There is a write: `write` counts in this cycle.
-    pub write_valid: Signal<In, Bit>,
+    /// What has been read, for all DMA clients.
+    pub returns: ReadReturnSink,
     /// Writes of host memory, and the write engine's port to their data.
     pub write_request: Source<WriteRequest>,
     /// The write engine is past all words before `ram_word`.
@@ -141,12 +135,9 @@ impl Logic for Virtqueue {
         Source::<Chain>::link(&mut self.chain, &mut self.ring.chain);
 
         comment!("reads");
-        self.ring.retire.next = self.retire.val();
-        self.ring.retire_valid.next = self.retire_valid.val();
-        self.ring.write.next = self.write.val();
-        self.ring.write_valid.next = self.write_valid.val();
-        self.gather.retire.next = self.retire.val();
-        self.gather.retire_valid.next = self.retire_valid.val();
+        ReadReturnSink::link(&mut self.returns, &mut self.ring.returns);
+        self.gather.retire.next = self.returns.retire.val();
+        self.gather.retire_valid.next = self.returns.retire_valid.val();
         self.gather.max_read_request.next = self.max_read_request.val();
         Source::<BufferDescriptor>::join(&mut self.ring.readable, &mut self.gather.buffers);
         Source::<ByteBeat>::link(&mut self.bytes, &mut self.gather.data);
@@ -157,18 +148,18 @@ impl Logic for Virtqueue {
         Source::<ReadRequest>::link(&mut self.read_request, &mut self.read_arbiter.request);
 
         comment!("their data: the walker reads one in four cycles, so it goes first");
-        self.write_client.next = self.write.val().client;
+        self.write_client.next = self.returns.write.val().client;
         self.write_descriptor.next = self.write_client.val() == self.window_client.val();
-        self.read_ram.waddr.next = bit_cast::<9, 8>(self.write.val().word.get_bits::<8>(0));
-        self.read_ram.wdata.next = self.write.val().data;
+        self.read_ram.waddr.next = bit_cast::<9, 8>(self.returns.write.val().word.get_bits::<8>(0));
+        self.read_ram.wdata.next = self.returns.write.val().data;
         self.read_ram.wen.next = 0.into();
-        if self.write_valid.val()
+        if self.returns.write_valid.val()
             & (self.write_descriptor.val() | (self.write_client.val() == self.gather_client.val()))
         {
-            self.read_ram.wen.next = self.write.val().enable;
+            self.read_ram.wen.next = self.returns.write.val().enable;
         }
         if self.write_descriptor.val() {
-            self.read_ram.waddr.next = bit_cast::<9, 8>(self.write.val().word.get_bits::<8>(0)) | 0x100;
+            self.read_ram.waddr.next = bit_cast::<9, 8>(self.returns.write.val().word.get_bits::<8>(0)) | 0x100;
         }
         self.read_ram.raddr.next = bit_cast::<9, 8>(self.gather.read_word.val());
         if self.ring.window_read_valid.val() {

@@ -64,14 +64,8 @@ pub struct RingEngine {
     pub window_request: Source<ReadRequest>,
     /// Reads of the driver's interrupt wish.
     pub decision_request: Source<ReadRequest>,
-    /// Retirements of all DMA clients.
-    pub retire: Signal<In, ReadRetire>,
-    /// There is a retirement: `retire` counts in this cycle.
-    pub retire_valid: Signal<In, Bit>,
-    /// RAM writes of all DMA clients.
-    pub write: Signal<In, RamWrite>,
-    /// There is a write: `write` counts in this cycle.
-    pub write_valid: Signal<In, Bit>,
+    /// What has been read, for all DMA clients.
+    pub returns: ReadReturnSink,
     /// Read port of the RAM of the windows' descriptors; see [`WindowReader`].
     pub window_read_valid: Signal<Out, Bit>,
     /// Word of 16 bytes of the RAM of descriptors.
@@ -142,10 +136,7 @@ impl Logic for RingEngine {
         self.available.ring_base.next = self.ring_base.val();
         self.available.kick.next = self.kick.val();
         self.available.event_idx.next = self.event_idx.val();
-        self.available.retire.next = self.retire.val();
-        self.available.retire_valid.next = self.retire_valid.val();
-        self.available.write.next = self.write.val();
-        self.available.write_valid.next = self.write_valid.val();
+        ReadReturnSink::link(&mut self.returns, &mut self.available.returns);
         self.available.notify_done.next = self.used_writer.notify_done.val();
         Source::<ReadRequest>::link(&mut self.available_request, &mut self.available.request);
         Source::<Bits<16>>::join(&mut self.available.heads, &mut self.window.heads);
@@ -153,8 +144,8 @@ impl Logic for RingEngine {
 
         self.window.ring_base.next = self.ring_base.val();
         self.window.indirect.next = self.indirect.val();
-        self.window.retire.next = self.retire.val();
-        self.window.retire_valid.next = self.retire_valid.val();
+        self.window.retire.next = self.returns.retire.val();
+        self.window.retire_valid.next = self.returns.retire_valid.val();
         self.window_read_valid.next = self.window.read_valid.val();
         self.window_read_word.next = self.window.read_word.val();
         self.window.read_data.next = self.window_read_data.val();
@@ -162,16 +153,7 @@ impl Logic for RingEngine {
 
         self.walker.ring_base.next = self.ring_base.val();
         self.walker.indirect.next = self.indirect.val();
-        self.walker.window_ready.next = self.window.window_ready.val();
-        self.walker.window_failed.next = self.window.window_failed.val();
-        self.walker.head.next = self.window.head.val();
-        self.walker.in_table.next = self.window.in_table.val();
-        self.walker.table_base.next = self.window.table_base.val();
-        self.walker.table_count.next = self.window.table_count.val();
-        self.walker.descriptor.next = self.window.descriptor.val();
-        self.window.load.next = self.walker.load.val();
-        self.window.position.next = self.walker.position.val();
-        self.window.free.next = self.walker.free.val();
+        WindowViewSource::join(&mut self.window.view, &mut self.walker.view);
         self.window.stop.next = self.walker.stopped.val();
         Source::<WindowRequest>::join(&mut self.walker.further, &mut self.window.further);
         Source::<Chain>::link(&mut self.chain, &mut self.walker.chain);
@@ -191,10 +173,7 @@ impl Logic for RingEngine {
         self.decision.notify_on_empty.next = self.notify_on_empty.val();
         self.decision.written_index.next = self.used_writer.written_index.val();
         self.decision.known_index.next = self.available.known.val();
-        self.decision.retire.next = self.retire.val();
-        self.decision.retire_valid.next = self.retire_valid.val();
-        self.decision.write.next = self.write.val();
-        self.decision.write_valid.next = self.write_valid.val();
+        ReadReturnSink::link(&mut self.returns, &mut self.decision.returns);
         Source::<ReadRequest>::link(&mut self.decision_request, &mut self.decision.request);
         self.raise_interrupt.next = self.decision.raise_interrupt.val();
 

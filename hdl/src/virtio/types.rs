@@ -1,5 +1,6 @@
 //! What the parts of the ring engine exchange.
 #![allow(missing_docs, reason = "rust-hdl's derives write bare methods; hdl/tests/lint_source.rs sees to the rest")]
+use crate::block::Bundle;
 use rust_hdl::prelude::*;
 
 /// Descriptors of the longest chain in an indirect table, and of the longest such table, whatever the size of the queue.
@@ -104,4 +105,30 @@ pub struct UsedWrite {
     pub kind: UsedWriteKind,
     /// See [`UsedWriteKind`].
     pub value: Bits<16>,
+}
+
+/// What the window reader shows the walker of its oldest context, and what the walker does with it.
+#[derive(Bundle, Default)]
+#[mirror(WindowViewSink)]
+pub struct WindowViewSource {
+    /// The window is there.
+    pub ready: Signal<Out, Bit>,
+    /// A read of the context failed.
+    pub failed: Signal<Out, Bit>,
+    /// Head descriptor.
+    pub head: Signal<Out, Bits<16>>,
+    /// It is an indirect one, and the window is of the indirect table.
+    pub in_table: Signal<Out, Bit>,
+    /// Host address of that table.
+    pub table_base: Signal<Out, Bits<64>>,
+    /// Descriptors of that table.
+    pub table_count: Signal<Out, Bits<16>>,
+    /// Read the descriptor at `position` of the window.
+    pub load: Signal<In, Bit>,
+    /// Its place in the window.
+    pub position: Signal<In, Bits<4>>,
+    /// That descriptor, one cycle later.
+    pub descriptor: Signal<Out, Bits<128>>,
+    /// One cycle: the walker is done with the context.
+    pub free: Signal<In, Bit>,
 }

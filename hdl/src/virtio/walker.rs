@@ -52,28 +52,10 @@ pub struct ChainWalker {
     pub ring_base: Signal<In, Bits<64>>,
     /// RING_INDIRECT_DESC has been negotiated.
     pub indirect: Signal<In, Bit>,
-    /// From the window reader, about its oldest context; see [`super::window::WindowReader`].
-    pub window_ready: Signal<In, Bit>,
-    /// A read of the oldest context failed.
-    pub window_failed: Signal<In, Bit>,
-    /// Head descriptor of the oldest context.
-    pub head: Signal<In, Bits<16>>,
-    /// Its window is of an indirect table.
-    pub in_table: Signal<In, Bit>,
-    /// Address of the indirect table.
-    pub table_base: Signal<In, Bits<64>>,
-    /// Descriptors of the indirect table.
-    pub table_count: Signal<In, Bits<16>>,
-    /// Read the descriptor at `position` of the oldest window.
-    pub load: Signal<Out, Bit>,
-    /// Its place in the window.
-    pub position: Signal<Out, Bits<4>>,
-    /// The descriptor, one cycle later.
-    pub descriptor: Signal<In, Bits<128>>,
+    /// The oldest context of the window reader; see [`super::window::WindowReader`].
+    pub view: WindowViewSink,
     /// Further windows of the same chain.
     pub further: Source<WindowRequest>,
-    /// One cycle: the oldest context has done its work.
-    pub free: Signal<Out, Bit>,
     /// Buffers the device may read, with an end mark behind each chain; `valid` comes and goes, see [`BufferStore`].
     pub readable: Source<BufferDescriptor>,
     /// Buffers the device may write, with an end mark behind each chain; `valid` comes and goes, see [`BufferStore`].
@@ -179,9 +161,9 @@ impl Logic for ChainWalker {
     #[hdl_gen]
     fn update(&mut self) {
         comment!("module chain_walker: checks descriptors and follows chains, in order");
-        self.flags.next = self.descriptor.val().get_bits::<16>(96);
+        self.flags.next = self.view.descriptor.val().get_bits::<16>(96);
         comment!("same first window as the window reader's: four descriptors, to the end of the table at most");
-        self.head_to_end.next = self.queue_size.val() - self.head.val();
+        self.head_to_end.next = self.queue_size.val() - self.view.head.val();
         self.first_count.next = 4.into();
         if self.head_to_end.val() < 4 {
             self.first_count.next = self.head_to_end.val();
@@ -234,8 +216,8 @@ impl Logic for ChainWalker {
             self.told_rule.d.next = Violation::AddressRange;
         }
         self.report.next.rule = self.told_rule.q.val();
-        self.report.next.head = self.head.val();
-        self.free.next = false;
+        self.report.next.head = self.view.head.val();
+        self.view.free.next = false;
         self.push.next = false;
         self.mark.next = false;
         self.can_mark.next = self.store.end_room.val() & self.chain_fifo.input.ready.val();
@@ -257,14 +239,14 @@ impl Logic for ChainWalker {
         self.further_stage.input.valid.next = false;
         match self.state.q.val() {
             WalkState::Idle => {
-                self.nested.d.next = self.in_table.val();
+                self.nested.d.next = self.view.in_table.val();
                 self.base.d.next = self.ring_base.val();
                 self.table_size.d.next = self.queue_size.val();
-                self.window_base.d.next = self.head.val();
+                self.window_base.d.next = self.view.head.val();
                 self.window_count.d.next = self.first_count.val();
-                if self.in_table.val() {
-                    self.base.d.next = self.table_base.val();
-                    self.table_size.d.next = self.table_count.val();
+                if self.view.in_table.val() {
+                    self.base.d.next = self.view.table_base.val();
+                    self.table_size.d.next = self.view.table_count.val();
                     self.window_base.d.next = 0.into();
                     self.window_count.d.next = 16.into();
                 }
@@ -274,9 +256,9 @@ impl Logic for ChainWalker {
                 self.writable_total.d.next = 0.into();
                 self.writable_seen.d.next = false;
                 self.broken.d.next = false;
-                if self.window_ready.val() {
+                if self.view.ready.val() {
                     self.state.d.next = WalkState::Load;
-                    if self.window_failed.val() {
+                    if self.view.failed.val() {
                         self.told.d.next = true;
                         self.told_rule.d.next = Violation::RingRead;
                         self.broken.d.next = true;
@@ -286,12 +268,12 @@ impl Logic for ChainWalker {
             }
             WalkState::Load => self.state.d.next = WalkState::Take,
             WalkState::Take => {
-                self.address.d.next = self.descriptor.val().get_bits::<64>(0);
-                self.length.d.next = self.descriptor.val().get_bits::<32>(64);
+                self.address.d.next = self.view.descriptor.val().get_bits::<64>(0);
+                self.length.d.next = self.view.descriptor.val().get_bits::<32>(64);
                 self.flag_next.d.next = self.flags.val().get_bit(0);
                 self.flag_write.d.next = self.flags.val().get_bit(1);
                 self.flag_indirect.d.next = self.flags.val().get_bit(2);
-                self.next_index.d.next = self.descriptor.val().get_bits::<16>(112);
+                self.next_index.d.next = self.view.descriptor.val().get_bits::<16>(112);
                 self.state.d.next = WalkState::Compare;
             }
             WalkState::Compare => {
@@ -353,9 +335,9 @@ impl Logic for ChainWalker {
             }
             WalkState::Wait => {
                 comment!("the old window is gone once the request has left its register");
-                if self.window_ready.val() & !self.further_stage.output.valid.val() {
+                if self.view.ready.val() & !self.further_stage.output.valid.val() {
                     self.state.d.next = WalkState::Load;
-                    if self.window_failed.val() {
+                    if self.view.failed.val() {
                         self.told.d.next = true;
                         self.told_rule.d.next = Violation::RingRead;
                         self.broken.d.next = true;
@@ -366,7 +348,7 @@ impl Logic for ChainWalker {
             WalkState::End => {
                 if self.can_mark.val() {
                     self.mark.next = true;
-                    self.free.next = true;
+                    self.view.free.next = true;
                     self.state.d.next = WalkState::Idle;
                     if self.broken.q.val() {
                         self.state.d.next = WalkState::Halt;
@@ -375,8 +357,8 @@ impl Logic for ChainWalker {
             }
             _ => {}
         }
-        self.load.next = self.state.q.val() == WalkState::Load;
-        self.position.next = self.place.q.val();
+        self.view.load.next = self.state.q.val() == WalkState::Load;
+        self.view.position.next = self.place.q.val();
         self.busy.next = (self.state.q.val() == WalkState::Load)
             | (self.state.q.val() == WalkState::Take)
             | (self.state.q.val() == WalkState::Compare)
@@ -395,7 +377,7 @@ impl Logic for ChainWalker {
         self.store.push.next = self.push.val();
         self.store.mark.next = self.mark.val();
         self.store.broken.next = self.broken.q.val();
-        self.chain_entry.next.head = self.head.val();
+        self.chain_entry.next.head = self.view.head.val();
         self.chain_entry.next.readable_length = self.readable_total.q.val();
         self.chain_entry.next.writable_length = self.writable_total.q.val();
         self.chain_entry.next.error = self.broken.q.val();

@@ -57,28 +57,10 @@ pub struct WindowReader {
     pub read_word: Signal<Out, Bits<8>>,
     /// What the RAM gave: 16 bytes.
     pub read_data: Signal<In, Bits<128>>,
-    /// The oldest context's window is there.
-    pub window_ready: Signal<Out, Bit>,
-    /// A read of the oldest context failed.
-    pub window_failed: Signal<Out, Bit>,
-    /// Head descriptor of the oldest context.
-    pub head: Signal<Out, Bits<16>>,
-    /// Its first descriptor is an indirect one, and the window is of the indirect table.
-    pub in_table: Signal<Out, Bit>,
-    /// Host address of that table.
-    pub table_base: Signal<Out, Bits<64>>,
-    /// Descriptors of that table.
-    pub table_count: Signal<Out, Bits<16>>,
-    /// Read the descriptor at `position` of the oldest window.
-    pub load: Signal<In, Bit>,
-    /// Its place in the window.
-    pub position: Signal<In, Bits<4>>,
-    /// That descriptor, one cycle later.
-    pub descriptor: Signal<Out, Bits<128>>,
-    /// The next window of the oldest chain; `window_ready` falls until it is there.
+    /// The oldest context, for the walker.
+    pub view: WindowViewSource,
+    /// The next window of the oldest chain; `ready` of the view falls until it is there.
     pub further: Sink<WindowRequest>,
-    /// One cycle: the walker is done with the oldest context.
-    pub free: Signal<In, Bit>,
     /// The walker has stopped: read nothing any more.
     pub stop: Signal<In, Bit>,
     /// Some context is in use.
@@ -163,13 +145,15 @@ impl Logic for WindowReader {
             "---- the RAM \
              context C's window is at words C*16 and up; the decoder waits for the walker"
         );
-        self.look.next = (self.decoder.q.val() == DecodeState::Idle) & self.undecoded.q.val().any() & !self.load.val();
-        self.read_valid.next = self.load.val() | self.look.val();
+        self.look.next =
+            (self.decoder.q.val() == DecodeState::Idle) & self.undecoded.q.val().any() & !self.view.load.val();
+        self.read_valid.next = self.view.load.val() | self.look.val();
         self.read_word.next = bit_cast::<8, 4>(self.decode.q.val()) << 4;
-        if self.load.val() {
-            self.read_word.next = (bit_cast::<8, 4>(self.walk.q.val()) << 4) | bit_cast::<8, 4>(self.position.val());
+        if self.view.load.val() {
+            self.read_word.next =
+                (bit_cast::<8, 4>(self.walk.q.val()) << 4) | bit_cast::<8, 4>(self.view.position.val());
         }
-        self.descriptor.next = self.read_data.val();
+        self.view.descriptor.next = self.read_data.val();
 
         comment!("---- windows arrive");
         self.ready_next.next = self.ready.q.val();
@@ -312,20 +296,20 @@ impl Logic for WindowReader {
 
         comment!("---- the oldest context");
         self.head_ram.raddr.next = self.walk.q.val();
-        self.head.next = self.head_ram.rdata.val();
+        self.view.head.next = self.head_ram.rdata.val();
         self.table_ram.raddr.next = self.walk.q.val();
         self.table_entry.next = self.table_ram.rdata.val();
-        self.table_base.next = self.table_entry.val().get_bits::<64>(0);
-        self.table_count.next = self.table_entry.val().get_bits::<16>(64);
-        self.in_table.next = self.indirect_window.q.val().get_bit(self.walk.q.val().index());
+        self.view.table_base.next = self.table_entry.val().get_bits::<64>(0);
+        self.view.table_count.next = self.table_entry.val().get_bits::<16>(64);
+        self.view.in_table.next = self.indirect_window.q.val().get_bit(self.walk.q.val().index());
         comment!("told one cycle later, but a window that is freed or asked for again is gone at once");
         self.oldest_ready.d.next = self.ready.q.val().get_bit(self.walk.q.val().index())
-            & !self.free.val()
+            & !self.view.free.val()
             & !(self.further.valid.val() & self.request_stage.input.ready.val());
         self.oldest_failed.d.next = self.failed.q.val().get_bit(self.walk.q.val().index());
-        self.window_ready.next = self.oldest_ready.q.val();
-        self.window_failed.next = self.oldest_failed.q.val();
-        if self.free.val() {
+        self.view.ready.next = self.oldest_ready.q.val();
+        self.view.failed.next = self.oldest_failed.q.val();
+        if self.view.free.val() {
             self.walk.d.next = self.walk.q.val() + 1;
             self.ready_next.next = self.ready_next.val().replace_bit(self.walk.q.val().index(), false);
             self.failed_next.next = self.failed_next.val().replace_bit(self.walk.q.val().index(), false);
@@ -333,9 +317,9 @@ impl Logic for WindowReader {
         self.ready.d.next = self.ready_next.val();
         self.failed.d.next = self.failed_next.val();
         self.indirect_window.d.next = self.indirect_next.val();
-        if self.taken.val() & !self.free.val() {
+        if self.taken.val() & !self.view.free.val() {
             self.in_use.d.next = self.in_use.q.val() + 1;
-        } else if self.free.val() & !self.taken.val() {
+        } else if self.view.free.val() & !self.taken.val() {
             self.in_use.d.next = self.in_use.q.val() - 1;
         }
         if self.retired_first.val() & !self.decoded.val() {

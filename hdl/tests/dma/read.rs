@@ -357,8 +357,8 @@ fn run(b: &mut Bench<Engine>, seed: u64, plan: &Plan) -> u64 {
 
         // look
         let u = &b.uut;
-        if u.retire_valid.val() {
-            let retire = u.retire.val();
+        if u.returns.retire_valid.val() {
+            let retire = u.returns.retire.val();
             let request = &root.requests[retired];
             assert_eq!(retire.client.to_u64(), request.client as u64, "order of retirement");
             assert_eq!(retire.slot.to_u64(), request.slot);
@@ -374,8 +374,8 @@ fn run(b: &mut Bench<Engine>, seed: u64, plan: &Plan) -> u64 {
             in_use[request.client] -= request.length;
             retired += 1;
         }
-        if u.write_valid.val() {
-            let w = u.write.val();
+        if u.returns.write_valid.val() {
+            let w = u.returns.write.val();
             let data = bytes(w.data);
             for (lane, byte) in data.iter().enumerate() {
                 if w.enable.get_bit(lane) {

@@ -69,11 +69,11 @@ impl Situation {
         if u.transmit.valid.val() && u.transmit.ready.val() {
             self.reads.push((now, u.transmit.data.val()));
         }
-        if u.write_valid.val() {
+        if u.returns.write_valid.val() {
             self.writes.push(now);
         }
-        if u.retire_valid.val() {
-            self.retired.push((now, u.retire.val()));
+        if u.returns.retire_valid.val() {
+            self.retired.push((now, u.returns.retire.val()));
         }
         if u.timeout.val() {
             self.timeouts.push(now);

@@ -175,12 +175,12 @@ impl Dma {
             }
             self.steps.push_back(Step::Retire(ReadRetire { client: request.client, slot: request.slot, error }));
         }
-        uut.write_valid.next = false;
-        uut.retire_valid.next = false;
+        uut.returns.write_valid.next = false;
+        uut.returns.retire_valid.next = false;
         match self.steps.pop_front() {
             Some(Step::Beat(beat)) => {
-                uut.write_valid.next = true;
-                uut.write.next = beat;
+                uut.returns.write_valid.next = true;
+                uut.returns.write.next = beat;
                 if beat.client == client::WINDOW {
                     let line = &mut self.window_ram[beat.word.index() % 256];
                     let data = line_bytes(beat.data);
@@ -188,8 +188,8 @@ impl Dma {
                 }
             }
             Some(Step::Retire(retire)) => {
-                uut.retire_valid.next = true;
-                uut.retire.next = retire;
+                uut.returns.retire_valid.next = true;
+                uut.returns.retire.next = retire;
             }
             None => {}
         }
