@@ -195,7 +195,7 @@ fn no_packet_is_longer_than_the_limit() {
 
 #[test]
 fn a_cutter_that_counts_stalled_beats_is_found() {
-    let (right, wrong) = ("if (packet_valid & short_ready) begin", "if (packet_valid) begin");
+    let (right, wrong) = ("if (packet_valid && short_ready) begin", "if (packet_valid) begin");
     claim().with_fault(right, wrong).is_refuted_by("is_cut_only_at_the_limit");
 }
 

@@ -223,7 +223,7 @@ fn every_command_takes_a_configuration_behind_another_interface() {
     let output = run(&["generate", "blk@7-series-128", "--out", &out]);
     assert!(output.status.success(), "{}", text(&output.stderr));
     let files = all_files(folder.path());
-    assert!(files.iter().any(|(name, _)| name == "pcie_7series_128.v"), "behind the block");
+    assert!(files.iter().any(|(name, _)| name == "virtio_blk_pcie_7series_128.v"), "behind the block");
     refused(&["generate", "blk@9-series", "--out", &out], "blk@9-series: 9-series is no interface; allowed: tlp-128, ");
     for command in [["serve", "--socket", "/nowhere/socket"].as_slice(), &["qemu"], &["sim"]] {
         let arguments = [&[command[0], "net@ultrascale+-256", "--disk", "/nowhere"], &command[1..]].concat();

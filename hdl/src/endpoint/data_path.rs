@@ -139,7 +139,7 @@ impl DataPath {
             device_violation_valid: (0..queues).map(|_| Default::default()).collect(),
             device_violation: (0..queues).map(|_| Default::default()).collect(),
             read_engine: ReadEngine::new(timeout),
-            queues: (0..queues as u64).map(|index| Virtqueue::new(index, queue_size)).collect(),
+            queues: (0..queues).map(|_| Virtqueue::new(queue_size)).collect(),
             read_arbiter: (0..arbiters).map(|_| ReadArbiter::new(queues)).collect(),
             write_arbiter: (0..arbiters).map(|_| WriteArbiter::new(queues)).collect(),
             answering: (0..arbiters).map(|_| Default::default()).collect(),
@@ -192,6 +192,7 @@ impl Logic for DataPath {
         self.any_busy.next = false;
         for i in 0..self.queues.len() {
             self.queues[i].reset.next = self.clear.val();
+            self.queues[i].number.next = i.to_bits::<2>();
             self.pfn.next = self.queue_pfn.val().get_bits::<32>(i * 32);
             self.queues[i].enable.next = self.queue_enable.q.val().get_bit(i);
             self.queues[i].ring_base.next = bit_cast::<64, 32>(self.pfn.val()) << 12;

@@ -21,6 +21,9 @@ pub struct Virtqueue {
     pub clock: Signal<In, Clock>,
     /// Synchronous, active high.
     pub reset: Signal<In, Bit>,
+    /// Number of the queue, which stands in front of its DMA client numbers: a constant, and a port so that all queues are
+    /// one module.
+    pub number: Signal<In, Bits<2>>,
     /// The queue is set up.
     pub enable: Signal<In, Bit>,
     /// Address of the descriptor table, with which the ring begins.
@@ -82,7 +85,14 @@ pub struct Virtqueue {
     scatter: Scatter<6>,
     /// What is read: buffers in the lower half, descriptors in the upper one.
     read_ram: LaneRam<128, 9, 16>,
-    write_client: Signal<Local, Bits<4>>,
+    /// First DMA client numbers of the queue.
+    first_read: Signal<Local, Bits<4>>,
+    first_write: Signal<Local, Bits<4>>,
+    /// What the engines tell, with the queue's own clients counted from 0; those of other queues are above them.
+    own_retire: Signal<Local, ReadRetire>,
+    own_write: Signal<Local, RamWrite>,
+    own_done_client: Signal<Local, Bits<4>>,
+    own_ram_client: Signal<Local, Bits<4>>,
     write_descriptor: Signal<Local, Bit>,
     #[given]
     read_arbiter: ReadArbiter,
@@ -99,20 +109,22 @@ pub struct Virtqueue {
     used_client: Constant<Bits<4>>,
 }
 
+// by which `update` shifts the number
+const _: () = assert!(client::READS == 1 << 2 && client::WRITES == 1 << 1);
+
 impl Virtqueue {
-    /// Queue number `index`, which fixes the DMA client numbers, with a table of `queue_size` descriptors.
-    pub fn new(index: u64, queue_size: u16) -> Self {
-        let (reads, writes) = (index * client::READS, index * client::WRITES);
+    /// A queue with a table of `queue_size` descriptors.
+    pub fn new(queue_size: u16) -> Self {
         Self::with(VirtqueueGiven {
-            ring: RingEngine::new(reads, writes, queue_size),
-            gather: Gather::new(reads + client::GATHER),
-            scatter: Scatter::new(writes + client::SCATTER),
+            ring: RingEngine::new(queue_size),
+            gather: Gather::new(client::GATHER),
+            scatter: Scatter::new(client::SCATTER),
             read_arbiter: ReadArbiter::new(4),
             write_arbiter: WriteArbiter::new(2),
-            gather_client: Constant::new((reads + client::GATHER).into()),
-            window_client: Constant::new((reads + client::WINDOW).into()),
-            scatter_client: Constant::new((writes + client::SCATTER).into()),
-            used_client: Constant::new((writes + client::USED).into()),
+            gather_client: Constant::new(client::GATHER.into()),
+            window_client: Constant::new(client::WINDOW.into()),
+            scatter_client: Constant::new(client::SCATTER.into()),
+            used_client: Constant::new(client::USED.into()),
         })
     }
 }
@@ -134,9 +146,22 @@ impl Logic for Virtqueue {
         self.busy.next = self.ring.busy.val();
         Source::<Chain>::link(&mut self.chain, &mut self.ring.chain);
 
+        comment!("client numbers: {number, part}, and 0 in place of the number inside the queue");
+        self.first_read.next = bit_cast::<4, 2>(self.number.val()) << 2;
+        self.first_write.next = bit_cast::<4, 2>(self.number.val()) << 1;
+        self.own_retire.next = self.returns.retire.val();
+        self.own_retire.next.client = self.returns.retire.val().client ^ self.first_read.val();
+        self.own_write.next = self.returns.write.val();
+        self.own_write.next.client = self.returns.write.val().client ^ self.first_read.val();
+        self.own_done_client.next = self.done_client.val() ^ self.first_write.val();
+        self.own_ram_client.next = self.ram_client.val() ^ self.first_write.val();
+
         comment!("reads");
-        ReadReturnSink::link(&mut self.returns, &mut self.ring.returns);
-        self.gather.retire.next = self.returns.retire.val();
+        self.ring.returns.retire.next = self.own_retire.val();
+        self.ring.returns.retire_valid.next = self.returns.retire_valid.val();
+        self.ring.returns.write.next = self.own_write.val();
+        self.ring.returns.write_valid.next = self.returns.write_valid.val();
+        self.gather.retire.next = self.own_retire.val();
         self.gather.retire_valid.next = self.returns.retire_valid.val();
         self.gather.max_read_request.next = self.max_read_request.val();
         Source::<BufferDescriptor>::join(&mut self.ring.readable, &mut self.gather.buffers);
@@ -145,16 +170,18 @@ impl Logic for Virtqueue {
         Source::<ReadRequest>::join(&mut self.ring.window_request, &mut self.read_arbiter.clients[1]);
         Source::<ReadRequest>::join(&mut self.ring.decision_request, &mut self.read_arbiter.clients[2]);
         Source::<ReadRequest>::join(&mut self.gather.request, &mut self.read_arbiter.clients[3]);
-        Source::<ReadRequest>::link(&mut self.read_request, &mut self.read_arbiter.request);
+        self.read_request.data.next = self.read_arbiter.request.data.val();
+        self.read_request.data.next.client = self.read_arbiter.request.data.val().client | self.first_read.val();
+        self.read_request.valid.next = self.read_arbiter.request.valid.val();
+        self.read_arbiter.request.ready.next = self.read_request.ready.val();
 
         comment!("their data: the walker reads one in four cycles, so it goes first");
-        self.write_client.next = self.returns.write.val().client;
-        self.write_descriptor.next = self.write_client.val() == self.window_client.val();
+        self.write_descriptor.next = self.own_write.val().client == self.window_client.val();
         self.read_ram.waddr.next = bit_cast::<9, 8>(self.returns.write.val().word.get_bits::<8>(0));
         self.read_ram.wdata.next = self.returns.write.val().data;
         self.read_ram.wen.next = 0.into();
         if self.returns.write_valid.val()
-            & (self.write_descriptor.val() | (self.write_client.val() == self.gather_client.val()))
+            & (self.write_descriptor.val() | (self.own_write.val().client == self.gather_client.val()))
         {
             self.read_ram.wen.next = self.returns.write.val().enable;
         }
@@ -170,19 +197,22 @@ impl Logic for Virtqueue {
         self.gather.read_data.next = self.read_ram.rdata.val();
 
         comment!("writes: one order for data and used ring");
-        self.scatter.done.next = self.done_valid.val() & (self.done_client.val() == self.scatter_client.val());
-        self.ring.used_done.next = self.done_valid.val() & (self.done_client.val() == self.used_client.val());
+        self.scatter.done.next = self.done_valid.val() & (self.own_done_client.val() == self.scatter_client.val());
+        self.ring.used_done.next = self.done_valid.val() & (self.own_done_client.val() == self.used_client.val());
         Source::<BufferDescriptor>::join(&mut self.ring.writable, &mut self.scatter.buffers);
         Sink::<ScatterCommand>::link(&mut self.command, &mut self.scatter.command);
         Sink::<ByteBeat>::link(&mut self.data, &mut self.scatter.data);
         Source::<UsedElement>::join(&mut self.scatter.used, &mut self.ring.used);
         Source::<WriteRequest>::join(&mut self.scatter.request, &mut self.write_arbiter.clients[0]);
         Source::<WriteRequest>::join(&mut self.ring.used_request, &mut self.write_arbiter.clients[1]);
-        Source::<WriteRequest>::link(&mut self.write_request, &mut self.write_arbiter.request);
+        self.write_request.data.next = self.write_arbiter.request.data.val();
+        self.write_request.data.next.client = self.write_arbiter.request.data.val().client | self.first_write.val();
+        self.write_request.valid.next = self.write_arbiter.request.valid.val();
+        self.write_arbiter.request.ready.next = self.write_request.ready.val();
         self.ring.used_read_word.next = self.ram_word.val();
-        self.scatter.read_past.next = self.ram_past.val() & (self.ram_client.val() == self.scatter_client.val());
+        self.scatter.read_past.next = self.ram_past.val() & (self.own_ram_client.val() == self.scatter_client.val());
         self.scatter.read_word.next = self.ram_word.val();
-        self.used_selected.d.next = self.ram_client.val() == self.used_client.val();
+        self.used_selected.d.next = self.own_ram_client.val() == self.used_client.val();
         self.ram_data.next = self.scatter.read_data.val();
         if self.used_selected.q.val() {
             self.ram_data.next = self.ring.used_read_data.val();

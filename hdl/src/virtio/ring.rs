@@ -11,7 +11,7 @@ use crate::comment;
 use crate::dma::types::*;
 use rust_hdl::prelude::*;
 
-/// DMA client numbers of a queue's parts, counted from the queue's first number.
+/// DMA client numbers of a queue's parts. All queues have the same; [`super::queue::Virtqueue`] puts the queue's number in front.
 pub mod client {
     /// Reads of index and slots of the available ring.
     pub const AVAILABLE: u64 = 0;
@@ -116,14 +116,14 @@ pub struct RingEngine {
 }
 
 impl RingEngine {
-    /// `read_client` and `write_client` are the queue's first DMA client numbers.
-    pub fn new(read_client: u64, write_client: u64, queue_size: u16) -> Self {
+    /// The ring engine of a table of `queue_size` descriptors.
+    pub fn new(queue_size: u16) -> Self {
         Self::with(RingEngineGiven {
-            available: AvailableReader::new(read_client + client::AVAILABLE, queue_size),
-            window: WindowReader::new(read_client + client::WINDOW, queue_size),
+            available: AvailableReader::new(client::AVAILABLE, queue_size),
+            window: WindowReader::new(client::WINDOW, queue_size),
             walker: ChainWalker::new(queue_size),
-            used_writer: UsedWriter::new(write_client + client::USED, queue_size),
-            decision: InterruptDecision::new(read_client + client::DECISION, queue_size),
+            used_writer: UsedWriter::new(client::USED, queue_size),
+            decision: InterruptDecision::new(client::DECISION, queue_size),
         })
     }
 }

@@ -256,5 +256,5 @@ impl Dma {
 
 /// A bench around a ring engine.
 pub fn bench(name: &str, queue_size: u16) -> Bench<RingEngine> {
-    Bench::new(name, RingEngine::new(0, 0, queue_size), |uut| &mut uut.clock)
+    Bench::new(name, RingEngine::new(queue_size), |uut| &mut uut.clock)
 }
