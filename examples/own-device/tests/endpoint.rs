@@ -130,7 +130,8 @@ const RO_TWICE: virtio_hdl_rtl::config::Feature = virtio_hdl_rtl::device::blk::R
 fn the_document_quotes_what_there_is() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let read = |file: &str| std::fs::read_to_string(root.join(file)).unwrap_or_else(|error| panic!("{file}: {error}"));
-    let rust: String = ["src/lib.rs", "src/block.rs", "src/entropy.rs", "src/main.rs", "tests/block.rs"].map(read).join("\n");
+    let rust: String =
+        ["src/lib.rs", "src/block.rs", "src/entropy.rs", "src/main.rs", "tests/block.rs"].map(read).join("\n");
     let sources = [("rust", rust), ("toml", read("rng.toml"))];
     let document = read("../../docs/add-a-device.md");
     let mut quoted = [0; 2];

@@ -15,7 +15,7 @@ pub enum OwnRtlError {
         /// Which.
         path: PathBuf,
         /// Why.
-        error: std::io::Error,
+        error: io::Error,
     },
     /// It is not what is expected: the place, the key, what would be right.
     #[error("{}: {message}", path.display())]
