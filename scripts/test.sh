@@ -21,14 +21,14 @@ test_program() {
     (cd "$1" && RUST_TEST_THREADS=1 env --default-signal=HUP "$2") >>"$log" 2>&1
     status=$?
     # one write, since several programs end at about the same time
-    printf '%s\n' "$(grep -E '^(test .*(FAILED|ignored)|test result|error)' "$log" | sed "s|^|$name: |"), $((SECONDS - begin)) s in all"
+    printf '%s\n' "$(grep -E '^(test .* \.\.\. (FAILED|ignored)|test result|error)' "$log" | sed "s|^|$name: |"), $((SECONDS - begin)) s in all"
     # xargs ends at 255
     [ "$status" = 0 ] || return 1
 }
 export -f test_program
 
-# test_programs [SELECTION...]: the programs of tests that Cargo builds, as many at once as there are processors. Cargo runs one after the other, and a processor rests at the end of each;
-# those of whole endpoints take the longest, and come first.
+# test_programs [SELECTION...]: the programs of tests that Cargo builds, as many at once as there are processors. Cargo runs one after
+# the other, and a processor rests at the end of each; those of whole endpoints take the longest, and come first.
 test_programs() {
     local folder_and_program='s|.*"manifest_path":"\([^"]*\)/Cargo.toml".*"profile":{[^}]*"test":true}.*"executable":"\([^"]*\)".*|\1 \2|p'
     rm -rf build/tests
