@@ -11,6 +11,7 @@ use std::fs;
 use std::os::fd::AsFd;
 use std::os::unix::net::UnixStream;
 use std::path::Path;
+use std::process::ExitCode;
 use virtio_hdl::bridge::{Bridge, BridgeOptions};
 use virtio_hdl::design;
 use virtio_hdl::guest::vfio_user_pci;
@@ -20,15 +21,22 @@ use virtio_hdl_rtl::endpoint;
 
 const CONFIG: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/rng.toml");
 
-fn main() -> Result<(), Box<dyn Error>> {
+fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
-    match &arguments.iter().map(String::as_str).collect::<Vec<_>>()[..] {
+    let done = match &arguments.iter().map(String::as_str).collect::<Vec<_>>()[..] {
         ["generate"] => generate("build/rng", CONFIG),
         ["generate", folder] => generate(folder, CONFIG),
         ["generate", folder, config] => generate(folder, config),
         ["serve", socket] => serve(socket, CONFIG),
         ["serve", socket, config] => serve(socket, config),
-        _ => Err("own-device generate [FOLDER [CONFIG]], or own-device serve SOCKET [CONFIG]".into()),
+        _ => Err("give own-device generate [FOLDER [CONFIG]], or own-device serve SOCKET [CONFIG]".into()),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error}");
+            ExitCode::FAILURE
+        }
     }
 }
 
@@ -36,10 +44,11 @@ fn generate(folder: &str, name: &str) -> Result<(), Box<dyn Error>> {
     let config = EndpointConfig::load_with(&[&RNG], name)?;
     let design = endpoint::generate(&config)?.design;
     let (top, folder) = (endpoint::top_name(&config), Path::new(folder));
+    // for the heads of the files, which are the same on every machine
+    let source = Path::new(name).file_name().unwrap_or_default().to_string_lossy();
     fs::create_dir_all(folder)?;
     for module in &design.modules {
-        // `name` comes into the heads of the files
-        fs::write(folder.join(module.file_name()), module.file_of(name))?;
+        fs::write(folder.join(module.file_name()), module.file_of(&source))?;
     }
     fs::write(folder.join(format!("{top}.f")), design.file_list())?;
     println!("{top} in {}, {} modules", folder.display(), design.modules.len());
