@@ -17,7 +17,7 @@ step "generating the endpoint"
 "$virtio_hdl" generate blk --out "$out/rtl"
 
 step "making an ext4 image"
-cp -r hdl sim Cargo.toml "$out/files/"
+cp -rL hdl sim Cargo.toml "$out/files/"
 head -c 1500000 /dev/urandom >"$out/files/random.bin"
 truncate -s 16M "$out/disk.img"
 mkfs.ext4 -q -F -d "$out/files" "$out/disk.img"

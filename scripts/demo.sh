@@ -17,7 +17,7 @@ step "generating the endpoint"
 "$virtio_hdl" generate blk --out "$out/rtl"
 
 step "making an ext4 image"
-cp -r hdl sim Cargo.toml "$out/files/"
+cp -rL hdl sim Cargo.toml "$out/files/"
 truncate -s 64M "$out/disk.img"
 mkfs.ext4 -q -F -d "$out/files" "$out/disk.img"
 echo "$out/disk.img: $(find "$out/files" -type f | wc -l) files, $(du -sh --apparent-size "$out/files" | cut -f1)"
