@@ -33,8 +33,8 @@ pub use virtio_hdl_macros::{Block, Bundle};
 /// Stands in front of and behind a field's name in what [`describe`] tells; no identifier has it.
 pub(crate) const DOC: char = '\u{1}';
 
-/// Tells a probe the doc comments of a block or a bundle: those of its fields by name, its own without one. rust-hdl has no place for them, so they
-/// go as names of empty namespaces, which its own probes pass over; the printer takes them.
+/// Tells a probe the doc comments of a block or a bundle: those of its fields by name, its own without one. rust-hdl has no place
+/// for them, so they go as names of empty namespaces, which its own probes pass over; the printer takes them.
 pub fn describe<B: Block>(block: &B, docs: &[(&str, &str)], probe: &mut dyn Probe) {
     for (field, text) in docs {
         let name = format!("{DOC}{field}{DOC}{text}");

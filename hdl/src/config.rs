@@ -82,13 +82,16 @@ impl Ids {
     }
 }
 
-/// A configuration's text. What is no file could go on for ever, or never begin.
-fn read_file(name: &str) -> io::Result<String> {
-    if !fs::metadata(name)?.is_file() {
+/// The text of a configuration, or of another description of an endpoint. What is no file could go on for ever, or never begin.
+///
+/// # Errors
+/// It cannot be read, is no file, or is longer than 1 MiB.
+pub fn read_file(path: &Path) -> io::Result<String> {
+    if !fs::metadata(path)?.is_file() {
         return Err(io::Error::other("it is not a file"));
     }
     let mut text = String::new();
-    fs::File::open(name)?.take(MOST_BYTES + 1).read_to_string(&mut text)?;
+    fs::File::open(path)?.take(MOST_BYTES + 1).read_to_string(&mut text)?;
     match text.len() as u64 > MOST_BYTES {
         true => Err(io::Error::other("it is longer than 1 MiB")),
         false => Ok(text),
@@ -167,7 +170,8 @@ impl EndpointConfig {
             Some((example, text)) => Self::read_with(types, text, &format!("example {example}"))?,
             None => {
                 let names = examples.iter().map(|(name, _)| *name).collect::<Vec<_>>().join(", ");
-                let text = read_file(plain).map_err(|error| ConfigError::unreadable(plain, &error, &names))?;
+                let text =
+                    read_file(Path::new(plain)).map_err(|error| ConfigError::unreadable(plain, &error, &names))?;
                 Self::read_with(types, &text, plain)?
             }
         };

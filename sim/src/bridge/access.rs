@@ -1,9 +1,8 @@
 //! Accesses of the guest's processor: configuration space and BARs, cut into requests of one double word.
-use super::engine::SLOT;
 use super::function::{Msix, BARS as BAR_COUNT};
 use super::{Bridge, BridgeError, MsixMode};
 use crate::link::root_complex::EVENTFD_MESSAGES;
-use crate::link::HostRequest;
+use crate::link::{HostRequest, SLOT};
 use std::ops::Range;
 use vfio_user_server::{region, Client};
 use virtio_hdl_rtl::pcie::layout;

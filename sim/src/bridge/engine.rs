@@ -3,8 +3,7 @@ use super::interrupts::Interrupts;
 use super::{BridgeError, Report};
 use crate::link::tlp::{ASSERT_INTA, DEASSERT_INTA, ERR_COR, ERR_FATAL, ERR_NONFATAL};
 use crate::link::{
-    answer, Completion, CompletionStatus, FunctionId, Header, HostRequest, Kind, MemoryRequest, Message, RootComplex,
-    Routing, Tlp,
+    answer, Completion, CompletionStatus, Header, HostRequest, Kind, MemoryRequest, Message, RootComplex, Routing, Tlp,
 };
 use crate::model::{DeviceSide, Endpoint, SideError, Stop, Transmitted};
 use crate::trace::Trace;
@@ -14,8 +13,6 @@ use std::time::{Duration, Instant};
 use vfio_user_server::Client;
 use virtio_hdl_rtl::endpoint::diagnostics::violation_in_words;
 
-/// Where the endpoint is on its own link; where the guest sees it is QEMU's affair.
-pub(super) const SLOT: FunctionId = FunctionId::new(1, 0, 0);
 /// Every device takes payloads of this size, whatever the guest has set.
 const MAX_PAYLOAD: u16 = 128;
 /// Cycles between two looks at the socket.

@@ -1,7 +1,7 @@
 //! What the endpoint is, as a root complex finds it out: by its configuration space alone.
-use super::engine::{Engine, SLOT};
+use super::engine::Engine;
 use super::BridgeError;
-use crate::link::HostRequest;
+use crate::link::{HostRequest, SLOT};
 use virtio_hdl_rtl::pcie::layout;
 
 /// Base address registers of a function.

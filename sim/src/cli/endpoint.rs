@@ -11,7 +11,7 @@ use anyhow::{bail, Context};
 use clap::{Args, ValueEnum};
 use std::path::{Path, PathBuf};
 use vfio_user_server::ServerOptions;
-use virtio_hdl_rtl::config::EndpointConfig;
+use virtio_hdl_rtl::config::{DeviceType, EndpointConfig};
 use virtio_hdl_rtl::device::net::NetOptions;
 use virtio_hdl_rtl::device::{BLK, NET};
 
@@ -84,6 +84,14 @@ impl EndpointArguments {
     /// The configuration that is named. What belongs to the other kind of device is refused.
     pub fn configuration(&self) -> anyhow::Result<EndpointConfig> {
         let config = super::configuration(&self.config)?;
+        if let Some((option, _)) = self.of_the_device_side().find(|(_, device)| *device != config.device) {
+            bail!("{option} has no effect: {} is {}", self.config, config.device.title);
+        }
+        Ok(config)
+    }
+
+    /// The options that were given of what is behind the endpoint, each with the device it is for.
+    fn of_the_device_side(&self) -> impl Iterator<Item = (&'static str, &'static DeviceType)> {
         let options = [
             ("--net", self.net.is_some(), &NET),
             ("--mac", self.mac.is_some(), &NET),
@@ -92,10 +100,7 @@ impl EndpointArguments {
             ("--read-only", self.read_only, &BLK),
             ("--disk-latency", self.disk_latency.is_some(), &BLK),
         ];
-        if let Some((option, ..)) = options.iter().find(|(_, given, device)| *given && *device != config.device) {
-            bail!("{option} has no effect: {} is {}", self.config, config.device.title);
-        }
-        Ok(config)
+        options.into_iter().filter(|(_, given, _)| *given).map(|(option, _, device)| (option, device))
     }
 
     /// What is named: a configuration, or RTL of the user's own, which has no device side for the options to speak of.
@@ -103,15 +108,7 @@ impl EndpointArguments {
         let Some(path) = super::own_rtl(&self.config) else {
             return Ok(Subject::Virtio(Box::new(self.configuration()?)));
         };
-        let given = [
-            ("--disk", self.disk.is_some()),
-            ("--read-only", self.read_only),
-            ("--disk-latency", self.disk_latency.is_some()),
-            ("--net", self.net.is_some()),
-            ("--mac", self.mac.is_some()),
-            ("--pcap", self.pcap.is_some()),
-        ];
-        if let Some((option, _)) = given.iter().find(|(_, given)| *given) {
+        if let Some((option, _)) = self.of_the_device_side().next() {
             bail!("{option} has no effect: {} is RTL of your own, with nothing behind it", self.config);
         }
         Ok(Subject::Own(Box::new(OwnRtl::load(path)?)))

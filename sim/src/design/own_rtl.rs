@@ -2,9 +2,9 @@
 use crate::model::{ForeignSources, Interface, Library, ModelError, PortLayout, Progress, TlpPorts};
 use serde::Deserialize;
 use std::collections::BTreeMap;
-use std::fs;
-use std::io::{self, Read as _};
+use std::io;
 use std::path::{Path, PathBuf};
+use virtio_hdl_rtl::config::read_file;
 
 /// RTL that cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -131,22 +131,6 @@ impl Stream {
     }
 }
 
-/// Longest description, in bytes.
-const MOST_BYTES: u64 = 1 << 20;
-
-/// The text of a description. What is no file could go on for ever, or never begin.
-fn read(path: &Path) -> io::Result<String> {
-    if !fs::metadata(path)?.is_file() {
-        return Err(io::Error::other("it is not a file"));
-    }
-    let mut text = String::new();
-    fs::File::open(path)?.take(MOST_BYTES + 1).read_to_string(&mut text)?;
-    match text.len() as u64 > MOST_BYTES {
-        true => Err(io::Error::other("it is longer than 1 MiB")),
-        false => Ok(text),
-    }
-}
-
 /// RTL of the user's own: an endpoint whose link carries raw TLPs.
 #[derive(Clone, Debug)]
 pub struct OwnRtl {
@@ -158,13 +142,13 @@ pub struct OwnRtl {
 impl OwnRtl {
     /// Whether this file describes RTL, rather than configuring an endpoint: it has the table `rtl`.
     pub fn is_described_by(path: &Path) -> bool {
-        let table = read(path).ok().and_then(|text| text.parse::<toml::Table>().ok());
+        let table = read_file(path).ok().and_then(|text| text.parse::<toml::Table>().ok());
         table.is_some_and(|table| table.contains_key("rtl"))
     }
 
     /// Reads a description. Paths in it begin at its folder.
     pub fn load(path: &Path) -> Result<Self, OwnRtlError> {
-        let text = read(path).map_err(|error| OwnRtlError::File { path: path.into(), error })?;
+        let text = read_file(path).map_err(|error| OwnRtlError::File { path: path.into(), error })?;
         let wrong = |message: String| OwnRtlError::Document { path: path.into(), message };
         let Document { rtl, ports } = toml::from_str(&text).map_err(|error| wrong(error.to_string()))?;
         if rtl.files.is_empty() {

@@ -2,6 +2,9 @@
 use super::tlp::*;
 use thiserror::Error;
 
+/// Where the endpoint is on the bus of its own link. Where a guest sees it is QEMU's affair.
+pub const SLOT: FunctionId = FunctionId::new(1, 0, 0);
+
 /// An access of the host's processor to the device.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum HostRequest {

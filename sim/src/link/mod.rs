@@ -18,7 +18,7 @@ mod wire;
 pub use config::{CompletionCut, Credits, ErrorRates, Latency, LinkConfig, LinkSpeed};
 pub use credits::TransmitCredits;
 pub use errors::Fault;
-pub use host::{HostCompletion, HostRequest, HostRequestError, RequestId};
+pub use host::{HostCompletion, HostRequest, HostRequestError, RequestId, SLOT};
 pub use read::answer;
 pub use report::{Statistics, Violation};
 pub use root_complex::{DeviceAccess, Interrupt, RootComplex, Scheduled};

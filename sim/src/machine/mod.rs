@@ -9,6 +9,7 @@
 //! endpoint      ----+-------- may run to E + one way, or to two ways behind the first packet it sends
 //! ```
 use crate::host::{Allocator, Platform, Width};
+pub use crate::link::SLOT;
 use crate::link::{
     Credits, FunctionId, HostCompletion, HostRequest, Interrupt, LinkConfig, RequestId, RootComplex, Statistics,
 };
@@ -29,9 +30,6 @@ const PACKETS_IN_STEP: u32 = STEP as u32;
 const MOST_READS: u32 = 40;
 /// Where guest memory for DMA begins; below lies what a PC keeps for itself.
 const MEMORY_START: u64 = 0x10_0000;
-
-/// The endpoint's place on the bus.
-pub const SLOT: FunctionId = FunctionId::new(1, 0, 0);
 
 /// The root port forwards configuration requests to the one device behind it only.
 fn is_behind_port(target: FunctionId) -> bool {

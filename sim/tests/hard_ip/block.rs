@@ -5,13 +5,11 @@ use virtio_hdl::host::pci::{Bus, Options};
 use virtio_hdl::host::{Platform, Width};
 use virtio_hdl::link::hard_ip::{Action, Beat, Family, FromEndpoint, HardIp, Settings, ToEndpoint};
 use virtio_hdl::link::tlp::*;
-use virtio_hdl::link::{answer, HostRequest, Interrupt, RootComplex};
+use virtio_hdl::link::{answer, HostRequest, Interrupt, RootComplex, SLOT};
 use virtio_hdl_rtl::config::EndpointConfig;
 use virtio_hdl_rtl::endpoint::core::function_config;
 use virtio_hdl_rtl::pcie::layout::COMMAND_INTX_DISABLE;
 use vm_memory::GuestMemoryMmap;
-
-const SLOT: FunctionId = FunctionId::new(1, 0, 0);
 
 pub fn settings(family: Family) -> Settings {
     let function = function_config(&EndpointConfig::blk());

@@ -3,11 +3,10 @@ use super::block::{settings, Host};
 use virtio_hdl::host::pci::{Bus, Msix, MsixMessage, Options, Space};
 use virtio_hdl::host::{Platform, Width};
 use virtio_hdl::link::hard_ip::Family;
-use virtio_hdl::link::FunctionId;
+use virtio_hdl::link::{FunctionId, SLOT};
 use virtio_hdl_rtl::pcie::function::BarSpace;
 use virtio_hdl_rtl::pcie::layout::*;
 
-const SLOT: FunctionId = FunctionId::new(1, 0, 0);
 const FAMILIES: [Family; 2] = [Family::SevenSeries, Family::UltraScalePlus];
 
 #[test]
