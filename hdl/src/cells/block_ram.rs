@@ -2,6 +2,20 @@
 use crate::block::Block;
 use rust_hdl::prelude::*;
 
+const TEXT: &str = r#"// module: simple_ram
+// parameter WIDTH = 8: Bits of a word.
+// parameter DEPTH = 16: Words, a power of two.
+// ports wdata rdata [WIDTH-1:0]
+// ports waddr raddr [$clog2(DEPTH)-1:0]
+// Simple dual-port RAM, registered read; a read of the word just being written gives anything.
+(* no_rw_check *)
+reg [WIDTH-1:0] memory [0:DEPTH-1];
+always @(posedge clock) begin
+    rdata <= memory[raddr];
+    if (wen) memory[waddr] <= wdata;
+end
+"#;
+
 /// One write port, one read port; read data come one cycle after the address. W bits wide, 2^AW words.
 ///
 /// A read of the word that is written in the same cycle gives anything: giving the old contents costs logic. In Verilog, a word
@@ -43,20 +57,6 @@ impl<const W: usize, const AW: usize> Logic for BlockRam<W, AW> {
         self.rdata.connect();
     }
     fn hdl(&self) -> Verilog {
-        let depth = 1usize << AW;
-        let range = super::range(W);
-        Verilog::Custom(format!(
-            "\
-// module: simple_ram_{W}x{depth}
-// Simple dual-port RAM, registered read; a read of the word just being written gives anything.
-(* no_rw_check *)
-reg {range}memory [0:{last}];
-always @(posedge clock) begin
-    rdata <= memory[raddr];
-    if (wen) memory[waddr] <= wdata;
-end
-",
-            last = depth - 1,
-        ))
+        super::parametrised(TEXT, &[("WIDTH", W), ("DEPTH", 1 << AW)])
     }
 }

@@ -3,6 +3,95 @@ use super::stream::{Sink, Source};
 use crate::block::Block;
 use rust_hdl::prelude::*;
 
+const DISTRIBUTED: &str = r#"// module: stream_fifo
+// parameter WIDTH = 8: Bits of a beat.
+// parameter DEPTH = 16: Beats in the RAM, a power of two.
+// ports input_data output_data [WIDTH-1:0]
+// First-word-fall-through FIFO in distributed RAM; `input_ready` and `output_valid` are registers.
+localparam ADDRESS = $clog2(DEPTH);
+(* ram_style = "distributed", no_rw_check *)
+reg [WIDTH-1:0] memory [0:DEPTH-1];
+reg [ADDRESS-1:0] written;
+reg [ADDRESS-1:0] read;
+reg [ADDRESS:0] count;
+wire push = input_valid && input_ready;
+wire pop = output_ready && output_valid;
+wire full = count[ADDRESS];
+wire one_is_free = &count[ADDRESS-1:0];
+assign output_data = memory[read];
+initial input_ready = 1'b1;
+always @(posedge clock) begin
+    if (push)
+        memory[written] <= input_data;
+    if (reset) begin
+        written <= 0;
+        read <= 0;
+        count <= 0;
+        input_ready <= 1'b1;
+        output_valid <= 1'b0;
+    end else begin
+        if (push)
+            written <= written + 1'b1;
+        if (pop)
+            read <= read + 1'b1;
+        if (push && !pop)
+            count <= count + 1'b1;
+        if (pop && !push)
+            count <= count - 1'b1;
+        input_ready <= pop || !(full || (push && one_is_free));
+        output_valid <= push || (output_valid && !(pop && count == 1));
+    end
+end
+"#;
+
+const BLOCK_RAM: &str = r#"// module: stream_fifo_block
+// parameter WIDTH = 8: Bits of a beat.
+// parameter DEPTH = 16: Beats in the RAM, a power of two.
+// ports input_data output_data [WIDTH-1:0]
+// First-word-fall-through FIFO: a block RAM and an output register.
+// `count` is of the RAM; `filled` and `input_ready` say early what it comes to.
+localparam ADDRESS = $clog2(DEPTH);
+(* no_rw_check *)
+reg [WIDTH-1:0] memory [0:DEPTH-1];
+reg [ADDRESS-1:0] written;
+reg [ADDRESS-1:0] read;
+reg [ADDRESS:0] count;
+reg filled;
+wire push = input_valid && input_ready;
+wire free = output_ready || !output_valid;
+wire pop = free && filled;
+wire full = count[ADDRESS];
+wire one_is_free = &count[ADDRESS-1:0];
+initial input_ready = 1'b1;
+always @(posedge clock) begin
+    if (push)
+        memory[written] <= input_data;
+    if (pop)
+        output_data <= memory[read];
+    if (reset) begin
+        written <= 0;
+        read <= 0;
+        count <= 0;
+        filled <= 1'b0;
+        input_ready <= 1'b1;
+        output_valid <= 1'b0;
+    end else begin
+        if (push)
+            written <= written + 1'b1;
+        if (pop)
+            read <= read + 1'b1;
+        if (push && !pop)
+            count <= count + 1'b1;
+        if (pop && !push)
+            count <= count - 1'b1;
+        filled <= push || (filled && !(pop && count == 1));
+        input_ready <= pop || !(full || (push && one_is_free));
+        if (free)
+            output_valid <= filled;
+    end
+end
+"#;
+
 /// First-word-fall-through FIFO of 2^AW entries.
 ///
 /// One beat in and one out in every cycle; no output depends combinationally on an input. From 32 entries on it is a
@@ -58,101 +147,6 @@ impl<T: Synth, const AW: usize> StreamFifo<T, AW> {
             self.output.valid.next = !empty;
         }
     }
-
-    fn hdl_distributed(&self) -> String {
-        let (width, depth, top) = (T::BITS, Self::DEPTH, AW - 1);
-        let range = super::range(width);
-        format!(
-            "\
-// module: stream_fifo_{width}x{depth}
-// First-word-fall-through FIFO of {depth} entries in distributed RAM; `input_ready` and `output_valid` are registers.
-(* ram_style = \"distributed\", no_rw_check *)
-reg {range}memory [0:{last}];
-reg [{top}:0] written;
-reg [{top}:0] read;
-reg [{AW}:0] count;
-wire push = input_valid && input_ready;
-wire pop = output_ready && output_valid;
-assign output_data = memory[read];
-initial input_ready = 1'b1;
-always @(posedge clock) begin
-    if (push)
-        memory[written] <= input_data;
-    if (reset) begin
-        written <= {AW}'d0;
-        read <= {AW}'d0;
-        count <= {cw}'d0;
-        input_ready <= 1'b1;
-        output_valid <= 1'b0;
-    end else begin
-        if (push)
-            written <= written + {AW}'d1;
-        if (pop)
-            read <= read + {AW}'d1;
-        if (push && !pop)
-            count <= count + {cw}'d1;
-        if (pop && !push)
-            count <= count - {cw}'d1;
-        input_ready <= pop || !(count == {cw}'d{depth} || (push && count == {cw}'d{last}));
-        output_valid <= push || (output_valid && !(pop && count == {cw}'d1));
-    end
-end
-",
-            last = depth - 1,
-            cw = AW + 1,
-        )
-    }
-
-    fn hdl_block_ram(&self) -> String {
-        let (width, depth, top) = (T::BITS, Self::DEPTH, AW - 1);
-        let range = super::range(width);
-        format!(
-            "\
-// module: stream_fifo_{width}x{depth}
-// First-word-fall-through FIFO: a RAM of {depth} entries and an output register.
-// `count` is of the RAM; `filled` and `input_ready` say early what it comes to.
-(* no_rw_check *)
-reg {range}memory [0:{last}];
-reg [{top}:0] written;
-reg [{top}:0] read;
-reg [{AW}:0] count;
-reg filled;
-wire push = input_valid && input_ready;
-wire free = output_ready || !output_valid;
-wire pop = free && filled;
-initial input_ready = 1'b1;
-always @(posedge clock) begin
-    if (push)
-        memory[written] <= input_data;
-    if (pop)
-        output_data <= memory[read];
-    if (reset) begin
-        written <= {AW}'d0;
-        read <= {AW}'d0;
-        count <= {pw}'d0;
-        filled <= 1'b0;
-        input_ready <= 1'b1;
-        output_valid <= 1'b0;
-    end else begin
-        if (push)
-            written <= written + {AW}'d1;
-        if (pop)
-            read <= read + {AW}'d1;
-        if (push && !pop)
-            count <= count + {pw}'d1;
-        if (pop && !push)
-            count <= count - {pw}'d1;
-        filled <= push || (filled && !(pop && count == {pw}'d1));
-        input_ready <= pop || !(count == {pw}'d{depth} || (push && count == {pw}'d{last}));
-        if (free)
-            output_valid <= filled;
-    end
-end
-",
-            last = depth - 1,
-            pw = AW + 1,
-        )
-    }
 }
 
 impl<T: Synth, const AW: usize> Logic for StreamFifo<T, AW> {
@@ -186,6 +180,7 @@ impl<T: Synth, const AW: usize> Logic for StreamFifo<T, AW> {
         self.output.valid.connect();
     }
     fn hdl(&self) -> Verilog {
-        Verilog::Custom(if Self::DISTRIBUTED { self.hdl_distributed() } else { self.hdl_block_ram() })
+        let text = if Self::DISTRIBUTED { DISTRIBUTED } else { BLOCK_RAM };
+        super::parametrised(text, &[("WIDTH", T::BITS), ("DEPTH", Self::DEPTH)])
     }
 }

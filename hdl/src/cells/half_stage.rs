@@ -3,6 +3,23 @@ use super::{Sink, Source};
 use crate::block::Block;
 use rust_hdl::prelude::*;
 
+const TEXT: &str = r#"// module: stream_half_stage
+// parameter WIDTH = 8: Bits of a beat.
+// ports input_data output_data [WIDTH-1:0]
+// One register in a stream, filled and emptied by turns: no path leads through it.
+assign input_ready = !output_valid;
+always @(posedge clock) begin
+    if (!output_valid)
+        output_data <= input_data;
+    if (reset)
+        output_valid <= 1'b0;
+    else if (output_valid)
+        output_valid <= !output_ready;
+    else
+        output_valid <= input_valid;
+end
+"#;
+
 /// A stream register that is filled and emptied by turns: one beat in two cycles, one cycle of latency.
 ///
 /// `data`, `valid` and `input.ready` come from registers: no path leads through it. For requests, which nobody takes in every
@@ -53,23 +70,6 @@ impl<T: Synth> Logic for HalfStage<T> {
         self.output.valid.connect();
     }
     fn hdl(&self) -> Verilog {
-        let width = T::BITS;
-        Verilog::Custom(format!(
-            "\
-// module: stream_half_stage_{width}
-// One register in a stream, filled and emptied by turns: no path leads through it.
-assign input_ready = !output_valid;
-always @(posedge clock) begin
-    if (!output_valid)
-        output_data <= input_data;
-    if (reset)
-        output_valid <= 1'b0;
-    else if (output_valid)
-        output_valid <= !output_ready;
-    else
-        output_valid <= input_valid;
-end
-"
-        ))
+        super::parametrised(TEXT, &[("WIDTH", T::BITS)])
     }
 }

@@ -2,6 +2,25 @@
 use crate::block::Block;
 use rust_hdl::prelude::*;
 
+const TEXT: &str = r#"// module: lane_ram
+// parameter WIDTH = 8: Bits of a word.
+// parameter DEPTH = 16: Words, a power of two.
+// parameter LANES = 2: Equal parts of a word that are written by themselves.
+// ports wdata rdata [WIDTH-1:0]
+// ports waddr raddr [$clog2(DEPTH)-1:0]
+// ports wen [LANES-1:0]
+// Simple dual-port RAM with write lanes, registered read; a read of the word just being written gives anything.
+localparam LANE = WIDTH / LANES;
+(* no_rw_check *)
+reg [WIDTH-1:0] memory [0:DEPTH-1];
+integer lane;
+always @(posedge clock) begin
+    rdata <= memory[raddr];
+    for (lane = 0; lane < LANES; lane = lane + 1)
+        if (wen[lane]) memory[waddr][lane*LANE +: LANE] <= wdata[lane*LANE +: LANE];
+end
+"#;
+
 /// One write port with a write enable per lane, one read port; read data come one cycle after the address.
 /// A read of the word that is written in the same cycle gives anything.
 ///
@@ -44,21 +63,7 @@ impl<const W: usize, const AW: usize, const LANES: usize> Logic for LaneRam<W, A
         self.rdata.connect();
     }
     fn hdl(&self) -> Verilog {
-        let depth = 1usize << AW;
-        let lane_writes = lane_writes("memory", "wen", "waddr", "wdata", W, LANES);
-        let range = super::range(W);
-        Verilog::Custom(format!(
-            "\
-// module: lane_ram_{W}x{depth}_{LANES}
-// Simple dual-port RAM with {LANES} write lanes, registered read; a read of the word just being written gives anything.
-(* no_rw_check *)
-reg {range}memory [0:{last}];
-always @(posedge clock) begin
-    rdata <= memory[raddr];
-{lane_writes}end
-",
-            last = depth - 1,
-        ))
+        super::parametrised(TEXT, &[("WIDTH", W), ("DEPTH", 1 << AW), ("LANES", LANES)])
     }
 }
 
@@ -87,14 +92,4 @@ impl<const W: usize> LaneMasks<W> {
             *word = (*word & !mask) | (data & mask);
         }
     }
-}
-
-/// The write statements of a RAM with lane enables.
-fn lane_writes(memory: &str, enable: &str, address: &str, data: &str, width: usize, lanes: usize) -> String {
-    let lane = width / lanes;
-    let line = |l: usize| {
-        let bits = if lane == 1 { format!("{l}") } else { format!("{}:{}", (l + 1) * lane - 1, l * lane) };
-        format!("    if ({enable}[{l}]) {memory}[{address}][{bits}] <= {data}[{bits}];\n")
-    };
-    (0..lanes).map(line).collect()
 }

@@ -2,6 +2,19 @@
 use crate::block::Block;
 use rust_hdl::prelude::*;
 
+const TEXT: &str = r#"// module: lut_ram
+// parameter WIDTH = 8: Bits of a word.
+// parameter DEPTH = 16: Words, a power of two.
+// ports wdata rdata [WIDTH-1:0]
+// ports waddr raddr [$clog2(DEPTH)-1:0]
+// Distributed RAM: one write port, one asynchronous read port.
+(* ram_style = "distributed" *)
+reg [WIDTH-1:0] memory [0:DEPTH-1];
+assign rdata = memory[raddr];
+always @(posedge clock)
+    if (wen) memory[waddr] <= wdata;
+"#;
+
 /// One write port, one asynchronous read port: `rdata` follows `raddr` in the same cycle, a word written is
 /// seen from the next cycle on. W bits wide, 2^AW words; for small tables.
 #[derive(Block)]
@@ -39,19 +52,6 @@ impl<const W: usize, const AW: usize> Logic for LutRam<W, AW> {
         self.rdata.connect();
     }
     fn hdl(&self) -> Verilog {
-        let depth = 1usize << AW;
-        let range = super::range(W);
-        Verilog::Custom(format!(
-            "\
-// module: lut_ram_{W}x{depth}
-// Distributed RAM: one write port, one asynchronous read port.
-(* ram_style = \"distributed\" *)
-reg {range}memory [0:{last}];
-assign rdata = memory[raddr];
-always @(posedge clock)
-    if (wen) memory[waddr] <= wdata;
-",
-            last = depth - 1,
-        ))
+        super::parametrised(TEXT, &[("WIDTH", W), ("DEPTH", 1 << AW)])
     }
 }

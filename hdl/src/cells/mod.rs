@@ -1,6 +1,7 @@
 //! Leaf cells: the only blocks whose Verilog is written by hand.
 //!
-//! In their text `// module: NAME` names the module, and `interface.field` is called `interface_field`.
+//! In their text `// module: NAME` names the module, `// parameter NAME = DEFAULT: what it is` gives it a parameter, `// ports A B [RANGE]` says how
+//! wide ports are in terms of parameters, further comments are the heading; `interface.field` is called `interface_field`.
 pub mod bank;
 pub mod block_ram;
 pub mod fifo;
@@ -23,11 +24,12 @@ pub use skid::Skid;
 pub use stage::Stage;
 pub use stream::{Sink, Source};
 
-/// `[W-1:0] `, or nothing for one bit.
-fn range(width: usize) -> String {
-    if width == 1 {
-        String::new()
-    } else {
-        format!("[{}:0] ", width - 1)
-    }
+use rust_hdl::prelude::Verilog;
+
+/// The text of a cell, with the values that its parameters have here.
+fn parametrised(text: &str, parameters: &[(&str, usize)]) -> Verilog {
+    let text = parameters.iter().fold(text.to_string(), |text, (name, value)| {
+        text.replace(&format!("// parameter {name} ="), &format!("// parameter {name} is {value} ="))
+    });
+    Verilog::Custom(text)
 }

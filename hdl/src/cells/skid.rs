@@ -3,6 +3,31 @@ use super::stream::{Sink, Source};
 use crate::block::Block;
 use rust_hdl::prelude::*;
 
+const TEXT: &str = r#"// module: skid_buffer
+// parameter WIDTH = 8: Bits of a beat.
+// ports input_data output_data [WIDTH-1:0]
+// Two-entry stream buffer, all outputs from registers. `input_ready` is low while `spare` is taken.
+reg [WIDTH-1:0] spare;
+wire push = input_valid && input_ready;
+wire free = output_ready || !output_valid;
+initial input_ready = 1'b1;
+always @(posedge clock) begin
+    if (free)
+        output_data <= input_ready ? input_data : spare;
+    if (input_ready)
+        spare <= input_data;
+    if (reset) begin
+        output_valid <= 1'b0;
+        input_ready <= 1'b1;
+    end else if (free) begin
+        output_valid <= push || !input_ready;
+        input_ready <= 1'b1;
+    end else if (push) begin
+        input_ready <= 1'b0;
+    end
+end
+"#;
+
 /// A stream buffer of two entries with all outputs from registers; one beat per cycle, one cycle of latency.
 ///
 /// `input.ready` falls only when both entries are taken, so a sender that was told `ready` can always send.
@@ -58,32 +83,6 @@ impl<T: Synth> Logic for Skid<T> {
         self.output.valid.connect();
     }
     fn hdl(&self) -> Verilog {
-        let width = T::BITS;
-        let range = super::range(width);
-        Verilog::Custom(format!(
-            "\
-// module: skid_buffer_{width}
-// Two-entry stream buffer, all outputs from registers. `input_ready` is low while `spare` is taken.
-reg {range}spare;
-wire push = input_valid && input_ready;
-wire free = output_ready || !output_valid;
-initial input_ready = 1'b1;
-always @(posedge clock) begin
-    if (free)
-        output_data <= input_ready ? input_data : spare;
-    if (input_ready)
-        spare <= input_data;
-    if (reset) begin
-        output_valid <= 1'b0;
-        input_ready <= 1'b1;
-    end else if (free) begin
-        output_valid <= push || !input_ready;
-        input_ready <= 1'b1;
-    end else if (push) begin
-        input_ready <= 1'b0;
-    end
-end
-"
-        ))
+        super::parametrised(TEXT, &[("WIDTH", T::BITS)])
     }
 }

@@ -3,6 +3,21 @@ use super::{Sink, Source};
 use crate::block::Block;
 use rust_hdl::prelude::*;
 
+const TEXT: &str = r#"// module: stream_stage
+// parameter WIDTH = 8: Bits of a beat.
+// ports input_data output_data [WIDTH-1:0]
+// One register in a stream; `input_ready` follows `output_ready`.
+assign input_ready = output_ready || !output_valid;
+always @(posedge clock) begin
+    if (input_ready)
+        output_data <= input_data;
+    if (reset)
+        output_valid <= 1'b0;
+    else if (input_ready)
+        output_valid <= input_valid;
+end
+"#;
+
 /// A stream register: one beat per cycle, one cycle of latency, `data` and `valid` from registers.
 ///
 /// `input.ready` follows `output.ready` in the same cycle: stages in a row make one chain of it, which a [`super::Skid`]
@@ -39,21 +54,6 @@ impl<T: Synth> Logic for Stage<T> {
         self.output.valid.connect();
     }
     fn hdl(&self) -> Verilog {
-        let width = T::BITS;
-        Verilog::Custom(format!(
-            "\
-// module: stream_stage_{width}
-// One register in a stream; `input_ready` follows `output_ready`.
-assign input_ready = output_ready || !output_valid;
-always @(posedge clock) begin
-    if (input_ready)
-        output_data <= input_data;
-    if (reset)
-        output_valid <= 1'b0;
-    else if (input_ready)
-        output_valid <= input_valid;
-end
-"
-        ))
+        super::parametrised(TEXT, &[("WIDTH", T::BITS)])
     }
 }

@@ -1,13 +1,13 @@
 //! The whole design: every module once, with a stable name.
 use super::collect::BlockNode;
 use super::error::Result;
+use super::hand_written::hand_written;
 use super::head::framed;
 use super::instances::Instance;
-use super::layout::port_list;
-use super::module::{combinational, port_nets, Body, PortNet};
+use super::module::{combinational, port_nets, Body, Parameter};
 use super::names::snake_case;
 use super::registers;
-use super::scope::{Net, Role, Scope};
+use super::scope::Scope;
 use super::text::comment;
 use rust_hdl::prelude::*;
 use std::collections::{BTreeMap, HashMap, HashSet};
@@ -62,7 +62,8 @@ struct Unnamed {
     heading: String,
     /// With marks for the names of the modules inside.
     text: String,
-    ports: Vec<Vec<PortNet>>,
+    /// With the values of its first use.
+    parameters: Vec<Parameter>,
     /// The name is given from outside (vendor cells) and so is the text.
     foreign: bool,
     /// Where it was first seen: instance, the block around it.
@@ -91,37 +92,44 @@ impl Builder {
         Self { initialised, ..Self::default() }
     }
 
-    /// Adds a block and all that is inside; gives its number.
-    pub fn add(&mut self, node: &BlockNode, path: &str, parent: &str) -> Result<usize> {
+    /// Adds a block and all that is inside; gives it as an instance of its module.
+    pub fn add<'n>(&mut self, node: &'n BlockNode, path: &str, parent: &str) -> Result<Instance<'n>> {
         if let Verilog::Blackbox(cell) = &node.code {
-            let id = self.insert_foreign(&cell.code);
-            self.modules[id].ports = port_nets(node, &Scope::new(node, path, false)?);
-            return Ok(id);
+            let ports = port_nets(node, &Scope::new(node, path, false)?);
+            let module = mark(self.insert_foreign(&cell.code));
+            return Ok(Instance { node, module, parameters: vec![], ports });
         }
         if node.is_custom() {
-            let body = custom(node, path, self)?;
+            if let Verilog::Wrapper(Wrapper { cores, .. }) = &node.code {
+                if !cores.trim().is_empty() {
+                    self.insert_foreign(cores);
+                }
+            }
+            let body = hand_written(node, path, self.initialised)?;
             return Ok(self.insert(node, parent, body));
         }
         let mut instances = vec![];
         for child in node.children.iter().filter(|child| registers::recognise(child).is_none()) {
-            let id = self.add(child, &format!("{path}.{}", child.instance), &node.instance)?;
-            instances.push(Instance { node: child, module: mark(id), ports: self.modules[id].ports.clone() });
+            instances.push(self.add(child, &format!("{path}.{}", child.instance), &node.instance)?);
         }
         let body = combinational(node, path, &instances, self.initialised)?;
         Ok(self.insert(node, parent, body))
     }
 
-    fn insert(&mut self, node: &BlockNode, parent: &str, body: Body) -> usize {
-        let Body { name, heading, text, ports } = body;
+    fn insert<'n>(&mut self, node: &'n BlockNode, parent: &str, body: Body) -> Instance<'n> {
+        let Body { name, heading, text, ports, parameters } = body;
+        let instance = |id| Instance { node, module: mark(id), parameters: parameters.clone(), ports: ports.clone() };
         let wanted = name.clone().unwrap_or_default();
-        *self.by_text.entry((wanted, text.clone())).or_insert_with(|| {
+        let id = *self.by_text.entry((wanted, text.clone())).or_insert_with(|| {
             let payload: Vec<_> = node.ports().filter_map(|atom| atom.structure.as_deref()).map(snake_case).collect();
             let mut seen = HashSet::new();
             let payload = payload.into_iter().filter(|name| seen.insert(name.clone())).collect::<Vec<_>>().join("_");
             let (instance, parent) = (node.instance.replace('$', "_"), parent.replace('$', "_"));
-            self.modules.push(Unnamed { name, heading, text, ports, foreign: false, instance, parent, payload });
+            let parameters = parameters.clone();
+            self.modules.push(Unnamed { name, heading, text, parameters, foreign: false, instance, parent, payload });
             self.modules.len() - 1
-        })
+        });
+        instance(id)
     }
 
     /// Adds text from outside: a vendor's cell.
@@ -134,7 +142,7 @@ impl Builder {
                 name: Some(name),
                 heading: String::new(),
                 text: text.trim().to_string() + "\n",
-                ports: vec![],
+                parameters: vec![],
                 foreign: true,
                 instance: String::new(),
                 parent: String::new(),
@@ -152,13 +160,13 @@ impl Builder {
         };
         let names: Vec<String> = self.modules.iter().zip(self.names(top)).map(prefixed).collect();
         let mut modules = vec![];
-        for (module, name) in self.modules.iter().zip(&names) {
+        for (id, (module, name)) in self.modules.iter().zip(&names).enumerate() {
             let mut text = String::new();
             if module.foreign {
                 text.push_str(&module.text);
             } else {
                 comment(&module.heading, "", &mut text);
-                let _ = write!(text, "module {name} ");
+                let _ = write!(text, "module {name} {}", parameter_list(&module.parameters, id + 1 == names.len()));
                 for (i, part) in module.text.split(MARK).enumerate() {
                     // every second part is the number of a module
                     let inside = part.parse().ok().filter(|_| i % 2 == 1).and_then(|id: usize| names.get(id));
@@ -217,45 +225,16 @@ impl Builder {
     }
 }
 
-/// A block whose text is written by hand. `// module: NAME` names it, the comment lines that follow are its heading; lines that
-/// begin with `initial` are for comparisons only, see [`print_initialised`](super::print_initialised).
-fn custom(node: &BlockNode, path: &str, builder: &mut Builder) -> Result<Body> {
-    let scope = Scope::new(node, path, false)?;
-    let ports = port_nets(node, &scope);
-    let code = match &node.code {
-        Verilog::Custom(text) => text.as_str(),
-        Verilog::Wrapper(wrapper) => {
-            if !wrapper.cores.trim().is_empty() {
-                builder.insert_foreign(&wrapper.cores);
-            }
-            wrapper.code.as_str()
-        }
-        _ => "",
+/// `#(` parameters with their docs and defaults `) `, or nothing. Nobody gives the top its values.
+fn parameter_list(parameters: &[Parameter], top: bool) -> String {
+    let parameter = |parameter: &Parameter| {
+        let mut out = String::new();
+        comment(&parameter.about, "    ", &mut out);
+        let value = if top { parameter.value } else { parameter.default };
+        out + &format!("    parameter {} = {value}", parameter.name)
     };
-    let mut lines = code.lines().peekable();
-    let (mut name, mut heading) = (None, vec![]);
-    if let Some(wanted) = lines.peek().and_then(|line| line.trim().strip_prefix("// module:")) {
-        name = Some(wanted.trim().to_string());
-        lines.next();
-        while let Some(line) = lines.peek().and_then(|line| line.trim().strip_prefix("// ")) {
-            heading.push(line.to_string());
-            lines.next();
-        }
+    match parameters {
+        [] => String::new(),
+        _ => format!("#(\n{}\n) ", parameters.iter().map(parameter).collect::<Vec<_>>().join(",\n")),
     }
-    let kind = |net: &Net| match net.role {
-        Role::Input => "input  wire",
-        Role::InOut => "inout  wire",
-        // text assigns its outputs in processes unless it says `assign name`
-        _ if matches!(node.code, Verilog::Wrapper(_)) || code.contains(&format!("assign {} ", net.name)) => {
-            "output wire"
-        }
-        _ => "output reg ",
-    };
-    let mut text = port_list(scope.nets.iter().map(|net| (kind(net), net)).collect(), &node.docs);
-    text.push('\n');
-    for line in lines.filter(|line| builder.initialised || !line.starts_with("initial ")) {
-        let _ = writeln!(text, "{}", format!("    {line}").trim_end());
-    }
-    text.push_str("endmodule\n");
-    Ok(Body { name, heading: heading.join("\n"), text, ports })
 }

@@ -1,7 +1,7 @@
 //! Blocks inside a module: which net or value goes to which port.
 use super::collect::BlockNode;
 use super::ir::{Expr, NetId, UnaryOp};
-use super::module::{Module, PortNet};
+use super::module::{Module, Parameter, PortNet};
 use std::collections::HashSet;
 
 /// A block inside, already printed.
@@ -10,6 +10,8 @@ pub(super) struct Instance<'a> {
     pub node: &'a BlockNode,
     /// Mark for the name of its module.
     pub module: String,
+    /// Their values for this instance.
+    pub parameters: Vec<Parameter>,
     /// Its ports in the order of its fields.
     pub ports: Vec<Vec<PortNet>>,
 }
@@ -18,6 +20,8 @@ pub(super) struct Instance<'a> {
 pub(super) struct Connections {
     /// Mark for the name of its module.
     pub module: String,
+    /// `#(.NAME(value)) `, or nothing.
+    pub parameters: String,
     /// Name of the instance.
     pub name: String,
     /// The field that it is.
@@ -61,9 +65,19 @@ pub(super) fn connections(module: &mut Module, instances: &[Instance]) -> Vec<Co
         if !field.is_empty() {
             described.clone_from(&field);
         }
-        result.push(Connections { module: instance.module.clone(), name, field, comments, ports });
+        let (module, parameters) = (instance.module.clone(), values(&instance.parameters));
+        result.push(Connections { module, parameters, name, field, comments, ports });
     }
     result
+}
+
+/// `#(.NAME(value), ...) `, or nothing.
+fn values(parameters: &[Parameter]) -> String {
+    let value = |parameter: &Parameter| format!(".{}({})", parameter.name, parameter.value);
+    match parameters {
+        [] => String::new(),
+        _ => format!("#({}) ", parameters.iter().map(value).collect::<Vec<_>>().join(", ")),
+    }
 }
 
 fn connected(module: &mut Module, net: NetId, read: &HashSet<NetId>, comments: &mut Vec<String>) -> String {

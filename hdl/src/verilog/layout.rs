@@ -82,7 +82,7 @@ impl<'a> Layout<'a> {
                 _ if self.procedural.contains(&id) => "output reg ",
                 _ => "output wire",
             };
-            (kind, net)
+            (kind, net, range(net.width))
         });
         port_list(ports.collect(), self.docs)
     }
@@ -298,7 +298,8 @@ impl<'a> Layout<'a> {
         self.docs.write(&instance.field, "    ", &mut out);
         instance.comments.iter().for_each(|text| comment(text, "    ", &mut out));
         let ports: Vec<_> = instance.ports.iter().map(|(port, net)| connection(port, net)).collect();
-        let _ = writeln!(out, "    {} {} (\n{}\n    );", instance.module, instance.name, ports.join(",\n"));
+        let Connections { module, parameters, name, .. } = instance;
+        let _ = writeln!(out, "    {module} {parameters}{name} (\n{}\n    );", ports.join(",\n"));
         out
     }
 
@@ -363,20 +364,20 @@ fn gaps(bits: &BigUint, width: usize) -> impl Iterator<Item = (usize, usize)> {
     gaps.into_iter()
 }
 
-/// `(` ports with their docs `);`
-pub(super) fn port_list(ports: Vec<(&str, &Net)>, docs: &Docs) -> String {
+/// `(` ports with their docs `);`, each of its kind and range
+pub(super) fn port_list(ports: Vec<(&str, &Net, String)>, docs: &Docs) -> String {
     if ports.is_empty() {
         return "();\n".into();
     }
-    let columns = ports.iter().map(|(_, net)| range(net.width).len()).max().unwrap_or(0);
+    let columns = ports.iter().map(|(_, _, range)| range.len()).max().unwrap_or(0);
     let mut out = String::from("(\n");
     let mut before = "";
-    for (place, (kind, net)) in ports.iter().enumerate() {
+    for (place, (kind, net, range)) in ports.iter().enumerate() {
         docs.write_new(&net.rust_name, before, "    ", &mut out);
         before = &net.rust_name;
         let sign = if net.signed { "signed " } else { "" };
         let separator = if place + 1 < ports.len() { "," } else { "" };
-        let _ = writeln!(out, "    {kind} {sign}{:<columns$}{}{separator}", range(net.width), net.name);
+        let _ = writeln!(out, "    {kind} {sign}{range:<columns$}{}{separator}", net.name);
     }
     out + ");\n"
 }

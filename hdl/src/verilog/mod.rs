@@ -27,6 +27,7 @@ mod design;
 mod docs;
 mod error;
 mod expressions;
+mod hand_written;
 mod head;
 mod instances;
 mod ir;

@@ -25,6 +25,21 @@ pub(super) struct Body {
     pub text: String,
     /// Ports, for whoever instantiates it: net names and widths, vectors for hand-written text.
     pub ports: Vec<Vec<PortNet>>,
+    /// Parameters of hand-written text.
+    pub parameters: Vec<Parameter>,
+}
+
+/// A parameter of a module, with its value in one instance.
+#[derive(Clone, Debug)]
+pub(super) struct Parameter {
+    /// Name.
+    pub name: String,
+    /// Value.
+    pub value: usize,
+    /// What it is in the text, where the same module must look the same in every design.
+    pub default: usize,
+    /// What it is.
+    pub about: String,
 }
 
 /// A port in the text.
@@ -93,7 +108,7 @@ pub(super) fn combinational(node: &BlockNode, path: &str, inside: &[Instance], i
     let (name, said) = title.map_or((None, String::new()), |title| (Some(title.name), title.text));
     // the docs say more than a title
     let heading = node.docs.of_block().map_or(said, String::from);
-    Ok(Body { name, heading, text, ports })
+    Ok(Body { name, heading, text, ports, parameters: vec![] })
 }
 
 fn take_title(mut statements: Vec<Stmt>) -> (Option<Title>, Vec<Stmt>) {

@@ -95,7 +95,7 @@ fn a_fifo_loses_and_invents_nothing() {
 
 #[test]
 fn a_fifo_that_takes_a_beat_too_many_is_found() {
-    let (right, wrong) = ("(push && count == 4'd7)", "(push && count == 4'd8)");
+    let (right, wrong) = ("wire one_is_free = &count[ADDRESS-1:0];", "wire one_is_free = 1'b0;");
     fifo().with_fault(right, wrong).is_refuted_by("holds_no_more_than_its_capacity");
 }
 
@@ -129,7 +129,7 @@ fn a_fifo_in_block_ram_loses_and_invents_nothing() {
 
 #[test]
 fn a_fifo_in_block_ram_that_gives_a_beat_twice_is_found() {
-    let (right, wrong) = ("filled && !(pop && count == 6'd1)", "filled && !(pop && count == 6'd0)");
+    let (right, wrong) = ("filled && !(pop && count == 1)", "filled && !(pop && count == 0)");
     block_ram_fifo().with_fault(right, wrong).is_refuted_by("keeps_data_and_order");
 }
 

@@ -90,10 +90,10 @@ impl Claim {
         let line = |line: &str| {
             let words: Vec<&str> = line.split_whitespace().collect();
             match words[..] {
-                [module, name, "("] if module.starts_with("lut_ram_") => {
-                    let width: u32 = module["lut_ram_".len()..].split('x').next().unwrap().parse().expect("a width");
+                ["lut_ram", .., name, "("] => {
+                    let width = line.split_once(".WIDTH(").and_then(|(_, rest)| rest.split_once(')')).expect("a width");
                     instance = Some(name.to_string());
-                    format!("    wire [{}:0] {name}_watched;\n{line}", width - 1)
+                    format!("    wire [{}-1:0] {name}_watched;\n{line}", width.0)
                 }
                 ["input", .., "raddr,"] => format!("{line}\n{}", line.replace("raddr", "watch")),
                 ["output", .., "rdata"] => format!("{},\n{line}", line.replace("rdata", "watched")),

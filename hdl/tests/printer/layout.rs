@@ -179,16 +179,50 @@ fn names(design: &Design) -> Vec<&str> {
 fn modules() {
     let same = printed(Several::new([3, 3, 3]));
     accepted(&same);
-    assert_eq!(names(&same), ["job_engine", "skid_buffer_47", "skid_buffer_16", "top"]);
-    assert_eq!(same.file_list(), "job_engine.v\nskid_buffer_47.v\nskid_buffer_16.v\ntop.v\n");
+    assert_eq!(names(&same), ["job_engine", "skid_buffer", "top"]);
+    assert_eq!(same.file_list(), "job_engine.v\nskid_buffer.v\ntop.v\n");
     let different = printed(Several::new([3, 4, 3]));
     accepted(&different);
-    assert_eq!(
-        names(&different),
-        ["job_engine_engines_0", "job_engine_engines_1", "skid_buffer_47", "skid_buffer_16", "top"]
-    );
+    assert_eq!(names(&different), ["job_engine_engines_0", "job_engine_engines_1", "skid_buffer", "top"]);
     // the unrelated module is the same to the letter
     assert_eq!(same.modules[1], different.modules[2]);
+}
+
+/// A cell is one module for all widths: each instance says its own, and a cell that is the top has what nobody else would give it.
+#[test]
+fn parameters() {
+    let design = printed(Several::new([3, 3, 3]));
+    let text = design.single_file();
+    for instance in ["skid_buffer #(.WIDTH(47)) jobs (", "skid_buffer #(.WIDTH(16)) words_0 ("] {
+        assert!(text.contains(instance), "{text}");
+    }
+    assert!(text.contains("module skid_buffer #(\n    // Bits of a beat.\n    parameter WIDTH = 8\n) ("), "{text}");
+    let alone = printed(Skid::<Bits<16>>::default());
+    accepted(&alone);
+    assert!(alone.single_file().contains("module top #(\n    // Bits of a beat.\n    parameter WIDTH = 16\n) ("));
+}
+
+/// A cell whose author forgot a value.
+#[derive(LogicBlock, Default)]
+struct WithoutValue {
+    clock: Signal<In, Clock>,
+}
+
+impl Logic for WithoutValue {
+    fn update(&mut self) {}
+    fn hdl(&self) -> Verilog {
+        Verilog::Custom("// module: cell\n// parameter WIDTH: Bits of a beat.\n".into())
+    }
+}
+
+#[test]
+fn a_parameter_without_a_value_is_an_error() {
+    let error = verilog::print(&WithoutValue::default(), "top").unwrap_err().to_string();
+    assert_eq!(
+        error,
+        "top: `// parameter WIDTH: Bits of a beat.` is not `// parameter NAME is VALUE = DEFAULT: text` or \
+                       `// ports A B [RANGE]`"
+    );
 }
 
 #[test]

@@ -43,6 +43,7 @@ struct Written {
     folder: PathBuf,
     board: Option<BoardReport>,
     files: Vec<String>,
+    modules: usize,
     lines: usize,
     milliseconds: f64,
     resources: Resources,
@@ -111,12 +112,14 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<()> {
     write(&folder, &format!("{prefix}registers.md"), &register_map(&output.config), &mut files)?;
     write(&folder, &format!("{prefix}resources.md"), &resources.markdown(), &mut files)?;
 
+    let modules = design.modules.len();
     let lines = design.modules.iter().map(|module| module.text.lines().count()).sum();
     let (top, board) = (output.top, output.board);
     if output.config.bar0 == Bar0::Memory {
         eprintln!("note: BAR0 is in memory space: Linux drives it, but SeaBIOS, iPXE, U-Boot and OVMF only look for an I/O BAR");
     }
-    let report = Written { top, prefix: output.config.prefix, folder, board, files, lines, milliseconds, resources };
+    let report =
+        Written { top, prefix: output.config.prefix, folder, board, files, modules, lines, milliseconds, resources };
     if arguments.json {
         outln!("{}", serde_json::to_string_pretty(&report)?);
     } else {
@@ -183,7 +186,7 @@ fn print(report: &Written) {
     outln!("{} in {}", report.top, report.folder.display());
     outln!(
         "  {} modules, {} lines of Verilog, generated in {:.0} ms",
-        report.resources.modules.len(),
+        report.modules,
         report.lines,
         report.milliseconds
     );

@@ -28,7 +28,7 @@ impl Usage {
 /// One row of the summary.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct ModuleUsage {
-    /// Name of the module.
+    /// Name of the module, with the values of its parameters as an instance gives them.
     pub module: String,
     /// How often it is in the design.
     pub instances: u64,
@@ -48,28 +48,32 @@ pub struct Resources {
 impl Resources {
     /// Counts a design as the printer prints it.
     pub fn of(design: &Design) -> Self {
-        let names: BTreeSet<&str> = design.modules.iter().map(|module| module.name.as_str()).collect();
-        let mut instances: BTreeMap<&str, u64> = BTreeMap::new();
+        // For each module, how often it is there with which values of its parameters.
+        let mut uses: BTreeMap<&str, BTreeMap<&str, u64>> = BTreeMap::new();
+        uses.extend(design.modules.iter().map(|module| (module.name.as_str(), BTreeMap::new())));
+        if let Some(top) = design.modules.last() {
+            uses.insert(&top.name, BTreeMap::from([("", 1)]));
+        }
         // A module comes after those it contains: from the top down, each count is final when it is used.
-        for (index, module) in design.modules.iter().enumerate().rev() {
-            if index + 1 == design.modules.len() {
-                instances.insert(&module.name, 1);
-            }
-            let times = instances.get(module.name.as_str()).copied().unwrap_or(0);
-            for inside in module.text.lines().filter_map(|line| line.split_whitespace().next()) {
-                if let Some(name) = names.get(inside) {
-                    *instances.entry(name).or_default() += times;
+        for module in design.modules.iter().rev() {
+            let times: u64 = uses[module.name.as_str()].values().sum();
+            for (inside, parameters) in module.text.lines().filter_map(instance) {
+                if let Some(uses) = uses.get_mut(inside) {
+                    *uses.entry(parameters).or_default() += times;
                 }
             }
         }
         let mut total = Usage::default();
-        let modules = design.modules.iter().map(|module| {
-            let own = usage(&module.text);
-            let instances = instances.get(module.name.as_str()).copied().unwrap_or(0);
-            total.add(own, instances);
-            ModuleUsage { module: module.name.clone(), instances, own }
-        });
-        Resources { modules: modules.collect(), total }
+        let mut modules = vec![];
+        for module in &design.modules {
+            for (parameters, instances) in &uses[module.name.as_str()] {
+                let own = usage(&module.text, values(parameters));
+                total.add(own, *instances);
+                let module = format!("{} {parameters}", module.name).trim_end().to_string();
+                modules.push(ModuleUsage { module, instances: *instances, own });
+            }
+        }
+        Resources { modules, total }
     }
 
     /// As a table in Markdown.
@@ -91,13 +95,51 @@ impl Resources {
     }
 }
 
+/// Module and values of parameters of `module #(.WIDTH(8), .DEPTH(16)) name (` or of `module name (`.
+fn instance(line: &str) -> Option<(&str, &str)> {
+    let (module, rest) = line.trim().strip_suffix(" (")?.split_once(' ')?;
+    Some((module, rest.rfind(')').map_or("", |end| &rest[..=end])))
+}
+
+/// Parameters by name.
+type Values<'t> = BTreeMap<&'t str, u64>;
+
+/// The values of `#(.WIDTH(8), .DEPTH(16))`.
+fn values(parameters: &str) -> Values<'_> {
+    let parts = parameters.trim_start_matches("#(").split(',');
+    parts
+        .filter_map(|part| value_of(part.trim().trim_start_matches('.').trim_end_matches(')').split_once('(')))
+        .collect()
+}
+
+fn value_of<'t>(assigned: Option<(&'t str, &str)>) -> Option<(&'t str, u64)> {
+    let (name, value) = assigned?;
+    Some((name, value.parse().ok()?))
+}
+
+/// The value of `7`, `WIDTH`, `WIDTH-1` or `$clog2(DEPTH)`.
+fn evaluate(expression: &str, values: &Values) -> Option<u64> {
+    let expression = expression.trim();
+    if let Some((left, right)) = expression.split_once('-') {
+        return evaluate(left, values)?.checked_sub(evaluate(right, values)?);
+    }
+    if let Some(inner) = expression.strip_prefix("$clog2(").and_then(|rest| rest.strip_suffix(')')) {
+        return Some(u64::from(evaluate(inner, values)?.next_power_of_two().trailing_zeros()));
+    }
+    expression.parse().ok().or_else(|| values.get(expression).copied())
+}
+
 /// State of one module: memories are declared with a depth, flip-flops are what a clocked process assigns.
-fn usage(text: &str) -> Usage {
+fn usage<'t>(text: &'t str, mut values: Values<'t>) -> Usage {
     let mut widths: BTreeMap<&str, u64> = BTreeMap::new();
     let mut usage = Usage::default();
     let mut clocked = BTreeSet::new();
     for line in text.lines() {
-        if let Some((name, width, depth)) = declaration(line) {
+        let constant =
+            line.trim().strip_prefix("localparam ").and_then(|rest| rest.trim_end_matches(';').split_once(" = "));
+        if let Some((name, value)) = constant {
+            values.extend(evaluate(value, &values).map(|value| (name, value)));
+        } else if let Some((name, width, depth)) = declaration(line, &values) {
             match depth {
                 None => drop(widths.insert(name, width)),
                 Some(words) if words >= BLOCK_RAM_WORDS => usage.block_memory_bits += width * words,
@@ -117,13 +159,13 @@ fn usage(text: &str) -> Usage {
 }
 
 /// Name, bits, and words of a memory, of `reg [7:0] name [0:63];`, `reg name = 1'b0;` or `output reg name,`.
-fn declaration(line: &str) -> Option<(&str, u64, Option<u64>)> {
+fn declaration<'t>(line: &'t str, values: &Values) -> Option<(&'t str, u64, Option<u64>)> {
     let rest = line.split('=').next()?.trim().trim_start_matches("output").trim_start().strip_prefix("reg")?;
     let rest = rest.strip_prefix(char::is_whitespace)?.trim_start();
     let (width, rest) = match rest.strip_prefix('[') {
         Some(range) => {
             let (range, rest) = range.split_once(']')?;
-            (range.split_once(':')?.0.trim().parse::<u64>().ok()? + 1, rest)
+            (evaluate(range.split_once(':')?.0, values)? + 1, rest)
         }
         None => (1, rest),
     };
@@ -131,7 +173,7 @@ fn declaration(line: &str) -> Option<(&str, u64, Option<u64>)> {
     match rest.split_once('[') {
         None => Some((rest.trim(), width, None)),
         Some((name, depth)) => {
-            let last: u64 = depth.trim_end_matches(']').split_once(':')?.1.trim().parse().ok()?;
+            let last = evaluate(depth.trim_end_matches(']').split_once(':')?.1, values)?;
             Some((name.trim(), width, Some(last + 1)))
         }
     }
@@ -156,5 +198,23 @@ mod tests {
         assert_eq!(resources.modules[0], ModuleUsage { module: "leaf".into(), instances: 2, own });
         assert_eq!(resources.total.register_bits, 22);
         assert_eq!(resources.total.block_memory_bits, 2 * 16 * 256);
+    }
+
+    #[test]
+    fn a_module_with_parameters_is_counted_with_each_of_their_values() {
+        let fifo = "module fifo #(\n    // Bits.\n    parameter WIDTH = 8,\n    parameter DEPTH = 16\n) (\n    \
+                    output reg  [WIDTH-1:0] q\n);\n\n    localparam ADDRESS = $clog2(DEPTH);\n    \
+                    reg [WIDTH-1:0] memory [0:DEPTH-1];\n    reg [ADDRESS:0] count;\n    always @(posedge clock) begin\n        \
+                    q <= memory[0];\n        count <= count + 1'b1;\n    end\nendmodule\n";
+        let top = "module top (\n    input  wire clock\n);\n\n    fifo #(.WIDTH(5), .DEPTH(64)) one (\n    );\n    \
+                   fifo #(.WIDTH(1), .DEPTH(128)) two (\n    );\n    fifo #(.WIDTH(5), .DEPTH(64)) three (\n    );\nendmodule\n";
+        let module = |name: &str, text: &str| PrintedModule { name: name.into(), text: text.into() };
+        let resources = Resources::of(&Design { modules: vec![module("fifo", fifo), module("top", top)] });
+        let wide = Usage { register_bits: 5 + 7, block_memory_bits: 0, distributed_memory_bits: 5 * 64 };
+        let deep = Usage { register_bits: 1 + 8, block_memory_bits: 128, distributed_memory_bits: 0 };
+        let row = |module: &str, instances, own| ModuleUsage { module: module.into(), instances, own };
+        assert_eq!(resources.modules[0], row("fifo #(.WIDTH(1), .DEPTH(128))", 1, deep));
+        assert_eq!(resources.modules[1], row("fifo #(.WIDTH(5), .DEPTH(64))", 2, wide));
+        assert_eq!(resources.total.register_bits, 2 * 12 + 9);
     }
 }

@@ -121,6 +121,40 @@ fn parse(text: &str) -> Result<BTreeMap<String, Module>, String> {
     Ok(found)
 }
 
+/// Gives modules the names that the Verilog has for them, with the values of their parameters, in place of the tool's: it calls them
+/// `$paramod$HASH\NAME`. `heads` is a dump of all modules that says which values a hash stands for.
+pub fn with_parameters(
+    modules: BTreeMap<String, Module>,
+    heads: &Path,
+) -> Result<BTreeMap<String, Module>, SynthError> {
+    let text = std::fs::read_to_string(heads).map_err(SynthError::file(heads))?;
+    let names = parametrised(&text);
+    let name = |name: String| names.get(&name).cloned().unwrap_or(name);
+    let renamed = modules.into_iter().map(|(module, Module { own, inside })| {
+        let inside = inside.into_iter().map(|(inside, times)| (name(inside), times)).collect();
+        (name(module), Module { own, inside })
+    });
+    Ok(renamed.collect())
+}
+
+/// The tool's names of modules with parameters, and ours: `fifo #(.WIDTH(8), .DEPTH(16))`.
+fn parametrised(heads: &str) -> BTreeMap<String, String> {
+    let mut names: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    let mut module = None;
+    for line in heads.lines() {
+        if let Some(name) = line.strip_prefix("module ") {
+            module = name.starts_with("$paramod").then_some(name);
+        } else if let (Some(module), Some((name, value))) =
+            (module, line.strip_prefix("  parameter \\").and_then(|parameter| parameter.split_once(' ')))
+        {
+            names.entry(module.into()).or_default().push(format!(".{name}({value})"));
+        }
+    }
+    let ours =
+        |name: &str, values: &[String]| format!("{} #({})", name.split('\\').nth(1).unwrap_or(name), values.join(", "));
+    names.iter().map(|(name, values)| (name.clone(), ours(name, values))).collect()
+}
+
 /// A module with all that is inside.
 pub fn total(modules: &BTreeMap<String, Module>, name: &str) -> Area {
     let Some(module) = modules.get(name) else {
@@ -151,6 +185,21 @@ mod tests {
         assert_eq!(modules["top"], Module { own, inside: vec![("leaf".into(), 3)] });
         let all = Area { lut: 46, lut_memory: 22, ff: 25, bram36: 1.5, dsp: 0, estimated_lc: 14 };
         assert_eq!(total(&modules, "top"), all);
+    }
+
+    #[test]
+    fn modules_with_parameters_have_the_names_of_their_instances() {
+        let heads = "module \\top\nend\nattribute \\hdlname \"\\\\fifo\"\nmodule $paramod$0e9c\\fifo\n  parameter \\WIDTH 8\n  \
+                     parameter \\DEPTH 16\n  wire \\clock\nend\nmodule $paramod\\stage\\WIDTH=s32'0110\n  parameter \\WIDTH 6\nend\n";
+        let expected = [
+            ("$paramod$0e9c\\fifo", "fifo #(.WIDTH(8), .DEPTH(16))"),
+            ("$paramod\\stage\\WIDTH=s32'0110", "stage #(.WIDTH(6))"),
+        ];
+        let names = parametrised(heads);
+        assert_eq!(names.len(), expected.len());
+        for (theirs, ours) in expected {
+            assert_eq!(names[theirs], ours);
+        }
     }
 
     #[test]

@@ -121,6 +121,7 @@ pub struct Done {
 
 const REPORT: &str = "report.json";
 const STATISTICS: &str = "stat.json";
+const HEADS: &str = "modules.il";
 
 impl Flow {
     /// How a user calls it.
@@ -141,12 +142,17 @@ impl Flow {
             )
         };
         match self {
+            // of each module what stands in front of its nets: it is in the dump if some net of it is, here the clock
+            Flow::Modules => xilinx("-family xc7").replacen(
+                '\n',
+                &format!("\nhierarchy -top {top}\ndump -m -o {HEADS} w:clock\n"),
+                1,
+            ),
             Flow::Ecp5 => {
                 format!("read_verilog design.v harness.v\nsynth_ecp5 -top {} -json netlist.json\n", harness::TOP)
             }
             Flow::SevenSeries => xilinx("-flatten -family xc7"),
             Flow::UltraScalePlus => xilinx("-flatten -family xcup"),
-            Flow::Modules => xilinx("-family xc7"),
         }
     }
 
@@ -156,7 +162,10 @@ impl Flow {
         let top = &design.top;
         match self {
             Flow::Ecp5 => job.placed(effort),
-            Flow::Modules => job.kept(|folder| Ok(Outcome::Modules(count::modules(&folder.join(STATISTICS))?))),
+            Flow::Modules => job.kept(|folder| {
+                let modules = count::modules(&folder.join(STATISTICS))?;
+                Ok(Outcome::Modules(count::with_parameters(modules, &folder.join(HEADS))?))
+            }),
             Flow::SevenSeries | Flow::UltraScalePlus => {
                 job.kept(|folder| Ok(Outcome::Mapped(count::total(&count::modules(&folder.join(STATISTICS))?, top))))
             }
