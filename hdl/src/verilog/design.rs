@@ -5,7 +5,6 @@ use super::hand_written::hand_written;
 use super::head::framed;
 use super::instances::Instance;
 use super::module::{combinational, port_nets, Body, Parameter};
-use super::names::snake_case;
 use super::registers;
 use super::scope::Scope;
 use super::text::comment;
@@ -69,8 +68,6 @@ struct Unnamed {
     /// Where it was first seen: instance, the block around it.
     instance: String,
     parent: String,
-    /// Struct types of its ports: what differs between uses of a generic block.
-    payload: String,
 }
 
 #[derive(Default)]
@@ -121,12 +118,9 @@ impl Builder {
         let instance = |id| Instance { node, module: mark(id), parameters: parameters.clone(), ports: ports.clone() };
         let wanted = name.clone().unwrap_or_default();
         let id = *self.by_text.entry((wanted, text.clone())).or_insert_with(|| {
-            let payload: Vec<_> = node.ports().filter_map(|atom| atom.structure.as_deref()).map(snake_case).collect();
-            let mut seen = HashSet::new();
-            let payload = payload.into_iter().filter(|name| seen.insert(name.clone())).collect::<Vec<_>>().join("_");
             let (instance, parent) = (node.instance.replace('$', "_"), parent.replace('$', "_"));
             let parameters = parameters.clone();
-            self.modules.push(Unnamed { name, heading, text, parameters, foreign: false, instance, parent, payload });
+            self.modules.push(Unnamed { name, heading, text, parameters, foreign: false, instance, parent });
             self.modules.len() - 1
         });
         instance(id)
@@ -146,7 +140,6 @@ impl Builder {
                 foreign: true,
                 instance: String::new(),
                 parent: String::new(),
-                payload: String::new(),
             });
             self.modules.len() - 1
         })
@@ -178,13 +171,13 @@ impl Builder {
         Design { modules }
     }
 
-    /// The name a block asks for; if several different modules ask for the same one, the type of their
-    /// payload is added, or the name of their instance, the block around it, and at last a number.
+    /// The name a block asks for; if several different modules ask for the same one, the block around them and their instance are
+    /// added, so that a name does not move with what else is there; at last a number.
     fn names(&self, top: &str) -> Vec<String> {
         let last = self.modules.len().saturating_sub(1);
         let wanted = |module: &Unnamed| match &module.name {
             Some(name) => name.clone(),
-            None => module.instance.trim_end_matches(|c: char| c.is_ascii_digit() || c == '_').to_string(),
+            None => unnumbered(&module.instance).to_string(),
         };
         let mut groups: BTreeMap<String, Vec<usize>> = BTreeMap::new();
         for (id, module) in self.modules.iter().enumerate().filter(|(id, _)| *id != last) {
@@ -196,18 +189,15 @@ impl Builder {
             *name = top.into();
         }
         for (wanted, members) in groups {
-            let candidates: [&dyn Fn(&Unnamed) -> String; 4] = [
+            let candidates: [&dyn Fn(&Unnamed) -> String; 3] = [
                 &|_| wanted.clone(),
-                &|module| format!("{wanted}_{}", module.payload),
-                &|module| format!("{wanted}_{}", module.instance),
+                &|module| format!("{wanted}_{}_{}", unnumbered(&module.parent), unnumbered(&module.instance)),
                 &|module| format!("{wanted}_{}_{}", module.parent, module.instance),
             ];
             let distinct = |candidate: &dyn Fn(&Unnamed) -> String| {
-                let mut own = HashSet::new();
                 let found: Vec<_> = members.iter().map(|id| candidate(&self.modules[*id])).collect();
-                let fine =
-                    found.iter().all(|name| !name.ends_with('_') && !taken.contains(name) && own.insert(name.clone()));
-                fine.then_some(found)
+                let mut own = HashSet::new();
+                found.iter().all(|name| !taken.contains(name) && own.insert(name.clone())).then_some(found)
             };
             let found = candidates.iter().find_map(|candidate| distinct(*candidate)).unwrap_or_else(|| {
                 (1..)
@@ -223,6 +213,11 @@ impl Builder {
         }
         names
     }
+}
+
+/// The name of an array's block without its place.
+fn unnumbered(instance: &str) -> &str {
+    instance.trim_end_matches(|c: char| c.is_ascii_digit() || c == '_')
 }
 
 /// `#(` parameters with their docs and defaults `) `, or nothing. Nobody gives the top its values.

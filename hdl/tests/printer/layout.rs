@@ -183,7 +183,7 @@ fn modules() {
     assert_eq!(same.file_list(), "job_engine.v\nskid_buffer.v\ntop.v\n");
     let different = printed(Several::new([3, 4, 3]));
     accepted(&different);
-    assert_eq!(names(&different), ["job_engine_engines_0", "job_engine_engines_1", "skid_buffer", "top"]);
+    assert_eq!(names(&different), ["job_engine_top_engines_0", "job_engine_top_engines_1", "skid_buffer", "top"]);
     // the unrelated module is the same to the letter
     assert_eq!(same.modules[1], different.modules[2]);
 }
