@@ -1,4 +1,5 @@
 //! The endpoint that the commands `serve` and `qemu` put on a socket.
+use super::device::Device;
 use super::files::Files;
 use super::progress::shown;
 use super::trace::TraceArguments;
@@ -131,14 +132,14 @@ impl EndpointArguments {
             Subject::Virtio(config) => config,
             Subject::Own(_) => return Ok(Opened::Nothing),
         };
-        match config.device == &BLK {
-            true => {
+        match Device::of(config.device)? {
+            Device::Blk => {
                 let image = self.disk.as_deref();
                 let image =
                     image.context("a disk is needed: --disk IMAGE; `mkfs.ext4 -d FOLDER disk.img 64M` makes one")?;
                 self.open_disk(config, image)
             }
-            false => {
+            Device::Net => {
                 let network = self.net.as_ref().unwrap_or(&NetSpec::Peer).open()?;
                 Ok(Opened::Net(network, self.mac.unwrap_or(config.net_options().mac)))
             }

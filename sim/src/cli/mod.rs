@@ -8,6 +8,7 @@ use tracing_subscriber::EnvFilter;
 
 mod bench;
 mod boards;
+mod device;
 mod doctor;
 mod endpoint;
 mod files;

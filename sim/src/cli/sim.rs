@@ -1,4 +1,5 @@
 //! `virtio-hdl sim`
+use super::device::Device;
 use super::files::Files;
 use super::machine::{outcome, BoundDisk};
 use super::progress;
@@ -21,7 +22,6 @@ use indicatif::{ProgressBar, ProgressStyle};
 use std::fs;
 use std::path::{Path, PathBuf};
 use virtio_hdl_rtl::config::EndpointConfig;
-use virtio_hdl_rtl::device::BLK;
 
 /// Sectors of the disk in memory where no image is given.
 const MEMORY_SECTORS: u64 = 8192;
@@ -120,15 +120,15 @@ struct Setup<'a> {
 
 pub(super) fn run(arguments: &Arguments) -> anyhow::Result<()> {
     let mut config = super::configuration(&arguments.config)?;
-    match (config.device == &BLK, arguments.scenario) {
+    match (Device::of(config.device)?, arguments.scenario) {
         // late answers and sleeps longer than the completion timeout are among the events: a short one makes them cheap
         (_, Scenario::Events) => config.completion_timeout_us = events::COMPLETION_TIMEOUT_US,
-        (false, Scenario::Frames) => {}
-        (false, _) => bail!("{} is a network endpoint: give --scenario frames or events", arguments.config),
-        (true, Scenario::Frames) => {
+        (Device::Net, Scenario::Frames) => {}
+        (Device::Net, _) => bail!("{} is a network endpoint: give --scenario frames or events", arguments.config),
+        (Device::Blk, Scenario::Frames) => {
             bail!("{} is a disk: --scenario frames is for network endpoints", arguments.config)
         }
-        (true, _) => {}
+        (Device::Blk, _) => {}
     }
     // What is wrong with the user's files is said before anything is built, or written.
     let files = Files::default().reads("CONFIG", Some(Path::new(&arguments.config)).filter(|path| path.is_file()));
@@ -354,14 +354,14 @@ impl Setup<'_> {
         let progress = &mut |done| bar.set_position(done);
         let (mut machine, result);
         let mut phase;
-        match self.config.device == &BLK {
-            true => {
+        match Device::of(self.config.device)? {
+            Device::Blk => {
                 let disk = DiskPort::new(Disk::in_memory(MEMORY_SECTORS), self.arguments.disk_latency);
                 machine = Machine::new(&self.library, Box::new(disk), &options)?;
                 phase = Phase::begin("events", &machine);
                 result = events::run_disk(&mut machine, &run, progress);
             }
-            false => {
+            Device::Net => {
                 let wire = FarEnd::default();
                 let port = NetPort::new(wire.backend(), self.config.net_options().mac, options.link.clock_hz);
                 machine = Machine::new(&self.library, Box::new(port), &options)?;

@@ -2,6 +2,7 @@
 mod measure;
 mod plot;
 
+use super::device::Device;
 use super::output::outln;
 use crate::link::LinkSpeed;
 use crate::scenario::latency::Spread;
@@ -12,7 +13,6 @@ use measure::{Bench, Rig, Stalls};
 use std::fs;
 use std::path::{Path, PathBuf};
 use virtio_hdl_rtl::config::LinkInterface;
-use virtio_hdl_rtl::device::BLK;
 
 #[derive(Copy, Clone, Debug, PartialEq, Eq, ValueEnum)]
 enum Link {
@@ -74,9 +74,9 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<()> {
             }
             bar.set_message(format!("{}: building the model", speed.name()));
             let rig = Rig::new(&config, arguments.requests)?;
-            match config.device == &BLK {
-                true => rig.blk(&mut bench, &bar)?,
-                false => rig.net(&mut bench, &bar)?,
+            match Device::of(config.device)? {
+                Device::Blk => rig.blk(&mut bench, &bar)?,
+                Device::Net => rig.net(&mut bench, &bar)?,
             }
         }
     }

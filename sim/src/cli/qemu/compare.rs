@@ -1,6 +1,7 @@
 //! The endpoint against QEMU's own virtio-blk, in the same guest, on the wall's clock.
 use super::run::{on_endpoint, Outcome};
 use super::{Arguments, Ended};
+use crate::cli::device::Device;
 use crate::cli::endpoint::Subject;
 use crate::cli::output::outln;
 use crate::cli::speed::median;
@@ -9,7 +10,6 @@ use anyhow::bail;
 use indicatif::{ProgressBar, ProgressStyle};
 use serde::Serialize;
 use std::time::{Duration, Instant};
-use virtio_hdl_rtl::device::BLK;
 
 /// Reads 1 MiB, writes it elsewhere, and reads it back.
 const JOB: &str = "set -e
@@ -39,12 +39,12 @@ pub(super) fn run(arguments: &Arguments, runs: u32) -> anyhow::Result<()> {
     std::fs::write(image.path(), &content)?;
     std::fs::write(own_image.path(), &content)?;
     let config = arguments.endpoint.configuration()?;
-    if config.device != &BLK {
+    if Device::of(config.device)? != Device::Blk {
         bail!("--compare is for disks: CONFIG must be a virtio-blk endpoint");
     }
     let opened = arguments.endpoint.open_disk(&config, image.path())?;
     let mut bridge = arguments.endpoint.bridge(&Subject::Virtio(Box::new(config)), opened)?;
-    let parts = arguments.parts(Some(&BLK), Some(JOB))?;
+    let parts = arguments.parts(Some(Device::Blk), Some(JOB))?;
     let bar = ProgressBar::new(u64::from(2 * runs));
     bar.set_style(ProgressStyle::with_template("{bar:40} {pos} of {len} boots ({elapsed})")?);
     let (mut endpoint_seconds, mut own_seconds) = (Vec::new(), Vec::new());

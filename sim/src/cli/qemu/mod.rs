@@ -1,4 +1,5 @@
 //! `virtio-hdl qemu`
+use super::device::Device;
 use super::endpoint::EndpointArguments;
 use super::stop::Stop;
 use crate::guest::{
@@ -8,8 +9,6 @@ use crate::guest::{
 use clap::{Args, ValueEnum};
 use std::ffi::OsString;
 use std::path::PathBuf;
-use virtio_hdl_rtl::config::DeviceType;
-use virtio_hdl_rtl::device::BLK;
 
 mod compare;
 mod run;
@@ -112,7 +111,7 @@ struct Parts {
 
 impl Arguments {
     /// Finds or fetches what the guest is made of. It runs `job`, or a shell if there is none.
-    fn parts(&self, device: Option<&DeviceType>, job: Option<&str>) -> anyhow::Result<Parts> {
+    fn parts(&self, device: Option<Device>, job: Option<&str>) -> anyhow::Result<Parts> {
         let debian = DebianOptions::default();
         let qemu =
             Qemu::find(&FindOptions { qemu: self.qemu.clone(), debian: debian.clone(), ..FindOptions::default() })?;
@@ -125,8 +124,8 @@ impl Arguments {
         };
         let initramfs = Initramfs::new(&kernel, &busybox(&debian)?)?;
         let initramfs = match device {
-            Some(device) if device == &BLK => initramfs.modules(BLK_MODULES).wait_for("/dev/vda"),
-            Some(_) => initramfs.modules(NET_MODULES),
+            Some(Device::Blk) => initramfs.modules(BLK_MODULES).wait_for("/dev/vda"),
+            Some(Device::Net) => initramfs.modules(NET_MODULES),
             None => initramfs,
         };
         let initramfs = match job {

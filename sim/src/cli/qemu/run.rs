@@ -1,6 +1,7 @@
 //! One guest on the endpoint.
 use super::{Arguments, Ended, Stop, BLK_DEMO, NET_DEMO};
 use crate::bridge::{Bridge, Report};
+use crate::cli::device::Device;
 use crate::cli::endpoint::Subject;
 use crate::cli::output::outln;
 use crate::cli::{report, stop};
@@ -11,7 +12,6 @@ use serde::Serialize;
 use std::os::fd::AsFd;
 use std::time::{Duration, Instant};
 use vfio_user_server::{Server, ServerOptions};
-use virtio_hdl_rtl::device::NET;
 
 /// What QEMU said is read by then, once it has ended.
 const END: Duration = Duration::from_secs(10);
@@ -37,13 +37,13 @@ pub(super) struct Outcome {
 pub(super) fn run(arguments: &Arguments) -> anyhow::Result<()> {
     let subject = arguments.endpoint.subject()?;
     let device = match &subject {
-        Subject::Virtio(config) => Some(config.device),
+        Subject::Virtio(config) => Some(Device::of(config.device)?),
         Subject::Own(_) => None,
     };
     let job = match (&arguments.job, device) {
         (Some(path), _) => std::fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?,
-        (None, Some(device)) if device == &NET => NET_DEMO.into(),
-        (None, Some(_)) => BLK_DEMO.into(),
+        (None, Some(Device::Net)) => NET_DEMO.into(),
+        (None, Some(Device::Blk)) => BLK_DEMO.into(),
         (None, None) if arguments.shell => String::new(),
         (None, None) => bail!("nobody knows what a guest does with RTL of your own: give --job FILE or --shell"),
     };

@@ -1,0 +1,37 @@
+//! Which device a configuration is of, for the commands that put something behind it, into the guest, or on its rings.
+use anyhow::bail;
+use virtio_hdl_rtl::config::DeviceType;
+use virtio_hdl_rtl::device::{BLK, NET};
+
+/// The device types that the commands know; a `match` over them shows the compiler each place that a further one needs.
+#[derive(Copy, Clone, Debug, PartialEq, Eq)]
+pub enum Device {
+    /// virtio-blk: a disk.
+    Blk,
+    /// virtio-net: a network card.
+    Net,
+}
+
+impl Device {
+    /// The device of a type; an error for one that has no commands.
+    pub fn of(device: &DeviceType) -> anyhow::Result<Self> {
+        let known = [(&BLK, Device::Blk), (&NET, Device::Net)];
+        let Some((_, found)) = known.into_iter().find(|(known, _)| *known == device) else {
+            bail!("{} can be generated, but no command drives it", device.title);
+        };
+        Ok(found)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use virtio_hdl_rtl::device::TYPES;
+
+    #[test]
+    fn every_type_that_is_built_in_has_its_commands() {
+        for device in TYPES {
+            Device::of(device).unwrap_or_else(|error| panic!("{error}"));
+        }
+    }
+}
