@@ -18,7 +18,7 @@ help:
 	@echo 'make generate   Verilog of CONFIG ($(CONFIG)) into build/rtl'
 	@echo 'make bitstream  CONFIG ($(CONFIG)) on a card: build/$(BOARD), then Vivado there (BOARD; virtio-hdl boards lists them)'
 	@echo 'make synth      area and speed in open tools, ECP5 bitstreams: docs/resources.md (CONFIGS, else all examples)'
-	@echo 'make bench      how near net and blk come to the limit of their links, in cycles; build/bench.svg'
+	@echo 'make bench      how near net and blk come to the limit of their links, in cycles: the table in README.md, and build/bench.svg'
 	@echo 'make compare    boot time against QEMUs own virtio-blk'
 	@echo 'make soak       $(SEEDS) seeds of $(REQUESTS) requests, $(FRAMES) frames, $(EVENTS) control events (SEEDS, REQUESTS, FRAMES, EVENTS)'
 	@echo 'make setup      installs the tools on Debian 12 and 13'
@@ -57,7 +57,7 @@ synth:
 
 bench:
 	@scripts/setup.sh demo
-	cargo run --release -p virtio-hdl -- bench --plot build/bench.svg
+	cargo run --release -p virtio-hdl -- bench --plot build/bench.svg --table README.md
 
 compare:
 	@scripts/setup.sh demo

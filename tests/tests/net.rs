@@ -200,35 +200,3 @@ fn frames_without_a_buffer_are_dropped_and_the_next_ones_arrive() {
         }
     }
 }
-
-#[test]
-fn bench_tells_figures_draws_them_and_they_are_as_good_as_promised() {
-    let folder = tempfile::tempdir().unwrap();
-    let picture = folder.path().join("shares.svg");
-    let output = virtio_hdl_tests::program()
-        .args(["bench", "--link", "gen2x4", "--requests", "500", "--json", "--plot"])
-        .arg(&picture)
-        .output()
-        .unwrap();
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    let figures: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
-    let share = |what: &str, bytes: u64| {
-        let rows = figures["rows"].as_array().unwrap();
-        let row = rows.iter().find(|row| row["what"] == what && row["bytes"] == bytes);
-        row.unwrap_or_else(|| panic!("no {what} of {bytes} bytes: {figures}"))["share"].as_f64().unwrap()
-    };
-    for what in ["net transmit", "net receive"] {
-        for bytes in [64, 128, 256, 512, 1024, 1514] {
-            let least = if bytes == 1514 { 0.9 } else { 0.5 };
-            assert!((least..1.0).contains(&share(what, bytes)), "{what}, {bytes} bytes: {}", share(what, bytes));
-        }
-    }
-    for what in ["blk read, depth 32", "blk write, depth 32"] {
-        assert!((0.9..1.0).contains(&share(what, 4096)), "{what}: {}", share(what, 4096));
-    }
-    for alone in figures["alone"].as_array().unwrap() {
-        let first = &alone["latency"]["first_read"];
-        assert!(first["least"].as_u64() > Some(0) && first["p99"].as_u64() <= Some(20), "{alone}");
-    }
-    assert!(std::fs::read_to_string(picture).unwrap().starts_with("<svg"));
-}

@@ -43,6 +43,8 @@ pub struct MachineOptions {
     pub link: LinkConfig,
     /// Random standstill of the endpoint's streams.
     pub stall: Stall,
+    /// Where guest memory begins: 0, or 4 GiB and above, where the endpoint's packets have the longer header.
+    pub memory_start: u64,
     /// Bytes of guest memory.
     pub memory_bytes: u64,
     /// Keeps all inputs of the model, for [`Endpoint::replay`].
@@ -56,6 +58,7 @@ impl Default for MachineOptions {
         MachineOptions {
             link: LinkConfig::default(),
             stall: Stall::default(),
+            memory_start: 0,
             memory_bytes: 256 << 20,
             record: false,
             trace: TraceOptions::default(),
@@ -96,7 +99,7 @@ impl Machine {
         options: &MachineOptions,
     ) -> Result<Self, MachineError> {
         let size = usize::try_from(options.memory_bytes).unwrap_or(usize::MAX);
-        let memory = GuestMemoryMmap::from_ranges(&[(GuestAddress(0), size)])
+        let memory = GuestMemoryMmap::from_ranges(&[(GuestAddress(options.memory_start), size)])
             .map_err(|error| MachineError::Memory(options.memory_bytes, error.to_string()))?;
         let model = EndpointOptions {
             seed: options.link.seed,
@@ -116,7 +119,9 @@ impl Machine {
             endpoint,
             root,
             side,
-            allocator: Allocator::new(std::iter::once(MEMORY_START..options.memory_bytes)),
+            allocator: Allocator::new(std::iter::once(
+                options.memory_start.max(MEMORY_START)..options.memory_start + options.memory_bytes,
+            )),
             trace,
             packets: None,
             one_way,

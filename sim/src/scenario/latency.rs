@@ -29,54 +29,91 @@ impl Spread {
     }
 }
 
-/// Cycles from the notify's arrival at the endpoint until a packet begins to leave it.
+/// Cycles until a packet begins to leave the endpoint: from the notify's arrival, or from the first beat of a frame by wire.
 #[derive(Copy, Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Latency {
     /// The first memory read.
     pub first_read: Spread,
-    /// The last write of the used ring.
+    /// The first write of anything but the interrupt.
+    pub first_write: Spread,
+    /// The last write of the used ring, which is that of its index.
     pub used: Spread,
     /// The interrupt.
     pub interrupt: Spread,
+    /// From the last write of the used ring to the interrupt.
+    pub used_to_interrupt: Spread,
 }
 
-/// Measures `rounds` times what `one` does: give the device one request, notify it, and wait for its end. The used ring
-/// is at `used`.
+/// What a request begins with.
+#[derive(Copy, Clone, Debug, PartialEq, Eq)]
+pub enum Begin {
+    /// The notify of the driver.
+    Notify,
+    /// The cycle in which a frame's first beat is at the endpoint.
+    Wire(u64),
+}
+
+/// One request, cycles since its begin.
+#[derive(Copy, Clone, Debug, Default)]
+struct One {
+    first_read: Option<u64>,
+    first_write: Option<u64>,
+    used: Option<u64>,
+    interrupt: Option<u64>,
+}
+
+impl One {
+    fn of(begin: Begin, used: &Range<u64>, packets: &[Passed]) -> Self {
+        let mut one = One::default();
+        let mut began = match begin {
+            Begin::Notify => None,
+            Begin::Wire(cycle) => Some(cycle),
+        };
+        for Passed { at, to_host, dwords } in packets {
+            let heading = Heading::of(dwords);
+            if !to_host {
+                began = began.or(heading.is_notify().then_some(*at));
+                continue;
+            }
+            let Some(since) = began.and_then(|began| at.checked_sub(began)) else { continue };
+            if heading.is_interrupt() {
+                one.interrupt = Some(since);
+                break;
+            }
+            match heading.kind {
+                "MRd" => one.first_read = one.first_read.or(Some(since)),
+                "MWr" => {
+                    one.first_write = one.first_write.or(Some(since));
+                    one.used = Some(since).filter(|_| used.contains(&heading.address)).or(one.used);
+                }
+                _ => {}
+            }
+        }
+        one
+    }
+}
+
+/// Measures `rounds` times what `one` does: give the device one request, or a frame, and wait for its end; it tells what that
+/// began with. The used ring is at `used`.
 pub fn measure(
     machine: &mut Machine,
     used: Range<u64>,
     rounds: usize,
-    mut one: impl FnMut(&mut Machine) -> Result<(), ScenarioError>,
+    mut one: impl FnMut(&mut Machine) -> Result<Begin, ScenarioError>,
 ) -> Result<Latency, ScenarioError> {
-    let (mut first_read, mut used_write, mut interrupt) = (vec![], vec![], vec![]);
+    let mut all = vec![];
     for _ in 0..rounds {
         machine.run(REST);
         machine.take_packets();
-        one(machine)?;
-        let packets = machine.take_packets();
-        let (mut at, mut first, mut last_used) = (None, None, None);
-        for Passed { at: cycle, to_host, dwords } in &packets {
-            let heading = Heading::of(dwords);
-            if !to_host {
-                at = at.or(heading.is_notify().then_some(*cycle));
-                continue;
-            }
-            let Some(notified) = at else { continue };
-            let since = cycle.saturating_sub(notified);
-            if heading.kind == "MRd" {
-                first = first.or(Some(since));
-            }
-            if heading.kind == "MWr" && used.contains(&heading.address) {
-                last_used = Some(since);
-            }
-            if heading.is_interrupt() {
-                interrupt.push(since);
-                break;
-            }
-        }
-        first_read.extend(first);
-        used_write.extend(last_used);
+        let begin = one(machine)?;
+        all.push(One::of(begin, &used, &machine.take_packets()));
     }
-    let spreads = [first_read, used_write, interrupt].map(Spread::of);
-    Ok(Latency { first_read: spreads[0], used: spreads[1], interrupt: spreads[2] })
+    let spread = |of: fn(&One) -> Option<u64>| Spread::of(all.iter().filter_map(of).collect());
+    Ok(Latency {
+        first_read: spread(|one| one.first_read),
+        first_write: spread(|one| one.first_write),
+        used: spread(|one| one.used),
+        interrupt: spread(|one| one.interrupt),
+        used_to_interrupt: spread(|one| Some(one.interrupt? - one.used?)),
+    })
 }

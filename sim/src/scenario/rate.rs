@@ -1,5 +1,5 @@
 //! How many frames per second go through the endpoint, against what the link allows.
-use super::limit::net_frame;
+use super::limit::{net_frame, Heads};
 use super::wire::FarEnd;
 use super::ScenarioError;
 use crate::host::net::{Net, Outgoing};
@@ -16,29 +16,54 @@ const PATIENCE: u64 = 4_000_000;
 const WIRE_PATIENCE: u64 = 16;
 /// Frames that a driver hands over at a time; the limit counts with it.
 const BATCH: u64 = 32;
-/// Chains that the device has at most: half of a queue of 256, so that there is always a batch under way.
-const DEPTH: usize = 128;
+/// Frames and buffers that the driver has with the device at most: a queue full.
+const DEPTH: usize = 256;
+
+/// Which way the frames go.
+#[derive(Copy, Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Way {
+    /// From driver to wire.
+    Transmit,
+    /// From wire to driver.
+    Receive,
+    /// Both at once.
+    Both,
+}
+
+impl Way {
+    fn transmits(self) -> bool {
+        self != Way::Receive
+    }
+    fn receives(self) -> bool {
+        self != Way::Transmit
+    }
+}
 
 /// What is measured.
 #[derive(Clone, Debug)]
 pub struct Options {
-    /// From driver to wire, else from wire to driver.
-    pub transmit: bool,
+    /// Which way.
+    pub way: Way,
     /// Bytes of each frame.
     pub bytes: u32,
-    /// Frames measured.
+    /// Frames to measure at least, both ways together.
     pub frames: u64,
+    /// How the driver's heads lie; the limit counts with it.
+    pub heads: Heads,
 }
 
 /// What came out.
 #[derive(Clone, Debug, Serialize)]
 pub struct Figures {
-    /// From driver to wire, else from wire to driver.
-    pub transmit: bool,
+    /// Which way.
+    pub way: Way,
     /// Bytes of each frame.
     pub bytes: u32,
-    /// Frames measured.
+    /// Frames measured, both ways together.
     pub frames: u64,
+    /// Of these, frames that went out.
+    pub transmitted: u64,
     /// Cycles they took together.
     pub cycles: u64,
     /// Cycles per frame.
@@ -53,8 +78,8 @@ pub struct Figures {
     pub gigabits: f64,
 }
 
-/// Sends or receives `options.frames` frames as fast as the endpoint can. For frames that come in, the wire has to be
-/// faster than the link.
+/// Sends or receives `options.frames` frames as fast as the endpoint can, or does both. For frames that come in, the wire has to
+/// be faster than the link.
 pub fn run(
     platform: &mut dyn Platform,
     net: &mut Net,
@@ -62,17 +87,22 @@ pub fn run(
     link: &LinkConfig,
     options: &Options,
 ) -> Result<Figures, ScenarioError> {
-    let cycles = match options.transmit {
-        true => transmit(platform, net, wire, options)?,
-        false => receive(platform, net, wire, link, options)?,
+    let (cycles, seen) = Load { net, wire, link, options, put: 0, seen: Seen::default() }.measure(platform)?;
+    let frames = seen.all();
+    let cycles_per_frame = cycles as f64 / frames as f64;
+    let limit = |transmit| net_frame(link, transmit, options.bytes.into(), BATCH, options.heads);
+    let limit_cycles = match options.way {
+        Way::Transmit => limit(true).cycles(link),
+        Way::Receive => limit(false).cycles(link),
+        // of two frames, one each way
+        Way::Both => limit(true).with(&limit(false)).cycles(link) / 2.0,
     };
-    let cycles_per_frame = cycles as f64 / options.frames as f64;
-    let limit_cycles = net_frame(link, options.transmit, options.bytes.into(), BATCH).cycles(link);
     let mpps = link.clock_hz as f64 / cycles_per_frame / 1e6;
     Ok(Figures {
-        transmit: options.transmit,
+        way: options.way,
         bytes: options.bytes,
-        frames: options.frames,
+        frames,
+        transmitted: seen.transmitted,
         cycles,
         cycles_per_frame,
         limit_cycles,
@@ -82,80 +112,96 @@ pub fn run(
     })
 }
 
-/// Cycles for the frames behind the first batch, until the last one is on the wire.
-fn transmit(
-    platform: &mut dyn Platform,
-    net: &mut Net,
-    wire: &FarEnd,
-    options: &Options,
-) -> Result<u64, ScenarioError> {
-    let frame = vec![0x5a; options.bytes as usize];
-    let all = options.frames + BATCH;
-    let (mut submitted, mut seen, mut start, mut since) = (0, 0, 0, platform.now());
-    while seen < all {
-        while submitted < all && net.transmitting() + BATCH as usize <= DEPTH {
-            for _ in 0..BATCH.min(all - submitted) {
-                net.send(platform, &Outgoing { frame: frame.clone(), ..Outgoing::default() })?;
-                submitted += 1;
-            }
-            net.kick(platform)?;
-        }
-        // no interrupt says that a frame whose buffers have been given back has left for the wire
-        let patience = if net.transmitting() == 0 { WIRE_PATIENCE } else { PATIENCE };
-        let deadline = platform.now() + patience;
-        net.wait(platform, deadline)?;
-        while wire.take().is_some() {
-            seen += 1;
-            since = platform.now();
-            if seen == BATCH {
-                start = since;
-            }
-        }
-        lost(platform, since, seen)?;
-    }
-    Ok(since - start)
+/// Frames that have arrived.
+#[derive(Copy, Clone, Debug, Default)]
+struct Seen {
+    transmitted: u64,
+    received: u64,
 }
 
-/// The same for frames that come in; more of them are put on the wire than the endpoint can take.
-fn receive(
-    platform: &mut dyn Platform,
-    net: &mut Net,
-    wire: &FarEnd,
-    link: &LinkConfig,
-    options: &Options,
-) -> Result<u64, ScenarioError> {
-    let bytes = net.header_bytes() + FRAME_BYTES_MAX;
-    let frame = vec![0x5a; options.bytes as usize];
-    let all = options.frames + BATCH;
-    let (mut put, mut seen, mut start, mut since) = (0, 0, 0, platform.now());
-    while seen < all {
-        while net.receive_buffers() + BATCH as usize <= 2 * DEPTH {
+impl Seen {
+    fn all(&self) -> u64 {
+        self.transmitted + self.received
+    }
+
+    fn since(&self, before: &Seen) -> Seen {
+        Seen { transmitted: self.transmitted - before.transmitted, received: self.received - before.received }
+    }
+}
+
+/// A driver that always has enough for the device to do.
+struct Load<'a> {
+    net: &'a mut Net,
+    wire: &'a FarEnd,
+    link: &'a LinkConfig,
+    options: &'a Options,
+    /// Frames put on the wire.
+    put: u64,
+    seen: Seen,
+}
+
+impl Load<'_> {
+    /// Cycles that the frames behind the first queue full of each way took, and how many they are.
+    fn measure(&mut self, platform: &mut dyn Platform) -> Result<(u64, Seen), ScenarioError> {
+        let mut start = None;
+        let mut since = platform.now();
+        loop {
+            self.give(platform)?;
+            // no interrupt says that a frame whose buffers have been given back has left for the wire
+            let idle = !self.options.way.receives() && self.net.transmitting() == 0;
+            let deadline = platform.now() + if idle { WIRE_PATIENCE } else { PATIENCE };
+            let before = self.seen.all();
+            self.seen.received += u64::from(self.net.wait(platform, deadline)?.is_some());
+            while self.wire.take().is_some() {
+                self.seen.transmitted += 1;
+            }
+            let now = platform.now();
+            if self.seen.all() > before {
+                since = now;
+            } else if now - since >= PATIENCE {
+                let what = "no more frames arrive".into();
+                return Err(ScenarioError::Difference { seed: 0, request: self.seen.all(), what });
+            }
+            let (begin, first) = *match &mut start {
+                None if self.flows() => start.insert((now, self.seen)),
+                None => continue,
+                Some(start) => start,
+            };
+            let behind = self.seen.since(&first);
+            if behind.all() >= self.options.frames {
+                return Ok((now - begin, behind));
+            }
+        }
+    }
+
+    /// A queue full has passed each way that is measured.
+    fn flows(&self) -> bool {
+        let full = |counts: bool, seen: u64| !counts || seen >= DEPTH as u64;
+        full(self.options.way.transmits(), self.seen.transmitted)
+            && full(self.options.way.receives(), self.seen.received)
+    }
+
+    /// Gives the device what it has room for, in batches.
+    fn give(&mut self, platform: &mut dyn Platform) -> Result<(), ScenarioError> {
+        let frame = vec![0x5a; self.options.bytes as usize];
+        while self.options.way.transmits() && self.net.transmitting() + BATCH as usize <= DEPTH {
             for _ in 0..BATCH {
-                net.provide(platform, bytes, &[], Shape::Direct)?;
+                self.net.send(platform, &Outgoing { frame: frame.clone(), ..Outgoing::default() })?;
             }
-            net.kick(platform)?;
+            self.net.kick(platform)?;
         }
-        while put < seen + 4 * DEPTH as u64 {
-            let now = u128::from(platform.now()) * 1_000_000_000 / u128::from(link.clock_hz);
-            wire.put(Duration::from_nanos(now as u64), frame.clone());
-            put += 1;
-        }
-        let deadline = platform.now() + PATIENCE;
-        if net.wait(platform, deadline)?.is_some() {
-            seen += 1;
-            since = platform.now();
-            if seen == BATCH {
-                start = since;
+        let bytes = self.net.header_bytes() + FRAME_BYTES_MAX;
+        while self.options.way.receives() && self.net.receive_buffers() + BATCH as usize <= DEPTH {
+            for _ in 0..BATCH {
+                self.net.provide(platform, bytes, &[], Shape::Direct)?;
             }
+            self.net.kick(platform)?;
         }
-        lost(platform, since, seen)?;
-    }
-    Ok(since - start)
-}
-
-fn lost(platform: &dyn Platform, since: u64, seen: u64) -> Result<(), ScenarioError> {
-    match platform.now() - since < PATIENCE {
-        true => Ok(()),
-        false => Err(ScenarioError::Difference { seed: 0, request: seen, what: "no more frames arrive".into() }),
+        while self.options.way.receives() && self.put < self.seen.received + 2 * DEPTH as u64 {
+            let now = u128::from(platform.now()) * 1_000_000_000 / u128::from(self.link.clock_hz);
+            self.wire.put(Duration::from_nanos(now as u64), frame.clone());
+            self.put += 1;
+        }
+        Ok(())
     }
 }

@@ -1,40 +1,43 @@
-//! What is measured: full speed and one alone, on a machine of its own each.
+//! What is measured at full speed, on a machine of its own each.
+use super::alone::Alone;
 use crate::backend::{Disk, DiskPort, NetPort};
 use crate::cli::machine::{outcome, BoundDisk};
 use crate::cli::progress;
 use crate::design;
-use crate::host::blk::{Operation, Request};
-use crate::host::net::{self, Net, Outgoing};
+use crate::host::net::{self, Net};
 use crate::host::pci::{self, Bus};
-use crate::host::ring::{Buffer, Shape, Virtqueue};
 use crate::host::{Platform, Width};
 use crate::link::{LinkConfig, Statistics};
 use crate::machine::{Machine, MachineOptions, SLOT};
 use crate::model::Library;
-use crate::scenario::latency::{self, Latency};
+use crate::scenario::limit::Heads;
+use crate::scenario::rate::Way;
 use crate::scenario::wire::FarEnd;
-use crate::scenario::{depth, rate, ScenarioError};
-use anyhow::{bail, Context};
+use crate::scenario::{depth, rate};
+use anyhow::bail;
 use indicatif::ProgressBar;
 use serde::Serialize;
-use std::ops::Range;
-use std::time::Duration;
 use virtio_hdl_rtl::config::{EndpointConfig, LinkInterface};
 use virtio_hdl_rtl::pcie::registers::DIAGNOSTICS;
-use virtio_hdl_rtl::virtio::layout;
 
 /// Sectors of the disk.
 const SECTORS: u64 = 8192;
-/// Bytes of a disk request.
-const BLK_BYTES: u32 = 4096;
+/// Bytes of the disk requests that are measured, and how many of them are outstanding.
+const BLK_BYTES: [u32; 2] = [512, 4096];
+const BLK_DEPTHS: [usize; 3] = [1, 8, 32];
 /// Bytes of the frames that are measured.
 const FRAME_BYTES: [u32; 6] = [64, 128, 256, 512, 1024, 1514];
+/// Those that are measured both ways at once.
+const BOTH_WAYS_BYTES: [u32; 2] = [64, 1514];
+/// Those that are measured with scattered heads: for longer ones a descriptor more is nothing.
+const SCATTERED_BYTES: u32 = 64;
 /// Bytes per second that come by wire: more than any link carries.
 const FAST_WIRE: f64 = 1e11;
-/// Requests of a measurement of latency.
-const ROUNDS: usize = 200;
-/// Cycles after which a request has been lost.
-const PATIENCE: u64 = 4_000_000;
+/// Seed of the order of scattered heads.
+const SCATTER: u64 = 1;
+/// Where guest memory begins: most of a server's lies above 4 GiB, and there a packet's header is four bytes longer.
+pub(super) const ABOVE: u64 = 4 << 30;
+const BELOW: u64 = 0;
 
 /// Diagnostics fields that count stalls: no tag, no credit for a read, the link takes no packet.
 const STALLS: [u16; 3] = [9, 10, 11];
@@ -50,18 +53,30 @@ pub(super) struct Stalls {
     pub link_busy: u64,
 }
 
+/// What a line of the table is about.
+#[derive(Clone, Debug, Serialize)]
+pub(super) struct Case {
+    /// Device, direction, depth.
+    pub what: String,
+    /// How the heads of the chains lie.
+    pub heads: Heads,
+    /// Bytes of each request.
+    pub bytes: u32,
+}
+
 /// One line of the table.
 #[derive(Clone, Debug, Serialize)]
 pub(super) struct Row {
     pub link: &'static str,
-    pub what: String,
-    /// Bytes of each request.
-    pub bytes: u32,
+    #[serde(flatten)]
+    pub case: Case,
     /// Cycles per request, and those that the link allows.
     pub cycles: f64,
     pub limit: f64,
     /// Share of the limit, 0 to 1.
     pub share: f64,
+    /// The same with memory below 4 GiB; the limit is still that of above.
+    pub share_below: f64,
     /// Requests and payload per second.
     pub per_second: f64,
     pub gigabits: f64,
@@ -73,15 +88,6 @@ pub(super) struct Row {
     pub most_reads: usize,
     /// Behind hard IP the counters cannot be read.
     pub stalls: Option<Stalls>,
-}
-
-/// How long one request alone takes.
-#[derive(Clone, Debug, Serialize)]
-pub(super) struct Alone {
-    pub link: &'static str,
-    pub what: String,
-    pub clock_hz: u64,
-    pub latency: Latency,
 }
 
 #[derive(Clone, Debug, Default, Serialize)]
@@ -108,11 +114,17 @@ impl Mark {
 
 /// An endpoint on a link.
 pub(super) struct Rig {
-    link: LinkConfig,
+    pub link: LinkConfig,
     library: Library,
     requests: u64,
     /// The endpoint has config space of its own.
     counts: bool,
+}
+
+/// What one measurement found: cycles per request, and those that the link allows.
+struct Found {
+    cycles: f64,
+    limit: f64,
 }
 
 impl Rig {
@@ -127,129 +139,92 @@ impl Rig {
         })
     }
 
-    fn machine_options(&self) -> MachineOptions {
-        MachineOptions { link: self.link.clone(), ..MachineOptions::default() }
+    fn machine_options(&self, memory_start: u64) -> MachineOptions {
+        MachineOptions { link: self.link.clone(), memory_start, ..MachineOptions::default() }
     }
 
-    fn start(&self) -> anyhow::Result<BoundDisk> {
-        BoundDisk::start(&self.library, DiskPort::new(Disk::in_memory(SECTORS), 0), &self.machine_options())
+    /// A disk and its driver.
+    pub fn start_blk(&self, memory_start: u64) -> anyhow::Result<BoundDisk> {
+        let disk = DiskPort::new(Disk::in_memory(SECTORS), 0);
+        BoundDisk::start(&self.library, disk, &self.machine_options(memory_start))
+    }
+
+    /// The machine with a network port, its driver, and the far end of its wire.
+    pub fn start_net(&self, memory_start: u64, heads: Heads) -> anyhow::Result<(Machine, Net, FarEnd)> {
+        let wire = FarEnd::default();
+        let port = NetPort::new(wire.backend(), [2, 0, 0, 0, 0, 1], self.link.clock_hz).with_wire_rate(FAST_WIRE);
+        let mut machine = Machine::new(&self.library, Box::new(port), &self.machine_options(memory_start))?;
+        let mut bus = Bus::scan(&mut machine, &pci::Options::default())?;
+        let scatter = (heads == Heads::Scattered).then_some(SCATTER);
+        let net = Net::probe(&mut machine, &mut bus, SLOT, &net::Options { scatter, ..net::Options::default() })?;
+        Ok((machine, net, wire))
     }
 
     /// Measures a disk.
     pub fn blk(&self, bench: &mut Bench, bar: &ProgressBar) -> anyhow::Result<()> {
-        for (write, name) in [(false, "read"), (true, "write")] {
-            for depth in [1, 32] {
-                let what = format!("blk {name}, depth {depth}");
-                bar.set_message(format!("{}: {what}", self.link.speed.name()));
-                let BoundDisk { mut machine, mut blk } = self.start()?;
-                let mark = Mark::of(&mut machine, self.counts);
-                let requests = if depth == 1 { self.requests / 10 } else { self.requests };
-                let options = depth::Options { write, bytes: BLK_BYTES, depth, requests, seed: 0 };
-                let result = depth::run(&mut machine, &mut blk, &self.link, &options);
-                let figures = outcome(&mut machine, result)?;
-                let (cycles, limit) = (figures.cycles_per_request, figures.limit_cycles);
-                bench.rows.push(self.row(&mut machine, &mark, what, BLK_BYTES, cycles, limit)?);
+        for bytes in BLK_BYTES {
+            for (write, name) in [(false, "read"), (true, "write")] {
+                for depth in BLK_DEPTHS {
+                    let what = format!("blk {name}, depth {depth}");
+                    bar.set_message(format!("{}: {what}, {bytes} bytes", self.link.speed.name()));
+                    let requests = if depth == 1 { self.requests / 10 } else { self.requests };
+                    let options = depth::Options { write, bytes, depth, requests, seed: 0 };
+                    let row = self.above_and_below(Case { what, bytes, heads: Heads::Runs }, |rig, memory| {
+                        let BoundDisk { mut machine, mut blk } = rig.start_blk(memory)?;
+                        let mark = Mark::of(&mut machine, rig.counts);
+                        let result = depth::run(&mut machine, &mut blk, &rig.link, &options);
+                        let figures = outcome(&mut machine, result)?;
+                        Ok((machine, mark, Found { cycles: figures.cycles_per_request, limit: figures.limit_cycles }))
+                    })?;
+                    bench.rows.push(row);
+                }
             }
-            bench.alone.push(self.blk_alone(write, name)?);
         }
         Ok(())
-    }
-
-    /// One 4 KiB request at a time.
-    fn blk_alone(&self, write: bool, name: &str) -> anyhow::Result<Alone> {
-        let BoundDisk { mut machine, mut blk } = self.start()?;
-        let address = machine.allocate(BLK_BYTES.into(), 4096).context("no guest memory")?;
-        let ring = used_ring(blk.queue());
-        let operation = if write { Operation::Out } else { Operation::In };
-        let data = vec![Buffer { address, bytes: BLK_BYTES, writable: !write }];
-        let request = Request { operation, sector: 0, data, shape: Shape::Direct };
-        let latency = latency::measure(&mut machine, ring, ROUNDS, |machine| {
-            blk.execute(machine, &request, PATIENCE)?;
-            Ok::<_, ScenarioError>(())
-        })?;
-        Ok(self.alone(format!("blk {name} 4 KiB"), latency))
-    }
-
-    /// The machine with a network port, its driver, and the far end of its wire.
-    fn start_net(&self) -> anyhow::Result<(Machine, Net, FarEnd)> {
-        let wire = FarEnd::default();
-        let port = NetPort::new(wire.backend(), [2, 0, 0, 0, 0, 1], self.link.clock_hz).with_wire_rate(FAST_WIRE);
-        let mut machine = Machine::new(&self.library, Box::new(port), &self.machine_options())?;
-        let mut bus = Bus::scan(&mut machine, &pci::Options::default())?;
-        let net = Net::probe(&mut machine, &mut bus, SLOT, &net::Options::default())?;
-        Ok((machine, net, wire))
     }
 
     /// Measures a network port.
     pub fn net(&self, bench: &mut Bench, bar: &ProgressBar) -> anyhow::Result<()> {
-        for (transmit, name) in [(true, "net transmit"), (false, "net receive")] {
+        for way in [Way::Transmit, Way::Receive] {
             for bytes in FRAME_BYTES {
-                bar.set_message(format!("{}: {name}, {bytes} bytes", self.link.speed.name()));
-                let (mut machine, mut net, wire) = self.start_net()?;
-                let mark = Mark::of(&mut machine, self.counts);
-                let options = rate::Options { transmit, bytes, frames: self.requests };
-                let result = rate::run(&mut machine, &mut net, &wire, &self.link, &options);
-                let figures = outcome(&mut machine, result)?;
-                let (cycles, limit) = (figures.cycles_per_frame, figures.limit_cycles);
-                bench.rows.push(self.row(&mut machine, &mark, name.into(), bytes, cycles, limit)?);
+                bench.rows.push(self.net_row(way, bytes, Heads::Runs, bar)?);
             }
+            bench.rows.push(self.net_row(way, SCATTERED_BYTES, Heads::Scattered, bar)?);
         }
-        bench.alone.push(self.transmit_alone()?);
-        bench.alone.push(self.receive_alone()?);
+        for bytes in BOTH_WAYS_BYTES {
+            bench.rows.push(self.net_row(Way::Both, bytes, Heads::Runs, bar)?);
+        }
+        bench.rows.push(self.net_row(Way::Both, SCATTERED_BYTES, Heads::Scattered, bar)?);
         Ok(())
     }
 
-    /// One frame to the wire at a time.
-    fn transmit_alone(&self) -> anyhow::Result<Alone> {
-        let (mut machine, mut net, _wire) = self.start_net()?;
-        let ring = used_ring(net.queues().1);
-        let outgoing = Outgoing { frame: vec![0x5a; 64], ..Outgoing::default() };
-        let latency = latency::measure(&mut machine, ring, ROUNDS, |machine| {
-            net.send(machine, &outgoing)?;
-            net.kick(machine)?;
-            let deadline = machine.now() + PATIENCE;
-            while net.transmitting() > 0 && machine.now() < deadline {
-                net.wait(machine, deadline)?;
-            }
-            Ok(())
-        })?;
-        Ok(self.alone("net transmit 64 B".into(), latency))
+    fn net_row(&self, way: Way, bytes: u32, heads: Heads, bar: &ProgressBar) -> anyhow::Result<Row> {
+        let what = match way {
+            Way::Transmit => "net transmit",
+            Way::Receive => "net receive",
+            Way::Both => "net both ways",
+        };
+        bar.set_message(format!("{}: {what}, {bytes} bytes", self.link.speed.name()));
+        let options = rate::Options { way, bytes, frames: self.requests, heads };
+        self.above_and_below(Case { what: what.into(), bytes, heads }, |rig, memory| {
+            let (mut machine, mut net, wire) = rig.start_net(memory, heads)?;
+            let mark = Mark::of(&mut machine, rig.counts);
+            let result = rate::run(&mut machine, &mut net, &wire, &rig.link, &options);
+            let figures = outcome(&mut machine, result)?;
+            Ok((machine, mark, Found { cycles: figures.cycles_per_frame, limit: figures.limit_cycles }))
+        })
     }
 
-    /// One buffer for a frame at a time, with a frame that waits for it.
-    fn receive_alone(&self) -> anyhow::Result<Alone> {
-        let (mut machine, mut net, wire) = self.start_net()?;
-        let ring = used_ring(net.queues().0);
-        let bytes = net.header_bytes() + 64;
-        let latency = latency::measure(&mut machine, ring, ROUNDS, |machine| {
-            wire.put(Duration::ZERO, vec![0x5a; 64]);
-            machine.run(100);
-            net.provide(machine, bytes, &[], Shape::Direct)?;
-            net.kick(machine)?;
-            let deadline = machine.now() + PATIENCE;
-            while net.receive_buffers() > 0 && machine.now() < deadline {
-                net.wait(machine, deadline)?;
-            }
-            Ok(())
-        })?;
-        Ok(self.alone("net receive 64 B".into(), latency))
-    }
-
-    fn alone(&self, what: String, latency: Latency) -> Alone {
-        Alone { link: self.link.speed.name(), what, clock_hz: self.link.clock_hz, latency }
-    }
-
-    fn row(
+    /// What `measure` finds with memory above 4 GiB, and the share with memory below.
+    fn above_and_below(
         &self,
-        machine: &mut Machine,
-        before: &Mark,
-        what: String,
-        bytes: u32,
-        cycles: f64,
-        limit: f64,
+        case: Case,
+        measure: impl Fn(&Self, u64) -> anyhow::Result<(Machine, Mark, Found)>,
     ) -> anyhow::Result<Row> {
+        let (mut machine, before, found) = measure(self, ABOVE)?;
+        let (_, _, below) = measure(self, BELOW)?;
         machine.check()?;
-        let after = Mark::of(machine, self.counts);
+        let after = Mark::of(&mut machine, self.counts);
         if let Some((cycle, first)) = machine.root().violations().first() {
             bail!("the device broke a rule of PCI Express in cycle {cycle}: {first}");
         }
@@ -262,16 +237,17 @@ impl Rig {
             no_credit: stalled((credit, then[1])),
             link_busy: stalled((busy, then[2])),
         });
+        let Found { cycles, limit } = found;
         let per_second = self.link.clock_hz as f64 / cycles;
         Ok(Row {
             link: self.link.speed.name(),
-            what,
-            bytes,
             cycles,
             limit,
             share: limit / cycles,
+            share_below: below.limit / below.cycles,
             per_second,
-            gigabits: per_second * f64::from(bytes) * 8.0 / 1e9,
+            gigabits: per_second * f64::from(case.bytes) * 8.0 / 1e9,
+            case,
             to_device: carried(now.to_device_bytes - then.to_device_bytes),
             to_host: carried(now.to_host_bytes - then.to_host_bytes),
             reads: (now.read_cycles - then.read_cycles) as f64 / passed,
@@ -279,10 +255,4 @@ impl Rig {
             stalls,
         })
     }
-}
-
-/// Where a queue's used ring lies.
-fn used_ring(queue: &Virtqueue) -> Range<u64> {
-    let used = layout::used_offset(queue.size());
-    queue.address() + used..queue.address() + layout::ring_bytes(queue.size())
 }

@@ -1,5 +1,6 @@
 //! Figures as a picture.
 use super::measure::Row;
+use crate::scenario::limit::Heads;
 use plotters::prelude::*;
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -10,10 +11,11 @@ const SIZE: (u32, u32) = (960, 540);
 pub(super) fn shares(path: &Path, rows: &[Row]) -> anyhow::Result<()> {
     let mut lines: BTreeMap<String, Vec<(f64, f64)>> = BTreeMap::new();
     for row in rows {
-        let line = lines.entry(format!("{} {}", row.link, row.what)).or_default();
-        line.push((f64::from(row.bytes), 100.0 * row.share));
+        let heads = if row.case.heads == Heads::Scattered { ", scattered" } else { "" };
+        let line = lines.entry(format!("{} {}{heads}", row.link, row.case.what)).or_default();
+        line.push((f64::from(row.case.bytes), 100.0 * row.share));
     }
-    let sizes = || rows.iter().map(|row| f64::from(row.bytes));
+    let sizes = || rows.iter().map(|row| f64::from(row.case.bytes));
     let (least, most) = (sizes().fold(f64::INFINITY, f64::min), sizes().fold(1.0, f64::max));
     let picture = SVGBackend::new(path, SIZE).into_drawing_area();
     picture.fill(&WHITE)?;
