@@ -55,7 +55,10 @@ impl HardIpLink {
         for (stream, name, user) in FromEndpoint::of(family) {
             let found = model.add_stream(name, Direction::Output, beats)?;
             if let Some(rate) = options.link_bytes_per_cycle {
-                model.set_pace(found, rate, LINK_FRAMING - stream.saved())?;
+                model.set_pace(found, rate, LINK_FRAMING)?;
+            }
+            if let Some(word) = stream.upper_address() {
+                model.set_upper_address(found, word)?;
             }
             if let Some((_, other, _)) = outputs.first() {
                 model.share_link(found, *other)?;

@@ -192,6 +192,13 @@ impl Model {
         Ok(self.inner.pin_mut().set_pace(number, fixed, framing)?)
     }
 
+    /// Says where the upper half of the address is in the packets of an output stream: where it is zero, the header on the link is a
+    /// double word shorter than on the stream.
+    pub fn set_upper_address(&mut self, stream: Stream, word: u32) -> Result<(), ModelError> {
+        let number = self.number(stream)?;
+        Ok(self.inner.pin_mut().set_upper_address(number, word)?)
+    }
+
     /// Lets a stream stand still at random, in `share` of 256 cycles.
     pub fn set_stall(&mut self, stream: Stream, share: u8) -> Result<(), ModelError> {
         let number = self.number(stream)?;

@@ -51,12 +51,12 @@ impl FromEndpoint {
         }
     }
 
-    /// Bytes that a packet takes less on the link than on the stream: a descriptor of four double words stands for the
-    /// three that a header has below 4 GiB.
-    pub fn saved(self) -> u32 {
+    /// The double word of a descriptor that has the upper half of an address: a descriptor of four double words stands for the three
+    /// that a header has below 4 GiB.
+    pub fn upper_address(self) -> Option<u32> {
         match self {
-            FromEndpoint::RequesterRequest => 4,
-            FromEndpoint::Transmit | FromEndpoint::CompleterCompletion => 0,
+            FromEndpoint::RequesterRequest => Some(1),
+            FromEndpoint::Transmit | FromEndpoint::CompleterCompletion => None,
         }
     }
 

@@ -103,6 +103,14 @@ void Model::set_pace(uint32_t stream, uint64_t bytes_per_cycle, uint32_t framing
     pace.framing = framing;
 }
 
+void Model::set_upper_address(uint32_t stream, uint32_t word) {
+    StreamNumber number = numbers_.at(stream);
+    if (number.input) {
+        throw std::runtime_error("this stream enters the model");
+    }
+    outputs_[number.index].pace().upper_address = word;
+}
+
 void Model::set_stall(uint32_t stream, uint32_t share) {
     StreamNumber number = numbers_.at(stream);
     (number.input ? inputs_[number.index].pace() : outputs_[number.index].pace()).stall = share;

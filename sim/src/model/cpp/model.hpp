@@ -24,6 +24,7 @@ class Model {
     // Streams are numbered in the order in which they are added; events carry the number.
     uint32_t add_stream(const StreamNames& names);
     void set_pace(uint32_t stream, uint64_t bytes_per_cycle, uint32_t framing);
+    void set_upper_address(uint32_t stream, uint32_t word);
     void set_stall(uint32_t stream, uint32_t share);
     void set_lookahead(uint32_t stream, uint64_t cycles);
     // Packets of an output stream that are longer than these words come in parts: events with the number that is returned,

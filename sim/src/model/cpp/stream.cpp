@@ -124,7 +124,8 @@ void InputStream::clear() {
 
 bool OutputStream::take(uint64_t cycle, std::vector<uint32_t>& events) {
     uint64_t bytes = 0;
-    if (!inside_) {
+    const bool begins = !inside_;
+    if (begins) {
         inside_ = true;
         first_cycle_ = cycle;
         packet_.clear();
@@ -135,6 +136,9 @@ bool OutputStream::take(uint64_t cycle, std::vector<uint32_t>& events) {
         uint32_t keep = 0;
         ports_.keep.get(&keep);
         bytes += __builtin_popcount(keep) * (ports_.keeps_words() ? 4 : 1);
+        if (begins && ports_.pace.upper_address < packet_.size() && packet_[ports_.pace.upper_address] == 0) {
+            bytes -= 4;
+        }
     } else if (ports_.data) {
         uint32_t count = ports_.data.words();
         size_t start = packet_.size();

@@ -41,6 +41,9 @@ struct Pace {
     uint64_t bytes_per_cycle = 0;
     // Bytes each packet takes on the link besides its own.
     uint32_t framing = 0;
+    // Place of the upper half of an address in a packet: where it is zero, the header on the link is a word shorter. NONE: never.
+    static constexpr uint32_t NONE = ~0u;
+    uint32_t upper_address = NONE;
     // In how many of 256 cycles the stream stands still at random.
     uint32_t stall = 0;
 
