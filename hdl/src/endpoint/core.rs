@@ -9,6 +9,7 @@ use crate::config::{Bar0, EndpointConfig};
 use crate::dma::types::*;
 use crate::pcie::completer::Completer;
 use crate::pcie::function::{BarSpace, FunctionConfig};
+use crate::pcie::link_side::{FunctionStatusSink, LinkEventsSink, RequesterSink};
 use crate::pcie::messages::FunctionMessages;
 use crate::pcie::msix_table::MsixTable;
 use crate::pcie::register_bus::RegisterMaster;
@@ -57,38 +58,12 @@ pub struct EndpointCore {
     pub config_bus: RegisterMaster,
     /// {bus, device, function} that the present access to our own config space was sent to.
     pub config_target: Signal<Out, Bits<16>>,
-    /// {bus, device, function}.
-    pub function_id: Signal<In, Bits<16>>,
-    /// Command: may send memory requests. Says nothing of the power state.
-    pub bus_master: Signal<In, Bit>,
-    /// Command: must not assert INTx.
-    pub intx_disable: Signal<In, Bit>,
-    /// The function sleeps.
-    pub d3hot: Signal<In, Bit>,
-    /// Limits of the link: 128 << n bytes, never more than is supported.
-    pub max_payload: Signal<In, Bits<3>>,
-    /// Largest read to ask for: 128 << n bytes.
-    pub max_read_request: Signal<In, Bits<3>>,
-    /// Tags may have eight bits.
-    pub extended_tag: Signal<In, Bit>,
-    /// Reads are never given up.
-    pub timeout_disable: Signal<In, Bit>,
-    /// The link has forgotten all reads that have left, as some do in a function-level reset.
-    pub reads_forgotten: Signal<In, Bit>,
-    /// MSI-X in place of INTx.
-    pub msix_enable: Signal<In, Bit>,
-    /// All vectors are masked.
-    pub msix_function_mask: Signal<In, Bit>,
-    /// One cycle: function-level reset.
-    pub function_reset: Signal<In, Bit>,
-    /// The link has something to do.
-    pub link_busy: Signal<In, Bit>,
-    /// Events of the link that are counted: one cycle each, `transmit_stalled` in every cycle in which a packet waits.
-    pub packet_malformed: Signal<In, Bit>,
-    /// One cycle: a message came in.
-    pub packet_message: Signal<In, Bit>,
-    /// A packet waits for the link, in this cycle.
-    pub transmit_stalled: Signal<In, Bit>,
+    /// What config space says of the function.
+    pub function_status: FunctionStatusSink,
+    /// What its requests must keep to.
+    pub requester: RequesterSink,
+    /// What happens on the link; counted, but for `busy` and `reads_forgotten`.
+    pub link: LinkEventsSink,
     /// Messages to send, one cycle each: an error is to be reported, PME_Turn_Off is to be answered.
     pub error_correctable: Signal<In, Bit>,
     /// ERR_NONFATAL is to be sent.
@@ -261,7 +236,7 @@ impl Logic for EndpointCore {
     #[hdl_gen]
     fn update(&mut self) {
         comment!("module endpoint_core: everything of an endpoint but its link and its device");
-        self.registers.reset.next = self.reset.val() | self.function_reset.val();
+        self.registers.reset.next = self.reset.val() | self.function_status.function_reset.val();
         comment!("what a device reset clears once the engines have drained");
         self.clear.next = self.reset.val() | self.sequencer.clear.val();
         self.data_path.clear.next = self.clear.val();
@@ -271,7 +246,7 @@ impl Logic for EndpointCore {
         );
         self.interrupts.reset.next = self.reset.val()
             | self.registers.device_reset.val()
-            | self.function_reset.val()
+            | self.function_status.function_reset.val()
             | self.sequencer.busy.val();
 
         comment!("---- link");
@@ -281,7 +256,7 @@ impl Logic for EndpointCore {
         Source::<TransmitBeat>::join(&mut self.completer.completion, &mut self.arbiter.completion);
         Source::<TransmitBeat>::join(&mut self.data_path.posted, &mut self.arbiter.posted);
         Source::<TransmitBeat>::join(&mut self.data_path.nonposted, &mut self.arbiter.nonposted);
-        self.may_send.d.next = self.bus_master.val() & !self.d3hot.val();
+        self.may_send.d.next = self.function_status.bus_master.val() & !self.function_status.d3hot.val();
         self.arbiter.bus_master.next = self.may_send.q.val();
         self.arbiter.nonposted_allowed.next = self.nonposted_ready.val();
 
@@ -289,10 +264,10 @@ impl Logic for EndpointCore {
         RegisterMaster::link(&mut self.config_bus, &mut self.completer.config_bus);
         RegisterMaster::join(&mut self.completer.bar0_bus, &mut self.registers.bus);
         self.config_target.next = self.completer.target.val();
-        self.completer.d3hot.next = self.d3hot.val();
+        self.completer.d3hot.next = self.function_status.d3hot.val();
         self.completer.hold.next = self.sequencer.hold.val();
         self.intx_level.next = self.interrupts.intx.val();
-        self.intx_pending.next = self.registers.isr_pending.val() & !self.msix_enable.val();
+        self.intx_pending.next = self.registers.isr_pending.val() & !self.function_status.msix_enable.val();
         self.reads_pending.next = !self.data_path.reads_idle.val();
         self.quiescing.next = self.sequencer.busy.val();
         self.request_unsupported.next = self.completer.unsupported.val();
@@ -331,10 +306,10 @@ impl Logic for EndpointCore {
             self.messages[i].message.ready.next = self.arbiter.interrupt.ready.val();
         }
         for i in 0..self.msix.len() {
-            self.msix[i].function_reset.next = self.function_reset.val();
+            self.msix[i].function_reset.next = self.function_status.function_reset.val();
             self.msix[i].forget.next = self.registers.device_reset.val();
-            self.msix[i].enable.next = self.msix_enable.val();
-            self.msix[i].function_mask.next = self.msix_function_mask.val();
+            self.msix[i].enable.next = self.function_status.msix_enable.val();
+            self.msix[i].function_mask.next = self.function_status.msix_function_mask.val();
             self.msix[i].bus.valid.next = self.completer.bar1_bus.valid.val() & !self.in_window.val();
             self.msix[i].bus.write.next = self.completer.bar1_bus.write.val();
             self.msix[i].bus.address.next = self.completer.bar1_bus.address.val();
@@ -361,8 +336,8 @@ impl Logic for EndpointCore {
         comment!("---- virtio registers and interrupts");
         self.registers.device_features.next = self.device_features.val();
         self.registers.device_config.next = self.device_config.val();
-        self.registers.msix_enable.next = self.msix_enable.val();
-        self.registers.bus_master.next = self.bus_master.val();
+        self.registers.msix_enable.next = self.function_status.msix_enable.val();
+        self.registers.bus_master.next = self.function_status.bus_master.val();
         self.registers.isr_queue.next = self.interrupts.isr_queue.val();
         self.registers.isr_config.next = self.interrupts.isr_config.val();
         self.driver_config.next = self.registers.driver_config.val();
@@ -372,13 +347,13 @@ impl Logic for EndpointCore {
         self.tell_change.next =
             self.change_waiting.q.val() & self.registers.driver_ok.val() & !self.sequencer.busy.val();
         self.change_waiting.reset.next =
-            self.reset.val() | self.registers.device_reset.val() | self.function_reset.val();
+            self.reset.val() | self.registers.device_reset.val() | self.function_status.function_reset.val();
         self.change_waiting.d.next =
             self.config_changed.val() | (self.change_waiting.q.val() & !self.tell_change.val());
         self.interrupts.config_interrupt.next = self.tell_change.val();
         self.interrupts.queue_interrupt.next = self.data_path.queue_interrupt.val();
-        self.interrupts.msix_enable.next = self.msix_enable.val();
-        self.interrupts.intx_disable.next = self.intx_disable.val() | self.d3hot.val();
+        self.interrupts.msix_enable.next = self.function_status.msix_enable.val();
+        self.interrupts.intx_disable.next = self.function_status.intx_disable.val() | self.function_status.d3hot.val();
         self.interrupts.queue_vector.next = self.registers.queue_vector.val();
         self.interrupts.config_vector.next = self.registers.config_vector.val();
         self.interrupts.isr_pending.next = self.registers.isr_pending.val();
@@ -389,12 +364,15 @@ impl Logic for EndpointCore {
              were doing is dropped as in a reset, and does not go on when bus mastering comes back. Registers stay, but for \
              DRIVER_OK. A driver that has never set DRIVER_OK is not asked for it: old ones use their queues before."
         );
-        self.bus_master_then.d.next = self.bus_master.val();
+        self.bus_master_then.d.next = self.function_status.bus_master.val();
         self.driver_ok_then.d.next = self.registers.driver_ok.val();
-        self.halting.reset.next = self.reset.val() | self.registers.device_reset.val() | self.function_reset.val();
-        self.halting.d.next =
-            self.bus_master_then.q.val() & !self.bus_master.val() & self.registers.queue_active.val().any();
-        self.halted.reset.next = self.reset.val() | self.registers.device_reset.val() | self.function_reset.val();
+        self.halting.reset.next =
+            self.reset.val() | self.registers.device_reset.val() | self.function_status.function_reset.val();
+        self.halting.d.next = self.bus_master_then.q.val()
+            & !self.function_status.bus_master.val()
+            & self.registers.queue_active.val().any();
+        self.halted.reset.next =
+            self.reset.val() | self.registers.device_reset.val() | self.function_status.function_reset.val();
         if self.halting.q.val() {
             self.halted.d.next = true;
         } else if self.registers.driver_ok.val() & !self.driver_ok_then.q.val() {
@@ -402,7 +380,7 @@ impl Logic for EndpointCore {
         }
         self.data_path.halt.next = self.halted.q.val();
         self.sequencer.request.next =
-            self.registers.device_reset.val() | self.function_reset.val() | self.halting.q.val();
+            self.registers.device_reset.val() | self.function_status.function_reset.val() | self.halting.q.val();
         self.sequencer.quiet.next = self.data_path.quiet.val()
             & !self.message.val()
             & !self.msix_message.val()
@@ -414,12 +392,8 @@ impl Logic for EndpointCore {
 
         comment!("---- queues and DMA");
         self.data_path.stop.next = self.sequencer.stop.val();
-        self.data_path.max_payload.next = self.max_payload.val();
-        self.data_path.max_read_request.next = self.max_read_request.val();
-        self.data_path.extended_tag.next = self.extended_tag.val();
-        self.data_path.reads_forgotten.next = self.reads_forgotten.val();
-        self.data_path.timeout_disable.next = self.timeout_disable.val();
-        self.data_path.function_id.next = self.function_id.val();
+        RequesterSink::link(&mut self.requester, &mut self.data_path.requester);
+        self.data_path.reads_forgotten.next = self.link.reads_forgotten.val();
         self.data_path.driver_features.next = self.registers.driver_features.val();
         self.data_path.queue_pfn.next = self.registers.queue_pfn.val();
         self.data_path.queue_active.next = self.registers.queue_active.val();
@@ -443,8 +417,8 @@ impl Logic for EndpointCore {
         comment!("---- diagnostics");
         self.counters.violation.next = self.data_path.violation.val();
         self.counters.violation_queue.next = self.data_path.violation_queue.val();
-        self.counters.events[0].next = self.packet_malformed.val();
-        self.counters.events[1].next = self.packet_message.val();
+        self.counters.events[0].next = self.link.packet_malformed.val();
+        self.counters.events[1].next = self.link.packet_message.val();
         self.counters.events[2].next = self.completer.unsupported.val();
         self.counters.events[3].next = self.completer.aborted.val();
         self.counters.events[4].next = self.completer.unsupported_posted.val() | self.completer.dropped.val();
@@ -453,7 +427,7 @@ impl Logic for EndpointCore {
         self.counters.events[7].next = self.data_path.timeout.val();
         self.counters.events[8].next = self.data_path.stall_no_tag.val();
         self.counters.events[9].next = self.arbiter.nonposted.valid.val() & !self.nonposted_ready.val();
-        self.counters.events[10].next = self.transmit_stalled.val();
+        self.counters.events[10].next = self.link.transmit_stalled.val();
         self.counters.events[11].next = self.arbiter.nonposted.valid.val() & self.arbiter.nonposted.ready.val();
         self.counters.events[12].next =
             self.arbiter.posted.valid.val() & self.arbiter.posted.ready.val() & self.arbiter.posted.data.val().last;
@@ -466,7 +440,7 @@ impl Logic for EndpointCore {
         self.diagnostic.next = self.counters.config_word.val();
         self.queue_violation.next = self.counters.violation_word.val();
         self.busy.next = self.at_work.q.val();
-        self.at_work.d.next = self.link_busy.val()
+        self.at_work.d.next = self.link.busy.val()
             | self.completer.busy.val()
             | self.registers.notify.val().any()
             | self.registers.device_reset.val()

@@ -7,6 +7,7 @@ use crate::dma::arbiter::{ReadArbiter, WriteArbiter};
 use crate::dma::read_engine::ReadEngine;
 use crate::dma::types::*;
 use crate::dma::write_engine::WriteEngine;
+use crate::pcie::link_side::RequesterSink;
 use crate::tlp::types::{CompletionBeat, TransmitBeat};
 use crate::virtio::queue::Virtqueue;
 use crate::virtio::types::*;
@@ -32,18 +33,10 @@ pub struct DataPath {
     pub stop: Signal<In, Bit>,
     /// Keep the queues off, though they are set up.
     pub halt: Signal<In, Bit>,
-    /// Limits of the link: 128 << n bytes.
-    pub max_payload: Signal<In, Bits<3>>,
-    /// Largest read to ask for: 128 << n bytes.
-    pub max_read_request: Signal<In, Bits<3>>,
-    /// Tags may have eight bits.
-    pub extended_tag: Signal<In, Bit>,
-    /// Reads are never given up.
-    pub timeout_disable: Signal<In, Bit>,
+    /// What requests must keep to.
+    pub requester: RequesterSink,
     /// The link has forgotten all reads that have left, as some do in a function-level reset.
     pub reads_forgotten: Signal<In, Bit>,
-    /// {bus, device, function}.
-    pub function_id: Signal<In, Bits<16>>,
     /// Features the driver accepted.
     pub driver_features: Signal<In, Bits<32>>,
     /// Page frame of each queue; queue 0 in the lowest bits.
@@ -157,13 +150,13 @@ impl Logic for DataPath {
 
         comment!("---- engines and packets");
         self.read_engine.stop.next = self.stop.val();
-        self.read_engine.max_read_request.next = self.max_read_request.val();
+        self.read_engine.max_read_request.next = self.requester.max_read_request.val();
         self.read_engine.abandon.next = self.reads_forgotten.val() & self.stop.val();
-        self.read_engine.timeout_disable.next = self.timeout_disable.val();
-        self.read_engine.extended_tag.next = self.extended_tag.val();
-        self.read_engine.function_id.next = self.function_id.val();
+        self.read_engine.timeout_disable.next = self.requester.timeout_disable.val();
+        self.read_engine.extended_tag.next = self.requester.extended_tag.val();
+        self.read_engine.function_id.next = self.requester.function_id.val();
         self.write_engine.stop.next = self.stop.val();
-        self.write_engine.max_payload.next = self.max_payload.val();
+        self.write_engine.max_payload.next = self.requester.max_payload.val();
         self.write_gate.discard.next = self.stop.val();
         Sink::<CompletionBeat>::link(&mut self.completion, &mut self.read_engine.completion);
         Source::<TransmitBeat>::link(&mut self.nonposted, &mut self.read_engine.transmit);
@@ -200,8 +193,8 @@ impl Logic for DataPath {
             self.queues[i].indirect.next = self.indirect.val();
             self.queues[i].notify_on_empty.next = self.notify_on_empty.val();
             self.queues[i].kick.next = self.kick.val().get_bit(i);
-            self.queues[i].max_payload.next = self.max_payload.val();
-            self.queues[i].max_read_request.next = self.max_read_request.val();
+            self.queues[i].max_payload.next = self.requester.max_payload.val();
+            self.queues[i].max_read_request.next = self.requester.max_read_request.val();
             self.queues[i].device_violation_valid.next = self.device_violation_valid[i].val();
             self.queues[i].device_violation.next = self.device_violation[i].val();
             Source::<Chain>::link(&mut self.chain[i], &mut self.queues[i].chain);

@@ -5,6 +5,7 @@ use crate::comment;
 use crate::pcie::bar_decode::BarDecode;
 use crate::pcie::config_space::ConfigSpace;
 use crate::pcie::function::{BarSpace, FunctionConfig};
+use crate::pcie::link_side::{FunctionStatusSource, LinkEventsSource, RequesterSource};
 use crate::pcie::register_bus::RegisterSlave;
 use crate::tlp::receive_unpack::ReceiveUnpack;
 use crate::tlp::transmit_pack::TransmitPack;
@@ -43,26 +44,13 @@ pub struct RawLink {
     pub nonposted_ready: Signal<Out, Bit>,
     pub config_bus: RegisterSlave,
     pub config_target: Signal<In, Bits<16>>,
-    pub function_id: Signal<Out, Bits<16>>,
-    pub bus_master: Signal<Out, Bit>,
-    pub intx_disable: Signal<Out, Bit>,
-    pub d3hot: Signal<Out, Bit>,
-    pub max_payload: Signal<Out, Bits<3>>,
-    pub max_read_request: Signal<Out, Bits<3>>,
-    pub extended_tag: Signal<Out, Bit>,
-    pub timeout_disable: Signal<Out, Bit>,
-    pub reads_forgotten: Signal<Out, Bit>,
-    pub msix_enable: Signal<Out, Bit>,
-    pub msix_function_mask: Signal<Out, Bit>,
-    pub function_reset: Signal<Out, Bit>,
-    pub link_busy: Signal<Out, Bit>,
-    pub packet_malformed: Signal<Out, Bit>,
-    pub packet_message: Signal<Out, Bit>,
+    pub function_status: FunctionStatusSource,
+    pub requester: RequesterSource,
+    pub link: LinkEventsSource,
     pub error_correctable: Signal<Out, Bit>,
     pub error_nonfatal: Signal<Out, Bit>,
     pub error_fatal: Signal<Out, Bit>,
     pub turn_off: Signal<Out, Bit>,
-    pub transmit_stalled: Signal<Out, Bit>,
     pub intx_pending: Signal<In, Bit>,
     pub reads_pending: Signal<In, Bit>,
     pub request_unsupported: Signal<In, Bit>,
@@ -126,7 +114,7 @@ impl Logic for RawLink {
 
         comment!("---- packets out");
         Sink::<TransmitBeat>::link(&mut self.transmit, &mut self.pack.transmit);
-        self.pack.function_id.next = self.config_space.function_id.val();
+        self.pack.function_id.next = self.config_space.requester.function_id.val();
         self.tx_data.next = self.pack.tx.data.val().data;
         self.tx_keep.next = self.pack.tx.data.val().keep;
         self.tx_last.next = self.pack.tx.data.val().last;
@@ -150,27 +138,18 @@ impl Logic for RawLink {
         self.config_space.completion_timeout.next = self.completion_timeout.val();
         self.config_space.unexpected_completion.next = self.completion_unexpected.val();
         self.config_space.diagnostic.next = self.diagnostic.val();
-        self.function_id.next = self.config_space.function_id.val();
-        self.bus_master.next = self.config_space.bus_master.val();
-        self.intx_disable.next = self.config_space.intx_disable.val();
-        self.d3hot.next = self.config_space.d3hot.val();
-        self.max_payload.next = self.config_space.max_payload.val();
-        self.max_read_request.next = self.config_space.max_read_request.val();
-        self.extended_tag.next = self.config_space.extended_tag.val();
-        self.timeout_disable.next = self.config_space.timeout_disable.val();
-        self.reads_forgotten.next = false;
-        self.msix_enable.next = self.config_space.msix_enable.val();
-        self.msix_function_mask.next = self.config_space.msix_function_mask.val();
-        self.function_reset.next = self.config_space.function_reset.val();
+        FunctionStatusSource::link(&mut self.function_status, &mut self.config_space.function_status);
+        RequesterSource::link(&mut self.requester, &mut self.config_space.requester);
 
         comment!("---- events");
-        self.packet_malformed.next = self.unpack.malformed.val();
-        self.packet_message.next = self.unpack.message.val();
+        self.link.packet_malformed.next = self.unpack.malformed.val();
+        self.link.packet_message.next = self.unpack.message.val();
         self.error_correctable.next = self.config_space.report_correctable.val();
         self.error_nonfatal.next = self.config_space.report_nonfatal.val();
         self.error_fatal.next = self.config_space.report_fatal.val();
         self.turn_off.next = self.unpack.turn_off.val();
-        self.transmit_stalled.next = self.pack.tx.valid.val() & !self.tx_ready.val();
-        self.link_busy.next = self.unpack.busy.val() | self.pack.tx.valid.val();
+        self.link.transmit_stalled.next = self.pack.tx.valid.val() & !self.tx_ready.val();
+        self.link.busy.next = self.unpack.busy.val() | self.pack.tx.valid.val();
+        self.link.reads_forgotten.next = false;
     }
 }

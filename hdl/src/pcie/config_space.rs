@@ -1,5 +1,6 @@
 //! Config space of the function.
 use super::function::FunctionConfig;
+use super::link_side::{FunctionStatusSource, RequesterSource};
 use super::register_bus::RegisterSlave;
 use super::registers as at;
 use crate::block::Block;
@@ -35,42 +36,24 @@ pub struct ConfigSpace {
     pub bus: RegisterSlave,
     /// {bus, device, function} of the present access.
     pub target: Signal<In, Bits<16>>,
-    /// {bus, device, function}: the target of the last config write.
-    pub function_id: Signal<Out, Bits<16>>,
+    /// What the registers say of the function.
+    pub function_status: FunctionStatusSource,
+    /// What its requests must keep to; the function is the target of the last config write.
+    pub requester: RequesterSource,
     /// Command: answer I/O requests.
     pub io_enable: Signal<Out, Bit>,
     /// Command: answer memory requests.
     pub memory_enable: Signal<Out, Bit>,
-    /// Command: may send memory requests. Says nothing of the power state.
-    pub bus_master: Signal<Out, Bit>,
-    /// Command: must not assert INTx.
-    pub intx_disable: Signal<Out, Bit>,
     /// BAR0, bits below its size zero.
     pub bar0_base: Signal<Out, Bits<32>>,
     /// BAR1, bits below its size zero.
     pub bar1_base: Signal<Out, Bits<32>>,
-    /// Largest payload to send: 128 << n bytes, never more than is supported.
-    pub max_payload: Signal<Out, Bits<3>>,
-    /// Largest read to ask for: 128 << n bytes, never more than 4096.
-    pub max_read_request: Signal<Out, Bits<3>>,
-    /// Tags may have eight bits.
-    pub extended_tag: Signal<Out, Bit>,
-    /// MSI-X in place of INTx.
-    pub msix_enable: Signal<Out, Bit>,
-    /// All vectors are masked.
-    pub msix_function_mask: Signal<Out, Bit>,
-    /// The function sleeps.
-    pub d3hot: Signal<Out, Bit>,
-    /// One cycle: function-level reset.
-    pub function_reset: Signal<Out, Bit>,
     /// INTx is wanted: Status bit 3.
     pub intx_pending: Signal<In, Bit>,
     /// Read requests are outstanding: Device Status bit 5.
     pub transactions_pending: Signal<In, Bit>,
     /// The double word of the diagnostics that lies at the address on the bus, one cycle behind it; 0 where none does.
     pub diagnostic: Signal<In, Bits<32>>,
-    /// Device Control 2: reads never time out.
-    pub timeout_disable: Signal<Out, Bit>,
     /// One cycle each: an error is to be reported.
     pub report_correctable: Signal<Out, Bit>,
     /// One cycle: ERR_NONFATAL is to be sent.
@@ -453,30 +436,30 @@ impl Logic for ConfigSpace {
         self.bus.read_data.next = self.read_data.q.val();
 
         comment!("what the other blocks want to know");
-        self.function_id.next = self.function.q.val();
+        self.requester.function_id.next = self.function.q.val();
         self.io_enable.next = self.command.q.val().get_bit(0);
         self.memory_enable.next = self.command.q.val().get_bit(1);
-        self.bus_master.next = self.command.q.val().get_bit(2);
-        self.intx_disable.next = self.command.q.val().get_bit(10);
+        self.function_status.bus_master.next = self.command.q.val().get_bit(2);
+        self.function_status.intx_disable.next = self.command.q.val().get_bit(10);
         self.bar0_base.next = self.bar0.q.val();
         self.bar1_base.next = self.bar1.q.val();
-        self.max_payload.next = self.payload_size.q.val();
+        self.requester.max_payload.next = self.payload_size.q.val();
         if self.payload_size.q.val() > self.max_payload_supported.val() {
-            self.max_payload.next = self.max_payload_supported.val();
+            self.requester.max_payload.next = self.max_payload_supported.val();
         }
         self.read_size.next = self.device_control.q.val().get_bits::<3>(12);
-        self.max_read_request.next = self.read_size.val();
+        self.requester.max_read_request.next = self.read_size.val();
         if self.read_size.val() > bits::<3>(5) {
-            self.max_read_request.next = bits::<3>(5);
+            self.requester.max_read_request.next = bits::<3>(5);
         }
-        self.extended_tag.next = self.device_control.q.val().get_bit(8);
-        self.timeout_disable.next = self.timeout_disabled.q.val();
+        self.requester.extended_tag.next = self.device_control.q.val().get_bit(8);
+        self.requester.timeout_disable.next = self.timeout_disabled.q.val();
         self.report_correctable.next = self.reporting_correctable.q.val();
         self.report_nonfatal.next = self.reporting_nonfatal.q.val();
         self.report_fatal.next = self.reporting_fatal.q.val();
-        self.msix_enable.next = self.vectors_enabled.q.val();
-        self.msix_function_mask.next = self.vectors_masked.q.val();
-        self.d3hot.next = self.power_state.q.val() == bits::<2>(3);
-        self.function_reset.next = self.resetting.q.val();
+        self.function_status.msix_enable.next = self.vectors_enabled.q.val();
+        self.function_status.msix_function_mask.next = self.vectors_masked.q.val();
+        self.function_status.d3hot.next = self.power_state.q.val() == bits::<2>(3);
+        self.function_status.function_reset.next = self.resetting.q.val();
     }
 }

@@ -5,6 +5,7 @@ pub mod config_space;
 mod entry_ram;
 pub mod function;
 pub mod layout;
+pub mod link_side;
 pub mod messages;
 pub mod msix_table;
 pub mod register_bus;

@@ -186,7 +186,7 @@ fn capability_list_without_vectors() {
     assert_eq!(config.read32(BAR0 + 4), 0, "BAR1");
     config.write16(COMMAND, 0xffff);
     assert_eq!(config.read16(COMMAND) & 3, COMMAND_IO, "no memory space to enable");
-    assert!(!config.bench.uut.msix_enable.val());
+    assert!(!config.bench.uut.function_status.msix_enable.val());
     config.bench.finish();
 }
 
@@ -195,12 +195,17 @@ fn msix_enable_and_function_mask_are_the_two_writable_bits_of_message_control() 
     let mut config = Config::new("config_msix", &blk());
     config.write16(MSIX_CAPABILITY + MSIX_CONTROL, 0xffff);
     assert_eq!(config.read16(MSIX_CAPABILITY + MSIX_CONTROL), 1 | MSIX_CONTROL_MASK | MSIX_CONTROL_ENABLE);
-    assert!(config.bench.uut.msix_enable.val() && config.bench.uut.msix_function_mask.val());
+    assert!(
+        config.bench.uut.function_status.msix_enable.val() && config.bench.uut.function_status.msix_function_mask.val()
+    );
     config.write16(MSIX_CAPABILITY + MSIX_CONTROL, MSIX_CONTROL_ENABLE);
-    assert!(config.bench.uut.msix_enable.val() && !config.bench.uut.msix_function_mask.val());
+    assert!(
+        config.bench.uut.function_status.msix_enable.val()
+            && !config.bench.uut.function_status.msix_function_mask.val()
+    );
     // the byte below holds only the size
     config.access(true, MSIX_CAPABILITY, 0b0100, 0, 0);
-    assert!(config.bench.uut.msix_enable.val());
+    assert!(config.bench.uut.function_status.msix_enable.val());
     config.bench.finish();
 }
 
@@ -212,13 +217,13 @@ fn power_state_goes_to_d3hot_and_back_without_a_reset() {
     config.write16(COMMAND, 7);
     config.write16(control, 3);
     assert_eq!(config.read16(control), 3 | POWER_NO_SOFT_RESET);
-    assert!(config.bench.uut.d3hot.val());
+    assert!(config.bench.uut.function_status.d3hot.val());
     for other in [1, 2] {
         config.write16(control, other);
         assert_eq!(config.read16(control) & POWER_STATE, 3, "write of D{other}");
     }
     config.write16(control, 0);
-    assert!(!config.bench.uut.d3hot.val());
+    assert!(!config.bench.uut.function_status.d3hot.val());
     assert_eq!(config.read16(COMMAND), 7);
     config.bench.finish();
 }
@@ -250,7 +255,7 @@ fn function_level_reset_clears_bars_and_command_but_not_the_payload_size() {
                 uut.bus.write_data.next = u64::from(value).into();
                 uut.target.next = 0x0300.into();
             },
-            |uut| pulses += u32::from(uut.function_reset.val()),
+            |uut| pulses += u32::from(uut.function_status.function_reset.val()),
         );
     }
     assert_eq!(pulses, 1);
@@ -265,7 +270,7 @@ fn function_level_reset_clears_bars_and_command_but_not_the_payload_size() {
         "512-byte reads, no extended tag, payload size kept, no errors"
     );
     assert_eq!(config.read16(EXPRESS_CAPABILITY + 0x10), 0x48, "link control");
-    assert_eq!(config.bench.uut.function_id.val().to_u64(), 0x0300);
+    assert_eq!(config.bench.uut.requester.function_id.val().to_u64(), 0x0300);
     config.bench.finish();
 }
 
@@ -274,13 +279,13 @@ fn function_level_reset_clears_bars_and_command_but_not_the_payload_size() {
 fn payload_and_read_request_sizes_are_limited() {
     let mut config = Config::new("config_sizes", &blk());
     let control = EXPRESS_CAPABILITY + EXPRESS_DEVICE_CONTROL;
-    assert_eq!(config.bench.uut.max_read_request.val().to_u64(), 2);
+    assert_eq!(config.bench.uut.requester.max_read_request.val().to_u64(), 2);
     for size in 0..8u16 {
         config.write16(control, size << 5 | size << 12 | (size & 1) << 8);
         let uut = &config.bench.uut;
-        assert_eq!(uut.max_payload.val().to_u64(), u64::from(size.min(1)));
-        assert_eq!(uut.max_read_request.val().to_u64(), u64::from(size.min(5)));
-        assert_eq!(uut.extended_tag.val(), size & 1 == 1);
+        assert_eq!(uut.requester.max_payload.val().to_u64(), u64::from(size.min(1)));
+        assert_eq!(uut.requester.max_read_request.val().to_u64(), u64::from(size.min(5)));
+        assert_eq!(uut.requester.extended_tag.val(), size & 1 == 1);
     }
     assert_eq!(config.read32(EXPRESS_CAPABILITY + 4), 1 | 1 << 5 | 1 << 15 | 1 << 28);
     config.bench.finish();
@@ -332,11 +337,11 @@ fn status_bits_stay_until_a_one_is_written() {
 fn function_number_is_that_of_the_last_config_write() {
     let mut config = Config::new("config_number", &blk());
     config.access(false, 0, 15, 0, 0x1234);
-    assert_eq!(config.bench.uut.function_id.val().to_u64(), 0);
+    assert_eq!(config.bench.uut.requester.function_id.val().to_u64(), 0);
     config.access(true, 0, 0, 0, 0xab10);
-    assert_eq!(config.bench.uut.function_id.val().to_u64(), 0xab10);
+    assert_eq!(config.bench.uut.requester.function_id.val().to_u64(), 0xab10);
     config.access(false, 0, 15, 0, 0x1234);
-    assert_eq!(config.bench.uut.function_id.val().to_u64(), 0xab10);
+    assert_eq!(config.bench.uut.requester.function_id.val().to_u64(), 0xab10);
     config.bench.finish();
 }
 
@@ -468,11 +473,16 @@ fn every_register_reads_and_writes_as_specified() {
         assert_eq!(uut.bar1_base.val().to_u64(), u64::from(model.read(0x14)));
         let command = model.read(0x04);
         assert_eq!(
-            [uut.io_enable.val(), uut.memory_enable.val(), uut.bus_master.val(), uut.intx_disable.val()],
+            [
+                uut.io_enable.val(),
+                uut.memory_enable.val(),
+                uut.function_status.bus_master.val(),
+                uut.function_status.intx_disable.val()
+            ],
             [0, 1, 2, 10].map(|bit| command >> bit & 1 == 1)
         );
-        assert_eq!(uut.d3hot.val(), model.read(0x44) & 3 == 3);
-        assert_eq!(uut.timeout_disable.val(), model.read(0x88) != 0);
+        assert_eq!(uut.function_status.d3hot.val(), model.read(0x44) & 3 == 3);
+        assert_eq!(uut.requester.timeout_disable.val(), model.read(0x88) != 0);
     }
     assert!(model.registers.keys().all(|address| seen.contains_key(address)));
     config.bench.finish();

@@ -2,6 +2,7 @@
 use crate::block::Block;
 use crate::cells::Reg;
 use crate::comment;
+use crate::pcie::link_side::{FunctionStatusSource, RequesterSource};
 use rust_hdl::prelude::*;
 
 /// `cfg_*` and `tx_buf_av` of the 7-series block (PG054, "Configuration interface") as the endpoint wants them.
@@ -18,6 +19,8 @@ pub struct SevenSeriesFunction {
     pub cfg_command: Signal<In, Bits<16>>,
     /// Device Control: 7:5 Max_Payload_Size, 8 extended tag, 14:12 Max_Read_Request_Size.
     pub cfg_dcommand: Signal<In, Bits<16>>,
+    /// Device Control 2: 4 completion timeout disable.
+    pub cfg_dcommand2: Signal<In, Bits<16>>,
     pub cfg_bus_number: Signal<In, Bits<8>>,
     pub cfg_device_number: Signal<In, Bits<5>>,
     pub cfg_function_number: Signal<In, Bits<3>>,
@@ -25,6 +28,10 @@ pub struct SevenSeriesFunction {
     pub cfg_pmcsr_powerstate: Signal<In, Bits<2>>,
     /// Free transmit buffers, of one packet each.
     pub tx_buf_av: Signal<In, Bits<6>>,
+    /// MSI-X Enable.
+    pub cfg_interrupt_msixenable: Signal<In, Bit>,
+    /// MSI-X Function Mask.
+    pub cfg_interrupt_msixfm: Signal<In, Bit>,
     pub cfg_interrupt: Signal<Out, Bit>,
     pub cfg_interrupt_assert: Signal<Out, Bit>,
     pub cfg_interrupt_rdy: Signal<In, Bit>,
@@ -33,16 +40,10 @@ pub struct SevenSeriesFunction {
     /// Transactions Pending of Device Status.
     pub cfg_trn_pending: Signal<Out, Bit>,
 
-    /// {bus, device, function}.
-    pub function_id: Signal<Out, Bits<16>>,
-    pub bus_master: Signal<Out, Bit>,
-    pub d3hot: Signal<Out, Bit>,
-    pub intx_disable: Signal<Out, Bit>,
-    /// 128 << n bytes, no more than the endpoint supports.
-    pub max_payload: Signal<Out, Bits<3>>,
-    /// 128 << n bytes.
-    pub max_read_request: Signal<Out, Bits<3>>,
-    pub extended_tag: Signal<Out, Bit>,
+    /// What the ports say of the function.
+    pub function_status: FunctionStatusSource,
+    /// What its requests must keep to.
+    pub requester: RequesterSource,
     /// A memory read may be sent.
     pub nonposted_ready: Signal<Out, Bit>,
     /// The interrupt is wanted.
@@ -82,22 +83,27 @@ impl Logic for SevenSeriesFunction {
         comment!("module pcie_7series_function: configuration ports and INTx of the 7-series block");
         self.command.next = self.cfg_command.val();
         self.device_control.next = self.cfg_dcommand.val();
-        self.bus_master.next = self.command.val().get_bit(2);
-        self.intx_disable.next = self.command.val().get_bit(10);
-        self.d3hot.next = self.cfg_pmcsr_powerstate.val() == bits::<2>(3);
-        self.extended_tag.next = self.device_control.val().get_bit(8);
+        self.function_status.bus_master.next = self.command.val().get_bit(2);
+        self.function_status.intx_disable.next = self.command.val().get_bit(10);
+        self.function_status.d3hot.next = self.cfg_pmcsr_powerstate.val() == bits::<2>(3);
+        self.function_status.msix_enable.next = self.cfg_interrupt_msixenable.val();
+        self.function_status.msix_function_mask.next = self.cfg_interrupt_msixfm.val();
+        comment!("the block has no function-level reset");
+        self.function_status.function_reset.next = false;
+        self.requester.timeout_disable.next = self.cfg_dcommand2.val().get_bit(4);
+        self.requester.extended_tag.next = self.device_control.val().get_bit(8);
         self.payload.next = self.device_control.val().get_bits::<3>(5);
-        self.max_payload.next = self.payload.val();
+        self.requester.max_payload.next = self.payload.val();
         if self.payload.val() > self.payload_supported.val() {
-            self.max_payload.next = self.payload_supported.val();
+            self.requester.max_payload.next = self.payload_supported.val();
         }
         comment!("4096 bytes are the most; the codes above are reserved");
         self.read_request.next = self.device_control.val().get_bits::<3>(12);
-        self.max_read_request.next = self.read_request.val();
+        self.requester.max_read_request.next = self.read_request.val();
         if self.read_request.val() > bits::<3>(5) {
-            self.max_read_request.next = bits::<3>(5);
+            self.requester.max_read_request.next = bits::<3>(5);
         }
-        self.function_id.next = (bit_cast::<16, 8>(self.cfg_bus_number.val()) << 8)
+        self.requester.function_id.next = (bit_cast::<16, 8>(self.cfg_bus_number.val()) << 8)
             | (bit_cast::<16, 5>(self.cfg_device_number.val()) << 3)
             | bit_cast::<16, 3>(self.cfg_function_number.val());
 

@@ -9,6 +9,7 @@ use super::byte_order::SwapBytes;
 use crate::block::Block;
 use crate::cells::{Reg, Sink, Source};
 use crate::comment;
+use crate::pcie::link_side::{FunctionStatusSource, LinkEventsSource, RequesterSource};
 use crate::tlp::types::*;
 use crate::tlp::{ReceiveUnpack, TransmitPack};
 use function::SevenSeriesFunction;
@@ -130,38 +131,12 @@ macro_rules! seven_series {
             pub transmit: Sink<TransmitBeat>,
             /// A memory read may be sent: the link partner has non-posted credit.
             pub nonposted_ready: Signal<Out, Bit>,
-            /// {bus, device, function}.
-            pub function_id: Signal<Out, Bits<16>>,
-            /// Command: may send memory requests.
-            pub bus_master: Signal<Out, Bit>,
-            /// The function sleeps.
-            pub d3hot: Signal<Out, Bit>,
-            /// Command: must not assert INTx.
-            pub intx_disable: Signal<Out, Bit>,
-            /// MSI-X in place of INTx.
-            pub msix_enable: Signal<Out, Bit>,
-            /// All vectors are masked.
-            pub msix_function_mask: Signal<Out, Bit>,
-            /// Largest payload to send, 128 << n bytes.
-            pub max_payload: Signal<Out, Bits<3>>,
-            /// Largest read to ask for, 128 << n bytes.
-            pub max_read_request: Signal<Out, Bits<3>>,
-            /// Tags may have eight bits.
-            pub extended_tag: Signal<Out, Bit>,
-            /// Device Control 2: reads are never given up.
-            pub timeout_disable: Signal<Out, Bit>,
-            /// The block has forgotten the reads that have left.
-            pub reads_forgotten: Signal<Out, Bit>,
-            /// One cycle: function-level reset.
-            pub function_reset: Signal<Out, Bit>,
-            /// Something is under way in the shim.
-            pub link_busy: Signal<Out, Bit>,
-            /// One cycle: a malformed packet was dropped.
-            pub packet_malformed: Signal<Out, Bit>,
-            /// One cycle: a message came in.
-            pub packet_message: Signal<Out, Bit>,
-            /// In every cycle in which a packet waits for the block.
-            pub transmit_stalled: Signal<Out, Bit>,
+            /// What config space says of the function.
+            pub function_status: FunctionStatusSource,
+            /// What its requests must keep to.
+            pub requester: RequesterSource,
+            /// What happens in the shim.
+            pub link: LinkEventsSource,
             /// INTx is to be asserted.
             pub intx_level: Signal<In, Bit>,
             /// INTx is wanted: Status bit 3.
@@ -231,7 +206,7 @@ macro_rules! seven_series {
                 self.pack.transmit.data.next.data = self.transmit_data.to.val();
                 self.pack.transmit.valid.next = self.transmit.valid.val();
                 self.transmit.ready.next = self.pack.transmit.ready.val();
-                self.pack.function_id.next = self.function.function_id.val();
+                self.pack.function_id.next = self.function.requester.function_id.val();
                 Source::<TlpBeat>::join(&mut self.pack.tx, &mut self.send.packet);
                 self.s_axis_tx_tdata.next = self.send.tdata.val();
                 self.s_axis_tx_tkeep.next = self.send.tkeep.val();
@@ -244,10 +219,13 @@ macro_rules! seven_series {
                 comment!("---- function");
                 self.function.cfg_command.next = self.cfg_command.val();
                 self.function.cfg_dcommand.next = self.cfg_dcommand.val();
+                self.function.cfg_dcommand2.next = self.cfg_dcommand2.val();
                 self.function.cfg_bus_number.next = self.cfg_bus_number.val();
                 self.function.cfg_device_number.next = self.cfg_device_number.val();
                 self.function.cfg_function_number.next = self.cfg_function_number.val();
                 self.function.cfg_pmcsr_powerstate.next = self.cfg_pmcsr_powerstate.val();
+                self.function.cfg_interrupt_msixenable.next = self.cfg_interrupt_msixenable.val();
+                self.function.cfg_interrupt_msixfm.next = self.cfg_interrupt_msixfm.val();
                 self.function.tx_buf_av.next = self.tx_buf_av.val();
                 self.function.cfg_interrupt_rdy.next = self.cfg_interrupt_rdy.val();
                 self.function.intx_level.next = self.intx_level.val();
@@ -264,25 +242,16 @@ macro_rules! seven_series {
                 self.cfg_err_cpl_timeout.next = self.completion_timeout.val();
                 self.cfg_err_cpl_unexpect.next = self.completion_unexpected.val();
                 self.nonposted_ready.next = self.function.nonposted_ready.val();
-                self.function_id.next = self.function.function_id.val();
-                self.bus_master.next = self.function.bus_master.val();
-                self.d3hot.next = self.function.d3hot.val();
-                self.intx_disable.next = self.function.intx_disable.val();
-                self.msix_enable.next = self.cfg_interrupt_msixenable.val();
-                self.msix_function_mask.next = self.cfg_interrupt_msixfm.val();
-                self.max_payload.next = self.function.max_payload.val();
-                self.max_read_request.next = self.function.max_read_request.val();
-                self.extended_tag.next = self.function.extended_tag.val();
-                self.timeout_disable.next = self.cfg_dcommand2.val().get_bit(4);
-                self.reads_forgotten.next = false;
-                self.function_reset.next = false;
-                self.link_busy.next = self.receive.busy.val()
+                FunctionStatusSource::link(&mut self.function_status, &mut self.function.function_status);
+                RequesterSource::link(&mut self.requester, &mut self.function.requester);
+                self.link.reads_forgotten.next = false;
+                self.link.busy.next = self.receive.busy.val()
                     | self.unpack.busy.val()
                     | self.pack.tx.valid.val()
                     | self.function.busy.val();
-                self.packet_malformed.next = self.unpack.malformed.val();
-                self.packet_message.next = self.unpack.message.val();
-                self.transmit_stalled.next = self.send.tvalid.val() & !self.s_axis_tx_tready.val();
+                self.link.packet_malformed.next = self.unpack.malformed.val();
+                self.link.packet_message.next = self.unpack.message.val();
+                self.link.transmit_stalled.next = self.send.tvalid.val() & !self.s_axis_tx_tready.val();
             }
         }
     };

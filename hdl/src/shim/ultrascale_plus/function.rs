@@ -2,6 +2,7 @@
 use crate::block::Block;
 use crate::cells::Reg;
 use crate::comment;
+use crate::pcie::link_side::{FunctionStatusSource, RequesterSource};
 use rust_hdl::prelude::*;
 
 /// How far a function-level reset is.
@@ -43,6 +44,10 @@ pub struct UltraScalePlusFunction {
     pub cfg_bus_number: Signal<In, Bits<8>>,
     /// Credits for non-posted headers, 15 for more; those used in the last 8 cycles are still in it.
     pub pcie_tfc_nph_av: Signal<In, Bits<4>>,
+    /// Function 0: bit 0.
+    pub cfg_interrupt_msix_enable: Signal<In, Bits<4>>,
+    /// Function 0: bit 0.
+    pub cfg_interrupt_msix_mask: Signal<In, Bits<4>>,
     pub cfg_interrupt_int: Signal<Out, Bits<4>>,
     /// Interrupt Status of the Status register.
     pub cfg_interrupt_pending: Signal<Out, Bits<4>>,
@@ -50,17 +55,10 @@ pub struct UltraScalePlusFunction {
     pub cfg_flr_in_process: Signal<In, Bits<4>>,
     pub cfg_flr_done: Signal<Out, Bits<4>>,
 
-    /// {bus, device, function}.
-    pub function_id: Signal<Out, Bits<16>>,
-    pub bus_master: Signal<Out, Bit>,
-    pub d3hot: Signal<Out, Bit>,
-    pub intx_disable: Signal<Out, Bit>,
-    /// 128 << n bytes, no more than the endpoint supports.
-    pub max_payload: Signal<Out, Bits<3>>,
-    /// 128 << n bytes.
-    pub max_read_request: Signal<Out, Bits<3>>,
-    /// One cycle.
-    pub function_reset: Signal<Out, Bit>,
+    /// What the ports say of the function.
+    pub function_status: FunctionStatusSource,
+    /// What its requests must keep to.
+    pub requester: RequesterSource,
     /// In a function-level reset the block forgets the reads it has sent, and passes no completion of theirs on.
     pub reads_forgotten: Signal<Out, Bit>,
     /// A memory read may be sent.
@@ -101,20 +99,24 @@ impl Logic for UltraScalePlusFunction {
     #[hdl_gen]
     fn update(&mut self) {
         comment!("module pcie_usp_function: configuration ports, INTx and resets of the UltraScale+ block");
-        self.bus_master.next = self.cfg_function_status.val().get_bit(2);
-        self.intx_disable.next = self.cfg_function_status.val().get_bit(3);
-        self.d3hot.next = self.cfg_function_power_state.val().get_bits::<3>(0) == bits::<3>(4);
+        self.function_status.bus_master.next = self.cfg_function_status.val().get_bit(2);
+        self.function_status.intx_disable.next = self.cfg_function_status.val().get_bit(3);
+        self.function_status.d3hot.next = self.cfg_function_power_state.val().get_bits::<3>(0) == bits::<3>(4);
+        self.function_status.msix_enable.next = self.cfg_interrupt_msix_enable.val().get_bit(0);
+        self.function_status.msix_function_mask.next = self.cfg_interrupt_msix_mask.val().get_bit(0);
+        self.requester.extended_tag.next = false;
+        self.requester.timeout_disable.next = false;
         self.payload.next = bit_cast::<3, 2>(self.cfg_max_payload.val());
-        self.max_payload.next = self.payload.val();
+        self.requester.max_payload.next = self.payload.val();
         if self.payload.val() > self.payload_supported.val() {
-            self.max_payload.next = self.payload_supported.val();
+            self.requester.max_payload.next = self.payload_supported.val();
         }
         comment!("4096 bytes are the most; the codes above are reserved");
-        self.max_read_request.next = self.cfg_max_read_req.val();
+        self.requester.max_read_request.next = self.cfg_max_read_req.val();
         if self.cfg_max_read_req.val() > bits::<3>(5) {
-            self.max_read_request.next = bits::<3>(5);
+            self.requester.max_read_request.next = bits::<3>(5);
         }
-        self.function_id.next = bit_cast::<16, 8>(self.cfg_bus_number.val()) << 8;
+        self.requester.function_id.next = bit_cast::<16, 8>(self.cfg_bus_number.val()) << 8;
 
         comment!("with few credits reads are ten cycles apart, so that each of them is seen in the number");
         self.recent.d.next = bits::<4>(0);
@@ -138,7 +140,7 @@ impl Logic for UltraScalePlusFunction {
         self.pending.next = self.status.q.val() | self.level.q.val();
         self.cfg_interrupt_pending.next = bits::<4>(0).replace_bit(0, self.pending.val());
 
-        self.function_reset.next = false;
+        self.function_status.function_reset.next = false;
         self.reads_forgotten.next = false;
         self.cfg_flr_done.next = bits::<4>(0);
         match self.state.q.val() {
@@ -148,7 +150,7 @@ impl Logic for UltraScalePlusFunction {
                 }
             }
             FunctionReset::Begin => {
-                self.function_reset.next = true;
+                self.function_status.function_reset.next = true;
                 self.state.d.next = FunctionReset::Settle;
             }
             FunctionReset::Settle => self.state.d.next = FunctionReset::Drain,

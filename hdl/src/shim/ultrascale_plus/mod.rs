@@ -14,6 +14,7 @@ mod send_256;
 use crate::block::Block;
 use crate::cells::{Sink, Source};
 use crate::comment;
+use crate::pcie::link_side::{FunctionStatusSource, LinkEventsSource, RequesterSource};
 use crate::tlp::types::*;
 use complete::UltraScalePlusComplete;
 use function::UltraScalePlusFunction;
@@ -142,38 +143,12 @@ macro_rules! ultrascale_plus {
             pub transmit: Sink<TransmitBeat>,
             /// A memory read may be sent: the link partner has non-posted credit.
             pub nonposted_ready: Signal<Out, Bit>,
-            /// {bus, device, function}.
-            pub function_id: Signal<Out, Bits<16>>,
-            /// Command: may send memory requests.
-            pub bus_master: Signal<Out, Bit>,
-            /// The function sleeps.
-            pub d3hot: Signal<Out, Bit>,
-            /// Command: must not assert INTx.
-            pub intx_disable: Signal<Out, Bit>,
-            /// MSI-X in place of INTx.
-            pub msix_enable: Signal<Out, Bit>,
-            /// All vectors are masked.
-            pub msix_function_mask: Signal<Out, Bit>,
-            /// Largest payload to send, 128 << n bytes.
-            pub max_payload: Signal<Out, Bits<3>>,
-            /// Largest read to ask for, 128 << n bytes.
-            pub max_read_request: Signal<Out, Bits<3>>,
-            /// Tags may have eight bits.
-            pub extended_tag: Signal<Out, Bit>,
-            /// Device Control 2: reads are never given up.
-            pub timeout_disable: Signal<Out, Bit>,
-            /// The block has forgotten the reads that have left.
-            pub reads_forgotten: Signal<Out, Bit>,
-            /// One cycle: function-level reset.
-            pub function_reset: Signal<Out, Bit>,
-            /// Something is under way in the shim.
-            pub link_busy: Signal<Out, Bit>,
-            /// One cycle: a malformed packet was dropped.
-            pub packet_malformed: Signal<Out, Bit>,
-            /// One cycle: a message came in.
-            pub packet_message: Signal<Out, Bit>,
-            /// In every cycle in which a packet waits for the block.
-            pub transmit_stalled: Signal<Out, Bit>,
+            /// What config space says of the function.
+            pub function_status: FunctionStatusSource,
+            /// What its requests must keep to.
+            pub requester: RequesterSource,
+            /// What happens in the shim.
+            pub link: LinkEventsSource,
             /// INTx is to be asserted.
             pub intx_level: Signal<In, Bit>,
             /// INTx is wanted: Status bit 3.
@@ -219,7 +194,7 @@ macro_rules! ultrascale_plus {
                 self.receive.tlast.next = self.m_axis_rc_tlast.val();
                 self.receive.tuser.next = self.m_axis_rc_tuser.val();
                 self.receive.tvalid.next = self.m_axis_rc_tvalid.val();
-                self.receive.function_id.next = self.function.function_id.val();
+                self.receive.function_id.next = self.function.requester.function_id.val();
                 self.m_axis_rc_tready.next = self.receive.tready.val();
                 Source::<CompletionBeat>::link(&mut self.completion, &mut self.receive.completion);
 
@@ -266,6 +241,8 @@ macro_rules! ultrascale_plus {
                 self.function.cfg_max_read_req.next = self.cfg_max_read_req.val();
                 self.function.cfg_bus_number.next = self.cfg_bus_number.val();
                 self.function.pcie_tfc_nph_av.next = self.pcie_tfc_nph_av.val();
+                self.function.cfg_interrupt_msix_enable.next = self.cfg_interrupt_msix_enable.val();
+                self.function.cfg_interrupt_msix_mask.next = self.cfg_interrupt_msix_mask.val();
                 self.function.cfg_interrupt_sent.next = self.cfg_interrupt_sent.val();
                 self.function.cfg_flr_in_process.next = self.cfg_flr_in_process.val();
                 self.function.read.next = self.send.read.val();
@@ -276,26 +253,17 @@ macro_rules! ultrascale_plus {
                 self.cfg_interrupt_pending.next = self.function.cfg_interrupt_pending.val();
                 self.cfg_flr_done.next = self.function.cfg_flr_done.val();
                 self.nonposted_ready.next = self.function.nonposted_ready.val();
-                self.function_id.next = self.function.function_id.val();
-                self.bus_master.next = self.function.bus_master.val();
-                self.d3hot.next = self.function.d3hot.val();
-                self.intx_disable.next = self.function.intx_disable.val();
-                self.msix_enable.next = self.cfg_interrupt_msix_enable.val().get_bit(0);
-                self.msix_function_mask.next = self.cfg_interrupt_msix_mask.val().get_bit(0);
-                self.max_payload.next = self.function.max_payload.val();
-                self.max_read_request.next = self.function.max_read_request.val();
-                self.extended_tag.next = false;
-                self.timeout_disable.next = false;
-                self.reads_forgotten.next = self.function.reads_forgotten.val();
-                self.function_reset.next = self.function.function_reset.val();
-                self.link_busy.next = self.requests.busy.val()
+                FunctionStatusSource::link(&mut self.function_status, &mut self.function.function_status);
+                RequesterSource::link(&mut self.requester, &mut self.function.requester);
+                self.link.reads_forgotten.next = self.function.reads_forgotten.val();
+                self.link.busy.next = self.requests.busy.val()
                     | self.complete.busy.val()
                     | self.receive.busy.val()
                     | self.send.tvalid.val()
                     | self.function.busy.val();
-                self.packet_malformed.next = self.requests.malformed.val() | self.receive.malformed.val();
-                self.packet_message.next = self.requests.message.val();
-                self.transmit_stalled.next = self.send.tvalid.val() & !self.rq_ready.val();
+                self.link.packet_malformed.next = self.requests.malformed.val() | self.receive.malformed.val();
+                self.link.packet_message.next = self.requests.message.val();
+                self.link.transmit_stalled.next = self.send.tvalid.val() & !self.rq_ready.val();
             }
         }
     };

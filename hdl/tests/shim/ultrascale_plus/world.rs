@@ -219,25 +219,25 @@ macro_rules! shim {
             fn seen(&self) -> Seen {
                 assert_eq!(self.pcie_cq_np_req.val(), 1);
                 Seen {
-                    malformed: self.packet_malformed.val(),
-                    message: self.packet_message.val(),
-                    busy: self.link_busy.val(),
-                    stalled: self.transmit_stalled.val(),
+                    malformed: self.link.packet_malformed.val(),
+                    message: self.link.packet_message.val(),
+                    busy: self.link.busy.val(),
+                    stalled: self.link.transmit_stalled.val(),
                     nonposted_ready: self.nonposted_ready.val(),
-                    function_id: self.function_id.val().to_u64(),
+                    function_id: self.requester.function_id.val().to_u64(),
                     flags: [
-                        self.bus_master.val(),
-                        self.d3hot.val(),
-                        self.intx_disable.val(),
-                        self.msix_enable.val(),
-                        self.msix_function_mask.val(),
-                        self.extended_tag.val(),
+                        self.function_status.bus_master.val(),
+                        self.function_status.d3hot.val(),
+                        self.function_status.intx_disable.val(),
+                        self.function_status.msix_enable.val(),
+                        self.function_status.msix_function_mask.val(),
+                        self.requester.extended_tag.val(),
                     ],
-                    sizes: [self.max_payload.val().to_u64(), self.max_read_request.val().to_u64()],
+                    sizes: [self.requester.max_payload.val().to_u64(), self.requester.max_read_request.val().to_u64()],
                     interrupt: self.cfg_interrupt_int.val().to_u64(),
                     interrupt_pending: self.cfg_interrupt_pending.val().to_u64(),
                     reset_done: self.cfg_flr_done.val().to_u64(),
-                    function_reset: self.function_reset.val(),
+                    function_reset: self.function_status.function_reset.val(),
                     completion_offered: self.s_axis_cc_tvalid.val(),
                 }
             }
