@@ -2,7 +2,7 @@
 mod seven_series;
 mod ultrascale_plus;
 
-use crate::config::{EndpointConfig, LinkInterface, LinkSpeed};
+use crate::config::{Bar0, EndpointConfig, LinkInterface, LinkSpeed};
 use std::fmt::Write as _;
 
 /// An IP of the vendor's catalogue.
@@ -173,6 +173,14 @@ impl HardIp {
     }
 }
 
+fn number(name: &'static str, value: u32) -> Attribute {
+    Attribute { name, value: value.to_string() }
+}
+
+fn word(name: &'static str, value: &str) -> Attribute {
+    Attribute { name, value: value.into() }
+}
+
 /// "X4".
 fn width_name(config: &EndpointConfig) -> String {
     format!("X{}", config.link.speed.lanes())
@@ -186,6 +194,14 @@ fn speed_name(config: &EndpointConfig) -> String {
         _ => "8.0",
     };
     format!("{speed}_GT/s")
+}
+
+/// Where BAR0 lies, as both IPs call it.
+fn bar0_type(config: &EndpointConfig) -> &'static str {
+    match config.bar0 {
+        Bar0::Io => "IO",
+        Bar0::Memory => "Memory",
+    }
 }
 
 /// A BAR's size as both IPs take it: a number and its unit.

@@ -2,8 +2,10 @@
 //!
 //! Ports: those of the module with the interfaces of the physical layer, of configuration management, of flow control and of
 //! received messages left out, error reporting in, clocking inside.
-use super::{input, output, size_and_scale, speed_name, tied, width_name, Attribute, IpPort, Mode};
-use crate::config::{Bar0, EndpointConfig};
+use super::{
+    bar0_type, input, number, output, size_and_scale, speed_name, tied, width_name, word, Attribute, IpPort, Mode,
+};
+use crate::config::EndpointConfig;
 use crate::endpoint::core::function_config;
 use crate::pcie::registers;
 
@@ -133,10 +135,6 @@ pub(super) fn ports(lanes: usize, bits: usize) -> Vec<IpPort> {
 pub(super) fn parameters(config: &EndpointConfig, mode: Mode, block: &str) -> Vec<(&'static str, String)> {
     let ids = &config.ids;
     let function = function_config(config);
-    let bar0_type = match config.bar0 {
-        Bar0::Io => "IO",
-        Bar0::Memory => "Memory",
-    };
     let (bar0_size, bar0_scale) = size_and_scale(function.bar0_size);
     let mut all: Vec<(&'static str, String)> = vec![
         ("mode_selection", "Advanced".into()),
@@ -165,7 +163,7 @@ pub(super) fn parameters(config: &EndpointConfig, mode: Mode, block: &str) -> Ve
         ("Class_Code_Interface", format!("{:02X}", ids.class & 0xff)),
         // BARs
         ("Bar0_Enabled", "true".into()),
-        ("Bar0_Type", bar0_type.into()),
+        ("Bar0_Type", bar0_type(config).into()),
         ("Bar0_64bit", "false".into()),
         ("Bar0_Prefetchable", "false".into()),
         ("Bar0_Scale", bar0_scale),
@@ -229,7 +227,6 @@ pub(super) fn parameters(config: &EndpointConfig, mode: Mode, block: &str) -> Ve
 
 pub(super) fn attributes(config: &EndpointConfig) -> Vec<Attribute> {
     let function = function_config(config);
-    let number = |name, value: u32| Attribute { name, value: value.to_string() };
     let mut all = vec![
         number("BAR0", function.bar0_mask() | function.bar0_kind()),
         number("BAR1", function.bar1_mask()),
@@ -241,9 +238,9 @@ pub(super) fn attributes(config: &EndpointConfig) -> Vec<Attribute> {
         number("LINK_CAP_MAX_LINK_SPEED", u32::from(function.link_speed)),
         number("LINK_CAP_MAX_LINK_WIDTH", u32::from(function.link_width)),
         number("CPL_TIMEOUT_RANGES_SUPPORTED", 0),
-        Attribute { name: "CPL_TIMEOUT_DISABLE_SUPPORTED", value: "TRUE".into() },
-        Attribute { name: "MSI_CAP_ON", value: "FALSE".into() },
-        Attribute { name: "MSIX_CAP_ON", value: if function.vectors > 0 { "TRUE" } else { "FALSE" }.into() },
+        word("CPL_TIMEOUT_DISABLE_SUPPORTED", "TRUE"),
+        word("MSI_CAP_ON", "FALSE"),
+        word("MSIX_CAP_ON", if function.vectors > 0 { "TRUE" } else { "FALSE" }),
     ];
     if function.vectors > 0 {
         all.extend([

@@ -2,7 +2,9 @@
 //!
 //! Ports: those of the module with all its interfaces, which is how it comes; with vectors those of external MSI-X instead of
 //! MSI.
-use super::{input, output, size_and_scale, speed_name, tied, width_name, Attribute, IpPort, Mode};
+use super::{
+    bar0_type, input, number, output, size_and_scale, speed_name, tied, width_name, word, Attribute, IpPort, Mode,
+};
 use crate::config::{Bar0, EndpointConfig};
 use crate::endpoint::core::function_config;
 use crate::pcie::registers;
@@ -169,10 +171,6 @@ pub(super) fn parameters(
 ) -> Vec<(&'static str, String)> {
     let ids = &config.ids;
     let function = function_config(config);
-    let bar0_type = match config.bar0 {
-        Bar0::Io => "IO",
-        Bar0::Memory => "Memory",
-    };
     let (bar0_size, bar0_scale) = size_and_scale(function.bar0_size);
     let mut all: Vec<(&'static str, String)> = vec![
         ("mode_selection", "Advanced".into()),
@@ -202,7 +200,7 @@ pub(super) fn parameters(
         ("PF0_CLASS_CODE", format!("{:06X}", ids.class)),
         // BARs
         ("pf0_bar0_enabled", "true".into()),
-        ("pf0_bar0_type", bar0_type.into()),
+        ("pf0_bar0_type", bar0_type(config).into()),
         ("pf0_bar0_64bit", "false".into()),
         ("pf0_bar0_prefetchable", "false".into()),
         ("pf0_bar0_scale", bar0_scale),
@@ -253,7 +251,6 @@ pub(super) fn attributes(config: &EndpointConfig) -> Vec<Attribute> {
     /// An aperture of 0 is 128 bytes.
     const SMALLEST_BAR: u32 = 128;
     let function = function_config(config);
-    let number = |name, value: u32| Attribute { name, value: value.to_string() };
     let control = match config.bar0 {
         Bar0::Io => CONTROL_IO,
         Bar0::Memory => CONTROL_MEMORY,
@@ -265,10 +262,10 @@ pub(super) fn attributes(config: &EndpointConfig) -> Vec<Attribute> {
         number("PF0_DEV_CAP_MAX_PAYLOAD_SIZE", u32::from(function.max_payload)),
         number("PL_LINK_CAP_MAX_LINK_SPEED", 1 << (function.link_speed - 1)),
         number("PL_LINK_CAP_MAX_LINK_WIDTH", u32::from(function.link_width)),
-        Attribute { name: "PF0_DEV_CAP_FUNCTION_LEVEL_RESET_CAPABLE", value: "TRUE".into() },
-        Attribute { name: "PF0_DEV_CAP2_CPL_TIMEOUT_DISABLE", value: "TRUE".into() },
-        Attribute { name: "AXISTEN_IF_ENABLE_CLIENT_TAG", value: "TRUE".into() },
-        Attribute { name: "AXISTEN_IF_RC_STRADDLE", value: "FALSE".into() },
+        word("PF0_DEV_CAP_FUNCTION_LEVEL_RESET_CAPABLE", "TRUE"),
+        word("PF0_DEV_CAP2_CPL_TIMEOUT_DISABLE", "TRUE"),
+        word("AXISTEN_IF_ENABLE_CLIENT_TAG", "TRUE"),
+        word("AXISTEN_IF_RC_STRADDLE", "FALSE"),
     ];
     if function.vectors > 0 {
         all.extend([
