@@ -187,22 +187,22 @@ impl Logic for DataPath {
             self.queues[i].reset.next = self.clear.val();
             self.queues[i].number.next = i.to_bits::<2>();
             self.pfn.next = self.queue_pfn.val().get_bits::<32>(i * 32);
-            self.queues[i].enable.next = self.queue_enable.q.val().get_bit(i);
-            self.queues[i].ring_base.next = bit_cast::<64, 32>(self.pfn.val()) << 12;
-            self.queues[i].event_idx.next = self.event_idx.val();
-            self.queues[i].indirect.next = self.indirect.val();
-            self.queues[i].notify_on_empty.next = self.notify_on_empty.val();
-            self.queues[i].kick.next = self.kick.val().get_bit(i);
+            self.queues[i].control.enable.next = self.queue_enable.q.val().get_bit(i);
+            self.queues[i].control.ring_base.next = bit_cast::<64, 32>(self.pfn.val()) << 12;
+            self.queues[i].control.event_idx.next = self.event_idx.val();
+            self.queues[i].control.indirect.next = self.indirect.val();
+            self.queues[i].control.notify_on_empty.next = self.notify_on_empty.val();
+            self.queues[i].control.kick.next = self.kick.val().get_bit(i);
             self.queues[i].max_payload.next = self.requester.max_payload.val();
             self.queues[i].max_read_request.next = self.requester.max_read_request.val();
-            self.queues[i].device_violation_valid.next = self.device_violation_valid[i].val();
-            self.queues[i].device_violation.next = self.device_violation[i].val();
+            self.queues[i].control.device_violation_valid.next = self.device_violation_valid[i].val();
+            self.queues[i].control.device_violation.next = self.device_violation[i].val();
             Source::<Chain>::link(&mut self.chain[i], &mut self.queues[i].chain);
             Source::<ByteBeat>::link(&mut self.bytes[i], &mut self.queues[i].bytes);
             Sink::<ScatterCommand>::link(&mut self.command[i], &mut self.queues[i].command);
             Sink::<ByteBeat>::link(&mut self.data[i], &mut self.queues[i].data);
-            self.interrupts.next = self.interrupts.val().replace_bit(i, self.queues[i].raise_interrupt.val());
-            self.any_busy.next = self.any_busy.val() | self.queues[i].busy.val();
+            self.interrupts.next = self.interrupts.val().replace_bit(i, self.queues[i].control.raise_interrupt.val());
+            self.any_busy.next = self.any_busy.val() | self.queues[i].control.busy.val();
 
             comment!("what comes from the engines carries a client number, so all queues hear it");
             ReadReturnSource::join(&mut self.read_engine.returns, &mut self.queues[i].returns);
@@ -251,17 +251,17 @@ impl Logic for DataPath {
         comment!("---- the first violation of all queues");
         self.found.next = false;
         for i in 0..self.queues.len() {
-            self.report.next = self.queues[i].violation.val();
+            self.report.next = self.queues[i].control.violation.val();
             if (self.report.val().rule != Violation::Nothing) & !self.found.val() & !self.violation_known.q.val() {
                 self.found.next = true;
                 self.violation_known.d.next = true;
                 self.violation_first.d.next = i.to_bits::<2>();
             }
         }
-        self.violation.next = self.queues[0].violation.val();
+        self.violation.next = self.queues[0].control.violation.val();
         for i in 1..self.queues.len() {
             if self.violation_first.q.val() == i.to_bits::<2>() {
-                self.violation.next = self.queues[i].violation.val();
+                self.violation.next = self.queues[i].control.violation.val();
             }
         }
         self.violation_queue.next = self.violation_first.q.val();

@@ -24,18 +24,8 @@ pub struct Virtqueue {
     /// Number of the queue, which stands in front of its DMA client numbers: a constant, and a port so that all queues are
     /// one module.
     pub number: Signal<In, Bits<2>>,
-    /// The queue is set up.
-    pub enable: Signal<In, Bit>,
-    /// Address of the descriptor table, with which the ring begins.
-    pub ring_base: Signal<In, Bits<64>>,
-    /// Negotiated features.
-    pub event_idx: Signal<In, Bit>,
-    /// RING_INDIRECT_DESC has been negotiated.
-    pub indirect: Signal<In, Bit>,
-    /// NOTIFY_ON_EMPTY has been negotiated.
-    pub notify_on_empty: Signal<In, Bit>,
-    /// One cycle: the driver kicked the queue.
-    pub kick: Signal<In, Bit>,
+    /// What the queue is to do, and what it says of itself.
+    pub control: QueueControlSink,
     /// Limits of the link: 128 << n bytes.
     pub max_payload: Signal<In, Bits<3>>,
     /// Largest read to ask for: 128 << n bytes.
@@ -66,16 +56,6 @@ pub struct Virtqueue {
     pub command: Sink<ScatterCommand>,
     /// Bytes for the writable buffers.
     pub data: Sink<ByteBeat>,
-    /// One cycle: the device found a rule broken.
-    pub device_violation_valid: Signal<In, Bit>,
-    /// Which rule, and what broke it.
-    pub device_violation: Signal<In, ViolationReport>,
-    /// One cycle: the driver wants an interrupt.
-    pub raise_interrupt: Signal<Out, Bit>,
-    /// First broken rule, `Nothing` if none.
-    pub violation: Signal<Out, ViolationReport>,
-    /// Something is in flight.
-    pub busy: Signal<Out, Bit>,
 
     #[given]
     ring: RingEngine,
@@ -133,17 +113,7 @@ impl Logic for Virtqueue {
     #[hdl_gen]
     fn update(&mut self) {
         comment!("module virtqueue: one queue with its data movers");
-        self.ring.enable.next = self.enable.val();
-        self.ring.ring_base.next = self.ring_base.val();
-        self.ring.event_idx.next = self.event_idx.val();
-        self.ring.indirect.next = self.indirect.val();
-        self.ring.notify_on_empty.next = self.notify_on_empty.val();
-        self.ring.kick.next = self.kick.val();
-        self.ring.device_violation_valid.next = self.device_violation_valid.val();
-        self.ring.device_violation.next = self.device_violation.val();
-        self.raise_interrupt.next = self.ring.raise_interrupt.val();
-        self.violation.next = self.ring.violation.val();
-        self.busy.next = self.ring.busy.val();
+        QueueControlSink::link(&mut self.control, &mut self.ring.control);
         Source::<Chain>::link(&mut self.chain, &mut self.ring.chain);
 
         comment!("client numbers: {number, part}, and 0 in place of the number inside the queue");

@@ -46,18 +46,8 @@ pub struct RingEngine {
     pub clock: Signal<In, Clock>,
     /// Synchronous, active high.
     pub reset: Signal<In, Bit>,
-    /// The queue is set up.
-    pub enable: Signal<In, Bit>,
-    /// Address of the descriptor table, with which the ring begins.
-    pub ring_base: Signal<In, Bits<64>>,
-    /// Negotiated features.
-    pub event_idx: Signal<In, Bit>,
-    /// RING_INDIRECT_DESC has been negotiated.
-    pub indirect: Signal<In, Bit>,
-    /// NOTIFY_ON_EMPTY has been negotiated.
-    pub notify_on_empty: Signal<In, Bit>,
-    /// One cycle: the driver kicked the queue.
-    pub kick: Signal<In, Bit>,
+    /// What the queue is to do, and what it says of itself.
+    pub control: QueueControlSink,
     /// Reads of host memory, by part.
     pub available_request: Source<ReadRequest>,
     /// Reads of descriptors.
@@ -88,16 +78,6 @@ pub struct RingEngine {
     pub writable: Source<BufferDescriptor>,
     /// Finished chains; their data have been accepted by the write engine.
     pub used: Sink<UsedElement>,
-    /// One cycle: the device found a rule broken.
-    pub device_violation_valid: Signal<In, Bit>,
-    /// Which rule, and what broke it.
-    pub device_violation: Signal<In, ViolationReport>,
-    /// One cycle: the driver wants an interrupt.
-    pub raise_interrupt: Signal<Out, Bit>,
-    /// First broken rule, `Nothing` if none.
-    pub violation: Signal<Out, ViolationReport>,
-    /// Something is in flight.
-    pub busy: Signal<Out, Bit>,
 
     #[given]
     available: AvailableReader,
@@ -132,18 +112,18 @@ impl Logic for RingEngine {
     #[hdl_gen]
     fn update(&mut self) {
         comment!("module ring_engine: from kicks to chains, from used elements to interrupts");
-        self.available.enable.next = self.enable.val() & !self.stopped.q.val();
-        self.available.ring_base.next = self.ring_base.val();
-        self.available.kick.next = self.kick.val();
-        self.available.event_idx.next = self.event_idx.val();
+        self.available.enable.next = self.control.enable.val() & !self.stopped.q.val();
+        self.available.ring_base.next = self.control.ring_base.val();
+        self.available.kick.next = self.control.kick.val();
+        self.available.event_idx.next = self.control.event_idx.val();
         ReadReturnSink::link(&mut self.returns, &mut self.available.returns);
         self.available.notify_done.next = self.used_writer.notify_done.val();
         Source::<ReadRequest>::link(&mut self.available_request, &mut self.available.request);
         Source::<Bits<16>>::join(&mut self.available.heads, &mut self.window.heads);
         Source::<NotifyUpdate>::join(&mut self.available.notify, &mut self.used_writer.notify);
 
-        self.window.ring_base.next = self.ring_base.val();
-        self.window.indirect.next = self.indirect.val();
+        self.window.ring_base.next = self.control.ring_base.val();
+        self.window.indirect.next = self.control.indirect.val();
         self.window.retire.next = self.returns.retire.val();
         self.window.retire_valid.next = self.returns.retire_valid.val();
         self.window_read_valid.next = self.window.read_valid.val();
@@ -151,8 +131,8 @@ impl Logic for RingEngine {
         self.window.read_data.next = self.window_read_data.val();
         Source::<ReadRequest>::link(&mut self.window_request, &mut self.window.request);
 
-        self.walker.ring_base.next = self.ring_base.val();
-        self.walker.indirect.next = self.indirect.val();
+        self.walker.ring_base.next = self.control.ring_base.val();
+        self.walker.indirect.next = self.control.indirect.val();
         WindowViewSource::join(&mut self.window.view, &mut self.walker.view);
         self.window.stop.next = self.walker.stopped.val();
         Source::<WindowRequest>::join(&mut self.walker.further, &mut self.window.further);
@@ -160,22 +140,22 @@ impl Logic for RingEngine {
         Source::<BufferDescriptor>::link(&mut self.readable, &mut self.walker.readable);
         Source::<BufferDescriptor>::link(&mut self.writable, &mut self.walker.writable);
 
-        self.used_writer.ring_base.next = self.ring_base.val();
-        self.used_writer.event_idx.next = self.event_idx.val();
+        self.used_writer.ring_base.next = self.control.ring_base.val();
+        self.used_writer.event_idx.next = self.control.event_idx.val();
         self.used_writer.done.next = self.used_done.val();
         self.used_writer.read_word.next = self.used_read_word.val();
         self.used_read_data.next = self.used_writer.read_data.val();
         Sink::<UsedElement>::link(&mut self.used, &mut self.used_writer.used);
         Source::<WriteRequest>::link(&mut self.used_request, &mut self.used_writer.request);
 
-        self.decision.ring_base.next = self.ring_base.val();
-        self.decision.event_idx.next = self.event_idx.val();
-        self.decision.notify_on_empty.next = self.notify_on_empty.val();
+        self.decision.ring_base.next = self.control.ring_base.val();
+        self.decision.event_idx.next = self.control.event_idx.val();
+        self.decision.notify_on_empty.next = self.control.notify_on_empty.val();
         self.decision.written_index.next = self.used_writer.written_index.val();
         self.decision.known_index.next = self.available.known.val();
         ReadReturnSink::link(&mut self.returns, &mut self.decision.returns);
         Source::<ReadRequest>::link(&mut self.decision_request, &mut self.decision.request);
-        self.raise_interrupt.next = self.decision.raise_interrupt.val();
+        self.control.raise_interrupt.next = self.decision.raise_interrupt.val();
 
         comment!(
             "the first violation stays; the walker's names the chain, so it wins over the others in the same cycle"
@@ -183,8 +163,8 @@ impl Logic for RingEngine {
         self.found_valid.next = true;
         self.found.next = self.walker.violation.val();
         if !self.walker.violation_valid.val() {
-            self.found.next = self.device_violation.val();
-            if !self.device_violation_valid.val() {
+            self.found.next = self.control.device_violation.val();
+            if !self.control.device_violation_valid.val() {
                 self.found.next = self.available.violation.val();
                 if !self.available.violation_valid.val() {
                     self.found.next = self.decision.violation.val();
@@ -196,9 +176,9 @@ impl Logic for RingEngine {
             self.stopped.d.next = true;
             self.report.d.next = self.found.val();
         }
-        self.violation.next = self.report.q.val();
+        self.control.violation.next = self.report.q.val();
         comment!("chains that the device leaves waiting, as buffers wait for frames, are no work");
-        self.busy.next = self.used_writer.busy.val()
+        self.control.busy.next = self.used_writer.busy.val()
             | self.walker.busy.val()
             | self.decision.busy.val()
             | (!self.stopped.q.val() & !self.available.asleep.val());

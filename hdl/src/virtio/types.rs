@@ -132,3 +132,31 @@ pub struct WindowViewSource {
     /// One cycle: the walker is done with the context.
     pub free: Signal<In, Bit>,
 }
+
+/// What a queue is to do, and what it says of itself: the data path's end.
+#[derive(Bundle, Default)]
+#[mirror(QueueControlSink)]
+pub struct QueueControlSource {
+    /// The queue is set up.
+    pub enable: Signal<Out, Bit>,
+    /// Address of the descriptor table, with which the ring begins.
+    pub ring_base: Signal<Out, Bits<64>>,
+    /// RING_EVENT_IDX has been negotiated.
+    pub event_idx: Signal<Out, Bit>,
+    /// RING_INDIRECT_DESC has been negotiated.
+    pub indirect: Signal<Out, Bit>,
+    /// NOTIFY_ON_EMPTY has been negotiated.
+    pub notify_on_empty: Signal<Out, Bit>,
+    /// One cycle: the driver kicked the queue.
+    pub kick: Signal<Out, Bit>,
+    /// One cycle: the device found a rule broken.
+    pub device_violation_valid: Signal<Out, Bit>,
+    /// Which rule, and what broke it.
+    pub device_violation: Signal<Out, ViolationReport>,
+    /// One cycle: the driver wants an interrupt.
+    pub raise_interrupt: Signal<In, Bit>,
+    /// First broken rule, `Nothing` if none.
+    pub violation: Signal<In, ViolationReport>,
+    /// Something is in flight.
+    pub busy: Signal<In, Bit>,
+}

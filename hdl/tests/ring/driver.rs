@@ -68,7 +68,7 @@ impl Seen {
             readable: moved(&uut.readable),
             writable: moved(&uut.writable),
             used: uut.used.valid.val().then(|| uut.used.ready.val()),
-            interrupt: uut.raise_interrupt.val(),
+            interrupt: uut.control.raise_interrupt.val(),
         }
     }
 }
@@ -126,11 +126,11 @@ impl Driver {
             tables: vec![],
             stopped_at: None,
         };
-        driver.bench.uut.enable.next = true;
-        driver.bench.uut.ring_base.next = driver.base.into();
-        driver.bench.uut.event_idx.next = features.event_idx;
-        driver.bench.uut.indirect.next = features.indirect;
-        driver.bench.uut.notify_on_empty.next = features.notify_on_empty;
+        driver.bench.uut.control.enable.next = true;
+        driver.bench.uut.control.ring_base.next = driver.base.into();
+        driver.bench.uut.control.event_idx.next = features.event_idx;
+        driver.bench.uut.control.indirect.next = features.indirect;
+        driver.bench.uut.control.notify_on_empty.next = features.notify_on_empty;
         driver.reset();
         driver
     }
@@ -232,7 +232,7 @@ impl Driver {
     }
     /// Nothing is in flight any more.
     pub fn asleep(&self) -> bool {
-        !self.bench.uut.busy.val()
+        !self.bench.uut.control.busy.val()
     }
 
     // ---------------------------------------------------------------- time
@@ -250,7 +250,7 @@ impl Driver {
         self.bench.cycle(
             |uut, rng| {
                 uut.reset.next = reset;
-                uut.kick.next = kick;
+                uut.control.kick.next = kick;
                 dma.borrow_mut().drive(uut, rng, cycle, &memory.borrow());
                 uut.chain.ready.next = rng.chance(2, 3);
                 uut.readable.ready.next = !patient && rng.chance(2, 3);
@@ -273,7 +273,7 @@ impl Driver {
 
     fn observe(&mut self, seen: Seen) {
         self.interrupts += usize::from(seen.interrupt);
-        if self.stopped_at.is_none() && self.bench.uut.violation.val().rule != Violation::Nothing {
+        if self.stopped_at.is_none() && self.bench.uut.control.violation.val().rule != Violation::Nothing {
             self.stopped_at = Some(self.bench.cycles);
         }
         self.using = seen.used == Some(false);
@@ -351,7 +351,7 @@ impl Driver {
         self.offer_chain(3, &[Descriptor::writable(0x40000, 16)]);
         self.kick();
         self.run_until_used(1);
-        assert_eq!(self.bench.uut.violation.val().rule, Violation::Nothing);
+        assert_eq!(self.bench.uut.control.violation.val().rule, Violation::Nothing);
     }
 
     /// Every read was of the ring or of an indirect table.

@@ -50,7 +50,7 @@ fn fails(driver: &mut Driver, queue_size: u16, failing: Kind, nth: u64) {
     let (failed_at, request) = driver.dma.failed.unwrap_or_else(|| panic!("{what}: there was none"));
     assert_eq!(kind(&request, &table), failing);
     let stopped_at = driver.stopped_at.unwrap_or_else(|| panic!("{what}: the queue goes on"));
-    let report = driver.bench.uut.violation.val();
+    let report = driver.bench.uut.control.violation.val();
     assert_eq!(report.rule, Violation::RingRead, "{what}");
     let of_chain = matches!(failing, Kind::FirstWindow | Kind::FurtherWindow | Kind::Table);
     // those before it are walked in their order

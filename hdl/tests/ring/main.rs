@@ -133,7 +133,7 @@ fn virtqueue_no_notify_is_set_while_polling_and_cleared_before_sleep() {
 #[test]
 fn virtqueue_kick_of_a_queue_that_is_not_set_up_is_ignored() {
     let mut driver = Driver::new("ring_not_set_up", 8, PLAIN);
-    driver.bench.uut.enable.next = false;
+    driver.bench.uut.control.enable.next = false;
     driver.offer_chain(0, &[Descriptor::writable(0x40000, 16)]);
     driver.kick();
     for _ in 0..200 {
@@ -153,7 +153,7 @@ fn bad_ring(name: &str, features: Features, rule: Violation, head: u16, spoil: i
     for _ in 0..2500 {
         driver.cycle();
     }
-    let report = driver.bench.uut.violation.val();
+    let report = driver.bench.uut.control.violation.val();
     assert_eq!((report.rule, report.head.to_u64()), (rule, u64::from(head)), "{name}");
     assert_eq!(driver.used_count(), 1, "{name}: only the good chain is used");
     driver.expect_only_named_reads();
@@ -324,7 +324,7 @@ fn virtqueue_buffers_and_tables_up_to_the_last_address() {
     for _ in 0..1500 {
         driver.cycle();
     }
-    let report = driver.bench.uut.violation.val();
+    let report = driver.bench.uut.control.violation.val();
     assert_eq!((report.rule, report.head.to_u64()), (Violation::RingRead, 0));
     assert!(driver.dma.read_log.contains(&(far_up(32, 0), 32)));
     driver.finish();
@@ -338,7 +338,7 @@ fn bad_ring_available_index_jumps_by_more_than_the_queue_size() {
     for _ in 0..500 {
         driver.cycle();
     }
-    assert_eq!(driver.bench.uut.violation.val().rule, Violation::AvailableIndex);
+    assert_eq!(driver.bench.uut.control.violation.val().rule, Violation::AvailableIndex);
     assert_eq!(driver.dma.read_log.len(), 1, "only the index was read");
     driver.finish();
 }
@@ -352,7 +352,7 @@ fn bad_ring_descriptor_read_fails() {
     for _ in 0..1000 {
         driver.cycle();
     }
-    let report = driver.bench.uut.violation.val();
+    let report = driver.bench.uut.control.violation.val();
     assert_eq!((report.rule, report.head.to_u64()), (Violation::RingRead, 2));
     assert_eq!(driver.used_count(), 0);
     driver.finish();
