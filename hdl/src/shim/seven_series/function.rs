@@ -1,9 +1,47 @@
 //! What the 7-series block's configuration ports say, and its interrupt handshake.
-use crate::block::Block;
+use crate::block::{Block, Bundle};
 use crate::cells::Reg;
 use crate::comment;
 use crate::pcie::link_side::{FunctionStatusSource, RequesterSource};
 use rust_hdl::prelude::*;
+
+/// `cfg_*` of the 7-series block (PG054, "Configuration interface"), but for errors; [`SevenSeriesBlock`] is the block's end.
+#[derive(Bundle, Default)]
+#[mirror(SevenSeriesBlock)]
+pub struct SevenSeriesConfiguration {
+    /// Command register: 2 bus master, 10 INTx disable.
+    pub command: Signal<In, Bits<16>>,
+    /// Device Control: 7:5 Max_Payload_Size, 8 extended tag, 14:12 Max_Read_Request_Size.
+    pub dcommand: Signal<In, Bits<16>>,
+    /// Device Control 2: 4 completion timeout disable.
+    pub dcommand2: Signal<In, Bits<16>>,
+    /// Bus of the function.
+    pub bus_number: Signal<In, Bits<8>>,
+    /// Device of the function.
+    pub device_number: Signal<In, Bits<5>>,
+    /// Number of the function.
+    pub function_number: Signal<In, Bits<3>>,
+    /// Power state: 0 for D0, 3 for D3hot.
+    pub pmcsr_powerstate: Signal<In, Bits<2>>,
+    /// MSI-X Enable.
+    pub interrupt_msixenable: Signal<In, Bit>,
+    /// MSI-X Function Mask.
+    pub interrupt_msixfm: Signal<In, Bit>,
+    /// INTx is to change: held until `cfg_interrupt_rdy`.
+    pub interrupt: Signal<Out, Bit>,
+    /// To what INTx is to change.
+    pub interrupt_assert: Signal<Out, Bit>,
+    /// 0: INTA.
+    pub interrupt_di: Signal<Out, Bits<8>>,
+    /// One cycle: the message about INTx is on its way.
+    pub interrupt_rdy: Signal<In, Bit>,
+    /// Status bit 3: INTx is wanted.
+    pub interrupt_stat: Signal<Out, Bit>,
+    /// Interrupt Message Number of the PCI Express capability: 0.
+    pub pciecap_interrupt_msgnum: Signal<Out, Bits<5>>,
+    /// Device Status bit 5: reads are outstanding.
+    pub trn_pending: Signal<Out, Bit>,
+}
 
 /// `cfg_*` and `tx_buf_av` of the 7-series block (PG054, "Configuration interface") as the endpoint wants them.
 ///
@@ -15,30 +53,10 @@ pub struct SevenSeriesFunction {
     pub clock: Signal<In, Clock>,
     /// Synchronous, active high.
     pub reset: Signal<In, Bit>,
-    /// Command register: 2 bus master, 10 INTx disable.
-    pub cfg_command: Signal<In, Bits<16>>,
-    /// Device Control: 7:5 Max_Payload_Size, 8 extended tag, 14:12 Max_Read_Request_Size.
-    pub cfg_dcommand: Signal<In, Bits<16>>,
-    /// Device Control 2: 4 completion timeout disable.
-    pub cfg_dcommand2: Signal<In, Bits<16>>,
-    pub cfg_bus_number: Signal<In, Bits<8>>,
-    pub cfg_device_number: Signal<In, Bits<5>>,
-    pub cfg_function_number: Signal<In, Bits<3>>,
-    /// 3: D3hot.
-    pub cfg_pmcsr_powerstate: Signal<In, Bits<2>>,
+    /// Configuration ports of the block: `cfg_*`.
+    pub cfg: SevenSeriesConfiguration,
     /// Free transmit buffers, of one packet each.
     pub tx_buf_av: Signal<In, Bits<6>>,
-    /// MSI-X Enable.
-    pub cfg_interrupt_msixenable: Signal<In, Bit>,
-    /// MSI-X Function Mask.
-    pub cfg_interrupt_msixfm: Signal<In, Bit>,
-    pub cfg_interrupt: Signal<Out, Bit>,
-    pub cfg_interrupt_assert: Signal<Out, Bit>,
-    pub cfg_interrupt_rdy: Signal<In, Bit>,
-    /// Interrupt Status of the Status register.
-    pub cfg_interrupt_stat: Signal<Out, Bit>,
-    /// Transactions Pending of Device Status.
-    pub cfg_trn_pending: Signal<Out, Bit>,
 
     /// What the ports say of the function.
     pub function_status: FunctionStatusSource,
@@ -81,16 +99,16 @@ impl Logic for SevenSeriesFunction {
     #[hdl_gen]
     fn update(&mut self) {
         comment!("module pcie_7series_function: configuration ports and INTx of the 7-series block");
-        self.command.next = self.cfg_command.val();
-        self.device_control.next = self.cfg_dcommand.val();
+        self.command.next = self.cfg.command.val();
+        self.device_control.next = self.cfg.dcommand.val();
         self.function_status.bus_master.next = self.command.val().get_bit(2);
         self.function_status.intx_disable.next = self.command.val().get_bit(10);
-        self.function_status.d3hot.next = self.cfg_pmcsr_powerstate.val() == bits::<2>(3);
-        self.function_status.msix_enable.next = self.cfg_interrupt_msixenable.val();
-        self.function_status.msix_function_mask.next = self.cfg_interrupt_msixfm.val();
+        self.function_status.d3hot.next = self.cfg.pmcsr_powerstate.val() == bits::<2>(3);
+        self.function_status.msix_enable.next = self.cfg.interrupt_msixenable.val();
+        self.function_status.msix_function_mask.next = self.cfg.interrupt_msixfm.val();
         comment!("the block has no function-level reset");
         self.function_status.function_reset.next = false;
-        self.requester.timeout_disable.next = self.cfg_dcommand2.val().get_bit(4);
+        self.requester.timeout_disable.next = self.cfg.dcommand2.val().get_bit(4);
         self.requester.extended_tag.next = self.device_control.val().get_bit(8);
         self.payload.next = self.device_control.val().get_bits::<3>(5);
         self.requester.max_payload.next = self.payload.val();
@@ -103,26 +121,28 @@ impl Logic for SevenSeriesFunction {
         if self.read_request.val() > bits::<3>(5) {
             self.requester.max_read_request.next = bits::<3>(5);
         }
-        self.requester.function_id.next = (bit_cast::<16, 8>(self.cfg_bus_number.val()) << 8)
-            | (bit_cast::<16, 5>(self.cfg_device_number.val()) << 3)
-            | bit_cast::<16, 3>(self.cfg_function_number.val());
+        self.requester.function_id.next = (bit_cast::<16, 8>(self.cfg.bus_number.val()) << 8)
+            | (bit_cast::<16, 5>(self.cfg.device_number.val()) << 3)
+            | bit_cast::<16, 3>(self.cfg.function_number.val());
 
         comment!("reads that wait for credit stay in the block's buffers: eight are left to writes and completions");
         self.room.d.next = self.tx_buf_av.val() >= bits::<6>(8);
         self.nonposted_ready.next = self.room.q.val();
         self.pending.d.next = self.reads_pending.val();
-        self.cfg_trn_pending.next = self.pending.q.val();
+        self.cfg.trn_pending.next = self.pending.q.val();
         self.status.d.next = self.intx_pending.val();
-        self.cfg_interrupt_stat.next = self.status.q.val();
+        self.cfg.interrupt_stat.next = self.status.q.val();
 
         if self.asking.q.val() {
-            self.asking.d.next = !self.cfg_interrupt_rdy.val();
+            self.asking.d.next = !self.cfg.interrupt_rdy.val();
         } else {
             self.asking.d.next = self.intx_level.val() ^ self.level.q.val();
             self.level.d.next = self.intx_level.val();
         }
-        self.cfg_interrupt.next = self.asking.q.val();
-        self.cfg_interrupt_assert.next = self.level.q.val();
+        self.cfg.interrupt.next = self.asking.q.val();
+        self.cfg.interrupt_assert.next = self.level.q.val();
+        self.cfg.interrupt_di.next = 0.into();
+        self.cfg.pciecap_interrupt_msgnum.next = 0.into();
         self.busy.next = self.asking.q.val() | (self.intx_level.val() ^ self.level.q.val());
     }
 }

@@ -12,7 +12,7 @@ use crate::comment;
 use crate::pcie::link_side::{FunctionStatusSource, LinkEventsSource, RequesterSource};
 use crate::tlp::types::*;
 use crate::tlp::{ReceiveUnpack, TransmitPack};
-use function::SevenSeriesFunction;
+use function::{SevenSeriesConfiguration, SevenSeriesFunction};
 use receive_128::SevenSeriesReceive128;
 use receive_64::SevenSeriesReceive64;
 use rust_hdl::prelude::*;
@@ -81,38 +81,8 @@ macro_rules! seven_series {
             pub tx_cfg_req: Signal<In, Bit>,
             /// The block's own completions go first.
             pub tx_cfg_gnt: Signal<Out, Bit>,
-            /// Command register.
-            pub cfg_command: Signal<In, Bits<16>>,
-            /// Device Control.
-            pub cfg_dcommand: Signal<In, Bits<16>>,
-            /// Device Control 2.
-            pub cfg_dcommand2: Signal<In, Bits<16>>,
-            /// Bus of the function.
-            pub cfg_bus_number: Signal<In, Bits<8>>,
-            /// Device of the function.
-            pub cfg_device_number: Signal<In, Bits<5>>,
-            /// Number of the function.
-            pub cfg_function_number: Signal<In, Bits<3>>,
-            /// Power state: 0 for D0, 3 for D3hot.
-            pub cfg_pmcsr_powerstate: Signal<In, Bits<2>>,
-            /// MSI-X Enable.
-            pub cfg_interrupt_msixenable: Signal<In, Bit>,
-            /// MSI-X Function Mask.
-            pub cfg_interrupt_msixfm: Signal<In, Bit>,
-            /// INTx is to change: held until `cfg_interrupt_rdy`.
-            pub cfg_interrupt: Signal<Out, Bit>,
-            /// To what INTx is to change.
-            pub cfg_interrupt_assert: Signal<Out, Bit>,
-            /// 0: INTA.
-            pub cfg_interrupt_di: Signal<Out, Bits<8>>,
-            /// One cycle: the message about INTx is on its way.
-            pub cfg_interrupt_rdy: Signal<In, Bit>,
-            /// Status bit 3: INTx is wanted.
-            pub cfg_interrupt_stat: Signal<Out, Bit>,
-            /// Interrupt Message Number of the PCI Express capability: 0.
-            pub cfg_pciecap_interrupt_msgnum: Signal<Out, Bits<5>>,
-            /// Device Status bit 5: reads are outstanding.
-            pub cfg_trn_pending: Signal<Out, Bit>,
+            /// Configuration ports of the block: `cfg_*`.
+            pub cfg: SevenSeriesConfiguration,
             /// Errors to report: the endpoint has answered them itself, which `cfg_err_posted` says by asking for no
             /// completion.
             pub cfg_err_ur: Signal<Out, Bit>,
@@ -217,26 +187,11 @@ macro_rules! seven_series {
                 self.tx_cfg_gnt.next = true;
 
                 comment!("---- function");
-                self.function.cfg_command.next = self.cfg_command.val();
-                self.function.cfg_dcommand.next = self.cfg_dcommand.val();
-                self.function.cfg_dcommand2.next = self.cfg_dcommand2.val();
-                self.function.cfg_bus_number.next = self.cfg_bus_number.val();
-                self.function.cfg_device_number.next = self.cfg_device_number.val();
-                self.function.cfg_function_number.next = self.cfg_function_number.val();
-                self.function.cfg_pmcsr_powerstate.next = self.cfg_pmcsr_powerstate.val();
-                self.function.cfg_interrupt_msixenable.next = self.cfg_interrupt_msixenable.val();
-                self.function.cfg_interrupt_msixfm.next = self.cfg_interrupt_msixfm.val();
+                SevenSeriesConfiguration::link(&mut self.cfg, &mut self.function.cfg);
                 self.function.tx_buf_av.next = self.tx_buf_av.val();
-                self.function.cfg_interrupt_rdy.next = self.cfg_interrupt_rdy.val();
                 self.function.intx_level.next = self.intx_level.val();
                 self.function.intx_pending.next = self.intx_pending.val();
                 self.function.reads_pending.next = self.reads_pending.val();
-                self.cfg_interrupt.next = self.function.cfg_interrupt.val();
-                self.cfg_interrupt_assert.next = self.function.cfg_interrupt_assert.val();
-                self.cfg_interrupt_stat.next = self.function.cfg_interrupt_stat.val();
-                self.cfg_interrupt_di.next = 0.into();
-                self.cfg_pciecap_interrupt_msgnum.next = 0.into();
-                self.cfg_trn_pending.next = self.function.cfg_trn_pending.val();
                 self.cfg_err_ur.next = self.request_unsupported.val() | self.posted_unsupported.val();
                 self.cfg_err_posted.next = true;
                 self.cfg_err_cpl_timeout.next = self.completion_timeout.val();

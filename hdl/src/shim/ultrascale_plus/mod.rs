@@ -17,7 +17,7 @@ use crate::comment;
 use crate::pcie::link_side::{FunctionStatusSource, LinkEventsSource, RequesterSource};
 use crate::tlp::types::*;
 use complete::UltraScalePlusComplete;
-use function::UltraScalePlusFunction;
+use function::{UltraScalePlusConfiguration, UltraScalePlusFunction};
 use order::UltraScalePlusOrder;
 use receive_128::UltraScalePlusReceive128;
 use receive_256::UltraScalePlusReceive256;
@@ -110,30 +110,8 @@ macro_rules! ultrascale_plus {
             pub m_axis_rc_tuser: Signal<In, Bits<75>>,
             /// Credits for non-posted headers, as far as the block shows them.
             pub pcie_tfc_nph_av: Signal<In, Bits<4>>,
-            /// Of each function four bits: I/O, memory, bus master, INTx disable.
-            pub cfg_function_status: Signal<In, Bits<16>>,
-            /// Of each function three bits: its power state.
-            pub cfg_function_power_state: Signal<In, Bits<12>>,
-            /// Max Payload Size, 128 << n bytes.
-            pub cfg_max_payload: Signal<In, Bits<2>>,
-            /// Max Read Request Size, 128 << n bytes.
-            pub cfg_max_read_req: Signal<In, Bits<3>>,
-            /// Bus of the function.
-            pub cfg_bus_number: Signal<In, Bits<8>>,
-            /// MSI-X Enable of each function.
-            pub cfg_interrupt_msix_enable: Signal<In, Bits<4>>,
-            /// MSI-X Function Mask of each function.
-            pub cfg_interrupt_msix_mask: Signal<In, Bits<4>>,
-            /// INTA to INTD as levels: INTA alone is used.
-            pub cfg_interrupt_int: Signal<Out, Bits<4>>,
-            /// Status bit 3 of each function.
-            pub cfg_interrupt_pending: Signal<Out, Bits<4>>,
-            /// One cycle: the message about INTx is on its way.
-            pub cfg_interrupt_sent: Signal<In, Bit>,
-            /// Function-level reset of each function, until `cfg_flr_done`.
-            pub cfg_flr_in_process: Signal<In, Bits<4>>,
-            /// One cycle: the function-level reset is done.
-            pub cfg_flr_done: Signal<Out, Bits<4>>,
+            /// Configuration ports of the block: `cfg_*`.
+            pub cfg: UltraScalePlusConfiguration,
 
             /// Requests of the host.
             pub request: Source<Request>,
@@ -235,23 +213,12 @@ macro_rules! ultrascale_plus {
                 self.order.pcie_rq_seq_num_vld1.next = self.pcie_rq_seq_num_vld1.val();
 
                 comment!("---- function");
-                self.function.cfg_function_status.next = self.cfg_function_status.val();
-                self.function.cfg_function_power_state.next = self.cfg_function_power_state.val();
-                self.function.cfg_max_payload.next = self.cfg_max_payload.val();
-                self.function.cfg_max_read_req.next = self.cfg_max_read_req.val();
-                self.function.cfg_bus_number.next = self.cfg_bus_number.val();
+                UltraScalePlusConfiguration::link(&mut self.cfg, &mut self.function.cfg);
                 self.function.pcie_tfc_nph_av.next = self.pcie_tfc_nph_av.val();
-                self.function.cfg_interrupt_msix_enable.next = self.cfg_interrupt_msix_enable.val();
-                self.function.cfg_interrupt_msix_mask.next = self.cfg_interrupt_msix_mask.val();
-                self.function.cfg_interrupt_sent.next = self.cfg_interrupt_sent.val();
-                self.function.cfg_flr_in_process.next = self.cfg_flr_in_process.val();
                 self.function.read.next = self.send.read.val();
                 self.function.intx_level.next = self.intx_level.val();
                 self.function.intx_pending.next = self.intx_pending.val();
                 self.function.quiescing.next = self.quiescing.val();
-                self.cfg_interrupt_int.next = self.function.cfg_interrupt_int.val();
-                self.cfg_interrupt_pending.next = self.function.cfg_interrupt_pending.val();
-                self.cfg_flr_done.next = self.function.cfg_flr_done.val();
                 self.nonposted_ready.next = self.function.nonposted_ready.val();
                 FunctionStatusSource::link(&mut self.function_status, &mut self.function.function_status);
                 RequesterSource::link(&mut self.requester, &mut self.function.requester);

@@ -111,15 +111,15 @@ macro_rules! shim {
                     reset: &mut self.reset,
                     tx_ready: &mut self.s_axis_tx_tready,
                     buffers: &mut self.tx_buf_av,
-                    command: &mut self.cfg_command,
-                    device_control: &mut self.cfg_dcommand,
-                    device_control_2: &mut self.cfg_dcommand2,
-                    bus: &mut self.cfg_bus_number,
-                    device: &mut self.cfg_device_number,
-                    function: &mut self.cfg_function_number,
-                    power: &mut self.cfg_pmcsr_powerstate,
-                    msix: [&mut self.cfg_interrupt_msixenable, &mut self.cfg_interrupt_msixfm],
-                    interrupt_ready: &mut self.cfg_interrupt_rdy,
+                    command: &mut self.cfg.command,
+                    device_control: &mut self.cfg.dcommand,
+                    device_control_2: &mut self.cfg.dcommand2,
+                    bus: &mut self.cfg.bus_number,
+                    device: &mut self.cfg.device_number,
+                    function: &mut self.cfg.function_number,
+                    power: &mut self.cfg.pmcsr_powerstate,
+                    msix: [&mut self.cfg.interrupt_msixenable, &mut self.cfg.interrupt_msixfm],
+                    interrupt_ready: &mut self.cfg.interrupt_rdy,
                     level: &mut self.intx_level,
                     pending: [&mut self.intx_pending, &mut self.reads_pending],
                     reports: [
@@ -137,7 +137,7 @@ macro_rules! shim {
             }
             fn seen(&self) -> Seen {
                 assert!(self.rx_np_req.val() && self.tx_cfg_gnt.val() && self.cfg_err_posted.val());
-                let zeros = [self.cfg_interrupt_di.val().to_u64(), self.cfg_pciecap_interrupt_msgnum.val().to_u64()];
+                let zeros = [self.cfg.interrupt_di.val().to_u64(), self.cfg.pciecap_interrupt_msgnum.val().to_u64()];
                 assert_eq!(zeros, [0, 0]);
                 Seen {
                     request: moved(&self.request),
@@ -150,11 +150,11 @@ macro_rules! shim {
                     np_ok: self.rx_np_ok.val(),
                     nonposted_ready: self.nonposted_ready.val(),
                     interrupt: (
-                        self.cfg_interrupt.val(),
-                        self.cfg_interrupt_assert.val(),
-                        self.cfg_interrupt_stat.val(),
+                        self.cfg.interrupt.val(),
+                        self.cfg.interrupt_assert.val(),
+                        self.cfg.interrupt_stat.val(),
                     ),
-                    trn_pending: self.cfg_trn_pending.val(),
+                    trn_pending: self.cfg.trn_pending.val(),
                     errors: [self.cfg_err_ur.val(), self.cfg_err_cpl_timeout.val(), self.cfg_err_cpl_unexpect.val()],
                     function_id: self.requester.function_id.val().to_u64(),
                     flags: [
