@@ -106,14 +106,12 @@ type Values<'t> = BTreeMap<&'t str, u64>;
 
 /// The values of `#(.WIDTH(8), .DEPTH(16))`.
 fn values(parameters: &str) -> Values<'_> {
-    let parts = parameters.trim_start_matches("#(").split(',');
-    parts
-        .filter_map(|part| value_of(part.trim().trim_start_matches('.').trim_end_matches(')').split_once('(')))
-        .collect()
+    parameters.trim_start_matches("#(").split(',').filter_map(value).collect()
 }
 
-fn value_of<'t>(assigned: Option<(&'t str, &str)>) -> Option<(&'t str, u64)> {
-    let (name, value) = assigned?;
+/// Name and value of `.WIDTH(8)`.
+fn value(parameter: &str) -> Option<(&str, u64)> {
+    let (name, value) = parameter.trim().trim_start_matches('.').trim_end_matches(')').split_once('(')?;
     Some((name, value.parse().ok()?))
 }
 

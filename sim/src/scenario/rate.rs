@@ -87,7 +87,8 @@ pub fn run(
     link: &LinkConfig,
     options: &Options,
 ) -> Result<Figures, ScenarioError> {
-    let (cycles, seen) = Load { net, wire, link, options, put: 0, seen: Seen::default() }.measure(platform)?;
+    let frame = vec![0x5a; options.bytes as usize];
+    let (cycles, seen) = Load { net, wire, link, options, frame, put: 0, seen: Seen::default() }.measure(platform)?;
     let frames = seen.all();
     let cycles_per_frame = cycles as f64 / frames as f64;
     let limit = |transmit| net_frame(link, transmit, options.bytes.into(), BATCH, options.heads);
@@ -135,6 +136,7 @@ struct Load<'a> {
     wire: &'a FarEnd,
     link: &'a LinkConfig,
     options: &'a Options,
+    frame: Vec<u8>,
     /// Frames put on the wire.
     put: u64,
     seen: Seen,
@@ -183,10 +185,9 @@ impl Load<'_> {
 
     /// Gives the device what it has room for, in batches.
     fn give(&mut self, platform: &mut dyn Platform) -> Result<(), ScenarioError> {
-        let frame = vec![0x5a; self.options.bytes as usize];
         while self.options.way.transmits() && self.net.transmitting() + BATCH as usize <= DEPTH {
             for _ in 0..BATCH {
-                self.net.send(platform, &Outgoing { frame: frame.clone(), ..Outgoing::default() })?;
+                self.net.send(platform, &Outgoing { frame: self.frame.clone(), ..Outgoing::default() })?;
             }
             self.net.kick(platform)?;
         }
@@ -199,7 +200,7 @@ impl Load<'_> {
         }
         while self.options.way.receives() && self.put < self.seen.received + 2 * DEPTH as u64 {
             let now = u128::from(platform.now()) * 1_000_000_000 / u128::from(self.link.clock_hz);
-            self.wire.put(Duration::from_nanos(now as u64), frame.clone());
+            self.wire.put(Duration::from_nanos(now as u64), self.frame.clone());
             self.put += 1;
         }
         Ok(())

@@ -135,24 +135,20 @@ impl Flow {
     }
 
     fn script(self, top: &str) -> String {
-        let xilinx = |options: &str| {
+        let xilinx = |first: &str, options: &str| {
             format!(
-                "read_verilog design.v\nsynth_xilinx {options} -noiopad -top {top}\n\
+                "read_verilog design.v\n{first}synth_xilinx {options} -noiopad -top {top}\n\
                  tee -q -o {STATISTICS} stat -json -tech xilinx\n"
             )
         };
         match self {
             // of each module what stands in front of its nets: it is in the dump if some net of it is, here the clock
-            Flow::Modules => xilinx("-family xc7").replacen(
-                '\n',
-                &format!("\nhierarchy -top {top}\ndump -m -o {HEADS} w:clock\n"),
-                1,
-            ),
+            Flow::Modules => xilinx(&format!("hierarchy -top {top}\ndump -m -o {HEADS} w:clock\n"), "-family xc7"),
             Flow::Ecp5 => {
                 format!("read_verilog design.v harness.v\nsynth_ecp5 -top {} -json netlist.json\n", harness::TOP)
             }
-            Flow::SevenSeries => xilinx("-flatten -family xc7"),
-            Flow::UltraScalePlus => xilinx("-flatten -family xcup"),
+            Flow::SevenSeries => xilinx("", "-flatten -family xc7"),
+            Flow::UltraScalePlus => xilinx("", "-flatten -family xcup"),
         }
     }
 

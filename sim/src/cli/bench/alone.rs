@@ -23,6 +23,8 @@ const PATIENCE: u64 = 4_000_000;
 /// Bytes of a disk request, and of a frame.
 const BLK_BYTES: u32 = 4096;
 const FRAME_BYTES: usize = 64;
+/// Cycles in which the endpoint fetches the buffer that is to wait for a frame.
+const PREPARATION: u64 = 4_000;
 /// Cycles until a frame comes by wire.
 const WIRE_DELAY: u64 = 200;
 
@@ -103,7 +105,7 @@ impl Rig {
         let latency = latency::measure(&mut machine, ring, ROUNDS, |machine| {
             net.provide(machine, bytes, &[], Shape::Direct)?;
             net.kick(machine)?;
-            machine.run(PATIENCE / 1000);
+            machine.run(PREPARATION);
             let at = machine.now() + WIRE_DELAY;
             wire.put(Duration::from_nanos(at * nanoseconds), vec![0x5a; FRAME_BYTES]);
             wait_until(machine, &mut net, |net| net.receive_buffers() == 0)?;

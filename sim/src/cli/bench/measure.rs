@@ -169,10 +169,10 @@ impl Rig {
                     bar.set_message(format!("{}: {what}, {bytes} bytes", self.link.speed.name()));
                     let requests = if depth == 1 { self.requests / 10 } else { self.requests };
                     let options = depth::Options { write, bytes, depth, requests, seed: 0 };
-                    let row = self.above_and_below(Case { what, bytes, heads: Heads::Runs }, |rig, memory| {
-                        let BoundDisk { mut machine, mut blk } = rig.start_blk(memory)?;
-                        let mark = Mark::of(&mut machine, rig.counts);
-                        let result = depth::run(&mut machine, &mut blk, &rig.link, &options);
+                    let row = self.above_and_below(Case { what, bytes, heads: Heads::Runs }, |memory| {
+                        let BoundDisk { mut machine, mut blk } = self.start_blk(memory)?;
+                        let mark = Mark::of(&mut machine, self.counts);
+                        let result = depth::run(&mut machine, &mut blk, &self.link, &options);
                         let figures = outcome(&mut machine, result)?;
                         Ok((machine, mark, Found { cycles: figures.cycles_per_request, limit: figures.limit_cycles }))
                     })?;
@@ -206,10 +206,10 @@ impl Rig {
         };
         bar.set_message(format!("{}: {what}, {bytes} bytes", self.link.speed.name()));
         let options = rate::Options { way, bytes, frames: self.requests, heads };
-        self.above_and_below(Case { what: what.into(), bytes, heads }, |rig, memory| {
-            let (mut machine, mut net, wire) = rig.start_net(memory, heads)?;
-            let mark = Mark::of(&mut machine, rig.counts);
-            let result = rate::run(&mut machine, &mut net, &wire, &rig.link, &options);
+        self.above_and_below(Case { what: what.into(), bytes, heads }, |memory| {
+            let (mut machine, mut net, wire) = self.start_net(memory, heads)?;
+            let mark = Mark::of(&mut machine, self.counts);
+            let result = rate::run(&mut machine, &mut net, &wire, &self.link, &options);
             let figures = outcome(&mut machine, result)?;
             Ok((machine, mark, Found { cycles: figures.cycles_per_frame, limit: figures.limit_cycles }))
         })
@@ -219,15 +219,13 @@ impl Rig {
     fn above_and_below(
         &self,
         case: Case,
-        measure: impl Fn(&Self, u64) -> anyhow::Result<(Machine, Mark, Found)>,
+        measure: impl Fn(u64) -> anyhow::Result<(Machine, Mark, Found)>,
     ) -> anyhow::Result<Row> {
-        let (mut machine, before, found) = measure(self, ABOVE)?;
-        let (_, _, below) = measure(self, BELOW)?;
-        machine.check()?;
+        let (mut machine, _, below) = measure(BELOW)?;
+        keeps_the_rules(&mut machine)?;
+        let (mut machine, before, found) = measure(ABOVE)?;
+        keeps_the_rules(&mut machine)?;
         let after = Mark::of(&mut machine, self.counts);
-        if let Some((cycle, first)) = machine.root().violations().first() {
-            bail!("the device broke a rule of PCI Express in cycle {cycle}: {first}");
-        }
         let passed = (after.cycle - before.cycle) as f64;
         let (now, then) = (after.statistics, before.statistics);
         let carried = |bytes: u64| bytes as f64 / (passed * self.link.bytes_per_cycle());
@@ -255,4 +253,13 @@ impl Rig {
             stalls,
         })
     }
+}
+
+/// An error if the model failed, or the device broke a rule of PCI Express.
+fn keeps_the_rules(machine: &mut Machine) -> anyhow::Result<()> {
+    machine.check()?;
+    if let Some((cycle, first)) = machine.root().violations().first() {
+        bail!("the device broke a rule of PCI Express in cycle {cycle}: {first}");
+    }
+    Ok(())
 }
