@@ -1,7 +1,8 @@
 //! Leaf cells: the only blocks whose Verilog is written by hand.
 //!
-//! In their text `// module: NAME` names the module, `// parameter NAME = DEFAULT: what it is` gives it a parameter, `// ports A B [RANGE]` says how
-//! wide ports are in terms of parameters, further comments are the heading; `interface.field` is called `interface_field`.
+//! In their text `// module: NAME` names the module, `// parameter NAME = DEFAULT: what it is` gives it a parameter, and
+//! `// ports A B [RANGE]` says how wide ports are in terms of parameters; further comments are the heading. `interface.field` is
+//! called `interface_field`.
 pub mod bank;
 pub mod block_ram;
 pub mod fifo;
