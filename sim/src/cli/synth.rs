@@ -54,7 +54,7 @@ pub(super) struct Arguments {
     /// Runs at once; as many as there are processors if not given
     #[arg(long, value_name = "N")]
     jobs: Option<usize>,
-    /// Leave the table as it is, and fail if a figure is more than 5 % worse than in it
+    /// Leave the table as it is, and fail if a figure is more than 5 % worse than in it; a row of the present text is not measured again
     #[arg(long)]
     check: bool,
     /// Print JSON
@@ -89,7 +89,6 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<()> {
         false => arguments.configs.clone(),
     };
     let designs = names.iter().map(|name| design(name)).collect::<anyhow::Result<Vec<_>>>()?;
-    let tools = Tools::find()?;
     let committed = match fs::read_to_string(&arguments.table) {
         Ok(text) => Document::parse(&text),
         Err(error) if error.kind() == std::io::ErrorKind::NotFound && !arguments.check => Document::default(),
@@ -97,25 +96,23 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<()> {
     };
     let mut jobs = vec![];
     for (design, interface) in &designs {
-        // A hard block is there on its own devices only.
-        let flows: &[Flow] = match interface {
-            LinkInterface::Tlp => &[Flow::Ecp5, Flow::SevenSeries, Flow::UltraScalePlus, Flow::Modules],
-            LinkInterface::SevenSeries => &[Flow::Ecp5, Flow::SevenSeries, Flow::Modules],
-            LinkInterface::UltraScalePlus => &[Flow::UltraScalePlus],
-        };
-        let flows = flows.iter().copied().filter(|flow| arguments.wants(*flow));
+        let flows = targets(*interface).iter().copied().filter(|flow| arguments.wants(*flow));
         let flows = flows.filter(|flow| *flow != Flow::Modules || TREES.contains(&design.name.as_str()));
         let effort = effort(arguments.check, &committed, &design.name);
         jobs.extend(flows.map(|flow| Job { design, flow, effort }));
     }
-    let at_once = arguments.jobs.or_else(|| std::thread::available_parallelism().ok().map(usize::from)).unwrap_or(1);
-    let finished = |job: &Job, done: &Done, time: Duration| {
-        if !arguments.json {
-            outln!("{}", line(job, done, time));
-        }
-    };
-    let done = synth::run(&jobs, &tools, at_once, &finished)?;
-
+    if arguments.check {
+        jobs.retain(|job| {
+            let known =
+                committed.row(job.flow, &job.design.name).is_some_and(|row| row.text == job.flow.text(job.design));
+            if known && !arguments.json {
+                let (design, flow, table) = (&job.design.name, job.flow.name(), arguments.table.display());
+                outln!("{design}, {flow}: the text whose figures are in {table}");
+            }
+            !known
+        });
+    }
+    let done = measure(arguments, &jobs)?;
     let mut measured = Document::default();
     for (job, done) in jobs.iter().zip(&done) {
         enter(&mut measured, job, done);
@@ -124,7 +121,7 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<()> {
     }
     if arguments.json {
         outln!("{}", serde_json::to_string_pretty(&figures(&jobs, &done, &measured))?);
-    } else {
+    } else if !jobs.is_empty() {
         outln!("\n{}", measured.table_text().trim_end());
     }
     let worse = compare(&committed, &measured);
@@ -132,10 +129,10 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<()> {
     for worse in &worse {
         note!("worse: {worse}");
     }
+    let mut document = committed;
     if !arguments.check {
-        let mut document = committed;
         document.merge(&measured);
-        let mut order = examples;
+        let mut order = examples.clone();
         order.extend(names.iter().map(String::as_str));
         document.arrange(&order);
         fs::write(&arguments.table, document.markdown())
@@ -148,7 +145,51 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<()> {
             arguments.table.display()
         );
     }
+    let outdated = outdated(&document, &examples)?;
+    if !outdated.is_empty() {
+        let table = arguments.table.display();
+        note!(
+            "{table}: {} rows are of an earlier text, make synth measures them: {}",
+            outdated.len(),
+            outdated.join(", ")
+        );
+    }
     Ok(())
+}
+
+/// What is made of an endpoint with this interface: a hard block is there on its own devices only.
+fn targets(interface: LinkInterface) -> &'static [Flow] {
+    match interface {
+        LinkInterface::Tlp => &[Flow::Ecp5, Flow::SevenSeries, Flow::UltraScalePlus, Flow::Modules],
+        LinkInterface::SevenSeries => &[Flow::Ecp5, Flow::SevenSeries, Flow::Modules],
+        LinkInterface::UltraScalePlus => &[Flow::UltraScalePlus],
+    }
+}
+
+/// The rows of these designs that are of another text than the present one.
+fn outdated(document: &Document, names: &[&str]) -> anyhow::Result<Vec<String>> {
+    let mut outdated = vec![];
+    for name in names {
+        let (design, interface) = design(name)?;
+        let rows = targets(interface).iter().filter_map(|flow| Some((*flow, document.row(*flow, name)?)));
+        let rows = rows.filter(|(flow, row)| row.text != flow.text(&design));
+        outdated.extend(rows.map(|(flow, _)| format!("{name} ({})", flow.name())));
+    }
+    Ok(outdated)
+}
+
+/// Runs the jobs, with a line for each.
+fn measure(arguments: &Arguments, jobs: &[Job]) -> anyhow::Result<Vec<Done>> {
+    if jobs.is_empty() {
+        return Ok(vec![]);
+    }
+    let processors = || std::thread::available_parallelism().map_or(1, usize::from);
+    let finished = |job: &Job, done: &Done, time: Duration| {
+        if !arguments.json {
+            outln!("{}", line(job, done, time));
+        }
+    };
+    Ok(synth::run(jobs, &Tools::find()?, arguments.jobs.unwrap_or_else(processors), &finished)?)
 }
 
 /// The design of this configuration.
@@ -182,12 +223,12 @@ fn line(job: &Job, done: &Done, time: Duration) -> String {
 }
 
 fn enter(document: &mut Document, job: &Job, done: &Done) {
-    let name = &job.design.name;
+    let (name, text) = (&job.design.name, job.flow.text(job.design));
     match &done.outcome {
         Outcome::Placed { placed, harness, seed } => {
-            document.put(job.flow, Row::placed(name, placed, *harness, *seed));
+            document.put(job.flow, Row::placed(name, &text, placed, *harness, *seed));
         }
-        Outcome::Mapped(area) => document.put(job.flow, Row::mapped(name, area)),
+        Outcome::Mapped(area) => document.put(job.flow, Row::mapped(name, &text, area)),
         Outcome::Modules(modules) => document.put_tree(name, tree(modules, &job.design.top)),
     }
 }

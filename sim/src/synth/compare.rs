@@ -63,7 +63,7 @@ mod tests {
     use super::*;
 
     fn document(values: [f64; 6]) -> Document {
-        let row = Row { name: "blk".into(), values: values.to_vec(), note: String::new() };
+        let row = Row { name: "blk".into(), text: String::new(), values: values.to_vec(), note: String::new() };
         Document { tables: vec![Table { flow: Flow::Ecp5, rows: vec![row] }], trees: vec![] }
     }
 

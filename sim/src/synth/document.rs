@@ -57,6 +57,8 @@ const MAPPED: &[Column] = &[
 pub struct Row {
     /// The design.
     pub name: String,
+    /// What was synthesised: [`Flow::text`].
+    pub text: String,
     /// One per column.
     pub values: Vec<f64>,
     /// What stands behind the figures.
@@ -65,10 +67,10 @@ pub struct Row {
 
 impl Row {
     /// Of a placed design with so many flip-flops in its harness.
-    pub fn placed(name: &str, placed: &Placed, harness: u64, seed: u32) -> Self {
+    pub fn placed(name: &str, text: &str, placed: &Placed, harness: u64, seed: u32) -> Self {
         let fmax = (placed.fmax * 10.0).floor() / 10.0;
         let values = [placed.lut4, placed.ff, placed.dp16kd, harness, u64::from(seed)].map(|value| value as f64);
-        Row { name: name.into(), values: [&values[..], &[fmax]].concat(), note: placed.route() }
+        Row { name: name.into(), text: text.into(), values: [&values[..], &[fmax]].concat(), note: placed.route() }
     }
 
     /// Fmax and seed of a placed design, to reach it again.
@@ -81,10 +83,10 @@ impl Row {
     }
 
     /// Of a design on a Xilinx device.
-    pub fn mapped(name: &str, area: &Area) -> Self {
+    pub fn mapped(name: &str, text: &str, area: &Area) -> Self {
         let Area { lut, lut_memory, ff, bram36, dsp, .. } = *area;
         let values = vec![area.packed() as f64, lut as f64, lut_memory as f64, ff as f64, bram36, dsp as f64];
-        Row { name: name.into(), values, note: String::new() }
+        Row { name: name.into(), text: text.into(), values, note: String::new() }
     }
 }
 
@@ -198,7 +200,8 @@ impl Document {
             "# Area and speed
 
 What each example configuration takes in open tools: {}. `make synth` runs them and writes this file; nothing here is
-written by hand. The same RTL gives the same figures on every machine.
+written by hand. The same RTL gives the same figures on every machine; \"text\" names the RTL (without its comments), the script and the
+tools that a row is of, and a check takes a row of the present text as measured.
 
 - **ECP5**: synthesis, place and route of the endpoint in a harness that puts it on three pins (a shift register in front of the inputs, a
   flip-flop and a parity tree behind the outputs), with one seed, and two more if that comes near {CLOCK_MHZ} MHz but not there:
@@ -248,14 +251,14 @@ written by hand. The same RTL gives the same figures on every machine.
 
 fn rows(table: &Table) -> String {
     let columns = table.columns();
-    let mut text = String::from("| configuration |");
+    let mut text = String::from("| configuration | text |");
     columns.iter().for_each(|column| text += &format!(" {} |", column.title));
     text += &note(table.flow).map(|note| format!(" {note} |")).unwrap_or_default();
-    text += "\n|---|";
+    text += "\n|---|---|";
     text += &"---:|".repeat(columns.len());
     text += if note(table.flow).is_some() { "---|\n" } else { "\n" };
     for row in &table.rows {
-        let _ = write!(text, "| {} |", row.name);
+        let _ = write!(text, "| {} | `{}` |", row.name, row.text);
         for value in &row.values {
             let _ = write!(text, " {value} |");
         }
@@ -271,9 +274,10 @@ fn rows(table: &Table) -> String {
 fn row(flow: Flow, line: &str) -> Option<Row> {
     let mut cells = line.strip_prefix('|')?.strip_suffix('|')?.split('|').map(str::trim);
     let name = cells.next()?.to_string();
+    let text = cells.next()?.trim_matches('`').to_string();
     let values: Vec<f64> = cells.by_ref().map_while(|cell| cell.parse().ok()).collect();
     let note = line.trim_end_matches('|').rsplit('|').next().filter(|_| note(flow).is_some());
-    let row = Row { name, values, note: note.unwrap_or_default().trim().into() };
+    let row = Row { name, text, values, note: note.unwrap_or_default().trim().into() };
     (row.values.len() == columns(flow).len()).then_some(row)
 }
 
@@ -284,10 +288,10 @@ mod tests {
     fn example() -> Document {
         let mut document = Document::default();
         let area = Area { lut: 9428, lut_memory: 1300, ff: 8999, bram36: 14.5, dsp: 0, estimated_lc: 7757 };
-        document.put(Flow::SevenSeries, Row::mapped("blk", &area));
+        document.put(Flow::SevenSeries, Row::mapped("blk", "1234abcd", &area));
         let placed = Placed { lut4: 20342, ff: 9787, dp16kd: 30, fmax: 125.04, path: vec![] };
-        document.put(Flow::Ecp5, Row::placed("blk", &placed, 700, 1));
-        let mut row = Row::placed("net", &Placed { fmax: 131.26, ..placed }, 800, 3);
+        document.put(Flow::Ecp5, Row::placed("blk", "0a", &placed, 700, 1));
+        let mut row = Row::placed("net", "0b", &Placed { fmax: 131.26, ..placed }, 800, 3);
         row.note = "config_space > tags.stamp".into();
         document.put(Flow::Ecp5, row);
         document.put_tree("blk", "   LUT | module\n     9 | top\n".into());
@@ -298,8 +302,11 @@ mod tests {
     fn what_is_written_is_read_back() {
         let document = example();
         let text = document.markdown();
-        assert!(text.contains("| net | 20342 | 9787 | 30 | 800 | 3 | 131.2 | config_space > tags.stamp |\n"), "{text}");
-        assert!(text.contains("| blk | 9057 | 9428 | 1300 | 8999 | 14.5 | 0 |\n"), "{text}");
+        assert!(
+            text.contains("| net | `0b` | 20342 | 9787 | 30 | 800 | 3 | 131.2 | config_space > tags.stamp |\n"),
+            "{text}"
+        );
+        assert!(text.contains("| blk | `1234abcd` | 9057 | 9428 | 1300 | 8999 | 14.5 | 0 |\n"), "{text}");
         assert_eq!(Document::parse(&text), document);
         assert_eq!(Document::parse(&text).markdown(), text);
     }
@@ -309,8 +316,8 @@ mod tests {
         let mut document = example();
         let mut other = Document::default();
         let placed = Placed { lut4: 1, ff: 2, dp16kd: 3, fmax: 4.0, path: vec![] };
-        other.put(Flow::Ecp5, Row::placed("blk", &placed, 5, 2));
-        other.put(Flow::Ecp5, Row::placed("gone", &placed, 5, 2));
+        other.put(Flow::Ecp5, Row::placed("blk", "0c", &placed, 5, 2));
+        other.put(Flow::Ecp5, Row::placed("gone", "0d", &placed, 5, 2));
         document.merge(&other);
         document.arrange(&["net", "blk"]);
         let names: Vec<&str> = document.tables[0].rows.iter().map(|row| row.name.as_str()).collect();

@@ -152,6 +152,21 @@ impl Flow {
         }
     }
 
+    /// Eight digits that name all that goes into a run but the seed: the design without its comments, script, options, and the
+    /// tools' versions. The same text gives the same figures.
+    pub fn text(self, design: &Design) -> String {
+        let code = design.verilog.lines().filter_map(code).collect::<Vec<_>>().join("\n");
+        let script = self.script(&design.top);
+        let harness = if self == Flow::Ecp5 { harness(&design.top, &design.ports).text } else { String::new() };
+        let mut parts = vec![REQUIREMENTS, &code, &script, &harness];
+        if self == Flow::Ecp5 {
+            parts.extend(NEXTPNR);
+        }
+        let mut text = cache::hash(&parts);
+        text.truncate(8);
+        text
+    }
+
     /// Runs the tools on a design, or takes from the cache what they made of it before. `say` hears what is being done.
     pub fn run(self, design: &Design, effort: Effort, tools: &Tools, say: &dyn Fn(&str)) -> Result<Done, SynthError> {
         let job = Run { flow: self, design, tools, say };
@@ -272,6 +287,13 @@ impl Run<'_> {
         fs::rename(&work, &folder).map_err(SynthError::file(&folder))?;
         Ok((folder, false))
     }
+}
+
+/// What of a line of Verilog is neither comment nor indentation; our texts have comments to the end of a line only, and no such
+/// strokes in strings.
+fn code(line: &str) -> Option<&str> {
+    let code = line.split("//").next().unwrap_or_default().trim();
+    (!code.is_empty()).then_some(code)
 }
 
 /// Where all results are kept.
