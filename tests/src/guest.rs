@@ -12,7 +12,7 @@ use virtio_hdl::guest::{
 const FUNCTIONS: &str = r#"set -e
 fresh() { echo 3 >/proc/sys/vm/drop_caches; }
 sum() { md5sum "$1" | cut -d' ' -f1; }
-# copy DISK: reads the file of 8 MiB, checks it, writes it to another, and reads that behind the cache
+# copy DISK: reads the file, checks it, writes it to another, and reads that behind the cache
 copy() {
     mount -t ext4 "$1" /mnt
     [ "$(sum /mnt/data)" = "$(cat /mnt/data.md5)" ] || { echo "what was read is wrong"; return 1; }
@@ -43,8 +43,8 @@ pub fn arm_qemu() -> &'static Qemu {
 const NET_FUNCTIONS: &str = r#"set -e
 peer=10.0.2.2
 sum() { md5sum "$@" | cut -d' ' -f1; }
-# Bytes that go each way.
-size=4194304
+# Bytes that go each way, if a job says no other number.
+size=1048576
 address() { echo "address $(cat /sys/class/net/eth0/address)"; }
 dhcp() {
     ip link set eth0 up
@@ -126,15 +126,24 @@ fn boots(
     Guest::new(qemu).kernel(&kernel, with_job(initramfs).build().unwrap())
 }
 
-/// A disk with an ext4 file system that holds 8 MiB of random bytes and their checksum.
+/// A disk with an ext4 file system that holds random bytes and their checksum.
 pub struct Ext4 {
     folder: tempfile::TempDir,
     data: Vec<u8>,
 }
 
 impl Ext4 {
-    /// The seed decides the bytes.
+    /// 2 MiB of them: enough for a queue to come round many times, and a second of a guest's time. The seed decides the bytes.
     pub fn new(seed: u64) -> Self {
+        Self::of(seed, 2 << 20)
+    }
+
+    /// 8 MiB.
+    pub fn large(seed: u64) -> Self {
+        Self::of(seed, 8 << 20)
+    }
+
+    fn of(seed: u64, bytes: usize) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let files = folder.path().join("files");
         std::fs::create_dir(&files).unwrap();
@@ -146,12 +155,14 @@ impl Ext4 {
             state ^= state << 17;
             state as u8
         })
-        .take(8 << 20)
+        .take(bytes)
         .collect();
         std::fs::write(files.join("data"), &data).unwrap();
         let sum = run(Command::new("md5sum").arg(files.join("data")));
         std::fs::write(files.join("data.md5"), sum.split(' ').next().unwrap()).unwrap();
-        run(Command::new("mkfs.ext4").arg("-q").arg("-d").arg(&files).arg(folder.path().join("disk")).arg("40M"));
+        // Both copies, the journal, and what the file system needs for itself.
+        let size = format!("{}M", 5 * (bytes >> 20));
+        run(Command::new("mkfs.ext4").arg("-q").arg("-d").arg(&files).arg(folder.path().join("disk")).arg(size));
         Ext4 { folder, data }
     }
 

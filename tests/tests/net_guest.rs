@@ -34,22 +34,30 @@ fn check_clean(report: &Report) {
     assert_eq!(report.clients[0].failed_dma, 0);
 }
 
+/// A guest that talks with the peer; TCP carries 1 MiB each way.
 #[track_caller]
 fn talks(name: &str, change: impl FnOnce(Guest<'static>) -> Guest<'static>) -> Report {
+    talks_long(name, 1, change)
+}
+
+/// The same with so many MiB.
+#[track_caller]
+fn talks_long(name: &str, mebibytes: u64, change: impl FnOnce(Guest<'static>) -> Guest<'static>) -> Report {
     let (served, _) = serve(name, "peer", MAC);
-    let ended = boot(change(net_guest("address; dhcp; pings; tcp")), &served);
+    let bytes = mebibytes << 20;
+    let ended = boot(change(net_guest(&format!("size={bytes}; address; dhcp; pings; tcp"))), &served);
     assert!(ended.console.contains("address 52:54:00:ab:cd:01"), "{}", ended.console);
     assert!(ended.console.contains("20 packets transmitted, 20 packets received"), "{}", ended.console);
     let report = served.end();
     check_clean(&report);
     let wire = WireStatistics::of(&report.device).unwrap();
-    assert!(wire.transmitted_bytes > 4 << 20 && wire.received_bytes > 4 << 20, "{wire:?}");
+    assert!(wire.transmitted_bytes > bytes && wire.received_bytes > bytes, "{wire:?}");
     report
 }
 
 #[test]
 fn linux_gets_an_address_pings_and_moves_tcp_with_msix() {
-    let report = talks("net", |guest| guest);
+    let report = talks_long("net", 4, |guest| guest);
     assert!(report.msix_table_writes >= 12 && report.intx_asserted == 0, "{report:?}");
     assert!(report.vectors[1].fired > 8 && report.vectors[2].fired > 8, "{report:?}");
 }
@@ -124,7 +132,7 @@ fn two_guests_talk_through_two_endpoints() {
     let (here, there) = (end("here"), end("there"));
     let (left, _) = serve("net", &format!("unix:{here},{there}"), [0x52, 0x54, 0, 0, 0, 1]);
     let (right, _) = serve("net", &format!("unix:{there},{here}"), [0x52, 0x54, 0, 0, 0, 2]);
-    let common = "ip link set eth0 up; head -c 4194304 /dev/urandom >/tmp/data\n";
+    let common = "ip link set eth0 up; head -c 1048576 /dev/urandom >/tmp/data\n";
     let listen = "ip address add 10.1.0.1/24 dev eth0
         printf '#!/bin/sh\\ncat >/tmp/got\\n' >/tmp/take; chmod +x /tmp/take
         nc -l -p 5000 -e /tmp/take; md5sum </tmp/got";
