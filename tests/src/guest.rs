@@ -133,12 +133,12 @@ pub struct Ext4 {
 }
 
 impl Ext4 {
-    /// 2 MiB of them: enough for a queue to come round many times, and a second of a guest's time. The seed decides the bytes.
+    /// 2 MiB of them, for guests whose subject is not how much they copy. The seed decides the bytes.
     pub fn new(seed: u64) -> Self {
         Self::of(seed, 2 << 20)
     }
 
-    /// 8 MiB.
+    /// 8 MiB of them.
     pub fn large(seed: u64) -> Self {
         Self::of(seed, 8 << 20)
     }

@@ -90,7 +90,7 @@ fn linux_6_12_copies() {
 
 #[test]
 fn linux_copies_with_intx() {
-    let (_, report) = copies(2, |guest| guest.append("pci=nomsi"));
+    let (_, report) = copies_on(&example("blk"), Ext4::large(2), |guest| guest.append("pci=nomsi"));
     assert!(report.intx_asserted > 8, "{report:?}");
     assert_eq!(report.msix_table_writes, 0);
 }
@@ -130,11 +130,11 @@ fn linux_copies_on_a_pc_without_pci_express() {
 
 #[test]
 fn linux_copies_with_dma_by_message() {
-    let (_, report) = copies(6, |guest| guest.memory(Memory::Anonymous, 256));
+    let (_, report) = copies_on(&example("blk"), Ext4::large(6), |guest| guest.memory(Memory::Anonymous, 256));
     check_msix(&report);
     let client = &report.clients[0];
     assert_eq!((client.read_mapped_bytes, client.written_mapped_bytes), (0, 0));
-    assert!(client.read_message_bytes > 2 << 20 && client.written_message_bytes > 2 << 20, "{client:?}");
+    assert!(client.read_message_bytes > 8 << 20 && client.written_message_bytes > 8 << 20, "{client:?}");
 }
 
 #[test]

@@ -96,22 +96,22 @@ fn random_frames(block: Block, intx: bool, seeds: std::ops::Range<u64>, frames: 
 #[test]
 fn random_requests_behind_every_block() {
     for block in BLOCKS {
-        random_requests(block, false, 0..4, 200);
+        random_requests(block, false, 0..4, 400);
     }
 }
 
 #[test]
 fn random_requests_with_intx_behind_every_block() {
     for block in BLOCKS {
-        random_requests(block, true, 4..8, 150);
+        random_requests(block, true, 4..8, 300);
     }
 }
 
 #[test]
 fn random_frames_behind_every_block() {
     for block in BLOCKS {
-        random_frames(block, false, 0..4, 500);
-        random_frames(block, true, 4..6, 250);
+        random_frames(block, false, 0..4, 1000);
+        random_frames(block, true, 4..6, 500);
     }
 }
 
