@@ -169,7 +169,8 @@ fn targets(interface: LinkInterface) -> &'static [Flow] {
 /// The rows of these designs that are of another text than the present one.
 fn outdated(document: &Document, names: &[&str]) -> anyhow::Result<Vec<String>> {
     let mut outdated = vec![];
-    for name in names {
+    let known = |name: &str| document.tables.iter().flat_map(|table| &table.rows).any(|row| row.name == name);
+    for name in names.iter().filter(|name| known(name)) {
         let (design, interface) = design(name)?;
         let rows = targets(interface).iter().filter_map(|flow| Some((*flow, document.row(*flow, name)?)));
         let rows = rows.filter(|(flow, row)| row.text != flow.text(&design));

@@ -152,13 +152,22 @@ impl Flow {
         }
     }
 
-    /// Eight digits that name all that goes into a run but the seed: the design without its comments, script, options, and the
-    /// tools' versions. The same text gives the same figures.
+    /// All that the tools read of a design, by file name: they read nothing else.
+    fn files(self, design: &Design) -> Vec<(&'static str, String)> {
+        let mut files = vec![("design.v", design.verilog.clone())];
+        if self == Flow::Ecp5 {
+            files.push(("harness.v", harness(&design.top, &design.ports).text));
+        }
+        files.push(("script.ys", self.script(&design.top)));
+        files
+    }
+
+    /// Eight digits that name all that goes into a run but the seed: the files without comments, options, and the tools' versions.
+    /// The same text gives the same figures.
     pub fn text(self, design: &Design) -> String {
-        let code = design.verilog.lines().filter_map(code).collect::<Vec<_>>().join("\n");
-        let script = self.script(&design.top);
-        let harness = if self == Flow::Ecp5 { harness(&design.top, &design.ports).text } else { String::new() };
-        let mut parts = vec![REQUIREMENTS, &code, &script, &harness];
+        let files = self.files(design);
+        let mut parts = vec![REQUIREMENTS];
+        files.iter().for_each(|(_, text)| parts.extend(text.lines().filter_map(code)));
         if self == Flow::Ecp5 {
             parts.extend(NEXTPNR);
         }
@@ -195,19 +204,15 @@ struct Run<'a> {
 impl Run<'_> {
     /// Synthesis alone.
     fn kept(&self, read: impl Fn(&Path) -> Result<Outcome, SynthError>) -> Result<Done, SynthError> {
-        let files = [("design.v", self.design.verilog.clone()), ("script.ys", self.flow.script(&self.design.top))];
+        let files = self.flow.files(self.design);
         let (folder, cached) = self.cached(&files, &[], |work| self.synthesise(work))?;
         Ok(Done { outcome: read(&folder)?, folder, cached })
     }
 
     /// Synthesis, place and route, with one seed after the other.
     fn placed(&self, effort: Effort) -> Result<Done, SynthError> {
-        let harness = harness(&self.design.top, &self.design.ports);
-        let files = [
-            ("design.v", self.design.verilog.clone()),
-            ("harness.v", harness.text),
-            ("script.ys", self.flow.script(&self.design.top)),
-        ];
+        let harness = harness(&self.design.top, &self.design.ports).flip_flops;
+        let files = self.flow.files(self.design);
         // Synthesised for the first seed, kept for the others.
         let texts: Vec<&str> = files.iter().map(|(_, text)| text.as_str()).collect();
         let netlist = folder()?.join(format!("{}.netlist", cache::hash(&texts)));
@@ -220,7 +225,7 @@ impl Run<'_> {
             let placed = timing::placed(&folder.join(REPORT))?;
             let fmax = placed.fmax;
             if best.as_ref().is_none_or(|(best, _)| fmax > *best) {
-                let outcome = Outcome::Placed { placed, harness: harness.flip_flops, seed };
+                let outcome = Outcome::Placed { placed, harness, seed };
                 best = Some((fmax, Done { outcome, folder, cached }));
             }
             if fmax >= effort.goal || fmax < effort.goal * HOPELESS {
@@ -289,7 +294,7 @@ impl Run<'_> {
     }
 }
 
-/// What of a line of Verilog is neither comment nor indentation; our texts have comments to the end of a line only, and no such
+/// What of a line is neither comment nor indentation; our texts have comments to the end of a line only, and no such
 /// strokes in strings.
 fn code(line: &str) -> Option<&str> {
     let code = line.split("//").next().unwrap_or_default().trim();
