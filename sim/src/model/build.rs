@@ -126,6 +126,9 @@ impl Build<'_> {
 
         let include = verilator_include()?;
         let runtime = self.runtime(cache)?;
+        for optimisation in [FAST, SLOW] {
+            self.compile_header(&runtime, &include, optimisation)?;
+        }
         let units = self.units(&include, &runtime)?;
         let (next, done) = (AtomicUsize::new(0), AtomicUsize::new(0));
         let failure = OnceLock::new();
@@ -133,7 +136,7 @@ impl Build<'_> {
             while let Some(unit) = units.get(next.fetch_add(1, Ordering::Relaxed)) {
                 let count = done.load(Ordering::Relaxed);
                 (self.progress)(BuildStep::Compiles { top, done: count, of: units.len() });
-                if let Err(error) = self.compile_unit(unit, &include) {
+                if let Err(error) = self.compile_unit(unit, &include, &runtime) {
                     let _ = failure.set(error);
                     next.store(units.len(), Ordering::Relaxed);
                 }
@@ -153,7 +156,8 @@ impl Build<'_> {
         Ok(())
     }
 
-    /// Where the compiled runtime of this Verilator lies: every model of the same options links the same.
+    /// Where the compiled runtime of this Verilator lies, and its header as the compiler has read it: every model of the same
+    /// options takes the same.
     fn runtime(&self, cache: &Path) -> Result<PathBuf, ModelError> {
         let tools = tools()?;
         let mut parts = vec![tools.as_str()];
@@ -169,24 +173,47 @@ impl Build<'_> {
         fs::write(self.work.join(name), text).map_err(|error| ModelError::cache(&self.work.join(name), error))
     }
 
+    /// Compiles Verilator's header in advance, unless it is there already: a third of a model's files is that.
+    fn compile_header(&self, runtime: &Path, include: &Path, optimisation: &str) -> Result<(), ModelError> {
+        let made = header(runtime, optimisation).with_extension("hpp.gch");
+        let mut compiler = Command::new("g++");
+        compiler.args([optimisation, "-x", "c++-header"]);
+        self.compile_once(&made, &include.join("verilated.h"), &mut compiler, include)
+    }
+
     /// Compiles a file, unless it is one of the runtime that is there already.
-    fn compile_unit(&self, unit: &Unit, include: &Path) -> Result<(), ModelError> {
-        if unit.object.exists() {
+    fn compile_unit(&self, unit: &Unit, include: &Path, runtime: &Path) -> Result<(), ModelError> {
+        let mut compiler = Command::new("g++");
+        compiler.args([unit.optimisation, "-c"]);
+        if unit.optimisation != RUNTIME {
+            // before all else that is included, or the compiler reads the header itself
+            compiler.arg("-include").arg(header(runtime, unit.optimisation));
+        }
+        self.compile_once(&unit.object, &unit.source, &mut compiler, include)
+    }
+
+    /// Compiles with the options of all files, under another name first: what is there is whole.
+    fn compile_once(
+        &self,
+        made: &Path,
+        source: &Path,
+        compiler: &mut Command,
+        include: &Path,
+    ) -> Result<(), ModelError> {
+        if made.exists() {
             return Ok(());
         }
-        // Under another name first: a runtime object that is there is whole.
-        let object = self.work.join(unit.object.file_name().unwrap_or_default());
-        let mut compiler = Command::new("g++");
+        let making = self.work.join(made.file_name().unwrap_or_default());
         compiler
             .current_dir(self.work)
             .args(COMPILER_OPTIONS)
             .args(self.recipe.compiler)
             .arg(format!("-I{}", include.display()))
             .arg(format!("-I{}", include.join("vltstd").display()))
-            .args([unit.optimisation, "-c", "-o"])
-            .args([&object, &unit.source]);
-        run(&mut compiler, "g++")?;
-        fs::rename(&object, &unit.object).map_err(|error| ModelError::cache(&unit.object, error))
+            .arg("-o")
+            .args([making.as_path(), source]);
+        run(compiler, "g++")?;
+        fs::rename(&making, made).map_err(|error| ModelError::cache(made, error))
     }
 
     /// What to compile: the list that Verilator leaves for `make`, which names the files of its runtime that this
@@ -249,6 +276,11 @@ impl Build<'_> {
         };
         files.iter().enumerate().map(unit).collect()
     }
+}
+
+/// What stands for Verilator's header where it was compiled with this optimisation; the compiler takes it with no other.
+fn header(runtime: &Path, optimisation: &str) -> PathBuf {
+    runtime.join(format!("verilated{optimisation}.hpp"))
 }
 
 /// Threads that compile at once.
