@@ -123,6 +123,7 @@ impl Logic for RngSide {
         self.out_command.next.used_length = self.length.q.val();
         self.out_command.next.drop = self.broken.q.val();
         self.out_command.next.more = false;
+        self.out_command.next.soon = false;
         if self.broken.q.val() {
             self.out_command.next.length = 0.into();
         }

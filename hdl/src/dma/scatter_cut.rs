@@ -193,6 +193,7 @@ impl Logic for ScatterCutter {
                     self.used.d.next.head = self.command.data.val().head;
                     self.used.d.next.length = self.command.data.val().used_length;
                     self.used.d.next.more = self.command.data.val().more;
+                    self.used.d.next.soon = self.command.data.val().soon;
                     self.state.d.next = CutState::Lay;
                 }
             }

@@ -112,6 +112,8 @@ pub struct ScatterCommand {
     /// The next command belongs to it: its bytes follow in the same beat, and both used elements are seen at once. At most
     /// 16 commands belong together.
     pub more: bool,
+    /// The device is about to finish another chain: the used element may wait for that one's.
+    pub soon: bool,
 }
 
 /// A used ring element.
@@ -123,4 +125,6 @@ pub struct UsedElement {
     pub length: Bits<32>,
     /// Not to be seen before the next element.
     pub more: bool,
+    /// Another one is expected, and this one may wait for it a little.
+    pub soon: bool,
 }

@@ -131,5 +131,5 @@ impl_port!(dma::types::ReadRetire { client, slot, error });
 impl_port!(dma::types::WriteRequest { address, length, source, client });
 impl_port!(dma::types::BufferDescriptor { address, length, end, error });
 impl_port!(dma::types::ByteBeat { data, count, last, error });
-impl_port!(dma::types::ScatterCommand { skip, length, head, used_length, drop, more });
-impl_port!(dma::types::UsedElement { head, length, more });
+impl_port!(dma::types::ScatterCommand { skip, length, head, used_length, drop, more, soon });
+impl_port!(dma::types::UsedElement { head, length, more, soon });

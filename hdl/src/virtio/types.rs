@@ -117,6 +117,8 @@ pub struct WindowViewSource {
     pub failed: Signal<Out, Bit>,
     /// Head descriptor.
     pub head: Signal<Out, Bits<16>>,
+    /// Descriptors in the window from the head on, 1 to 4, if it is of the queue's own table.
+    pub count: Signal<Out, Bits<3>>,
     /// It is an indirect one, and the window is of the indirect table.
     pub in_table: Signal<Out, Bit>,
     /// Host address of that table.
@@ -131,6 +133,8 @@ pub struct WindowViewSource {
     pub descriptor: Signal<Out, Bits<128>>,
     /// One cycle: the walker is done with the context.
     pub free: Signal<In, Bit>,
+    /// With `free`: descriptors that the chain had in the queue's own table behind its head, 3 if there were more.
+    pub further: Signal<In, Bits<2>>,
 }
 
 /// What a queue is to do, and what it says of itself: the data path's end.

@@ -30,6 +30,9 @@ pub enum UsedState {
 /// index is written when all that was complete has been. All writes go through the one in-order write engine, so that
 /// elements are visible before the index that covers them.
 ///
+/// An element with `soon` waits for the next ones, since each batch costs two writes: until 16 wait, or none has come for 20 cycles, or
+/// the oldest has waited for 200. One without takes all along at once.
+///
 /// ```text
 ///   RAM bytes   0..255  32 element slots {head u32, length u32}
 ///             256..383  16 slots of 8 bytes for the index, used.flags and avail_event
@@ -79,8 +82,15 @@ pub struct UsedWriter {
     batch_source: DFF<Bits<16>>,
     listen: Reg<Bit>,
     listening: Reg<Bit>,
-    // elements waited one cycle ago
-    elements_wait: Reg<Bit>,
+    // the last complete element expects another one
+    hold: Reg<Bit>,
+    // it has been waited for long enough
+    expired: Reg<Bit>,
+    // cycles since an element came, since the first of those that wait
+    quiet: Reg<Bits<5>>,
+    age: Reg<Bits<8>>,
+    // a batch was due one cycle ago
+    was_due: Reg<Bit>,
 
     #[given]
     client: Constant<Bits<4>>,
@@ -90,6 +100,12 @@ pub struct UsedWriter {
     wrap_mask: Constant<Bits<6>>,
     #[given]
     queue_mask: Constant<Bits<16>>,
+    #[given]
+    full_batch: Constant<Bits<6>>,
+    #[given]
+    quiet_cycles: Constant<Bits<5>>,
+    #[given]
+    longest_wait: Constant<Bits<8>>,
     #[given]
     flags_offset: Constant<Bits<16>>,
     #[given]
@@ -102,6 +118,7 @@ pub struct UsedWriter {
     waiting: Signal<Local, Bits<6>>,
     full: Signal<Local, Bit>,
     some_wait: Signal<Local, Bit>,
+    due: Signal<Local, Bit>,
     to_wrap: Signal<Local, Bits<6>>,
     ring_position: Signal<Local, Bits<16>>,
     batch_limit: Signal<Local, Bits<6>>,
@@ -133,6 +150,9 @@ impl UsedWriter {
             wrap: Constant::new(u64::from(queue_size.min(32)).into()),
             wrap_mask: Constant::new(u64::from(queue_size.min(32) - 1).into()),
             queue_mask: Constant::new(u64::from(queue_size - 1).into()),
+            full_batch: Constant::new(16.into()),
+            quiet_cycles: Constant::new(20.into()),
+            longest_wait: Constant::new(200.into()),
             flags_offset: Constant::new((used + layout::RING_FLAGS).into()),
             index_offset: Constant::new((used + layout::RING_INDEX).into()),
             elements_offset: Constant::new((used + layout::RING_ENTRIES).into()),
@@ -154,7 +174,8 @@ impl Logic for UsedWriter {
         self.to_wrap.next = self.wrap.val() - (self.published.q.val().get_bits::<6>(0) & self.wrap_mask.val());
         self.batch_limit.next = self.waiting.val();
         self.some_wait.next = self.complete.q.val().get_bits::<6>(0) != self.published.q.val().get_bits::<6>(0);
-        self.elements_wait.d.next = self.some_wait.val();
+        self.due.next = self.some_wait.val() & (!self.hold.q.val() | self.expired.q.val());
+        self.was_due.d.next = self.due.val();
         if self.to_wrap.val() < self.waiting.val() {
             self.batch_limit.next = self.to_wrap.val();
         }
@@ -182,9 +203,9 @@ impl Logic for UsedWriter {
                 self.batch_source.d.next = bit_cast::<16, 5>(self.published.q.val().get_bits::<5>(0)) << 3;
                 self.aim.next = true;
                 comment!("`notify` is answered from a register");
-                self.notify.ready.next = !self.elements_wait.q.val();
-                if self.elements_wait.q.val() | !self.notify.valid.val() {
-                    if self.some_wait.val() {
+                self.notify.ready.next = !self.was_due.q.val();
+                if self.was_due.q.val() | !self.notify.valid.val() {
+                    if self.due.val() {
                         self.state.d.next = UsedState::Elements;
                     }
                 } else {
@@ -277,6 +298,7 @@ impl Logic for UsedWriter {
             self.pushed.d.next = self.pushed.q.val() + 1;
             if !self.used.data.val().more {
                 self.complete.d.next = self.pushed.q.val() + 1;
+                self.hold.d.next = self.used.data.val().soon;
             }
         }
         self.slot.next = self.pushed.q.val().get_bits::<5>(0);
@@ -301,6 +323,22 @@ impl Logic for UsedWriter {
         }
         self.ram.raddr.next = bit_cast::<5, 12>(self.read_word.val());
         self.read_data.next = self.ram.rdata.val();
+
+        comment!("---- how long elements wait for others; once it is long enough, until all have left");
+        self.quiet.d.next = self.quiet.q.val() + 1;
+        self.age.d.next = self.age.q.val() + 1;
+        if self.store.val() | !self.some_wait.val() {
+            self.quiet.d.next = 0.into();
+        }
+        if !self.some_wait.val() | (self.state.q.val() == UsedState::IndexStore) {
+            self.age.d.next = 0.into();
+        }
+        self.expired.d.next = self.some_wait.val()
+            & (self.state.q.val() != UsedState::IndexStore)
+            & (self.expired.q.val()
+                | (self.waiting.val() >= self.full_batch.val())
+                | (self.quiet.q.val() == self.quiet_cycles.val())
+                | (self.age.q.val() == self.longest_wait.val()));
 
         comment!("---- what has left");
         self.finished.next = self.under_way.output.data.val().kind;

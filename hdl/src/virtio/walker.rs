@@ -78,6 +78,7 @@ pub struct ChainWalker {
     state: Reg<WalkState>,
     // the table that is being walked: the queue's own or an indirect one
     nested: DFF<Bit>,
+    began_in_table: DFF<Bit>,
     base: DFF<Bits<64>>,
     table_size: DFF<Bits<16>>,
     // the window: descriptors `window_base` to `window_base + window_count - 1` of the table
@@ -108,8 +109,6 @@ pub struct ChainWalker {
     longest_chain: Constant<Bits<16>>,
 
     flags: Signal<Local, Bits<16>>,
-    head_to_end: Signal<Local, Bits<16>>,
-    first_count: Signal<Local, Bits<16>>,
     table_length_bad: Signal<Local, Bit>,
     length_count: Signal<Local, Bits<28>>,
     #[given]
@@ -162,11 +161,13 @@ impl Logic for ChainWalker {
     fn update(&mut self) {
         comment!("module chain_walker: checks descriptors and follows chains, in order");
         self.flags.next = self.view.descriptor.val().get_bits::<16>(96);
-        comment!("same first window as the window reader's: four descriptors, to the end of the table at most");
-        self.head_to_end.next = self.queue_size.val() - self.view.head.val();
-        self.first_count.next = 4.into();
-        if self.head_to_end.val() < 4 {
-            self.first_count.next = self.head_to_end.val();
+        comment!("for the length of later first windows; a chain that an indirect table continues may count too long");
+        self.view.further.next = 0.into();
+        if !self.began_in_table.q.val() {
+            self.view.further.next = self.count.q.val().get_bits::<2>(0) - 1;
+            if self.count.q.val() > 3 {
+                self.view.further.next = 3.into();
+            }
         }
 
         comment!("---- the rules");
@@ -243,7 +244,8 @@ impl Logic for ChainWalker {
                 self.base.d.next = self.ring_base.val();
                 self.table_size.d.next = self.queue_size.val();
                 self.window_base.d.next = self.view.head.val();
-                self.window_count.d.next = self.first_count.val();
+                self.window_count.d.next = bit_cast::<16, 3>(self.view.count.val());
+                self.began_in_table.d.next = self.view.in_table.val();
                 if self.view.in_table.val() {
                     self.base.d.next = self.view.table_base.val();
                     self.table_size.d.next = self.view.table_count.val();

@@ -23,10 +23,14 @@ pub enum DecodeState {
 
 /// Window reader of one queue.
 ///
-/// Each head gets one of 16 contexts with a window of up to 16 descriptors in the RAM, which is outside. First windows (4 descriptors, 64
-/// bytes) are read as fast as heads come. The decoder looks at each first descriptor as it arrives and reads an indirect
+/// Each head gets one of 16 contexts with a window of up to 16 descriptors in the RAM, which is outside. First windows
+/// are read as fast as heads come. The decoder looks at each first descriptor as it arrives and reads an indirect
 /// table at once. The walker sees the oldest context only: it reads descriptors from its window, asks for further windows
 /// of the same chain, and frees it.
+///
+/// A first window is as long as the longest of the last chains, up to 4 descriptors: a descriptor too many costs 16 bytes of the link,
+/// one too few a read that all later chains wait for. It grows at once, and shrinks to what 64 chains in a row did with. An indirect
+/// table's chain has one descriptor in the queue's own.
 ///
 /// ```text
 ///  heads -> [first windows] --+-> request      RAM <- DMA
@@ -66,7 +70,8 @@ pub struct WindowReader {
     /// Some context is in use.
     pub busy: Signal<Out, Bit>,
 
-    head_ram: LutRam<16, 4>,
+    // descriptors of the first window, head
+    head_ram: LutRam<19, 4>,
     table_ram: LutRam<80, 4>,
     request_stage: HalfStage<ReadRequest>,
 
@@ -81,6 +86,11 @@ pub struct WindowReader {
     indirect_window: Reg<Bits<16>>,
     oldest_ready: Reg<Bit>,
     oldest_failed: DFF<Bit>,
+
+    // descriptors behind the head: of the next first window, and the most among the chains so far that it is to shrink to
+    further_expected: Reg<Bits<2>>,
+    further_most: Reg<Bits<2>>,
+    chains_since: Reg<Bits<6>>,
 
     first_offer: Reg<Bit>,
     first_head: DFF<Bits<8>>,
@@ -110,8 +120,11 @@ pub struct WindowReader {
     indirect_next: Signal<Local, Bits<16>>,
     taken: Signal<Local, Bit>,
     decoded: Signal<Local, Bit>,
+    first_limit: Signal<Local, Bits<16>>,
     first_window: Signal<Local, Bits<16>>,
     head_to_end: Signal<Local, Bits<16>>,
+    head_entry: Signal<Local, Bits<19>>,
+    further_seen: Signal<Local, Bits<2>>,
     first: Signal<Local, Bits<128>>,
     first_flags: Signal<Local, Bits<16>>,
     first_table_length: Signal<Local, Bits<32>>,
@@ -175,14 +188,16 @@ impl Logic for WindowReader {
 
         comment!("---- first windows");
         self.head_to_end.next = self.queue_size.val() - self.heads.data.val();
-        self.first_window.next = 4.into();
-        if self.head_to_end.val() < 4 {
+        self.first_limit.next = bit_cast::<16, 2>(self.further_expected.q.val()) + 1;
+        self.first_window.next = self.first_limit.val();
+        if self.head_to_end.val() < self.first_limit.val() {
             self.first_window.next = self.head_to_end.val();
         }
         self.heads.ready.next = !self.first_offer.q.val() & !self.in_use.q.val().get_bit(4);
         self.taken.next = self.heads.valid.val() & !self.first_offer.q.val() & !self.in_use.q.val().get_bit(4);
         self.head_ram.waddr.next = self.tail.q.val();
-        self.head_ram.wdata.next = self.heads.data.val();
+        self.head_ram.wdata.next =
+            (bit_cast::<19, 16>(self.first_window.val()) << 16) | bit_cast::<19, 16>(self.heads.data.val());
         self.head_ram.wen.next = self.taken.val();
         if self.taken.val() {
             self.first_offer.d.next = true;
@@ -296,7 +311,9 @@ impl Logic for WindowReader {
 
         comment!("---- the oldest context");
         self.head_ram.raddr.next = self.walk.q.val();
-        self.view.head.next = self.head_ram.rdata.val();
+        self.head_entry.next = self.head_ram.rdata.val();
+        self.view.head.next = self.head_entry.val().get_bits::<16>(0);
+        self.view.count.next = self.head_entry.val().get_bits::<3>(16);
         self.table_ram.raddr.next = self.walk.q.val();
         self.table_entry.next = self.table_ram.rdata.val();
         self.view.table_base.next = self.table_entry.val().get_bits::<64>(0);
@@ -313,6 +330,20 @@ impl Logic for WindowReader {
             self.walk.d.next = self.walk.q.val() + 1;
             self.ready_next.next = self.ready_next.val().replace_bit(self.walk.q.val().index(), false);
             self.failed_next.next = self.failed_next.val().replace_bit(self.walk.q.val().index(), false);
+        }
+        comment!("---- the length of first windows");
+        self.further_seen.next = self.further_most.q.val();
+        if self.view.further.val() > self.further_most.q.val() {
+            self.further_seen.next = self.view.further.val();
+        }
+        if self.view.free.val() {
+            self.chains_since.d.next = self.chains_since.q.val() + 1;
+            self.further_most.d.next = self.further_seen.val();
+            if self.chains_since.q.val().all() | (self.further_seen.val() > self.further_expected.q.val()) {
+                self.further_expected.d.next = self.further_seen.val();
+                self.further_most.d.next = 0.into();
+                self.chains_since.d.next = 0.into();
+            }
         }
         self.ready.d.next = self.ready_next.val();
         self.failed.d.next = self.failed_next.val();

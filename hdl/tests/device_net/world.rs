@@ -291,8 +291,10 @@ impl World {
         }
         if let Some(command) = moved(&uut.tx_scatter) {
             let (head, drop) = self.tx_used.pop_front().expect("a used chain that nobody offered");
-            let expected = ScatterCommand { head: u64::from(head).into(), drop, ..Default::default() };
+            let soon = command.soon;
+            let expected = ScatterCommand { head: u64::from(head).into(), drop, soon, ..Default::default() };
             assert_eq!(command, expected);
+            assert!(!soon || !self.tx_used.is_empty(), "no chain is left to wait for");
         }
         if let Some(beat) = moved(&uut.frame_out) {
             self.observe_sent(beat);
@@ -310,6 +312,7 @@ impl World {
                 used_length: length.into(),
                 drop: false,
                 more,
+                soon: command.soon,
             };
             assert_eq!(command, expected);
         }

@@ -126,6 +126,7 @@ fn scatter_agrees_with_its_verilog_on_garbage() {
                     used_length: Port::random(r),
                     drop: r.chance(1, 10),
                     more: r.chance(1, 3),
+                    soon: r.chance(1, 3),
                 };
                 u.data.valid.next = r.chance(3, 4);
                 u.data.data.next = ByteBeat {

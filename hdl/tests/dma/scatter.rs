@@ -73,8 +73,12 @@ fn run<const W: usize>(b: &mut Bench<Block<W>>, seed: u64, idle: u64, chains: &[
             }
         }
         descriptors.push_back(BufferDescriptor { end: true, error: chain.broken, ..Default::default() });
-        let element =
-            UsedElement { head: (i as u64 * 3 % 65536).into(), length: (i as u64 + 100).into(), more: chain.more };
+        let element = UsedElement {
+            head: (i as u64 * 3 % 65536).into(),
+            length: (i as u64 + 100).into(),
+            more: chain.more,
+            soon: i % 5 < 2,
+        };
         commands.push_back(ScatterCommand {
             skip: chain.skip.into(),
             length: chain.length.into(),
@@ -82,6 +86,7 @@ fn run<const W: usize>(b: &mut Bench<Block<W>>, seed: u64, idle: u64, chains: &[
             used_length: element.length,
             drop: chain.drop,
             more: chain.more,
+            soon: element.soon,
         });
         stream.extend((0..chain.length).map(|offset| data_byte(i, offset)));
         if !chain.more {

@@ -4,6 +4,7 @@ mod driver;
 mod failing;
 mod memory;
 mod used;
+mod window;
 
 use driver::{Descriptor, Driver, Features};
 use virtio_hdl_rtl::virtio::types::Violation;

@@ -50,11 +50,20 @@ impl World {
         world
     }
 
-    /// Elements that belong together.
+    /// Elements that belong together, `soon` as it comes.
     fn offer(&mut self, rng: &mut Rng, count: usize) {
+        let soon = rng.chance(1, 2);
+        self.offer_elements(rng, count, soon);
+    }
+
+    fn offer_elements(&mut self, rng: &mut Rng, count: usize, soon: bool) {
         for i in 1..=count {
-            let element =
-                UsedElement { head: (rng.next() & 0xffff).into(), length: (rng.next() >> 32).into(), more: i < count };
+            let element = UsedElement {
+                head: (rng.next() & 0xffff).into(),
+                length: (rng.next() >> 32).into(),
+                more: i < count,
+                soon,
+            };
             self.used.values.push_back(element);
             self.elements.push(element);
         }
@@ -192,6 +201,77 @@ fn used_elements_wait_for_the_last_that_belongs_to_them() {
     assert_eq!(world.seen(), 1);
     assert!(world.bench.uut.busy.val());
     world.used.values.push_back(last);
+    world.run_until_seen(4);
+    world.bench.finish();
+}
+
+/// Cycles until the driver sees another index.
+fn cycles_until_index(world: &mut World) -> usize {
+    let before = world.indices.len();
+    (1..1000)
+        .find(|_| {
+            world.cycle(4);
+            world.indices.len() > before
+        })
+        .expect("no index is seen")
+}
+
+#[test]
+fn used_element_that_expects_no_other_leaves_at_once_with_those_that_waited() {
+    let mut world = World::new("used_at_once", 64, 4);
+    let mut rng = Rng(2);
+    for waiting in [0, 1, 7, 14] {
+        for _ in 0..waiting {
+            world.offer_elements(&mut rng, 1, true);
+        }
+        world.offer_elements(&mut rng, 1, false);
+        let cycles = cycles_until_index(&mut world);
+        assert!(cycles < 3 * waiting + 25, "{cycles} cycles for {waiting} and one");
+        assert_eq!(world.seen(), world.elements.len(), "one index for all");
+        world.run_until_seen(4);
+    }
+    world.bench.finish();
+}
+
+#[test]
+fn used_element_that_expects_another_waits_for_20_cycles() {
+    let mut world = World::new("used_quiet", 64, 4);
+    let mut rng = Rng(3);
+    world.offer_elements(&mut rng, 1, true);
+    let cycles = cycles_until_index(&mut world);
+    assert!((20..40).contains(&cycles), "{cycles} cycles");
+    world.run_until_seen(4);
+    world.bench.finish();
+}
+
+#[test]
+fn used_elements_that_expect_others_leave_by_sixteen() {
+    let mut world = World::new("used_sixteen", 64, 4);
+    let mut rng = Rng(4);
+    for _ in 0..16 {
+        world.offer_elements(&mut rng, 1, true);
+    }
+    let cycles = cycles_until_index(&mut world);
+    assert!(cycles < 60, "{cycles} cycles");
+    assert_eq!(world.seen(), 16);
+    world.run_until_seen(4);
+    world.bench.finish();
+}
+
+#[test]
+fn used_element_waits_for_200_cycles_at_most() {
+    let mut world = World::new("used_age", 64, 4);
+    let mut rng = Rng(5);
+    let mut cycles = 0;
+    while world.indices.len() == 1 {
+        if cycles % 18 == 0 {
+            world.offer_elements(&mut rng, 1, true);
+        }
+        world.cycle(4);
+        cycles += 1;
+        assert!(cycles < 260, "the first element waits");
+    }
+    assert!(cycles > 200, "{cycles} cycles");
     world.run_until_seen(4);
     world.bench.finish();
 }

@@ -430,6 +430,7 @@ impl Logic for BlkResponse {
         self.out_command.next.head = self.head.q.val();
         self.out_command.next.drop = self.drop.q.val();
         self.out_command.next.more = false;
+        self.out_command.next.soon = false;
         self.out_command.next.skip = self.before_status.val();
         self.out_command.next.length = 1.into();
         self.out_command.next.used_length = 1.into();

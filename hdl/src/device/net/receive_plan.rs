@@ -40,6 +40,8 @@ pub struct ReceivePlan {
     /// The header has 12 bytes, a frame may take several chains.
     pub merge: Signal<In, Bit>,
     pub frame: Sink<ReceiveFrame>,
+    /// There is another frame behind that one.
+    pub another: Signal<In, Bit>,
     pub buffer: Sink<ReceiveBuffer>,
     pub scatter: Source<ScatterCommand>,
     pub part: Source<ReceivePart>,
@@ -69,6 +71,8 @@ pub struct ReceivePlan {
     bare: DFF<Bit>,
     // the frame at hand takes what MRG_RXBUF allows: the driver may negotiate anew before the next one
     merged: DFF<Bit>,
+    // a frame waits behind the one at hand
+    soon: DFF<Bit>,
     no_fit_event: Reg<Bit>,
 
     #[given]
@@ -192,6 +196,7 @@ impl Logic for ReceivePlan {
                     self.part.valid.next = true;
                     if self.part.ready.val() {
                         self.frame.ready.next = true;
+                        self.soon.d.next = self.another.val();
                         self.walk.d.next = self.walk_next.val();
                         self.state.d.next = PlanState::Fetch;
                         if self.walk.q.val() == self.front.q.val() {
@@ -238,6 +243,7 @@ impl Logic for ReceivePlan {
         self.out_command.next.used_length = bit_cast::<32, 15>(self.bytes.val());
         self.out_command.next.drop = false;
         self.out_command.next.more = !self.last.val();
+        self.out_command.next.soon = self.soon.q.val();
         self.scatter.data.next = self.out_command.val();
         self.no_fit.next = self.no_fit_event.q.val();
         self.idle.next = self.state.q.val() == PlanState::Idle;

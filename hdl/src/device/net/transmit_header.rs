@@ -242,6 +242,7 @@ impl Logic for TransmitHeader {
         self.out_command.next.length = 0.into();
         self.out_command.next.used_length = 0.into();
         self.out_command.next.more = false;
+        self.out_command.next.soon = self.chain.valid.val() | (self.ahead.q.val() & !self.begins.val());
         self.out_command.next.head = self.head.q.val();
         self.out_command.next.drop = self.refused.q.val();
         self.ended.d.next = self.ends.val() & !self.refused.q.val();
