@@ -10,8 +10,10 @@ use rust_hdl::prelude::*;
 /// What the decision waits for.
 #[derive(Copy, Clone, Debug, PartialEq, LogicState)]
 pub enum DecisionState {
-    /// A new used index.
+    /// A new used index, or the time to look ahead.
     Idle,
+    /// Looks at what is known of the driver's wish.
+    Guess,
     /// The read of the driver's wish to be accepted.
     Offer,
     /// That read's data.
@@ -22,12 +24,19 @@ pub enum DecisionState {
     Halt,
 }
 
+/// Cycles from a decision to the first look ahead.
+const FIRST_LOOK: u64 = 32;
+
 /// Interrupt decision of one queue.
 ///
 /// The driver's wish (`avail.flags`, or `used_event` with EVENT_IDX) is read after the used index has left, never before:
 /// reads push posted writes ahead of them, so a driver that changes its wish either sees the new index or is seen.
 ///
-/// When that read fails the queue stops, and nothing is read or raised any more until a reset.
+/// With EVENT_IDX the wish is read ahead as well, while nothing is to be decided: 32 cycles after a decision or the first kick, 64, and so on, until
+/// `used_event` is one that the next elements reach. If it says yes to a new index the interrupt is raised at once. It may be older than
+/// the index, so that it can add an interrupt that the driver no longer wants, but it is never believed when it says no.
+///
+/// When a read fails the queue stops, and nothing is read or raised any more until a reset.
 /// `needs_event` of [`super::layout`] is the rule in Rust.
 #[derive(Block)]
 pub struct InterruptDecision {
@@ -35,6 +44,10 @@ pub struct InterruptDecision {
     pub clock: Signal<In, Clock>,
     /// Synchronous, active high.
     pub reset: Signal<In, Bit>,
+    /// The queue is set up and has not been stopped: the wish may be read ahead.
+    pub enable: Signal<In, Bit>,
+    /// One cycle: the driver kicked the queue.
+    pub kick: Signal<In, Bit>,
     /// Address of the descriptor table, with which the ring begins.
     pub ring_base: Signal<In, Bits<64>>,
     /// EVENT_IDX has been negotiated.
@@ -66,7 +79,19 @@ pub struct InterruptDecision {
     #[given]
     wish_bytes: Vec<Reg<Bits<8>>>,
     raise: Reg<Bit>,
+    // the driver has kicked the queue
+    awake: Reg<Bit>,
+    // a wish has been read
+    known: Reg<Bit>,
+    // the read is ahead: nothing is decided by its end
+    ahead: Reg<Bit>,
+    // cycles since the last decision, and when to look ahead; 0: no more
+    waited: Reg<Bits<14>>,
+    #[given]
+    look_at: Reg<Bits<14>>,
 
+    #[given]
+    first_look: Constant<Bits<14>>,
     #[given]
     client: Constant<Bits<4>>,
     #[given]
@@ -85,6 +110,9 @@ pub struct InterruptDecision {
     progress: Signal<Local, Bits<16>>,
     seen_index: Signal<Local, Bits<16>>,
     crossed: Signal<Local, Bit>,
+    behind: Signal<Local, Bits<16>>,
+    is_behind: Reg<Bit>,
+    decides: Signal<Local, Bit>,
     out: Signal<Local, ReadRequest>,
     report: Signal<Local, ViolationReport>,
 }
@@ -94,6 +122,8 @@ impl InterruptDecision {
     pub fn new(client: u64, queue_size: u16) -> Self {
         Self::with(InterruptDecisionGiven {
             wish_bytes: (0..4).map(|_| Reg::default()).collect(),
+            look_at: Reg::new(FIRST_LOOK.into()),
+            first_look: Constant::new(FIRST_LOOK.into()),
             client: Constant::new(client.into()),
             available_offset: Constant::new(layout::avail_offset(queue_size).into()),
             event_offset: Constant::new(layout::used_event_offset(queue_size).into()),
@@ -129,11 +159,17 @@ impl Logic for InterruptDecision {
             self.seen_index.next = self.known_index.val();
         }
 
+        comment!("the wish is for an index that has been decided");
+        self.behind.next = self.wish.val().get_bits::<16>(0) - self.decided.q.val();
+        self.is_behind.d.next = self.behind.val().get_bit(15);
+
         self.offset.next = self.available_offset.val();
         if self.event_idx.val() {
             self.offset.next = self.event_offset.val();
         }
         self.raise.d.next = false;
+        self.decides.next = false;
+        self.waited.d.next = self.waited.q.val() + 1;
         self.violation_valid.next = false;
         self.report.next.rule = Violation::RingRead;
         self.report.next.head = 0.into();
@@ -141,8 +177,30 @@ impl Logic for InterruptDecision {
             DecisionState::Idle => {
                 self.new_index.d.next = self.written_index.val();
                 self.address.d.next = self.ring_base.val() + self.offset.val();
+                self.ahead.d.next = false;
                 if self.written_index.val() != self.decided.q.val() {
                     self.state.d.next = DecisionState::Offer;
+                    if self.event_idx.val() & self.known.q.val() {
+                        self.state.d.next = DecisionState::Guess;
+                    }
+                } else if self.enable.val()
+                    & self.event_idx.val()
+                    & self.awake.q.val()
+                    & (self.is_behind.q.val() | !self.known.q.val())
+                    & (self.waited.q.val() >= self.look_at.q.val())
+                    & self.look_at.q.val().any()
+                {
+                    self.ahead.d.next = true;
+                    self.look_at.d.next = self.look_at.q.val() << 1;
+                    self.state.d.next = DecisionState::Offer;
+                }
+            }
+            DecisionState::Guess => {
+                self.state.d.next = DecisionState::Offer;
+                if self.crossed.val() {
+                    self.decides.next = true;
+                    self.raise.d.next = true;
+                    self.state.d.next = DecisionState::Idle;
                 }
             }
             DecisionState::Offer => {
@@ -152,7 +210,11 @@ impl Logic for InterruptDecision {
             }
             DecisionState::Wait => {
                 if self.retired.val() {
+                    self.known.d.next = true;
                     self.state.d.next = DecisionState::Look;
+                    if self.ahead.q.val() {
+                        self.state.d.next = DecisionState::Idle;
+                    }
                     if self.returns.retire.val().error {
                         self.violation_valid.next = true;
                         self.state.d.next = DecisionState::Halt;
@@ -160,12 +222,21 @@ impl Logic for InterruptDecision {
                 }
             }
             DecisionState::Look => {
-                self.decided.d.next = self.new_index.q.val();
+                self.decides.next = true;
                 self.raise.d.next = self.crossed.val()
                     | (self.notify_on_empty.val() & (self.seen_index.val() == self.new_index.q.val()));
                 self.state.d.next = DecisionState::Idle;
             }
             _ => {}
+        }
+        if self.kick.val() & self.enable.val() & !self.awake.q.val() {
+            self.awake.d.next = true;
+            self.waited.d.next = 0.into();
+        }
+        if self.decides.val() {
+            self.decided.d.next = self.new_index.q.val();
+            self.waited.d.next = 0.into();
+            self.look_at.d.next = self.first_look.val();
         }
         self.out.next.address = self.address.q.val();
         self.out.next.length = 4.into();

@@ -148,6 +148,8 @@ impl Logic for RingEngine {
         Sink::<UsedElement>::link(&mut self.used, &mut self.used_writer.used);
         Source::<WriteRequest>::link(&mut self.used_request, &mut self.used_writer.request);
 
+        self.decision.enable.next = self.control.enable.val() & !self.stopped.q.val();
+        self.decision.kick.next = self.control.kick.val();
         self.decision.ring_base.next = self.control.ring_base.val();
         self.decision.event_idx.next = self.control.event_idx.val();
         self.decision.notify_on_empty.next = self.control.notify_on_empty.val();

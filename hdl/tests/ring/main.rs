@@ -5,6 +5,7 @@ mod failing;
 mod memory;
 mod used;
 mod window;
+mod wish;
 
 use driver::{Descriptor, Driver, Features};
 use virtio_hdl_rtl::virtio::types::Violation;
