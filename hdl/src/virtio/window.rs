@@ -29,7 +29,7 @@ pub enum DecodeState {
 /// of the same chain, and frees it.
 ///
 /// A first window is as long as the longest of the last chains, up to 4 descriptors: a descriptor too many costs 16 bytes of the link,
-/// one too few a read that all later chains wait for. It grows at once, and shrinks to what 64 chains in a row did with. An indirect
+/// one too few a read that all later chains wait for. It grows at once, and shrinks to what 64 chains in a row did with; it begins with 4. An indirect
 /// table's chain has one descriptor in the queue's own.
 ///
 /// ```text
@@ -88,6 +88,7 @@ pub struct WindowReader {
     oldest_failed: DFF<Bit>,
 
     // descriptors behind the head: of the next first window, and the most among the chains so far that it is to shrink to
+    #[given]
     further_expected: Reg<Bits<2>>,
     further_most: Reg<Bits<2>>,
     chains_since: Reg<Bits<6>>,
@@ -143,6 +144,7 @@ impl WindowReader {
     /// `client` is the reader's DMA client number; the queue size is a power of two up to 256.
     pub fn new(client: u64, queue_size: u16) -> Self {
         Self::with(WindowReaderGiven {
+            further_expected: Reg::new(3.into()),
             client: Constant::new(client.into()),
             queue_size: Constant::new(u64::from(queue_size).into()),
             longest_chain: Constant::new(u64::from(LONGEST_CHAIN).into()),

@@ -30,7 +30,7 @@ fn run(driver: &mut Driver, chains: u16, length: u16) -> Vec<u64> {
 fn virtqueue_first_window_grows_at_once_and_shrinks_after_64_chains() {
     let mut driver =
         Driver::new("ring_windows", 64, Features { event_idx: false, indirect: true, notify_on_empty: false });
-    assert_eq!(run(&mut driver, 8, 1), [16; 8], "a descriptor each");
+    assert_eq!(run(&mut driver, 8, 1), [64; 8], "nothing is known yet");
     for (length, bytes) in [(3, 48), (5, 64), (2, 32), (1, 16)] {
         run(&mut driver, 8, length);
         let windows = run(&mut driver, 136, length);
@@ -50,16 +50,10 @@ fn virtqueue_first_window_ends_with_the_table() {
     let mut driver =
         Driver::new("ring_windows_end", 16, Features { event_idx: false, indirect: false, notify_on_empty: false });
     let buffer = Descriptor::writable(0x40000, 16);
-    for chains in 1..=2 {
-        driver.offer_direct(&[0, 1, 2, 3], &[buffer; 4]);
-        driver.kick();
-        driver.run_until_used(chains);
-    }
-    first_windows(&mut driver);
     for (i, head) in [12, 13, 14, 15].into_iter().enumerate() {
         driver.offer_direct(&[head], &[buffer]);
         driver.kick();
-        driver.run_until_used(3 + i as u16);
+        driver.run_until_used(1 + i as u16);
     }
     assert_eq!(first_windows(&mut driver), [64, 48, 32, 16]);
     driver.settle();
@@ -76,7 +70,7 @@ fn virtqueue_first_window_of_indirect_chains_is_one_descriptor() {
         driver.kick();
         driver.run_until_used(chain + 1);
     }
-    assert!(first_windows(&mut driver).iter().all(|window| *window == 16));
+    assert!(first_windows(&mut driver)[80..].iter().all(|window| *window == 16));
     driver.settle();
     driver.finish();
 }
