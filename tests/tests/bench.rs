@@ -36,7 +36,8 @@ fn bench_tells_figures_draws_them_and_the_readme_has_them() {
     for row in rows {
         for share in ["share", "share_below"] {
             let share = row[share].as_f64().unwrap();
-            assert!((0.05..1.0).contains(&share), "{row}");
+            // the limit counts a kick and a read of `used_event` for each 32 requests, and a device that stays awake does with fewer
+            assert!((0.05..1.01).contains(&share), "{row}");
         }
     }
     let share = |what: &str, bytes: u64| {

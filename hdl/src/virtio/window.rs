@@ -29,8 +29,8 @@ pub enum DecodeState {
 /// of the same chain, and frees it.
 ///
 /// A first window is as long as the longest of the last chains, up to 4 descriptors: a descriptor too many costs 16 bytes of the link,
-/// one too few a read that all later chains wait for. It grows at once, and shrinks to what 64 chains in a row did with; it begins with 4. An indirect
-/// table's chain has one descriptor in the queue's own.
+/// one too few a read that all later chains wait for. It begins with 4, grows at once, and shrinks to what 64 chains in a row did
+/// with. The chain of an indirect table has one descriptor in the queue's own.
 ///
 /// ```text
 ///  heads -> [first windows] --+-> request      RAM <- DMA
