@@ -32,9 +32,10 @@ const FIRST_LOOK: u64 = 32;
 /// The driver's wish (`avail.flags`, or `used_event` with EVENT_IDX) is read after the used index has left, never before:
 /// reads push posted writes ahead of them, so a driver that changes its wish either sees the new index or is seen.
 ///
-/// With EVENT_IDX the wish is read ahead as well, while nothing is to be decided: 32 cycles after a decision or the first kick, 64, and so on, until
-/// `used_event` is one that the next elements reach. If it says yes to a new index the interrupt is raised at once. It may be older than
-/// the index, so that it can add an interrupt that the driver no longer wants, but it is never believed when it says no.
+/// With EVENT_IDX the wish is read ahead as well, while nothing is to be decided: 32 cycles after a decision or the first kick, 64,
+/// and so on, until `used_event` is one that the next elements reach. If it says yes to a new index the interrupt is raised at
+/// once. It may be older than the index, so that it can add an interrupt that the driver no longer wants, but it is never
+/// believed when it says no.
 ///
 /// When a read fails the queue stops, and nothing is read or raised any more until a reset.
 /// `needs_event` of [`super::layout`] is the rule in Rust.

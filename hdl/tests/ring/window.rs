@@ -1,5 +1,6 @@
 //! First windows: as long as the last chains were.
 use crate::driver::{Descriptor, Driver, Features};
+use crate::PLAIN;
 use virtio_hdl_rtl::dma::types::ReadRequest;
 use virtio_hdl_rtl::virtio::ring::client;
 
@@ -28,8 +29,7 @@ fn run(driver: &mut Driver, chains: u16, length: u16) -> Vec<u64> {
 
 #[test]
 fn virtqueue_first_window_grows_at_once_and_shrinks_after_64_chains() {
-    let mut driver =
-        Driver::new("ring_windows", 64, Features { event_idx: false, indirect: true, notify_on_empty: false });
+    let mut driver = Driver::new("ring_windows", 64, Features { indirect: true, ..PLAIN });
     assert_eq!(run(&mut driver, 8, 1), [64; 8], "nothing is known yet");
     for (length, bytes) in [(3, 48), (5, 64), (2, 32), (1, 16)] {
         run(&mut driver, 8, length);
@@ -47,8 +47,7 @@ fn virtqueue_first_window_grows_at_once_and_shrinks_after_64_chains() {
 
 #[test]
 fn virtqueue_first_window_ends_with_the_table() {
-    let mut driver =
-        Driver::new("ring_windows_end", 16, Features { event_idx: false, indirect: false, notify_on_empty: false });
+    let mut driver = Driver::new("ring_windows_end", 16, PLAIN);
     let buffer = Descriptor::writable(0x40000, 16);
     for (i, head) in [12, 13, 14, 15].into_iter().enumerate() {
         driver.offer_direct(&[head], &[buffer]);
@@ -62,8 +61,7 @@ fn virtqueue_first_window_ends_with_the_table() {
 
 #[test]
 fn virtqueue_first_window_of_indirect_chains_is_one_descriptor() {
-    let mut driver =
-        Driver::new("ring_windows_indirect", 16, Features { event_idx: false, indirect: true, notify_on_empty: false });
+    let mut driver = Driver::new("ring_windows_indirect", 16, Features { indirect: true, ..PLAIN });
     let buffers: Vec<_> = (0..3).map(|i| Descriptor::writable(0x40000 + 64 * i, 16)).collect();
     for chain in 0..136 {
         driver.offer_table(chain % 16, &buffers, 0x50000 + 0x100 * u64::from(chain % 16));

@@ -1,9 +1,10 @@
 //! The driver's wish for interrupts, read ahead of the used index.
 use crate::driver::{Descriptor, Driver, Features};
+use crate::PLAIN;
 use virtio_hdl_rtl::virtio::layout;
 use virtio_hdl_rtl::virtio::ring::client;
 
-const EVENT_IDX: Features = Features { event_idx: true, indirect: false, notify_on_empty: false };
+const EVENT_IDX: Features = Features { event_idx: true, ..PLAIN };
 const QUEUE_SIZE: u16 = 8;
 
 fn set_used_event(driver: &mut Driver, index: u16) {
@@ -31,7 +32,7 @@ fn rest(driver: &mut Driver, cycles: usize) {
 #[test]
 fn virtqueue_event_idx_wish_that_was_read_ahead_raises_at_once() {
     let mut driver = Driver::new("ring_wish_ahead", QUEUE_SIZE, EVENT_IDX);
-    // longer than from the index to the interrupt, so that no read can be between
+    // reads as short as can be: the interrupt comes sooner than one of them
     driver.dma.latency = 1;
     for used in 0..6 {
         set_used_event(&mut driver, used);
