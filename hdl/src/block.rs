@@ -30,32 +30,75 @@ use crate::cells::{Reg, Sink, Source};
 use rust_hdl::prelude::*;
 pub use virtio_hdl_macros::{Block, Bundle};
 
-/// Stands in front of and behind a field's name in what [`describe`] tells; no identifier has it.
+/// Stands in front of and behind a field's name in what [`describe`] tells (see [`doc_name`](crate::doc_name)); no identifier has it.
 pub(crate) const DOC: char = '\u{1}';
 
 /// Tells a probe the doc comments of a block or a bundle: those of its fields by name, its own without one. rust-hdl has no place
 /// for them, so they go as names of empty namespaces, which its own probes pass over; the printer takes them.
-pub fn describe<B: Block>(block: &B, docs: &[(&str, &str)], probe: &mut dyn Probe) {
-    for (field, text) in docs {
-        let name = format!("{DOC}{field}{DOC}{text}");
-        probe.visit_start_namespace(&name, block);
-        probe.visit_end_namespace(&name, block);
+pub fn describe<B: Block>(block: &B, docs: &[&str], probe: &mut dyn Probe) {
+    for name in docs {
+        probe.visit_start_namespace(name, block);
+        probe.visit_end_namespace(name, block);
     }
 }
 
-/// A cell that a block clocks, resets and holds before its own logic. The printer says the same in the Verilog.
+/// One of the names that [`describe`] takes. A literal, since probes visit every block in every cycle of a test.
+#[macro_export]
+macro_rules! doc_name {
+    ($field:literal, $text:literal) => {
+        concat!("\u{1}", $field, "\u{1}", $text)
+    };
+}
+
+/// A field of a block: a cell that it clocks, resets and holds before its own logic, which the printer says in the Verilog too; or
+/// ports, whose news are why the evaluator runs the block.
 pub trait Clocked {
     /// Marks the inputs that [`follow`](Clocked::follow) drives as connected.
     fn adopt(&mut self, _reset: bool) {}
     /// Drives the clock, the reset if the block has one, and, of registers, the next value with the present one.
     fn follow(&mut self, _clock: Clock, _reset: Option<Bit>) {}
+    /// Whether it has an input of the block whose value the block was not evaluated with. A block without any, in which nothing changed
+    /// in the last step, would stay as it is: the evaluator spares itself the step. What is not known is news; cells inside have none.
+    fn has_news(&self) -> bool {
+        true
+    }
 }
 
-// what has no clock
-impl<D: Direction, T: Synth> Clocked for Signal<D, T> {}
-impl<T: Synth> Clocked for Constant<T> {}
-impl<T: Synth> Clocked for Source<T> {}
-impl<T: Synth> Clocked for Sink<T> {}
+impl<T: Synth> Clocked for Signal<In, T> {
+    fn has_news(&self) -> bool {
+        self.next != self.val()
+    }
+}
+
+impl<T: Synth> Clocked for Signal<Out, T> {
+    fn has_news(&self) -> bool {
+        false
+    }
+}
+
+impl<T: Synth> Clocked for Signal<Local, T> {
+    fn has_news(&self) -> bool {
+        false
+    }
+}
+
+impl<T: Synth> Clocked for Constant<T> {
+    fn has_news(&self) -> bool {
+        false
+    }
+}
+
+impl<T: Synth> Clocked for Source<T> {
+    fn has_news(&self) -> bool {
+        self.ready.has_news()
+    }
+}
+
+impl<T: Synth> Clocked for Sink<T> {
+    fn has_news(&self) -> bool {
+        self.data.has_news() || self.valid.has_news()
+    }
+}
 
 impl<T: Synth> Clocked for Reg<T> {
     fn adopt(&mut self, reset: bool) {
@@ -72,6 +115,9 @@ impl<T: Synth> Clocked for Reg<T> {
             self.reset.next = reset;
         }
     }
+    fn has_news(&self) -> bool {
+        false
+    }
 }
 
 impl<T: Synth> Clocked for DFF<T> {
@@ -83,6 +129,9 @@ impl<T: Synth> Clocked for DFF<T> {
         self.clock.next = clock;
         self.d.next = self.q.val();
     }
+    fn has_news(&self) -> bool {
+        false
+    }
 }
 
 impl<T: Clocked> Clocked for Vec<T> {
@@ -92,6 +141,9 @@ impl<T: Clocked> Clocked for Vec<T> {
     fn follow(&mut self, clock: Clock, reset: Option<Bit>) {
         self.iter_mut().for_each(|cell| cell.follow(clock, reset));
     }
+    fn has_news(&self) -> bool {
+        self.iter().any(Clocked::has_news)
+    }
 }
 
 impl<T: Clocked, const N: usize> Clocked for [T; N] {
@@ -100,6 +152,9 @@ impl<T: Clocked, const N: usize> Clocked for [T; N] {
     }
     fn follow(&mut self, clock: Clock, reset: Option<Bit>) {
         self.iter_mut().for_each(|cell| cell.follow(clock, reset));
+    }
+    fn has_news(&self) -> bool {
+        self.iter().any(Clocked::has_news)
     }
 }
 

@@ -59,7 +59,7 @@ fn end(name: &Ident, other: &Ident, ports: &[Field]) -> Tokens {
     let types: Vec<&Type> = ports.iter().map(|port| &port.ty).collect();
     let docs = ports.iter().zip(&texts).filter_map(|(port, name)| {
         let text = doc(&port.attrs)?;
-        Some(quote!((#name, #text)))
+        Some(quote!(::virtio_hdl_rtl::doc_name!(#name, #text)))
     });
     let verilog = |function: &Ident| {
         quote! {
@@ -80,7 +80,11 @@ fn end(name: &Ident, other: &Ident, ports: &[Field]) -> Tokens {
             }
         }
         #[automatically_derived]
-        impl ::virtio_hdl_rtl::block::Clocked for #name {}
+        impl ::virtio_hdl_rtl::block::Clocked for #name {
+            fn has_news(&self) -> bool {
+                false #(|| self.#names.has_news())*
+            }
+        }
         #[automatically_derived]
         impl ::rust_hdl::prelude::Logic for #name {
             fn update(&mut self) {}

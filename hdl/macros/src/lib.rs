@@ -86,12 +86,23 @@ fn block_trait(input: &DeriveInput, fields: &[&Field]) -> Tokens {
             #(::virtio_hdl_rtl::block::Clocked::follow(&mut self.#cells, clock, reset);)*
         };
     }
+    // The first step evaluates everything: a signal is marked as changed for it.
+    let settled = visible.iter().find(|field| type_name(field) == "Signal").map(|field| {
+        let first = name_of(field);
+        connect.extend(quote!(self.#first.changed = true;));
+        quote! {
+            let news = false #(|| ::virtio_hdl_rtl::block::Clocked::has_news(&self.#names))*;
+            if !news && !::rust_hdl::prelude::Block::has_changed(self) {
+                return;
+            }
+        }
+    });
     let (name, (generics, arguments, bounds)) = (&input.ident, input.generics.split_for_impl());
     let fields = visible.iter().map(|field| (name_of(field).to_string(), &field.attrs));
     let docs = [(String::new(), &input.attrs)].into_iter().chain(fields);
     let docs = docs.filter_map(|(field, attributes)| {
         let text = doc(attributes)?;
-        Some(quote!((#field, #text)))
+        Some(quote!(::virtio_hdl_rtl::doc_name!(#field, #text)))
     });
     quote! {
         #[automatically_derived]
@@ -102,6 +113,7 @@ fn block_trait(input: &DeriveInput, fields: &[&Field]) -> Tokens {
                 #(self.#names.connect_all();)*
             }
             fn update_all(&mut self) {
+                #settled
                 #follow
                 ::rust_hdl::prelude::Logic::update(self);
                 #(self.#names.update_all();)*
@@ -144,6 +156,9 @@ fn clocked_trait(input: &DeriveInput, fields: &[&Field]) -> Tokens {
             }
             fn follow(&mut self, clock: ::rust_hdl::prelude::Clock, reset: Option<::rust_hdl::prelude::Bit>) {
                 #follow
+            }
+            fn has_news(&self) -> bool {
+                false
             }
         }
     }

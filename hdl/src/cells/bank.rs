@@ -52,4 +52,7 @@ impl<T: Clocked, const N: usize> Clocked for Bank<T, N> {
     fn follow(&mut self, clock: Clock, reset: Option<Bit>) {
         self.0.follow(clock, reset);
     }
+    fn has_news(&self) -> bool {
+        self.0.has_news()
+    }
 }

@@ -56,5 +56,5 @@ impl<T: Synth> Logic for Reg<T> {
 /// Hex digits of a literal, whose value field is private; `LowerHex` always prints `W'hDIGITS`.
 pub fn literal_digits(literal: VerilogLiteral) -> String {
     let text = format!("{literal:x}");
-    text.split("'h").nth(1).unwrap_or("0").to_string()
+    text.rsplit_once('h').map_or("0", |(_, digits)| digits).to_string()
 }
