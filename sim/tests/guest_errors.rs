@@ -77,6 +77,22 @@ fn a_kernel_that_is_none_is_refused() -> Result {
 }
 
 #[test]
+fn debians_kernels_are_unpacked_and_a_users_is_not() -> Result {
+    // One is packed with LZ4, one with zstd.
+    for suite in ["bookworm", "trixie"] {
+        let kernel = Kernel::debian(suite, &DebianOptions::default())?;
+        let vmlinux = kernel.vmlinux.ok_or("it is not unpacked")?;
+        assert_eq!(vmlinux.parent(), kernel.image.parent(), "{suite}");
+        let content = std::fs::read(&vmlinux)?;
+        assert!(content.starts_with(b"\x7fELF"), "{suite}");
+        let banner = format!("Linux version {} ", kernel.version);
+        assert!(content.windows(banner.len()).any(|window| window == banner.as_bytes()), "{suite}: no {banner:?}");
+        assert_eq!(Kernel::from_file(&kernel.image, None)?.vmlinux, None, "{suite}");
+    }
+    Ok(())
+}
+
+#[test]
 fn modules_are_taken_from_a_folder_in_order_of_dependency() -> Result {
     let debian = DebianOptions::default();
     let kernel = Kernel::debian("bookworm", &debian)?;

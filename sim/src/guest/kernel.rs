@@ -2,6 +2,9 @@
 use super::debian::{DebianOptions, DebianPackages};
 use super::error::GuestError;
 use super::processor::Processor;
+use super::run::MachineType;
+use super::vmlinux;
+use std::ffi::OsString;
 use std::fs::{self, File};
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
@@ -11,6 +14,8 @@ use std::path::{Path, PathBuf};
 pub struct Kernel {
     /// The bzImage; of an Arm, the Image.
     pub image: PathBuf,
+    /// The same kernel out of a bzImage of Debian's, which an emulated PC boots sooner; none if it cannot be booted so.
+    pub vmlinux: Option<PathBuf>,
     /// As `uname -r` says it, such as `6.1.0-50-cloud-amd64`.
     pub version: String,
     /// The folder that would be `/lib/modules/VERSION`; without one all that a job needs must be built in.
@@ -44,22 +49,40 @@ impl Kernel {
             .find(|path| path.file_name().is_some_and(|name| name.to_string_lossy().starts_with("vmlinuz")))
             .ok_or_else(|| missing("vmlinuz"))?;
         match processor {
-            Processor::X86_64 => Kernel::from_file(&image, Some(&modules)),
+            Processor::X86_64 => {
+                let kernel = Kernel::from_file(&image, Some(&modules))?;
+                Ok(Kernel { vmlinux: vmlinux::beside(&image), ..kernel })
+            }
             // Its image does not say which it is.
             Processor::Aarch64 => {
                 let version = modules.file_name().unwrap_or_default().to_string_lossy().into_owned();
-                Ok(Kernel { image, version, modules: Some(modules) })
+                Ok(Kernel { image, vmlinux: None, version, modules: Some(modules) })
             }
         }
     }
 
-    /// A bzImage, and the folder of its modules (`/lib/modules/VERSION`) unless all is built in.
+    /// A bzImage, and the folder of its modules (`/lib/modules/VERSION`) unless all is built in. It is booted as it is:
+    /// nothing is written beside a user's file.
     pub fn from_file(image: &Path, modules: Option<&Path>) -> Result<Self, GuestError> {
         let version = version(image)?;
         if let Some(modules) = modules {
             fs::read_dir(modules.join("kernel")).map_err(GuestError::read(modules))?;
         }
-        Ok(Kernel { image: image.into(), version, modules: modules.map(Into::into) })
+        Ok(Kernel { image: image.into(), vmlinux: None, version, modules: modules.map(Into::into) })
+    }
+
+    /// The file that QEMU boots, given its other arguments: on an emulated PC with QEMU's own firmware the vmlinux.
+    pub(super) fn image_for(&self, machine: MachineType, kvm: bool, arguments: &[OsString]) -> &Path {
+        let Some(vmlinux) = &self.vmlinux else { return &self.image };
+        // OVMF starts a bzImage and no ELF.
+        let mut arguments = arguments.iter().map(|argument| argument.to_string_lossy());
+        let other_firmware =
+            arguments.any(|argument| ["-bios", "pflash", "firmware="].iter().any(|part| argument.contains(part)));
+        if kvm || other_firmware || machine == MachineType::Virt {
+            tracing::debug!("{} is booted: not an emulated PC with SeaBIOS", self.image.display());
+            return &self.image;
+        }
+        vmlinux
     }
 }
 
@@ -91,5 +114,33 @@ fn version(image: &Path) -> Result<String, GuestError> {
     match version.starts_with(|c: char| c.is_ascii_digit()) {
         true => Ok(version.into()),
         false => Err(not("it does not say its version")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_emulated_pc_with_its_own_firmware_boots_the_vmlinux() {
+        let bzimage = Kernel { image: "bzImage".into(), vmlinux: None, version: "6.1".into(), modules: None };
+        let both = Kernel { vmlinux: Some("vmlinux".into()), ..bzimage.clone() };
+        for (machine, kvm, arguments, expected) in [
+            (MachineType::Q35, false, "", "vmlinux"),
+            (MachineType::Pc, false, "-no-hpet -s -S", "vmlinux"),
+            (MachineType::Q35, true, "", "bzImage"),
+            (MachineType::Virt, false, "", "bzImage"),
+            (MachineType::Q35, false, "-s -bios OVMF.fd", "bzImage"),
+            (MachineType::Q35, false, "-drive if=pflash,file=OVMF.fd", "bzImage"),
+            (MachineType::Pc, false, "-machine pflash0=code", "bzImage"),
+        ] {
+            let arguments: Vec<OsString> = arguments.split_whitespace().map(Into::into).collect();
+            assert_eq!(
+                both.image_for(machine, kvm, &arguments),
+                Path::new(expected),
+                "{machine:?} {kvm} {arguments:?}"
+            );
+            assert_eq!(bzimage.image_for(machine, kvm, &arguments), Path::new("bzImage"));
+        }
     }
 }

@@ -36,6 +36,7 @@ mod modules;
 mod processor;
 mod qemu;
 mod run;
+mod vmlinux;
 
 pub use debian::{DebianOptions, DebianPackages};
 pub use device::{vfio_user_pci, virtio_blk_pci};

@@ -9,7 +9,6 @@ use rustix::process::{kill_process, pidfd_open, Pid, PidfdFlags, Signal};
 use rustix::termios::{tcgetattr, tcsetattr, OptionalActions, Termios};
 use std::ffi::OsString;
 use std::io::{self, Read, Write as _};
-use std::path::PathBuf;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard};
 use std::thread::JoinHandle;
@@ -53,7 +52,7 @@ pub struct Guest<'a> {
     cpus: u32,
     kvm: bool,
     reboots: bool,
-    kernel: Option<(PathBuf, Vec<u8>)>,
+    kernel: Option<(Kernel, Vec<u8>)>,
     append: String,
     arguments: Vec<OsString>,
 }
@@ -110,7 +109,7 @@ impl<'a> Guest<'a> {
 
     /// Boots this kernel with this [initramfs](super::Initramfs::build).
     pub fn kernel(mut self, kernel: &Kernel, initramfs: Vec<u8>) -> Self {
-        self.kernel = Some((kernel.image.clone(), initramfs));
+        self.kernel = Some((kernel.clone(), initramfs));
         self
     }
 
@@ -183,7 +182,7 @@ impl<'a> Guest<'a> {
             command.args(["-cpu", "cortex-a57"]);
         }
         let mut file = None;
-        if let Some((image, initramfs)) = &self.kernel {
+        if let Some((kernel, initramfs)) = &self.kernel {
             let written = NamedTempFile::new().and_then(|mut file| file.write_all(initramfs).map(|()| file));
             let written = written.map_err(GuestError::io("write the initramfs to a temporary file"))?;
             let leftover = Leftover::path(written.path());
@@ -194,6 +193,7 @@ impl<'a> Guest<'a> {
                 MachineType::Q35 | MachineType::Pc => "ttyS0",
                 MachineType::Virt => "ttyAMA0",
             };
+            let image = kernel.image_for(self.machine, self.kvm, &self.arguments);
             // Without the kernel's tests of its own ciphers, which take an emulated processor a fifth of a boot.
             let append = format!("console={console} quiet panic={panic} reboot=t cryptomgr.notests{}", self.append);
             command.arg("-kernel").arg(image).arg("-initrd").arg(initramfs.path()).arg("-append").arg(append);
