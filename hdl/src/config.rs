@@ -113,7 +113,8 @@ pub struct EndpointConfig {
     pub bar0: Bar0,
     /// Largest payload the device supports (Device Capabilities), 128, 256 or 512 bytes.
     pub max_payload: u16,
-    /// Memory reads in flight.
+    /// Memory reads in flight, 32 or 64. What the interface of the link, or a host that does not allow tags of 8 bits (Device Control,
+    /// bit 8), does not take stays unused.
     pub read_tags: u16,
     /// Microseconds after which a read without completion is given up.
     pub completion_timeout_us: u32,
@@ -140,7 +141,7 @@ impl EndpointConfig {
             vectors: device.vectors(),
             bar0: Bar0::Io,
             max_payload: 256,
-            read_tags: 32,
+            read_tags: device.read_tags,
             completion_timeout_us: 10_000,
             features: device.features.iter().copied().collect(),
             ids: Ids::of(device),

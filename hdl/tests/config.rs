@@ -176,7 +176,7 @@ fn values_out_of_range_say_what_is_allowed() {
         ("bar0 = 0", "1:8: bar0 takes a name, not a number; allowed: \"io\", \"memory\""),
         ("device = \"floppy\"", "1:10: device: \"floppy\" is not known; allowed: \"blk\", \"net\""),
         ("max_payload = 200", "1:15: max_payload = 200 is out of range; allowed: 128, 256, 512"),
-        ("read_tags = 16", "1:13: read_tags = 16 is out of range; allowed: 32"),
+        ("read_tags = 16", "1:13: read_tags = 16 is out of range; allowed: 32, 64"),
         ("completion_timeout_us = 0", "1:25: completion_timeout_us = 0 is out of range; allowed: 1 to 64000 microseconds"),
         ("features = [\"flush\", \"flush\"]", "1:22: features names \"flush\" twice"),
         ("ids = 3", "1:7: ids must be a section or table, not a number"),

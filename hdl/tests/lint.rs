@@ -58,7 +58,8 @@ blocks! {
     msix_table: pcie::MsixTable::new(20);
     messages: pcie::FunctionMessages::default();
     completer: pcie::completer::Completer::new(64, 4096);
-    read_engine: dma::ReadEngine::<5, 32>::new(1000);
+    read_engine: dma::SizedReadEngine::new(32, 1000);
+    read_engine_64: dma::SizedReadEngine::new(64, 1000);
     write_engine: dma::WriteEngine::default();
     write_arbiter: dma::WriteArbiter::new(5);
     gather: dma::Gather::<8>::new(3);
@@ -68,7 +69,7 @@ blocks! {
     used_writer: virtio::used::UsedWriter::new(1, 256);
     interrupt_decision: virtio::interrupt_decision::InterruptDecision::new(1, 256);
     interrupt_controller: virtio::interrupts::InterruptController::default();
-    data_path: endpoint::data_path::DataPath::new(2, 256, 1000);
+    data_path: endpoint::data_path::DataPath::new(2, 256, 64, 1000);
     diagnostics: endpoint::diagnostics::Diagnostics::new(21);
     blk_device: device::blk::BlkDevice::new(1000);
     net_device: device::net::NetDevice::new(device::net::types::FrameSizes::new(1522), 256);

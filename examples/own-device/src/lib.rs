@@ -28,6 +28,7 @@ pub static RNG: DeviceType = DeviceType {
     queues: &[Queue { name: "requestq", what: "buffers for random bytes" }],
     shortest_queue: 2,
     advised_queue: None,
+    read_tags: 32,
     features: &[Feature::EVENT_IDX, Feature::INDIRECT, Feature::NOTIFY_ON_EMPTY],
     safe_features: &[],
     // no device config

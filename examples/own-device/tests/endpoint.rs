@@ -107,6 +107,7 @@ fn a_row_that_does_not_fit_its_block_is_refused() {
         ),
         (DeviceType { events: &[], ..like() }, "the block's port device_events_0 is neither the row's nor the core's"),
         (DeviceType { queues: &[], ..like() }, "it has 0 queues; allowed: 1 to 4"),
+        (DeviceType { read_tags: 16, ..like() }, "it needs 16 reads in flight; allowed: 32, 64"),
         (DeviceType { queues: &[RNG_QUEUE; 2], ..like() }, "the block has no port bytes_1_count"),
         (
             DeviceType { features: &[RO_TWICE; 2], ..like() },

@@ -1,6 +1,7 @@
 //! The row of a device type: what registers, ports, checks and documents are made from.
 use super::{EndpointConfig, Feature, Options, Problems, Table};
 use crate::block::AnyBlock;
+use crate::dma::SizedReadEngine;
 use crate::virtio::MAX_QUEUES;
 use std::collections::BTreeSet;
 use std::fmt;
@@ -26,6 +27,8 @@ pub struct DeviceType {
     pub shortest_queue: u16,
     /// Below this size of the queues a configuration is warned, with these words.
     pub advised_queue: Option<(u16, &'static str)>,
+    /// Reads in flight that it needs, 32 or 64: many small ones take more to fill a link than few long ones.
+    pub read_tags: u16,
     /// The features it can offer.
     pub features: &'static [Feature],
     /// Those that a driver gets which accepts BAD_FEATURE, and so says that it did not negotiate: what such drivers have always
@@ -258,6 +261,9 @@ impl DeviceType {
         }
         if !self.shortest_queue.is_power_of_two() || self.shortest_queue > 256 {
             return Err(format!("its shortest queue has {} descriptors: no power of two to 256", self.shortest_queue));
+        }
+        if !SizedReadEngine::TAGS.contains(&self.read_tags) {
+            return Err(format!("it needs {} reads in flight; allowed: 32, 64", self.read_tags));
         }
         let fits = |field: &&ConfigField| (1..=8).contains(&field.bytes) && field.offset + field.bytes <= 32;
         if let Some(field) = self.fields.iter().find(|field| !fits(field)) {

@@ -97,6 +97,14 @@ impl LinkInterface {
         }
     }
 
+    /// Tags it lets the endpoint choose from: that of UltraScale+ does not say whether those of 8 bits are allowed.
+    pub const fn read_tags(self) -> u16 {
+        match self {
+            LinkInterface::Tlp | LinkInterface::SevenSeries => 64,
+            LinkInterface::UltraScalePlus => 32,
+        }
+    }
+
     /// How many bits its packet streams can have.
     pub const fn widths(self) -> &'static [u16] {
         match self {

@@ -57,7 +57,7 @@ fn document_of(
     if let Some((bytes, _)) = top.number(problems, "max_payload", 128..=512, "128, 256, 512", u64::is_power_of_two) {
         config.max_payload = bytes as u16;
     }
-    if let Some((tags, _)) = top.number(problems, "read_tags", 32..=32, "32", |_| true) {
+    if let Some((tags, _)) = top.number(problems, "read_tags", 32..=64, "32, 64", u64::is_power_of_two) {
         config.read_tags = tags as u16;
     }
     let timeout = top.number(problems, "completion_timeout_us", 1..=64_000, "1 to 64000 microseconds", |_| true);

@@ -211,6 +211,7 @@ impl EndpointCore {
             writable_config_length: config.device.writable_config_bytes() as u16,
             safe_features: config.safe_features(),
         };
+        let read_tags = config.read_tags.min(config.link.interface.read_tags());
         let messages = usize::from(intx == Intx::Messages);
         Self::with(EndpointCoreGiven {
             chain: (0..queues).map(|_| Default::default()).collect(),
@@ -224,7 +225,7 @@ impl EndpointCore {
             msix: (0..usize::from(config.vectors > 0)).map(|_| MsixTable::new(function.vectors)).collect(),
             messages: (0..messages).map(|_| Default::default()).collect(),
             registers: LegacyRegisters::new(&registers),
-            data_path: DataPath::new(queues, config.queue_size, config.completion_timeout_cycles()),
+            data_path: DataPath::new(queues, config.queue_size, read_tags, config.completion_timeout_cycles()),
             // the driver's patience with a reset is one of milliseconds
             sequencer: ResetSequencer::new(config.link.clock_hz / 2000),
             counters: Diagnostics::new(fields),

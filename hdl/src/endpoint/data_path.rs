@@ -4,7 +4,7 @@ use crate::block::Block;
 use crate::cells::{Reg, Sink, Source};
 use crate::comment;
 use crate::dma::arbiter::{ReadArbiter, WriteArbiter};
-use crate::dma::read_engine::ReadEngine;
+use crate::dma::sized_read_engine::SizedReadEngine;
 use crate::dma::types::*;
 use crate::dma::write_engine::WriteEngine;
 use crate::pcie::link_side::RequesterSink;
@@ -93,7 +93,7 @@ pub struct DataPath {
     pub stall_no_tag: Signal<Out, Bit>,
 
     #[given]
-    read_engine: ReadEngine<5, 32>,
+    read_engine: SizedReadEngine,
     write_engine: WriteEngine,
     write_gate: TransmitGate,
     #[given]
@@ -121,8 +121,9 @@ pub struct DataPath {
 }
 
 impl DataPath {
-    /// `queues` virtqueues of `queue_size` descriptors; a read without completion is given up after `timeout` cycles.
-    pub fn new(queues: usize, queue_size: u16, timeout: u64) -> Self {
+    /// `queues` virtqueues of `queue_size` descriptors, and `tags` reads in flight; one without completion is given up after `timeout`
+    /// cycles.
+    pub fn new(queues: usize, queue_size: u16, tags: u16, timeout: u64) -> Self {
         let arbiters = usize::from(queues > 1);
         Self::with(DataPathGiven {
             chain: (0..queues).map(|_| Default::default()).collect(),
@@ -131,7 +132,7 @@ impl DataPath {
             data: (0..queues).map(|_| Default::default()).collect(),
             device_violation_valid: (0..queues).map(|_| Default::default()).collect(),
             device_violation: (0..queues).map(|_| Default::default()).collect(),
-            read_engine: ReadEngine::new(timeout),
+            read_engine: SizedReadEngine::new(tags, timeout),
             queues: (0..queues).map(|_| Virtqueue::new(queue_size)).collect(),
             read_arbiter: (0..arbiters).map(|_| ReadArbiter::new(queues)).collect(),
             write_arbiter: (0..arbiters).map(|_| WriteArbiter::new(queues)).collect(),

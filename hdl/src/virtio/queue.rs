@@ -157,6 +157,10 @@ impl Logic for Virtqueue {
         }
         if self.write_descriptor.val() {
             self.read_ram.waddr.next = bit_cast::<9, 8>(self.returns.write.val().word.get_bits::<8>(0)) | 0x100;
+            comment!("a run of first windows, which may pass the end of their ring");
+            if self.returns.write.val().word.get_bit(8) {
+                self.read_ram.waddr.next = bit_cast::<9, 6>(self.returns.write.val().word.get_bits::<6>(0)) | 0x100;
+            }
         }
         self.read_ram.raddr.next = bit_cast::<9, 8>(self.gather.read_word.val());
         if self.ring.window_read_valid.val() {

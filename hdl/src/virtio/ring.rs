@@ -91,6 +91,7 @@ pub struct RingEngine {
     decision: InterruptDecision,
     report: Reg<ViolationReport>,
     stopped: Reg<Bit>,
+    enable: Signal<Local, Bit>,
     found: Signal<Local, ViolationReport>,
     found_valid: Signal<Local, Bit>,
 }
@@ -112,7 +113,8 @@ impl Logic for RingEngine {
     #[hdl_gen]
     fn update(&mut self) {
         comment!("module ring_engine: from kicks to chains, from used elements to interrupts");
-        self.available.enable.next = self.control.enable.val() & !self.stopped.q.val();
+        self.enable.next = self.control.enable.val() & !self.stopped.q.val();
+        self.available.enable.next = self.enable.val();
         self.available.ring_base.next = self.control.ring_base.val();
         self.available.kick.next = self.control.kick.val();
         self.available.event_idx.next = self.control.event_idx.val();
@@ -148,7 +150,7 @@ impl Logic for RingEngine {
         Sink::<UsedElement>::link(&mut self.used, &mut self.used_writer.used);
         Source::<WriteRequest>::link(&mut self.used_request, &mut self.used_writer.request);
 
-        self.decision.enable.next = self.control.enable.val() & !self.stopped.q.val();
+        self.decision.enable.next = self.enable.val();
         self.decision.kick.next = self.control.kick.val();
         self.decision.ring_base.next = self.control.ring_base.val();
         self.decision.event_idx.next = self.control.event_idx.val();

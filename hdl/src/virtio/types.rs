@@ -81,8 +81,8 @@ pub struct ViolationReport {
 pub struct WindowRequest {
     /// Host address of its first descriptor.
     pub address: Bits<64>,
-    /// Descriptors, 1 to 16.
-    pub count: Bits<5>,
+    /// Descriptors, 1 to 8.
+    pub count: Bits<4>,
 }
 
 /// What a write of the used ring was for.
@@ -128,7 +128,7 @@ pub struct WindowViewSource {
     /// Read the descriptor at `position` of the window.
     pub load: Signal<In, Bit>,
     /// Its place in the window.
-    pub position: Signal<In, Bits<4>>,
+    pub position: Signal<In, Bits<3>>,
     /// That descriptor, one cycle later.
     pub descriptor: Signal<Out, Bits<128>>,
     /// One cycle: the walker is done with the context.

@@ -72,7 +72,7 @@ pub struct ChainWalker {
     pub violation: Signal<Out, ViolationReport>,
 
     store: BufferStore,
-    chain_fifo: StreamFifo<Chain, 4>,
+    chain_fifo: StreamFifo<Chain, 6>,
     further_stage: Stage<WindowRequest>,
 
     state: Reg<WalkState>,
@@ -84,7 +84,7 @@ pub struct ChainWalker {
     // the window: descriptors `window_base` to `window_base + window_count - 1` of the table
     window_base: DFF<Bits<16>>,
     window_count: DFF<Bits<16>>,
-    place: DFF<Bits<4>>,
+    place: DFF<Bits<3>>,
     wanted: DFF<Bits<16>>,
     contiguous: DFF<Bit>,
     // the chain so far
@@ -101,7 +101,7 @@ pub struct ChainWalker {
     flag_indirect: DFF<Bit>,
     next_index: DFF<Bits<16>>,
     further_address: DFF<Bits<64>>,
-    further_count: DFF<Bits<5>>,
+    further_count: DFF<Bits<4>>,
 
     #[given]
     queue_size: Constant<Bits<16>>,
@@ -231,7 +231,7 @@ impl Logic for ChainWalker {
         self.to_table_end.next = self.table_size.q.val() - self.wanted.q.val();
         self.window_limit.next = 4.into();
         if self.contiguous.q.val() {
-            self.window_limit.next = 16.into();
+            self.window_limit.next = 8.into();
         }
         self.further_window.next = self.window_limit.val();
         if self.to_table_end.val() < self.window_limit.val() {
@@ -250,7 +250,7 @@ impl Logic for ChainWalker {
                     self.base.d.next = self.view.table_base.val();
                     self.table_size.d.next = self.view.table_count.val();
                     self.window_base.d.next = 0.into();
-                    self.window_count.d.next = 16.into();
+                    self.window_count.d.next = 8.into();
                 }
                 self.place.d.next = 0.into();
                 self.count.d.next = 0.into();
@@ -314,7 +314,7 @@ impl Logic for ChainWalker {
                     if !self.flag_next.q.val() {
                         self.state.d.next = WalkState::End;
                     } else if self.inside.q.val() {
-                        self.place.d.next = self.offset.val().get_bits::<4>(0);
+                        self.place.d.next = self.offset.val().get_bits::<3>(0);
                         self.state.d.next = WalkState::Load;
                     } else {
                         self.state.d.next = WalkState::Refetch;
@@ -323,7 +323,7 @@ impl Logic for ChainWalker {
             }
             WalkState::Refetch => {
                 self.further_address.d.next = self.base.q.val() + (bit_cast::<64, 16>(self.wanted.q.val()) << 4);
-                self.further_count.d.next = self.further_window.val().get_bits::<5>(0);
+                self.further_count.d.next = self.further_window.val().get_bits::<4>(0);
                 self.window_base.d.next = self.wanted.q.val();
                 self.window_count.d.next = self.further_window.val();
                 self.place.d.next = 0.into();

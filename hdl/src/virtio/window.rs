@@ -23,19 +23,28 @@ pub enum DecodeState {
 
 /// Window reader of one queue.
 ///
-/// Each head gets one of 16 contexts with a window of up to 16 descriptors in the RAM, which is outside. First windows
-/// are read as fast as heads come. The decoder looks at each first descriptor as it arrives and reads an indirect
-/// table at once. The walker sees the oldest context only: it reads descriptors from its window, asks for further windows
-/// of the same chain, and frees it.
+/// Each head gets one of 64 contexts, and a first window of up to 4 descriptors in the RAM, which is outside. Heads that follow one
+/// another in the table, up or down, are a run: their windows are read at once. (A driver that fills its queue goes up; one whose list of
+/// free descriptors is a stack goes down when it gives again what came back.) The decoder looks at each first descriptor as it arrives
+/// and reads an indirect table at once. The walker sees the oldest context only: it reads descriptors from its window, asks for further
+/// windows of the same chain, and frees it.
+///
+/// A run begins when there is room for one of 16 descriptors, so that in a queue that is full runs do not shrink to the context that
+/// has just become free. It ends with the last head that waits: nobody waits for heads.
 ///
 /// A first window is as long as the longest of the last chains, up to 4 descriptors: a descriptor too many costs 16 bytes of the link,
 /// one too few a read that all later chains wait for. It begins with 4, grows at once, and shrinks to what 64 chains in a row did
 /// with. The chain of an indirect table has one descriptor in the queue's own.
 ///
+/// Reads of a client end in the order in which they were asked for, and contexts are decoded and walked in theirs: how many windows and
+/// tables have arrived says which.
+///
 /// ```text
-///  heads -> [first windows] --+-> request      RAM <- DMA
-///           [decoder] --------+                 |
-///  walker's further windows --+                 +-> decoder, walker
+///  heads -> [runs of first windows] --+-> request      RAM <- DMA
+///           [decoder] ----------------+                 |   words 0-63: first windows, a ring
+///  walker's further windows ----------+                 |   96-103: a further window, of the oldest chain
+///                                                       |   128-255: windows of 16 indirect tables, a ring
+///                                                       +-> decoder, walker
 /// ```
 #[derive(Block)]
 pub struct WindowReader {
@@ -70,20 +79,45 @@ pub struct WindowReader {
     /// Some context is in use.
     pub busy: Signal<Out, Bit>,
 
-    // descriptors of the first window, head
-    head_ram: LutRam<19, 4>,
+    // of each context: the first context of its run, descriptors of the first window, and head, for the walker; run and head for the
+    // decoder; that its chain goes on in an indirect table
+    head_ram: LutRam<25, 6>,
+    decode_ram: LutRam<12, 6>,
+    in_table_ram: LutRam<1, 6>,
+    // of each run: down, contexts behind the first, descriptors but one, and what makes of a head the word of its window
+    run_ram: LutRam<15, 6>,
+    run_decode_ram: LutRam<6, 6>,
+    // of each window of an indirect table: descriptors of the table, and its address
     table_ram: LutRam<80, 4>,
     request_stage: HalfStage<ReadRequest>,
 
     // the contexts, a circle: [walk, decode) decoded, [decode, tail) waiting for the decoder
-    tail: Reg<Bits<4>>,
-    decode: Reg<Bits<4>>,
-    walk: Reg<Bits<4>>,
-    in_use: Reg<Bits<5>>,
-    undecoded: Reg<Bits<5>>,
-    ready: Reg<Bits<16>>,
-    failed: Reg<Bits<16>>,
-    indirect_window: Reg<Bits<16>>,
+    tail: Reg<Bits<6>>,
+    tail_word: Reg<Bits<6>>,
+    decode: Reg<Bits<6>>,
+    walk: Reg<Bits<6>>,
+    // where the first windows of those two begin, one cycle later
+    decode_word: DFF<Bits<6>>,
+    decode_settles: Reg<Bit>,
+    walk_word: DFF<Bits<6>>,
+    in_use: Reg<Bits<7>>,
+    words_in_use: Reg<Bits<7>>,
+    crowded: Reg<Bit>,
+    // first windows that have arrived, and those of them that have been decoded
+    undecoded: Reg<Bits<7>>,
+    decoded: Reg<Bits<7>>,
+    // windows of tables: asked for, and arrived
+    table_tail: Reg<Bits<4>>,
+    table_walk: Reg<Bits<4>>,
+    tables_in_use: Reg<Bits<5>>,
+    tables_here: Reg<Bits<5>>,
+    // a read failed: what arrives behind it does not count
+    first_failed: Reg<Bit>,
+    table_failed: Reg<Bit>,
+    further_failed: Reg<Bit>,
+    further_pending: Reg<Bit>,
+    // the walker is in a further window
+    further_walked: Reg<Bit>,
     oldest_ready: Reg<Bit>,
     oldest_failed: DFF<Bit>,
 
@@ -93,10 +127,15 @@ pub struct WindowReader {
     further_most: Reg<Bits<2>>,
     chains_since: Reg<Bits<6>>,
 
-    first_offer: Reg<Bit>,
-    first_head: DFF<Bits<8>>,
-    first_length: DFF<Bits<13>>,
-    first_context: DFF<Bits<4>>,
+    // the run that grows: its first context and word, contexts behind the first, descriptors from the lowest on, and whether it goes down
+    run: Reg<Bit>,
+    run_first: DFF<Bits<6>>,
+    run_word: DFF<Bits<6>>,
+    run_further: DFF<Bits<4>>,
+    run_low: DFF<Bits<16>>,
+    run_end: DFF<Bits<16>>,
+    run_count: DFF<Bits<5>>,
+    run_down: DFF<Bit>,
     decoder: Reg<DecodeState>,
     decode_address: DFF<Bits<64>>,
     decode_length: DFF<Bits<32>>,
@@ -113,18 +152,40 @@ pub struct WindowReader {
 
     retired: Signal<Local, Bit>,
     retired_slot: Signal<Local, Bits<6>>,
-    retired_context: Signal<Local, Bits<4>>,
-    retired_first: Signal<Local, Bit>,
+    arrived: Signal<Local, Bits<7>>,
+    table_arrived: Signal<Local, Bit>,
     look: Signal<Local, Bit>,
-    ready_next: Signal<Local, Bits<16>>,
-    failed_next: Signal<Local, Bits<16>>,
-    indirect_next: Signal<Local, Bits<16>>,
+    count: Signal<Local, Bits<5>>,
+    head_end: Signal<Local, Bits<16>>,
+    grows: Signal<Local, Bit>,
+    extends_up: Signal<Local, Bit>,
+    extends_down: Signal<Local, Bit>,
+    extends: Signal<Local, Bit>,
+    run_now: Signal<Local, Bits<6>>,
+    run_place: Signal<Local, Bits<6>>,
+    walk_run: Signal<Local, Bits<6>>,
+    walk_entry: Signal<Local, Bits<15>>,
+    walk_behind: Signal<Local, Bits<6>>,
+    run_counted: Signal<Local, Bits<5>>,
+    decode_entry: Signal<Local, Bits<12>>,
+    released: Signal<Local, Bits<7>>,
+    run_leaves: Signal<Local, Bit>,
+    stage_free: Signal<Local, Bit>,
     taken: Signal<Local, Bit>,
-    decoded: Signal<Local, Bit>,
+    freed: Signal<Local, Bit>,
+    freed_table: Signal<Local, Bit>,
+    in_use_next: Signal<Local, Bits<7>>,
+    words_next: Signal<Local, Bits<7>>,
+    decode_ends: Signal<Local, Bit>,
+    decode_ends_in_table: Signal<Local, Bit>,
+    further_leaves: Signal<Local, Bit>,
     first_limit: Signal<Local, Bits<16>>,
     first_window: Signal<Local, Bits<16>>,
     head_to_end: Signal<Local, Bits<16>>,
-    head_entry: Signal<Local, Bits<19>>,
+    head_entry: Signal<Local, Bits<25>>,
+    in_table: Signal<Local, Bit>,
+    here: Signal<Local, Bit>,
+    broken: Signal<Local, Bit>,
     further_seen: Signal<Local, Bits<2>>,
     first: Signal<Local, Bits<128>>,
     first_flags: Signal<Local, Bits<16>>,
@@ -156,64 +217,141 @@ impl Logic for WindowReader {
     #[hdl_gen]
     fn update(&mut self) {
         comment!("module window_reader: reads windows of descriptors, many chains at once");
-        comment!(
-            "---- the RAM \
-             context C's window is at words C*16 and up; the decoder waits for the walker"
-        );
-        self.look.next =
-            (self.decoder.q.val() == DecodeState::Idle) & self.undecoded.q.val().any() & !self.view.load.val();
+        self.freed.next = self.view.free.val() & self.decoded.q.val().any();
+
+        comment!("---- the RAM; the decoder waits for the walker");
+        self.in_table_ram.raddr.next = self.walk.q.val();
+        self.in_table.next = self.in_table_ram.rdata.val().any();
+        self.look.next = (self.decoder.q.val() == DecodeState::Idle)
+            & self.undecoded.q.val().any()
+            & !self.decode_settles.q.val()
+            & !self.view.load.val();
         self.read_valid.next = self.view.load.val() | self.look.val();
-        self.read_word.next = bit_cast::<8, 4>(self.decode.q.val()) << 4;
+        self.read_word.next = bit_cast::<8, 6>(self.decode_word.q.val());
         if self.view.load.val() {
-            self.read_word.next =
-                (bit_cast::<8, 4>(self.walk.q.val()) << 4) | bit_cast::<8, 4>(self.view.position.val());
+            self.read_word.next = bit_cast::<8, 6>(self.walk_word.q.val() + bit_cast::<6, 3>(self.view.position.val()));
+            if self.in_table.val() {
+                self.read_word.next = (bit_cast::<8, 4>(self.table_walk.q.val()) << 3)
+                    | bit_cast::<8, 3>(self.view.position.val())
+                    | 0x80;
+            } else if self.further_walked.q.val() {
+                self.read_word.next = bit_cast::<8, 3>(self.view.position.val()) | 0x60;
+            }
         }
         self.view.descriptor.next = self.read_data.val();
 
-        comment!("---- windows arrive");
-        self.ready_next.next = self.ready.q.val();
-        self.failed_next.next = self.failed.q.val();
-        self.indirect_next.next = self.indirect_window.q.val();
+        comment!(
+            "---- windows arrive: slots 0-15 are runs of 1 to 16 first windows, 32-47 tables, 48 a further window"
+        );
         self.retired.next = self.retire_valid.val() & (self.retire.val().client == self.client.val());
         self.retired_slot.next = self.retire.val().slot;
-        self.retired_context.next = self.retired_slot.val().get_bits::<4>(0);
-        comment!("slots 0-15: first windows, which the decoder passes on; 16-31: any other");
-        self.retired_first.next = self.retired.val() & !self.retired_slot.val().get_bit(4);
+        self.arrived.next = 0.into();
+        self.table_arrived.next = false;
         if self.retired.val() {
-            if !self.retired_first.val() {
-                self.ready_next.next = self.ready_next.val().replace_bit(self.retired_context.val().index(), true);
-            }
-            if self.retire.val().error {
-                self.failed_next.next = self.failed_next.val().replace_bit(self.retired_context.val().index(), true);
+            if !self.retired_slot.val().get_bit(5) {
+                if self.retire.val().error {
+                    self.first_failed.d.next = true;
+                } else if !self.first_failed.q.val() {
+                    self.arrived.next = bit_cast::<7, 4>(self.retired_slot.val().get_bits::<4>(0)) + 1;
+                }
+            } else if !self.retired_slot.val().get_bit(4) {
+                if self.retire.val().error {
+                    self.table_failed.d.next = true;
+                } else {
+                    self.table_arrived.next = !self.table_failed.q.val();
+                }
+            } else {
+                self.further_pending.d.next = false;
+                self.further_failed.d.next = self.retire.val().error;
             }
         }
 
-        comment!("---- first windows");
+        comment!("---- runs of first windows");
+        self.decode_offers.next = (self.decoder.q.val() == DecodeState::Offer) & !self.tables_in_use.q.val().get_bit(4);
         self.head_to_end.next = self.queue_size.val() - self.heads.data.val();
         self.first_limit.next = bit_cast::<16, 2>(self.further_expected.q.val()) + 1;
         self.first_window.next = self.first_limit.val();
         if self.head_to_end.val() < self.first_limit.val() {
             self.first_window.next = self.head_to_end.val();
         }
-        self.heads.ready.next = !self.first_offer.q.val() & !self.in_use.q.val().get_bit(4);
-        self.taken.next = self.heads.valid.val() & !self.first_offer.q.val() & !self.in_use.q.val().get_bit(4);
-        self.head_ram.waddr.next = self.tail.q.val();
-        self.head_ram.wdata.next =
-            (bit_cast::<19, 16>(self.first_window.val()) << 16) | bit_cast::<19, 16>(self.heads.data.val());
-        self.head_ram.wen.next = self.taken.val();
-        if self.taken.val() {
-            self.first_offer.d.next = true;
-            self.first_head.d.next = self.heads.data.val().get_bits::<8>(0);
-            self.first_length.d.next = bit_cast::<13, 16>(self.first_window.val()) << 4;
-            self.first_context.d.next = self.tail.q.val();
-            self.tail.d.next = self.tail.q.val() + 1;
+        self.stage_free.next =
+            self.request_stage.input.ready.val() & !self.further.valid.val() & !self.decode_offers.val();
+        self.count.next = self.first_window.val().get_bits::<5>(0);
+        self.head_end.next = self.heads.data.val() + self.first_window.val();
+        self.grows.next = self.run.q.val() & (self.run_count.q.val() + self.count.val() < 17);
+        self.extends_up.next =
+            self.grows.val() & !self.run_down.q.val() & (self.heads.data.val() == self.run_end.q.val());
+        self.extends_down.next = self.grows.val()
+            & (self.run_down.q.val() | !self.run_further.q.val().any())
+            & (self.head_end.val() == self.run_low.q.val());
+        self.extends.next = self.extends_up.val() | self.extends_down.val();
+        self.run_leaves.next =
+            self.run.q.val() & self.stage_free.val() & !(self.heads.valid.val() & self.extends.val());
+        self.heads.ready.next =
+            self.extends.val() | (!self.crowded.q.val() & (!self.run.q.val() | self.stage_free.val()));
+        self.taken.next = self.heads.valid.val()
+            & (self.extends.val() | (!self.crowded.q.val() & (!self.run.q.val() | self.stage_free.val())));
+        self.run_now.next = self.tail.q.val();
+        if self.extends.val() {
+            self.run_now.next = self.run_first.q.val();
         }
-        comment!("the table begins a page and is no larger");
-        self.first_request.next.address = self.ring_base.val() | (bit_cast::<64, 8>(self.first_head.q.val()) << 4);
-        self.first_request.next.length = self.first_length.q.val();
-        self.first_request.next.destination = bit_cast::<16, 4>(self.first_context.q.val()) << 8;
+        self.head_ram.waddr.next = self.tail.q.val();
+        self.head_ram.wdata.next = (bit_cast::<25, 6>(self.run_now.val()) << 19)
+            | (bit_cast::<25, 16>(self.first_window.val()) << 16)
+            | bit_cast::<25, 16>(self.heads.data.val());
+        self.head_ram.wen.next = self.taken.val();
+        self.decode_ram.waddr.next = self.tail.q.val();
+        self.decode_ram.wdata.next =
+            (bit_cast::<12, 6>(self.run_now.val()) << 6) | bit_cast::<12, 6>(self.heads.data.val().get_bits::<6>(0));
+        self.decode_ram.wen.next = self.taken.val();
+        if self.run_leaves.val() {
+            self.run.d.next = false;
+        }
+        if self.taken.val() {
+            self.tail.d.next = self.tail.q.val() + 1;
+            self.tail_word.d.next = self.tail_word.q.val() + self.first_window.val().get_bits::<6>(0);
+            if self.extends.val() {
+                self.run_count.d.next = self.run_count.q.val() + self.count.val();
+                self.run_further.d.next = self.run_further.q.val() + 1;
+                self.run_down.d.next = self.extends_down.val();
+            } else {
+                self.run.d.next = true;
+                self.run_first.d.next = self.tail.q.val();
+                self.run_word.d.next = self.tail_word.q.val();
+                self.run_count.d.next = self.count.val();
+                self.run_further.d.next = 0.into();
+                self.run_down.d.next = false;
+            }
+            if !self.extends_up.val() {
+                self.run_low.d.next = self.heads.data.val();
+            }
+            if !self.extends_down.val() {
+                self.run_end.d.next = self.head_end.val();
+            }
+        }
+        comment!("the word of a window is head + place, modulo the ring");
+        self.run_place.next = self.run_word.q.val() - self.run_low.q.val().get_bits::<6>(0);
+        self.run_counted.next = self.run_count.q.val() - 1;
+        self.run_ram.waddr.next = self.run_first.q.val();
+        self.run_ram.wdata.next = (bit_cast::<15, 4>(self.run_further.q.val()) << 10)
+            | (bit_cast::<15, 4>(self.run_counted.val().get_bits::<4>(0)) << 6)
+            | bit_cast::<15, 6>(self.run_place.val());
+        if self.run_down.q.val() {
+            self.run_ram.wdata.next = (bit_cast::<15, 4>(self.run_further.q.val()) << 10)
+                | (bit_cast::<15, 4>(self.run_counted.val().get_bits::<4>(0)) << 6)
+                | bit_cast::<15, 6>(self.run_place.val())
+                | 0x4000;
+        }
+        self.run_ram.wen.next = self.run_leaves.val();
+        self.run_decode_ram.waddr.next = self.run_first.q.val();
+        self.run_decode_ram.wdata.next = self.run_place.val();
+        self.run_decode_ram.wen.next = self.run_leaves.val();
+        comment!("the table begins a page and is no larger; words from 256 on stand for the ring of 64, so that a run may pass its end");
+        self.first_request.next.address = self.ring_base.val() | (bit_cast::<64, 16>(self.run_low.q.val()) << 4);
+        self.first_request.next.length = bit_cast::<13, 5>(self.run_count.q.val()) << 4;
+        self.first_request.next.destination = (bit_cast::<16, 6>(self.run_word.q.val()) << 4) | 0x1000;
         self.first_request.next.client = self.client.val();
-        self.first_request.next.slot = bit_cast::<6, 4>(self.first_context.q.val());
+        self.first_request.next.slot = bit_cast::<6, 4>(self.run_further.q.val());
 
         comment!("---- decoder of first descriptors");
         self.first.next = self.read_data.val();
@@ -228,12 +366,15 @@ impl Logic for WindowReader {
             & self.first_table_count.val().any()
             & (self.first_table_count.val() <= bit_cast::<28, 16>(self.longest_chain.val()))
             & !self.decode_address.q.val().get_bits::<16>(48).all();
-        self.table_ram.waddr.next = self.decode.q.val();
+        self.table_ram.waddr.next = self.table_tail.q.val();
         self.table_ram.wdata.next =
             (bit_cast::<80, 16>(self.decode_count.q.val()) << 64) | bit_cast::<80, 64>(self.decode_address.q.val());
         self.table_ram.wen.next = false;
-        self.decoded.next = false;
-        self.decode_offers.next = false;
+        self.in_table_ram.waddr.next = self.decode.q.val();
+        self.in_table_ram.wdata.next = 0.into();
+        self.in_table_ram.wen.next = self.decoder.q.val() == DecodeState::Decide;
+        self.decode_ends.next = false;
+        self.decode_ends_in_table.next = false;
         match self.decoder.q.val() {
             DecodeState::Idle => {
                 if self.look.val() {
@@ -248,66 +389,74 @@ impl Logic for WindowReader {
             }
             DecodeState::Look => {
                 self.decode_count.d.next = bit_cast::<16, 28>(self.first_table_count.val());
-                self.decode_table.d.next =
-                    self.first_table_ok.val() & !self.failed.q.val().get_bit(self.decode.q.val().index());
+                self.decode_table.d.next = self.first_table_ok.val();
                 self.decoder.d.next = DecodeState::Decide;
             }
             DecodeState::Decide => {
                 if self.decode_table.q.val() {
+                    self.in_table_ram.wdata.next = 1.into();
                     self.table_ram.wen.next = true;
-                    self.indirect_next.next = self.indirect_next.val().replace_bit(self.decode.q.val().index(), true);
                     self.decoder.d.next = DecodeState::Offer;
                 } else {
-                    self.indirect_next.next = self.indirect_next.val().replace_bit(self.decode.q.val().index(), false);
-                    self.ready_next.next = self.ready_next.val().replace_bit(self.decode.q.val().index(), true);
-                    self.decoded.next = true;
+                    self.decode_ends.next = true;
                     self.decoder.d.next = DecodeState::Idle;
                 }
             }
             DecodeState::Offer => {
-                self.decode_offers.next = true;
-                if self.request_stage.input.ready.val() & !self.further.valid.val() {
-                    self.decoded.next = true;
+                if self.decode_offers.val() & self.request_stage.input.ready.val() & !self.further.valid.val() {
+                    self.decode_ends.next = true;
+                    self.decode_ends_in_table.next = true;
                     self.decoder.d.next = DecodeState::Idle;
                 }
             }
             _ => self.decoder.d.next = DecodeState::Idle,
         }
-        if self.decoded.val() {
+        self.decode_ram.raddr.next = self.decode.q.val();
+        self.decode_entry.next = self.decode_ram.rdata.val();
+        self.run_decode_ram.raddr.next = self.decode_entry.val().get_bits::<6>(6);
+        self.decode_word.d.next = self.run_decode_ram.rdata.val() + self.decode_entry.val().get_bits::<6>(0);
+        self.decode_settles.d.next = self.decode_ends.val();
+        if self.decode_ends.val() {
             self.decode.d.next = self.decode.q.val() + 1;
         }
-        self.decode_window.next = 16.into();
-        if self.decode_count.q.val() < 16 {
+        if self.decode_ends_in_table.val() {
+            self.table_tail.d.next = self.table_tail.q.val() + 1;
+        }
+        self.decode_window.next = 8.into();
+        if self.decode_count.q.val() < 8 {
             self.decode_window.next = self.decode_count.q.val();
         }
         self.decode_request.next.address = self.decode_address.q.val();
         self.decode_request.next.length = bit_cast::<13, 16>(self.decode_window.val()) << 4;
-        self.decode_request.next.destination = bit_cast::<16, 4>(self.decode.q.val()) << 8;
+        self.decode_request.next.destination = (bit_cast::<16, 4>(self.table_tail.q.val()) << 7) | 0x800;
         self.decode_request.next.client = self.client.val();
-        self.decode_request.next.slot = bit_cast::<6, 4>(self.decode.q.val()) | 0x10;
+        self.decode_request.next.slot = bit_cast::<6, 4>(self.table_tail.q.val()) | 0x20;
 
         comment!("---- further windows of the oldest chain");
-        self.further_bytes.next = bit_cast::<13, 5>(self.further.data.val().count) << 4;
+        self.further_bytes.next = bit_cast::<13, 4>(self.further.data.val().count) << 4;
         self.further_request.next.address = self.further.data.val().address;
         self.further_request.next.length = self.further_bytes.val();
-        self.further_request.next.destination = bit_cast::<16, 4>(self.walk.q.val()) << 8;
+        self.further_request.next.destination = 0x600.into();
+        if self.in_table.val() {
+            self.further_request.next.destination = (bit_cast::<16, 4>(self.table_walk.q.val()) << 7) | 0x800;
+        }
         self.further_request.next.client = self.client.val();
-        self.further_request.next.slot = bit_cast::<6, 4>(self.walk.q.val()) | 0x10;
+        self.further_request.next.slot = 0x30.into();
         self.further.ready.next = self.request_stage.input.ready.val();
-        if self.further.valid.val() & self.request_stage.input.ready.val() {
-            self.ready_next.next = self.ready_next.val().replace_bit(self.walk.q.val().index(), false);
+        self.further_leaves.next = self.further.valid.val() & self.request_stage.input.ready.val();
+        if self.further_leaves.val() {
+            self.further_pending.d.next = true;
+            self.further_walked.d.next = true;
         }
 
         comment!("the oldest chain goes first: all others wait behind it");
         self.request_stage.input.valid.next =
-            (self.further.valid.val() | self.decode_offers.val() | self.first_offer.q.val()) & !self.stop.val();
+            (self.further.valid.val() | self.decode_offers.val() | self.run_leaves.val()) & !self.stop.val();
         self.request_stage.input.data.next = self.first_request.val();
         if self.further.valid.val() {
             self.request_stage.input.data.next = self.further_request.val();
         } else if self.decode_offers.val() {
             self.request_stage.input.data.next = self.decode_request.val();
-        } else if self.request_stage.input.ready.val() {
-            self.first_offer.d.next = self.taken.val();
         }
         Source::<ReadRequest>::link(&mut self.request, &mut self.request_stage.output);
 
@@ -316,29 +465,56 @@ impl Logic for WindowReader {
         self.head_entry.next = self.head_ram.rdata.val();
         self.view.head.next = self.head_entry.val().get_bits::<16>(0);
         self.view.count.next = self.head_entry.val().get_bits::<3>(16);
-        self.table_ram.raddr.next = self.walk.q.val();
+        self.walk_run.next = self.head_entry.val().get_bits::<6>(19);
+        self.run_ram.raddr.next = self.walk_run.val();
+        self.walk_entry.next = self.run_ram.rdata.val();
+        self.walk_word.d.next = self.walk_entry.val().get_bits::<6>(0) + self.head_entry.val().get_bits::<6>(0);
+        comment!(
+            "words become free from the begin of the ring on: those of a run that goes down with its last context"
+        );
+        self.walk_behind.next = self.walk.q.val() - self.walk_run.val();
+        self.released.next = bit_cast::<7, 3>(self.view.count.val());
+        if self.walk_entry.val().get_bit(14) {
+            self.released.next = 0.into();
+            if self.walk_entry.val().get_bits::<4>(10) == self.walk_behind.val().get_bits::<4>(0) {
+                self.released.next = bit_cast::<7, 4>(self.walk_entry.val().get_bits::<4>(6)) + 1;
+            }
+        }
+        self.table_ram.raddr.next = self.table_walk.q.val();
         self.table_entry.next = self.table_ram.rdata.val();
         self.view.table_base.next = self.table_entry.val().get_bits::<64>(0);
         self.view.table_count.next = self.table_entry.val().get_bits::<16>(64);
-        self.view.in_table.next = self.indirect_window.q.val().get_bit(self.walk.q.val().index());
+        self.view.in_table.next = self.in_table.val();
+        self.here.next = self.decoded.q.val().any() & (!self.in_table.val() | self.tables_here.q.val().any());
+        self.broken.next = self.further_failed.q.val()
+            | (!self.decoded.q.val().any() & !self.undecoded.q.val().any() & self.first_failed.q.val())
+            | (self.decoded.q.val().any()
+                & self.in_table.val()
+                & !self.tables_here.q.val().any()
+                & self.table_failed.q.val());
         comment!("told one cycle later, but a window that is freed or asked for again is gone at once");
-        self.oldest_ready.d.next = self.ready.q.val().get_bit(self.walk.q.val().index())
-            & !self.view.free.val()
-            & !(self.further.valid.val() & self.request_stage.input.ready.val());
-        self.oldest_failed.d.next = self.failed.q.val().get_bit(self.walk.q.val().index());
+        self.oldest_ready.d.next = (self.here.val() | self.broken.val())
+            & !self.further_pending.q.val()
+            & !self.freed.val()
+            & !self.further_leaves.val();
+        self.oldest_failed.d.next = self.broken.val();
         self.view.ready.next = self.oldest_ready.q.val();
         self.view.failed.next = self.oldest_failed.q.val();
-        if self.view.free.val() {
+        self.freed_table.next = self.freed.val() & self.in_table.val();
+        if self.freed.val() {
             self.walk.d.next = self.walk.q.val() + 1;
-            self.ready_next.next = self.ready_next.val().replace_bit(self.walk.q.val().index(), false);
-            self.failed_next.next = self.failed_next.val().replace_bit(self.walk.q.val().index(), false);
+            self.further_walked.d.next = false;
+            self.further_failed.d.next = false;
+        }
+        if self.freed_table.val() {
+            self.table_walk.d.next = self.table_walk.q.val() + 1;
         }
         comment!("---- the length of first windows");
         self.further_seen.next = self.further_most.q.val();
         if self.view.further.val() > self.further_most.q.val() {
             self.further_seen.next = self.view.further.val();
         }
-        if self.view.free.val() {
+        if self.freed.val() {
             self.chains_since.d.next = self.chains_since.q.val() + 1;
             self.further_most.d.next = self.further_seen.val();
             if self.chains_since.q.val().all() | (self.further_seen.val() > self.further_expected.q.val()) {
@@ -347,18 +523,38 @@ impl Logic for WindowReader {
                 self.chains_since.d.next = 0.into();
             }
         }
-        self.ready.d.next = self.ready_next.val();
-        self.failed.d.next = self.failed_next.val();
-        self.indirect_window.d.next = self.indirect_next.val();
-        if self.taken.val() & !self.view.free.val() {
-            self.in_use.d.next = self.in_use.q.val() + 1;
-        } else if self.view.free.val() & !self.taken.val() {
-            self.in_use.d.next = self.in_use.q.val() - 1;
+        comment!("---- how much there is of all");
+        self.in_use_next.next = self.in_use.q.val();
+        self.words_next.next = self.words_in_use.q.val();
+        if self.taken.val() {
+            self.in_use_next.next = self.in_use_next.val() + 1;
+            self.words_next.next = self.words_next.val() + self.first_window.val().get_bits::<7>(0);
         }
-        if self.retired_first.val() & !self.decoded.val() {
-            self.undecoded.d.next = self.undecoded.q.val() + 1;
-        } else if self.decoded.val() & !self.retired_first.val() {
-            self.undecoded.d.next = self.undecoded.q.val() - 1;
+        if self.freed.val() {
+            self.in_use_next.next = self.in_use_next.val() - 1;
+            self.words_next.next = self.words_next.val() - self.released.val();
+        }
+        self.in_use.d.next = self.in_use_next.val();
+        self.words_in_use.d.next = self.words_next.val();
+        self.crowded.d.next = (self.in_use_next.val() > 48) | (self.words_next.val() > 48);
+        self.undecoded.d.next = self.undecoded.q.val() + self.arrived.val();
+        if self.decode_ends.val() {
+            self.undecoded.d.next = self.undecoded.q.val() + self.arrived.val() - 1;
+        }
+        if self.decode_ends.val() & !self.freed.val() {
+            self.decoded.d.next = self.decoded.q.val() + 1;
+        } else if self.freed.val() & !self.decode_ends.val() {
+            self.decoded.d.next = self.decoded.q.val() - 1;
+        }
+        if self.decode_ends_in_table.val() & !self.freed_table.val() {
+            self.tables_in_use.d.next = self.tables_in_use.q.val() + 1;
+        } else if self.freed_table.val() & !self.decode_ends_in_table.val() {
+            self.tables_in_use.d.next = self.tables_in_use.q.val() - 1;
+        }
+        if self.table_arrived.val() & !self.freed_table.val() {
+            self.tables_here.d.next = self.tables_here.q.val() + 1;
+        } else if self.freed_table.val() & !self.table_arrived.val() {
+            self.tables_here.d.next = self.tables_here.q.val() - 1;
         }
         self.busy.next = self.in_use.q.val().any();
     }

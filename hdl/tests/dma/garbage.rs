@@ -1,7 +1,7 @@
 //! Every block with inputs that mean nothing and resets at any time: the evaluator and Verilator must agree.
 use rust_hdl::prelude::*;
 use virtio_hdl_rtl::dma::types::{BufferDescriptor, ByteBeat, ReadRequest, ReadRetire, ScatterCommand, WriteRequest};
-use virtio_hdl_rtl::dma::{Gather, ReadEngine, Scatter, WriteEngine};
+use virtio_hdl_rtl::dma::{Gather, Scatter, SizedReadEngine, WriteEngine};
 use virtio_hdl_rtl::testing::{Bench, Port, Rng};
 use virtio_hdl_rtl::tlp::types::CompletionBeat;
 
@@ -18,7 +18,12 @@ fn length<const N: usize>(r: &mut Rng) -> Bits<N> {
 
 #[test]
 fn read_engine_agrees_with_its_verilog_on_garbage() {
-    let mut b = Bench::new("dma_read_garbage", ReadEngine::<5, 32>::new(64), |u| &mut u.clock);
+    SizedReadEngine::TAGS.into_iter().for_each(read_engine_of_tags_agrees_on_garbage);
+}
+
+fn read_engine_of_tags_agrees_on_garbage(tags: u16) {
+    let name = format!("dma_read_garbage_{tags}");
+    let mut b = Bench::new(&name, SizedReadEngine::new(tags, 64), |u| &mut u.clock);
     for _ in 0..CYCLES {
         b.cycle(
             |u, r| {
@@ -41,7 +46,7 @@ fn read_engine_agrees_with_its_verilog_on_garbage() {
                     data: Port::random(r),
                     first: r.chance(1, 2),
                     last: r.chance(1, 2),
-                    tag: r.below(64).into(),
+                    tag: r.below(128).into(),
                     requester_id: r.below(2).into(),
                     status: (r.below(8) / 7).into(),
                     byte_count: length(r),

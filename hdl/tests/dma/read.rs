@@ -3,7 +3,7 @@ use crate::beats::{beat, bytes, host_byte};
 use rust_hdl::prelude::*;
 use std::collections::VecDeque;
 use virtio_hdl_rtl::dma::types::ReadRequest;
-use virtio_hdl_rtl::dma::ReadEngine;
+use virtio_hdl_rtl::dma::SizedReadEngine;
 use virtio_hdl_rtl::testing::{Bench, Rng};
 use virtio_hdl_rtl::tlp::types::{CompletionBeat, TransmitBeat, TransmitKind};
 
@@ -269,14 +269,18 @@ impl Root {
     }
 }
 
-type Engine = ReadEngine<5, 32>;
-
-fn bench(name: &str, timeout: u64) -> Bench<Engine> {
-    Bench::new(name, Engine::new(timeout), |u| &mut u.clock)
+/// The engine in each of its sizes.
+fn benches(name: &str, timeout: u64) -> impl Iterator<Item = Bench<SizedReadEngine>> + '_ {
+    let bench = move |tags| {
+        Bench::new(&format!("{name}_{tags}"), SizedReadEngine::new(tags, timeout), |u: &mut SizedReadEngine| {
+            &mut u.clock
+        })
+    };
+    SizedReadEngine::TAGS.into_iter().map(bench)
 }
 
 /// Resets the engine, runs a plan to its end, and returns the cycles it took.
-fn run(b: &mut Bench<Engine>, seed: u64, plan: &Plan) -> u64 {
+fn run(b: &mut Bench<SizedReadEngine>, seed: u64, plan: &Plan) -> u64 {
     b.rng = Rng(seed);
     let started = b.cycles;
     let mut root = Root {
@@ -459,39 +463,43 @@ fn run(b: &mut Bench<Engine>, seed: u64, plan: &Plan) -> u64 {
 
 #[test]
 fn read_engine_delivers_random_requests_whatever_the_order_and_cut_of_completions() {
-    let mut b = bench("dma_read_random", 60_000);
-    for (seed, max_read_request, idle) in [(1, 0, 0), (2, 2, 30), (3, 5, 60)] {
-        run(&mut b, seed, &Plan { max_read_request, idle, ..Plan::default() });
+    for mut b in benches("dma_read_random", 60_000) {
+        for (seed, max_read_request, idle) in [(1, 0, 0), (2, 2, 30), (3, 5, 60)] {
+            run(&mut b, seed, &Plan { max_read_request, idle, ..Plan::default() });
+        }
+        run(&mut b, 4, &Plan { extended: false, ..Plan::default() });
+        b.finish();
     }
-    run(&mut b, 4, &Plan { extended: false, ..Plan::default() });
-    b.finish();
 }
 
 #[test]
 fn read_engine_reads_each_byte_once_when_the_limit_changes_at_any_time() {
-    let mut b = bench("dma_read_limits", 60_000);
-    for (seed, changes, idle) in [(5, 10, 30), (6, 100, 0)] {
-        run(&mut b, seed, &Plan { changes, idle, requests: 120, ..Plan::default() });
+    for mut b in benches("dma_read_limits", 60_000) {
+        for (seed, changes, idle) in [(5, 10, 30), (6, 100, 0)] {
+            run(&mut b, seed, &Plan { changes, idle, requests: 120, ..Plan::default() });
+        }
+        b.finish();
     }
-    b.finish();
 }
 
 #[test]
 fn read_engine_survives_lying_completions_and_fails_exactly_their_requests() {
-    let mut b = bench("dma_read_faults", 60_000);
-    for seed in [11, 12] {
-        run(&mut b, seed, &Plan { faults: 20, longest: 1500, requests: 300, ..Plan::default() });
+    for mut b in benches("dma_read_faults", 60_000) {
+        for seed in [11, 12] {
+            run(&mut b, seed, &Plan { faults: 20, longest: 1500, requests: 300, ..Plan::default() });
+        }
+        b.finish();
     }
-    b.finish();
 }
 
 #[test]
 fn read_engine_gives_up_reads_that_are_never_answered_and_drops_their_late_completions() {
-    let mut b = bench("dma_read_silence", 3000);
-    for seed in [21, 22] {
-        run(&mut b, seed, &Plan { silence: 8, longest: 300, requests: 150, idle: 5, ..Plan::default() });
+    for mut b in benches("dma_read_silence", 3000) {
+        for seed in [21, 22] {
+            run(&mut b, seed, &Plan { silence: 8, longest: 300, requests: 150, idle: 5, ..Plan::default() });
+        }
+        let plan = Plan { silence: 8, longest: 300, requests: 100, idle: 5, extended: false, ..Plan::default() };
+        run(&mut b, 23, &plan);
+        b.finish();
     }
-    let plan = Plan { silence: 8, longest: 300, requests: 100, idle: 5, extended: false, ..Plan::default() };
-    run(&mut b, 23, &plan);
-    b.finish();
 }

@@ -2,15 +2,13 @@
 use crate::beats::{beat, host_byte};
 use std::collections::VecDeque;
 use virtio_hdl_rtl::dma::types::{ReadRequest, ReadRetire};
-use virtio_hdl_rtl::dma::ReadEngine;
+use virtio_hdl_rtl::dma::SizedReadEngine;
 use virtio_hdl_rtl::testing::Bench;
 use virtio_hdl_rtl::tlp::types::{CompletionBeat, TransmitBeat};
 
-type Engine = ReadEngine<5, 32>;
-
 /// What the engine did, each with its cycle.
 struct Situation {
-    bench: Bench<Engine>,
+    bench: Bench<SizedReadEngine>,
     requests: VecDeque<ReadRequest>,
     beats: VecDeque<CompletionBeat>,
     reads: Vec<(u64, TransmitBeat)>,
@@ -22,7 +20,11 @@ struct Situation {
 
 impl Situation {
     fn new(name: &str, timeout: u64, max_read_request: u64) -> Self {
-        let mut bench = Bench::new(name, Engine::new(timeout), |u| &mut u.clock);
+        Self::with_tags(name, 32, timeout, max_read_request)
+    }
+
+    fn with_tags(name: &str, tags: u16, timeout: u64, max_read_request: u64) -> Self {
+        let mut bench = Bench::new(name, SizedReadEngine::new(tags, timeout), |u| &mut u.clock);
         bench.uut.max_read_request.next = max_read_request.into();
         bench.uut.extended_tag.next = true;
         bench.uut.transmit.ready.next = true;
@@ -443,5 +445,33 @@ fn read_engine_ends_what_the_link_has_forgotten_at_once_and_its_tags_do_not_rest
     s.answer(read, 64);
     s.cycles(20);
     assert!(s.retired.len() == retired + 1 && !s.retired[retired].1.error);
+    s.bench.finish();
+}
+
+/// Tags of 8 bits have to be allowed; what is in flight when they are, or are not any more, ends first.
+#[test]
+fn read_engine_has_64_reads_in_flight_with_extended_tags_and_32_without() {
+    let mut s = Situation::with_tags("dma_read_64_tags", 64, 100_000, 0);
+    let mut retired = 0;
+    for (extended, in_flight) in [(true, 64), (false, 32), (true, 64)] {
+        s.bench.uut.extended_tag.next = extended;
+        s.cycles(4);
+        let first = s.reads.len();
+        for _ in 0..3 {
+            s.request(0x1000, 4096, 0);
+        }
+        s.cycles(300);
+        assert_eq!(s.reads.len() - first, in_flight);
+        assert!(extended || s.reads[first..].iter().all(|(_, read)| read.tag.to_u64() < 32));
+        let mut answered = first;
+        while s.retired.len() < retired + 3 {
+            (answered..s.reads.len()).for_each(|read| s.answer(read, 128));
+            answered = s.reads.len();
+            s.cycles(20);
+        }
+        retired += 3;
+        assert_eq!(s.reads.len() - first, 3 * 32);
+    }
+    assert!(s.retired.iter().all(|(_, retire)| !retire.error));
     s.bench.finish();
 }

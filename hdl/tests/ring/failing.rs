@@ -25,7 +25,7 @@ fn kind(request: &ReadRequest, ring: &std::ops::Range<u64>) -> Kind {
         client::AVAILABLE if request.slot == 0 => Kind::Index,
         client::AVAILABLE => Kind::Slots,
         client::WINDOW if !ring.contains(&request.address.to_u64()) => Kind::Table,
-        client::WINDOW if request.slot.get_bit(4) => Kind::FurtherWindow,
+        client::WINDOW if request.slot.get_bit(5) => Kind::FurtherWindow,
         client::WINDOW => Kind::FirstWindow,
         _ => Kind::Wish,
     }

@@ -182,7 +182,9 @@ impl Dma {
                 uut.returns.write_valid.next = true;
                 uut.returns.write.next = beat;
                 if beat.client == client::WINDOW {
-                    let line = &mut self.window_ram[beat.word.index() % 256];
+                    // from 256 on a ring of 64
+                    let size = if beat.word.get_bit(8) { 64 } else { 256 };
+                    let line = &mut self.window_ram[beat.word.index() % size];
                     let data = line_bytes(beat.data);
                     (0..16).filter(|lane| beat.enable.get_bit(*lane)).for_each(|lane| line[lane] = data[lane]);
                 }

@@ -32,6 +32,7 @@ pub static BLK: DeviceType = DeviceType {
     // header, data, status
     shortest_queue: 4,
     advised_queue: None,
+    read_tags: 32,
     features: &[
         Feature::EVENT_IDX,
         Feature::INDIRECT,

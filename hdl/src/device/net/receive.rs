@@ -6,7 +6,7 @@ use super::receive_plan::ReceivePlan;
 use super::receive_store::ReceiveStore;
 use super::types::*;
 use crate::block::Block;
-use crate::cells::{BlockRam, Reg, Sink, Source, Stage, StreamFifo};
+use crate::cells::{BlockRam, Sink, Source, Stage, StreamFifo};
 use crate::comment;
 use crate::dma::types::*;
 use crate::virtio::types::*;
@@ -64,9 +64,6 @@ pub struct Receive {
     #[given]
     header: ReceiveHeader,
     waiting: Signal<Local, Bit>,
-    // frames that `plan` has not taken
-    waiting_frames: Reg<Bits<8>>,
-    frame_leaves: Signal<Local, Bit>,
 }
 
 impl Receive {
@@ -94,8 +91,7 @@ impl Logic for Receive {
         self.store.stop.next = self.stop.val();
         Sink::<NetBeat>::link(&mut self.frame_in, &mut self.store.frame_in);
         self.store.read.next = self.header.read.val();
-        self.frame_leaves.next = self.frames.output.valid.val() & self.plan.frame.ready.val();
-        self.store.taken.next = self.frame_leaves.val();
+        self.store.taken.next = self.frames.output.valid.val() & self.plan.frame.ready.val();
         self.store.starved.next = self.plan.starved.val();
         self.header.data.next = 0.into();
         for i in 0..self.ram.len() {
@@ -125,12 +121,7 @@ impl Logic for Receive {
         self.frames.input.valid.next = self.check.frame_valid.val();
         self.frames.input.data.next = self.check.frame.val();
 
-        if self.check.frame_valid.val() & !self.frame_leaves.val() {
-            self.waiting_frames.d.next = self.waiting_frames.q.val() + 1;
-        } else if self.frame_leaves.val() & !self.check.frame_valid.val() {
-            self.waiting_frames.d.next = self.waiting_frames.q.val() - 1;
-        }
-        self.plan.another.next = self.waiting_frames.q.val() > 1;
+        self.plan.another.next = self.store.another.val();
 
         comment!("chains");
         self.chains.stop.next = self.stop.val();

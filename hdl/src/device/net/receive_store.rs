@@ -46,6 +46,8 @@ pub struct ReceiveStore {
     pub idle: Signal<Out, Bit>,
     /// Frames in the memory.
     pub any: Signal<Out, Bit>,
+    /// More than one of them.
+    pub another: Signal<Out, Bit>,
 
     // the place in the wire's stream of frames, which a reset of the device does not change
     held: DFF<NetBeat>,
@@ -267,5 +269,6 @@ impl Logic for ReceiveStore {
         self.no_buffer.next = self.no_buffer_event.q.val();
         self.idle.next = !self.held_valid.q.val();
         self.any.next = self.frames.q.val().any();
+        self.another.next = self.frames.q.val() > 1;
     }
 }

@@ -49,6 +49,8 @@ pub static NET: DeviceType = DeviceType {
         32,
         "Linux's driver sends nothing more once fewer than 19 descriptors are free, which is always",
     )),
+    // frames of 64 bytes take two reads each, and at gen3 x4 32 tags are what they wait for
+    read_tags: 64,
     features: &[
         Feature::EVENT_IDX,
         Feature::INDIRECT,
