@@ -64,6 +64,7 @@ blocks! {
     write_arbiter: dma::WriteArbiter::new(5);
     gather: dma::Gather::<8>::new(3);
     scatter: dma::Scatter::<6>::new(4);
+    head_runs: virtio::runs::HeadRuns::new(1, 256);
     window_reader: virtio::window::WindowReader::new(1, 256);
     chain_walker: virtio::walker::ChainWalker::new(256);
     used_writer: virtio::used::UsedWriter::new(1, 256);

@@ -1,8 +1,7 @@
 //! The row of a device type: what registers, ports, checks and documents are made from.
 use super::{EndpointConfig, Feature, Options, Problems, Table};
 use crate::block::AnyBlock;
-use crate::dma::SizedReadEngine;
-use crate::virtio::MAX_QUEUES;
+use crate::virtio::{MAX_QUEUES, READ_TAGS};
 use std::collections::BTreeSet;
 use std::fmt;
 
@@ -262,7 +261,7 @@ impl DeviceType {
         if !self.shortest_queue.is_power_of_two() || self.shortest_queue > 256 {
             return Err(format!("its shortest queue has {} descriptors: no power of two to 256", self.shortest_queue));
         }
-        if !SizedReadEngine::TAGS.contains(&self.read_tags) {
+        if !READ_TAGS.contains(&self.read_tags) {
             return Err(format!("it needs {} reads in flight; allowed: 32, 64", self.read_tags));
         }
         let fits = |field: &&ConfigField| (1..=8).contains(&field.bytes) && field.offset + field.bytes <= 32;

@@ -1,4 +1,5 @@
 //! Windows of descriptors: reads the first ones of many chains at once, and indirect tables as soon as they are known.
+use super::runs::HeadRuns;
 use super::types::*;
 use crate::block::Block;
 use crate::cells::{HalfStage, LutRam, Reg, Sink, Source};
@@ -24,13 +25,9 @@ pub enum DecodeState {
 /// Window reader of one queue.
 ///
 /// Each head gets one of 64 contexts, and a first window of up to 4 descriptors in the RAM, which is outside. Heads that follow one
-/// another in the table, up or down, are a run: their windows are read at once. (A driver that fills its queue goes up; one whose list of
-/// free descriptors is a stack goes down when it gives again what came back.) The decoder looks at each first descriptor as it arrives
-/// and reads an indirect table at once. The walker sees the oldest context only: it reads descriptors from its window, asks for further
+/// another in the table are a run, whose windows are read at once (see [`HeadRuns`]); it begins when there is room for one of 16
+/// descriptors. The decoder looks at each first descriptor as it arrives and reads an indirect table at once. The walker sees the oldest context only: it reads descriptors from its window, asks for further
 /// windows of the same chain, and frees it.
-///
-/// A run begins when there is room for one of 16 descriptors, so that in a queue that is full runs do not shrink to the context that
-/// has just become free. It ends with the last head that waits: nobody waits for heads.
 ///
 /// A first window is as long as the longest of the last chains, up to 4 descriptors: a descriptor too many costs 16 bytes of the link,
 /// one too few a read that all later chains wait for. It begins with 4, grows at once, and shrinks to what 64 chains in a row did
@@ -89,11 +86,11 @@ pub struct WindowReader {
     run_decode_ram: LutRam<6, 6>,
     // of each window of an indirect table: descriptors of the table, and its address
     table_ram: LutRam<80, 4>,
+    #[given]
+    runs: HeadRuns,
     request_stage: HalfStage<ReadRequest>,
 
     // the contexts, a circle: [walk, decode) decoded, [decode, tail) waiting for the decoder
-    tail: Reg<Bits<6>>,
-    tail_word: Reg<Bits<6>>,
     decode: Reg<Bits<6>>,
     walk: Reg<Bits<6>>,
     // where the first windows of those two begin, one cycle later
@@ -127,15 +124,6 @@ pub struct WindowReader {
     further_most: Reg<Bits<2>>,
     chains_since: Reg<Bits<6>>,
 
-    // the run that grows: its first context and word, contexts behind the first, descriptors from the lowest on, and whether it goes down
-    run: Reg<Bit>,
-    run_first: DFF<Bits<6>>,
-    run_word: DFF<Bits<6>>,
-    run_further: DFF<Bits<4>>,
-    run_low: DFF<Bits<16>>,
-    run_end: DFF<Bits<16>>,
-    run_count: DFF<Bits<5>>,
-    run_down: DFF<Bit>,
     decoder: Reg<DecodeState>,
     decode_address: DFF<Bits<64>>,
     decode_length: DFF<Bits<32>>,
@@ -146,8 +134,6 @@ pub struct WindowReader {
     #[given]
     client: Constant<Bits<4>>,
     #[given]
-    queue_size: Constant<Bits<16>>,
-    #[given]
     longest_chain: Constant<Bits<16>>,
 
     retired: Signal<Local, Bit>,
@@ -155,23 +141,13 @@ pub struct WindowReader {
     arrived: Signal<Local, Bits<7>>,
     table_arrived: Signal<Local, Bit>,
     look: Signal<Local, Bit>,
-    count: Signal<Local, Bits<5>>,
-    head_end: Signal<Local, Bits<16>>,
-    grows: Signal<Local, Bit>,
-    extends_up: Signal<Local, Bit>,
-    extends_down: Signal<Local, Bit>,
-    extends: Signal<Local, Bit>,
-    run_now: Signal<Local, Bits<6>>,
-    run_place: Signal<Local, Bits<6>>,
     walk_run: Signal<Local, Bits<6>>,
     walk_entry: Signal<Local, Bits<15>>,
     walk_behind: Signal<Local, Bits<6>>,
-    run_counted: Signal<Local, Bits<5>>,
+    new_entry: Signal<Local, Bits<25>>,
+    new_run: Signal<Local, Bits<15>>,
     decode_entry: Signal<Local, Bits<12>>,
     released: Signal<Local, Bits<7>>,
-    run_leaves: Signal<Local, Bit>,
-    stage_free: Signal<Local, Bit>,
-    taken: Signal<Local, Bit>,
     freed: Signal<Local, Bit>,
     freed_table: Signal<Local, Bit>,
     in_use_next: Signal<Local, Bits<7>>,
@@ -179,9 +155,6 @@ pub struct WindowReader {
     decode_ends: Signal<Local, Bit>,
     decode_ends_in_table: Signal<Local, Bit>,
     further_leaves: Signal<Local, Bit>,
-    first_limit: Signal<Local, Bits<16>>,
-    first_window: Signal<Local, Bits<16>>,
-    head_to_end: Signal<Local, Bits<16>>,
     head_entry: Signal<Local, Bits<25>>,
     in_table: Signal<Local, Bit>,
     here: Signal<Local, Bit>,
@@ -195,7 +168,6 @@ pub struct WindowReader {
     decode_window: Signal<Local, Bits<16>>,
     table_entry: Signal<Local, Bits<80>>,
     further_bytes: Signal<Local, Bits<13>>,
-    first_request: Signal<Local, ReadRequest>,
     decode_request: Signal<Local, ReadRequest>,
     further_request: Signal<Local, ReadRequest>,
     decode_offers: Signal<Local, Bit>,
@@ -207,7 +179,7 @@ impl WindowReader {
         Self::with(WindowReaderGiven {
             further_expected: Reg::new(3.into()),
             client: Constant::new(client.into()),
-            queue_size: Constant::new(u64::from(queue_size).into()),
+            runs: HeadRuns::new(client, queue_size),
             longest_chain: Constant::new(u64::from(LONGEST_CHAIN).into()),
         })
     }
@@ -266,92 +238,29 @@ impl Logic for WindowReader {
             }
         }
 
-        comment!("---- runs of first windows");
+        comment!("---- runs of first windows: contexts when heads are taken, their read when the run leaves");
+        self.runs.ring_base.next = self.ring_base.val();
+        self.runs.further_expected.next = self.further_expected.q.val();
+        self.runs.crowded.next = self.crowded.q.val();
+        Sink::<Bits<16>>::link(&mut self.heads, &mut self.runs.heads);
+        self.new_entry.next = self.runs.entry.val();
+        self.head_ram.waddr.next = self.runs.context.val();
+        self.head_ram.wdata.next = self.new_entry.val();
+        self.head_ram.wen.next = self.runs.taken.val();
+        self.decode_ram.waddr.next = self.runs.context.val();
+        self.decode_ram.wdata.next = (bit_cast::<12, 6>(self.new_entry.val().get_bits::<6>(19)) << 6)
+            | bit_cast::<12, 6>(self.new_entry.val().get_bits::<6>(0));
+        self.decode_ram.wen.next = self.runs.taken.val();
+        self.new_run.next = self.runs.run.val();
+        self.run_ram.waddr.next = self.runs.first_context.val();
+        self.run_ram.wdata.next = self.new_run.val();
+        self.run_ram.wen.next = self.runs.leaves.val();
+        self.run_decode_ram.waddr.next = self.runs.first_context.val();
+        self.run_decode_ram.wdata.next = self.new_run.val().get_bits::<6>(0);
+        self.run_decode_ram.wen.next = self.runs.leaves.val();
         self.decode_offers.next = (self.decoder.q.val() == DecodeState::Offer) & !self.tables_in_use.q.val().get_bit(4);
-        self.head_to_end.next = self.queue_size.val() - self.heads.data.val();
-        self.first_limit.next = bit_cast::<16, 2>(self.further_expected.q.val()) + 1;
-        self.first_window.next = self.first_limit.val();
-        if self.head_to_end.val() < self.first_limit.val() {
-            self.first_window.next = self.head_to_end.val();
-        }
-        self.stage_free.next =
+        self.runs.granted.next =
             self.request_stage.input.ready.val() & !self.further.valid.val() & !self.decode_offers.val();
-        self.count.next = self.first_window.val().get_bits::<5>(0);
-        self.head_end.next = self.heads.data.val() + self.first_window.val();
-        self.grows.next = self.run.q.val() & (self.run_count.q.val() + self.count.val() < 17);
-        self.extends_up.next =
-            self.grows.val() & !self.run_down.q.val() & (self.heads.data.val() == self.run_end.q.val());
-        self.extends_down.next = self.grows.val()
-            & (self.run_down.q.val() | !self.run_further.q.val().any())
-            & (self.head_end.val() == self.run_low.q.val());
-        self.extends.next = self.extends_up.val() | self.extends_down.val();
-        self.run_leaves.next =
-            self.run.q.val() & self.stage_free.val() & !(self.heads.valid.val() & self.extends.val());
-        self.heads.ready.next =
-            self.extends.val() | (!self.crowded.q.val() & (!self.run.q.val() | self.stage_free.val()));
-        self.taken.next = self.heads.valid.val()
-            & (self.extends.val() | (!self.crowded.q.val() & (!self.run.q.val() | self.stage_free.val())));
-        self.run_now.next = self.tail.q.val();
-        if self.extends.val() {
-            self.run_now.next = self.run_first.q.val();
-        }
-        self.head_ram.waddr.next = self.tail.q.val();
-        self.head_ram.wdata.next = (bit_cast::<25, 6>(self.run_now.val()) << 19)
-            | (bit_cast::<25, 16>(self.first_window.val()) << 16)
-            | bit_cast::<25, 16>(self.heads.data.val());
-        self.head_ram.wen.next = self.taken.val();
-        self.decode_ram.waddr.next = self.tail.q.val();
-        self.decode_ram.wdata.next =
-            (bit_cast::<12, 6>(self.run_now.val()) << 6) | bit_cast::<12, 6>(self.heads.data.val().get_bits::<6>(0));
-        self.decode_ram.wen.next = self.taken.val();
-        if self.run_leaves.val() {
-            self.run.d.next = false;
-        }
-        if self.taken.val() {
-            self.tail.d.next = self.tail.q.val() + 1;
-            self.tail_word.d.next = self.tail_word.q.val() + self.first_window.val().get_bits::<6>(0);
-            if self.extends.val() {
-                self.run_count.d.next = self.run_count.q.val() + self.count.val();
-                self.run_further.d.next = self.run_further.q.val() + 1;
-                self.run_down.d.next = self.extends_down.val();
-            } else {
-                self.run.d.next = true;
-                self.run_first.d.next = self.tail.q.val();
-                self.run_word.d.next = self.tail_word.q.val();
-                self.run_count.d.next = self.count.val();
-                self.run_further.d.next = 0.into();
-                self.run_down.d.next = false;
-            }
-            if !self.extends_up.val() {
-                self.run_low.d.next = self.heads.data.val();
-            }
-            if !self.extends_down.val() {
-                self.run_end.d.next = self.head_end.val();
-            }
-        }
-        comment!("the word of a window is head + place, modulo the ring");
-        self.run_place.next = self.run_word.q.val() - self.run_low.q.val().get_bits::<6>(0);
-        self.run_counted.next = self.run_count.q.val() - 1;
-        self.run_ram.waddr.next = self.run_first.q.val();
-        self.run_ram.wdata.next = (bit_cast::<15, 4>(self.run_further.q.val()) << 10)
-            | (bit_cast::<15, 4>(self.run_counted.val().get_bits::<4>(0)) << 6)
-            | bit_cast::<15, 6>(self.run_place.val());
-        if self.run_down.q.val() {
-            self.run_ram.wdata.next = (bit_cast::<15, 4>(self.run_further.q.val()) << 10)
-                | (bit_cast::<15, 4>(self.run_counted.val().get_bits::<4>(0)) << 6)
-                | bit_cast::<15, 6>(self.run_place.val())
-                | 0x4000;
-        }
-        self.run_ram.wen.next = self.run_leaves.val();
-        self.run_decode_ram.waddr.next = self.run_first.q.val();
-        self.run_decode_ram.wdata.next = self.run_place.val();
-        self.run_decode_ram.wen.next = self.run_leaves.val();
-        comment!("the table begins a page and is no larger; words from 256 on stand for the ring of 64, so that a run may pass its end");
-        self.first_request.next.address = self.ring_base.val() | (bit_cast::<64, 16>(self.run_low.q.val()) << 4);
-        self.first_request.next.length = bit_cast::<13, 5>(self.run_count.q.val()) << 4;
-        self.first_request.next.destination = (bit_cast::<16, 6>(self.run_word.q.val()) << 4) | 0x1000;
-        self.first_request.next.client = self.client.val();
-        self.first_request.next.slot = bit_cast::<6, 4>(self.run_further.q.val());
 
         comment!("---- decoder of first descriptors");
         self.first.next = self.read_data.val();
@@ -451,8 +360,8 @@ impl Logic for WindowReader {
 
         comment!("the oldest chain goes first: all others wait behind it");
         self.request_stage.input.valid.next =
-            (self.further.valid.val() | self.decode_offers.val() | self.run_leaves.val()) & !self.stop.val();
-        self.request_stage.input.data.next = self.first_request.val();
+            (self.further.valid.val() | self.decode_offers.val() | self.runs.leaves.val()) & !self.stop.val();
+        self.request_stage.input.data.next = self.runs.request.val();
         if self.further.valid.val() {
             self.request_stage.input.data.next = self.further_request.val();
         } else if self.decode_offers.val() {
@@ -526,9 +435,9 @@ impl Logic for WindowReader {
         comment!("---- how much there is of all");
         self.in_use_next.next = self.in_use.q.val();
         self.words_next.next = self.words_in_use.q.val();
-        if self.taken.val() {
+        if self.runs.taken.val() {
             self.in_use_next.next = self.in_use_next.val() + 1;
-            self.words_next.next = self.words_next.val() + self.first_window.val().get_bits::<7>(0);
+            self.words_next.next = self.words_next.val() + bit_cast::<7, 3>(self.new_entry.val().get_bits::<3>(16));
         }
         if self.freed.val() {
             self.in_use_next.next = self.in_use_next.val() - 1;
