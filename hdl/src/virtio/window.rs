@@ -304,7 +304,6 @@ impl Logic for WindowReader {
             DecodeState::Decide => {
                 if self.decode_table.q.val() {
                     self.in_table_ram.wdata.next = 1.into();
-                    self.table_ram.wen.next = true;
                     self.decoder.d.next = DecodeState::Offer;
                 } else {
                     self.decode_ends.next = true;
@@ -313,6 +312,8 @@ impl Logic for WindowReader {
             }
             DecodeState::Offer => {
                 if self.decode_offers.val() & self.request_stage.input.ready.val() & !self.further.valid.val() {
+                    comment!("not before: while all windows are in use, the place is that of the oldest table");
+                    self.table_ram.wen.next = true;
                     self.decode_ends.next = true;
                     self.decode_ends_in_table.next = true;
                     self.decoder.d.next = DecodeState::Idle;

@@ -313,7 +313,8 @@ impl Driver {
             }
             self.cycle();
         }
-        panic!("{} of {count} chains used", self.used_count());
+        let rule = self.bench.uut.control.violation.val().rule;
+        panic!("{} of {count} chains used; broken rule: {rule:?}", self.used_count());
     }
 
     /// Runs until the device has all buffers of `chains` chains.

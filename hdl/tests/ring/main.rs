@@ -8,6 +8,7 @@ mod window;
 mod wish;
 
 use driver::{Descriptor, Driver, Features};
+use virtio_hdl_rtl::testing::Rng;
 use virtio_hdl_rtl::virtio::types::Violation;
 
 /// Runs random chains through a ring.
@@ -76,6 +77,30 @@ fn virtqueue_indirect_tables_longer_than_the_queue() {
     driver.run_until_used(3);
     driver.run_until_taken(3);
     driver.settle();
+    driver.finish();
+}
+
+#[test]
+fn virtqueue_more_indirect_tables_are_known_than_there_are_windows() {
+    // the 17th is known before the first has come: each has its own length and address all the same
+    let mut rng = Rng(0x7ab1e5);
+    let mut driver = Driver::new("ring_indirect_many", 64, Features { indirect: true, ..PLAIN });
+    driver.dma.latency = 400;
+    for round in 1..=3 {
+        for head in 0..48 {
+            let most = if rng.chance(1, 4) { 20 } else { 8 };
+            let count = 1 + rng.below(most);
+            let readable = rng.below(count + 1);
+            let buffer = |i| Descriptor { address: 0x40000 + 64 * i, length: 1 + i as u32, writable: i >= readable };
+            let buffers: Vec<_> = (0..count).map(buffer).collect();
+            driver.offer_table(head, &buffers, 0x50000 + 0x1000 * u64::from(head));
+        }
+        driver.kick();
+        driver.run_until_used(48 * round);
+        driver.run_until_taken(driver.offered.len());
+    }
+    driver.settle();
+    driver.expect_only_named_reads();
     driver.finish();
 }
 
