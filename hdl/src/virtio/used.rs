@@ -30,8 +30,8 @@ pub enum UsedState {
 /// index is written when all that was complete has been. All writes go through the one in-order write engine, so that
 /// elements are visible before the index that covers them.
 ///
-/// An element with `soon` waits for the next ones, since each batch costs two writes: until 16 wait, or none has come for 20 cycles, or
-/// the oldest has waited for 200. One without takes all along at once.
+/// An element with `soon` waits for the next ones, since each batch costs two writes: until 16 wait, or the oldest has waited for 250
+/// cycles, 2 us at 125 MHz and twice what a frame of 1514 bytes takes on its link. One without takes all along at once.
 ///
 /// ```text
 ///   RAM bytes   0..255  32 element slots {head u32, length u32}
@@ -86,8 +86,7 @@ pub struct UsedWriter {
     hold: Reg<Bit>,
     // it has been waited for long enough
     expired: Reg<Bit>,
-    // cycles since an element came, since the first of those that wait
-    quiet: Reg<Bits<5>>,
+    // cycles since the first of those that wait came
     age: Reg<Bits<8>>,
     // a batch was due one cycle ago
     was_due: Reg<Bit>,
@@ -102,8 +101,6 @@ pub struct UsedWriter {
     queue_mask: Constant<Bits<16>>,
     #[given]
     full_batch: Constant<Bits<6>>,
-    #[given]
-    quiet_cycles: Constant<Bits<5>>,
     #[given]
     longest_wait: Constant<Bits<8>>,
     #[given]
@@ -151,8 +148,7 @@ impl UsedWriter {
             wrap_mask: Constant::new(u64::from(queue_size.min(32) - 1).into()),
             queue_mask: Constant::new(u64::from(queue_size - 1).into()),
             full_batch: Constant::new(16.into()),
-            quiet_cycles: Constant::new(20.into()),
-            longest_wait: Constant::new(200.into()),
+            longest_wait: Constant::new(250.into()),
             flags_offset: Constant::new((used + layout::RING_FLAGS).into()),
             index_offset: Constant::new((used + layout::RING_INDEX).into()),
             elements_offset: Constant::new((used + layout::RING_ENTRIES).into()),
@@ -325,11 +321,7 @@ impl Logic for UsedWriter {
         self.read_data.next = self.ram.rdata.val();
 
         comment!("---- how long elements wait for others; once it is long enough, until all have left");
-        self.quiet.d.next = self.quiet.q.val() + 1;
         self.age.d.next = self.age.q.val() + 1;
-        if self.store.val() | !self.some_wait.val() {
-            self.quiet.d.next = 0.into();
-        }
         if !self.some_wait.val() | (self.state.q.val() == UsedState::IndexStore) {
             self.age.d.next = 0.into();
         }
@@ -337,7 +329,6 @@ impl Logic for UsedWriter {
             & (self.state.q.val() != UsedState::IndexStore)
             & (self.expired.q.val()
                 | (self.waiting.val() >= self.full_batch.val())
-                | (self.quiet.q.val() == self.quiet_cycles.val())
                 | (self.age.q.val() == self.longest_wait.val()));
 
         comment!("---- what has left");
