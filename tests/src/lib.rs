@@ -9,6 +9,7 @@ use virtio_hdl::host::blk::{Blk, Options};
 use virtio_hdl::host::pci::{Bus, Options as BusOptions};
 use virtio_hdl::machine::{Machine, MachineOptions, SLOT};
 use virtio_hdl::model::Library;
+use virtio_hdl::scenario::events;
 use virtio_hdl_rtl::config::EndpointConfig;
 
 pub mod guest;
@@ -21,6 +22,12 @@ pub use served::{check_sound, Served};
 /// The example configuration of this name.
 pub fn example(name: &str) -> EndpointConfig {
     EndpointConfig::load(name).unwrap_or_else(|error| panic!("{error}"))
+}
+
+/// The same configuration, but that it gives a read up after 50 us, for what waits for that: the examples' 10 ms are millions of cycles.
+pub fn impatient(mut config: EndpointConfig) -> EndpointConfig {
+    config.completion_timeout_us = events::COMPLETION_TIMEOUT_US;
+    config
 }
 
 /// The Verilated endpoint of a configuration, from the cache if it is there.

@@ -1,5 +1,5 @@
 //! A disk behind an endpoint, with a driver bound to it and buffers in memory: what the tests of the whole device need.
-use super::{bound, example};
+use super::{bound, example, impatient};
 use virtio_hdl::backend::Disk;
 use virtio_hdl::host::blk::{Blk, Ended, Operation, Options, Request, Ticket};
 use virtio_hdl::host::pci::Bus;
@@ -15,7 +15,7 @@ use vm_memory::{Bytes, GuestAddress};
 
 /// Sectors of the disk.
 pub const SECTORS: u64 = 4096;
-/// Cycles in which everything that is going to happen has happened.
+/// Cycles in which everything that is going to happen has happened; longer than the completion timeout of an [`impatient`] endpoint.
 pub const LONG: u64 = 60_000;
 /// Cycles after which a request has been lost; longer than the completion timeout.
 pub const PATIENCE: u64 = 5_000_000;
@@ -54,6 +54,11 @@ pub fn setup_of(config: &EndpointConfig, options: &MachineOptions, driver: &Opti
 /// With nothing special.
 pub fn default_setup() -> Setup {
     setup(&MachineOptions::default(), &Options::default())
+}
+
+/// Behind an endpoint that gives a read up within [`LONG`].
+pub fn impatient_setup() -> Setup {
+    setup_of(&impatient(example("blk")), &MachineOptions::default(), &Options::default())
 }
 
 /// What a sector holds at first.

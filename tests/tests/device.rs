@@ -213,7 +213,7 @@ enum RingRead {
 /// answered, and a reset recovers.
 fn ring_read_fails(kind: RingRead, fault: Fault) {
     let what = format!("{kind:?} {fault:?}");
-    let mut s = default_setup();
+    let mut s = impatient_setup();
     let (ring, size) = s.ring();
     let available = ring + layout::avail_offset(size);
     let used = |s: &Setup| -> u16 { s.machine.memory().read_obj(GuestAddress(ring + used_offset(size) + 2)).unwrap() };
@@ -249,7 +249,7 @@ fn ring_read_fails(kind: RingRead, fault: Fault) {
     }
     s.blk.kick(&mut s.machine).unwrap();
     // longer than the completion timeout
-    s.machine.run(2 * PATIENCE / 5);
+    s.machine.run(LONG);
     assert_eq!(s.machine.root().pending_faults(), 0, "{what}: was not read");
     let report = s.diagnostic(0);
     assert_eq!((report & 0xff, report >> 16), (Violation::RingRead as u32, u32::from(head)), "{what}");
@@ -402,7 +402,7 @@ fn old_drivers_use_their_queues_before_they_set_driver_ok() {
 #[test]
 fn no_dma_while_the_function_sleeps() {
     for delay in [130, 290, 400, 700] {
-        let mut s = default_setup();
+        let mut s = impatient_setup();
         for n in 0..16 {
             s.submit(Operation::In, n);
             s.submit(Operation::Out, n + 64);
@@ -412,7 +412,7 @@ fn no_dma_while_the_function_sleeps() {
         let function = s.bus.function(SLOT).unwrap().clone();
         function.set_power_state(&mut s.machine, 3).unwrap();
         let before = s.initiated();
-        s.machine.run(PATIENCE);
+        s.machine.run(LONG);
         assert_eq!(s.initiated(), before, "DMA in D3hot");
         function.set_power_state(&mut s.machine, 0).unwrap();
         for ended in s.wait_all() {
@@ -461,8 +461,8 @@ fn neither_a_register_nor_a_reset_waits_for_the_credit_of_a_read() {
 
 #[test]
 fn failing_data_read_fails_exactly_its_request() {
-    for fault in [Fault::Unsupported, Fault::Aborted, Fault::Poisoned, Fault::Lost, Fault::Late(15_000_000)] {
-        let mut s = default_setup();
+    for fault in [Fault::Unsupported, Fault::Aborted, Fault::Poisoned, Fault::Lost, Fault::Late(75_000)] {
+        let mut s = impatient_setup();
         let tickets: Vec<_> = (0..8).map(|n| s.submit(Operation::Out, n)).collect();
         s.machine.root().inject(s.buffers + 3 * 4096 + 1024..s.buffers + 3 * 4096 + 1536, fault);
         for ended in s.wait_all() {
@@ -475,7 +475,7 @@ fn failing_data_read_fails_exactly_its_request() {
             assert!(sector == content(n), "{fault:?}: sector {n} of the failed write was changed");
         }
         assert_eq!(s.diagnostic(0), 0, "the queue goes on");
-        s.machine.run(2 * PATIENCE / 5);
+        s.machine.run(LONG);
         s.assert_works();
     }
 }

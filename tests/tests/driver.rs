@@ -11,7 +11,7 @@ use virtio_hdl::machine::{Machine, MachineOptions, SLOT};
 use virtio_hdl_rtl::config::EndpointConfig;
 use virtio_hdl_rtl::pcie::layout as pci;
 use virtio_hdl_rtl::virtio::layout::*;
-use virtio_hdl_tests::{example, machine as build, show_sectors};
+use virtio_hdl_tests::{example, impatient, machine as build, show_sectors};
 use vm_memory::{Bytes, GuestAddress};
 
 const SECTORS: u64 = 2048;
@@ -356,8 +356,7 @@ fn suspended_device_sleeps_and_goes_on_after_resume() {
 /// Sleeps that begin anywhere in the work, some of them longer than the completion timeout.
 #[test]
 fn requests_in_flight_wait_for_the_end_of_a_sleep() {
-    let mut config = example("blk");
-    config.completion_timeout_us = 50;
+    let config = impatient(example("blk"));
     for (n, policy) in VectorPolicy::ALL.into_iter().cycle().take(12).enumerate() {
         let (mut machine, _, mut disk) = disk_with(&config, &with_policy(policy));
         let data = pattern(7, 16 * 4096);

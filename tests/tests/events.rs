@@ -7,14 +7,14 @@ use virtio_hdl::scenario::wire::FarEnd;
 use virtio_hdl_rtl::config::EndpointConfig;
 use virtio_hdl_rtl::device::BLK;
 use virtio_hdl_tests::blocks::{behind, BLOCKS};
-use virtio_hdl_tests::{example, library};
+use virtio_hdl_tests::{example, impatient, library};
 
 /// Sectors of the disk.
 const SECTORS: u64 = 2048;
 
 /// Runs random events on this endpoint.
-fn run(mut config: EndpointConfig, seed: u64, events: u64) -> Report {
-    config.completion_timeout_us = events::COMPLETION_TIMEOUT_US;
+fn run(config: EndpointConfig, seed: u64, events: u64) -> Report {
+    let config = impatient(config);
     let stall = [0, 30, 60][seed as usize % 3];
     let mut options =
         MachineOptions { stall: Stall { receive: stall, transmit: stall, device: stall }, ..Default::default() };

@@ -14,6 +14,7 @@ use virtio_hdl_rtl::config::LinkInterface;
 use virtio_hdl_rtl::pcie::layout as pci;
 use virtio_hdl_rtl::virtio::layout;
 use virtio_hdl_tests::blocks::{behind, BLOCKS};
+use virtio_hdl_tests::impatient;
 use virtio_hdl_tests::rig::*;
 use vm_memory::{Bytes, GuestAddress};
 
@@ -28,6 +29,11 @@ fn options(seed: u64) -> MachineOptions {
 /// A disk behind a block, with the first way to interrupt that works.
 fn disk(block: Block, options: &MachineOptions) -> Setup {
     setup_of(&behind(block, "blk"), options, &Options::default())
+}
+
+/// The same, and reads are given up within [`LONG`].
+fn impatient_disk(block: Block, options: &MachineOptions) -> Setup {
+    setup_of(&impatient(behind(block, "blk")), options, &Options::default())
 }
 
 /// A disk behind a block, whose driver has INTx only, and no EVENT_IDX: the device interrupts as soon as it has written
@@ -200,8 +206,8 @@ fn requests_that_the_device_does_not_serve_are_refused() {
 #[test]
 fn a_failed_read_of_data_fails_exactly_its_request() {
     for block in BLOCKS {
-        for fault in [Fault::Unsupported, Fault::Aborted, Fault::Poisoned, Fault::Lost, Fault::Late(15_000_000)] {
-            let mut s = disk(block, &options(4));
+        for fault in [Fault::Unsupported, Fault::Aborted, Fault::Poisoned, Fault::Lost, Fault::Late(75_000)] {
+            let mut s = impatient_disk(block, &options(4));
             let tickets: Vec<_> = (0..8).map(|n| s.submit(Operation::Out, n)).collect();
             s.machine.root().inject(s.buffers + 3 * 4096 + 1024..s.buffers + 3 * 4096 + 1536, fault);
             for ended in s.wait_all() {
@@ -279,7 +285,7 @@ fn a_function_level_reset_stops_dma_and_clears_the_function() {
 #[test]
 fn asleep_there_is_no_dma_and_it_goes_on_afterwards() {
     for block in BLOCKS {
-        let mut s = disk(block, &options(6));
+        let mut s = impatient_disk(block, &options(6));
         s.begin_reads();
         let function = s.bus.function(SLOT).unwrap().clone();
         function.set_power_state(&mut s.machine, 3).unwrap();
@@ -287,7 +293,7 @@ fn asleep_there_is_no_dma_and_it_goes_on_afterwards() {
         s.machine.run(4000);
         let before = s.initiated();
         // Longer than the completion timeout.
-        s.machine.run(PATIENCE);
+        s.machine.run(LONG);
         assert_eq!(s.initiated(), before, "{block:?}");
         function.set_power_state(&mut s.machine, 0).unwrap();
         let ended = s.wait_all();

@@ -18,7 +18,7 @@ use virtio_hdl_rtl::endpoint::diagnostics;
 use virtio_hdl_rtl::pcie::layout as pci;
 use virtio_hdl_rtl::virtio::layout::*;
 use virtio_hdl_tests::rig::{setup, setup_of, Setup, LONG};
-use virtio_hdl_tests::{bound, example};
+use virtio_hdl_tests::{bound, example, impatient};
 use vm_memory::{Bytes, GuestAddress};
 
 const SECTORS: u64 = 2048;
@@ -169,16 +169,15 @@ fn nothing_is_accessed_but_ring_headers_and_buffers() {
 const FAULTS: [Fault; 4] = [Fault::Unsupported, Fault::Aborted, Fault::Poisoned, Fault::Lost];
 
 /// A disk whose reads time out soon.
-fn impatient() -> (Machine, Bus, Blk) {
-    let mut config = example("blk");
-    config.completion_timeout_us = 50;
+fn impatient_disk() -> (Machine, Bus, Blk) {
+    let config = impatient(example("blk"));
     let options = MachineOptions { link: link(), ..MachineOptions::default() };
     bound(&config, Disk::in_memory(SECTORS), &options, &Options::default())
 }
 
 #[test]
 fn failed_read_of_data_fails_exactly_its_request() {
-    let (mut machine, _, mut blk) = impatient();
+    let (mut machine, _, mut blk) = impatient_disk();
     let address = machine.allocate(8 * REQUEST_BYTES, 4096).unwrap();
     for fault in FAULTS {
         for (request, offset) in [(0, 0), (3, 1000), (7, 4095)] {
@@ -198,7 +197,7 @@ fn failed_read_of_data_fails_exactly_its_request() {
 
 #[test]
 fn late_completion_is_dropped_and_its_tag_is_used_again() {
-    let (mut machine, _, mut blk) = impatient();
+    let (mut machine, _, mut blk) = impatient_disk();
     let address = machine.allocate(8 * REQUEST_BYTES, 4096).unwrap();
     machine.root().inject(address + 64..address + 65, Fault::Late(120_000));
     let found = run(&mut machine, &mut blk, Operation::Out, address, 8);
@@ -217,7 +216,7 @@ fn late_completion_is_dropped_and_its_tag_is_used_again() {
 #[test]
 fn failed_read_of_the_ring_hangs_nothing_and_a_reset_recovers() {
     for fault in FAULTS {
-        let (mut machine, mut bus, blk) = impatient();
+        let (mut machine, mut bus, blk) = impatient_disk();
         let size = blk.queue().size();
         let ring = blk.queue().address();
         blk.remove(&mut machine, &mut bus).unwrap();
@@ -406,8 +405,7 @@ fn errors_are_reported_as_the_enables_ask() {
 /// back it fails.
 #[test]
 fn completion_timeout_can_be_disabled() {
-    let mut config = example("blk");
-    config.completion_timeout_us = 50;
+    let config = impatient(example("blk"));
     let mut s = setup_of(&config, &MachineOptions { link: link(), ..MachineOptions::default() }, &Options::default());
     let express = s.bus.function(SLOT).unwrap().capability(pci::CAPABILITY_EXPRESS).unwrap();
     let capabilities = s.machine.config_read(SLOT, express + pci::EXPRESS_DEVICE_CAPABILITIES_2, Width::Double);
