@@ -23,10 +23,8 @@ const PATIENCE: u64 = 4_000_000;
 /// Bytes of a disk request, and of a frame.
 const BLK_BYTES: u32 = 4096;
 const FRAME_BYTES: usize = 64;
-/// Cycles in which the endpoint fetches the buffer that is to wait for a frame.
+/// Cycles until a frame comes by wire: enough for the endpoint to fetch the buffer that is to wait for it.
 const PREPARATION: u64 = 4_000;
-/// Cycles until a frame comes by wire.
-const WIRE_DELAY: u64 = 200;
 
 /// How long one request alone takes.
 #[derive(Clone, Debug, Serialize)]
@@ -96,7 +94,7 @@ impl Rig {
         Ok(self.alone("net receive 64 B, late buffer", latency, false))
     }
 
-    /// The buffer waits for its frame.
+    /// The buffer waits for its frame, and so does the driver, as one does that has nothing else to do: it has asked for the interrupt.
     fn wire_alone(&self) -> anyhow::Result<Alone> {
         let (mut machine, mut net, wire) = self.start_net(ABOVE, Heads::Runs)?;
         let ring = used_ring(net.queues().0);
@@ -105,8 +103,7 @@ impl Rig {
         let latency = latency::measure(&mut machine, ring, ROUNDS, |machine| {
             net.provide(machine, bytes, &[], Shape::Direct)?;
             net.kick(machine)?;
-            machine.run(PREPARATION);
-            let at = machine.now() + WIRE_DELAY;
+            let at = machine.now() + PREPARATION;
             wire.put(Duration::from_nanos(at * nanoseconds), vec![0x5a; FRAME_BYTES]);
             wait_until(machine, &mut net, |net| net.receive_buffers() == 0)?;
             Ok(Begin::Wire(at))
