@@ -1,4 +1,5 @@
 //! Which device a configuration is of, for the commands that put something behind it, into the guest, or on its rings.
+use crate::guest::{Initramfs, BLK_MODULES, NET_MODULES};
 use anyhow::bail;
 use virtio_hdl_rtl::config::DeviceType;
 use virtio_hdl_rtl::device::{BLK, NET};
@@ -20,6 +21,22 @@ impl Device {
             bail!("{} can be generated, but no command drives it", device.title);
         };
         Ok(found)
+    }
+
+    /// What a guest does with it unless it is told otherwise.
+    pub fn demo(self) -> &'static str {
+        match self {
+            Device::Blk => include_str!("qemu/blk.sh"),
+            Device::Net => include_str!("qemu/net.sh"),
+        }
+    }
+
+    /// A guest that has its driver, and begins when the device is there.
+    pub fn drive(self, initramfs: Initramfs<'_>) -> Initramfs<'_> {
+        match self {
+            Device::Blk => initramfs.modules(BLK_MODULES).wait_for("/dev/vda"),
+            Device::Net => initramfs.modules(NET_MODULES),
+        }
     }
 }
 

@@ -2,21 +2,13 @@
 use super::device::Device;
 use super::endpoint::EndpointArguments;
 use super::stop::Stop;
-use crate::guest::{
-    busybox, DebianOptions, Ended, FindOptions, Guest, Initramfs, Kernel, MachineType, Memory, Qemu, BLK_MODULES,
-    NET_MODULES,
-};
+use crate::guest::{busybox, DebianOptions, Ended, FindOptions, Guest, Initramfs, Kernel, MachineType, Memory, Qemu};
 use clap::{Args, ValueEnum};
 use std::ffi::OsString;
 use std::path::PathBuf;
 
 mod compare;
 mod run;
-
-/// What a guest with a disk does unless it is told otherwise.
-const BLK_DEMO: &str = include_str!("blk.sh");
-/// What a guest with a network port does.
-const NET_DEMO: &str = include_str!("net.sh");
 
 #[derive(Copy, Clone, Debug, PartialEq, Eq, ValueEnum)]
 enum Chipset {
@@ -124,8 +116,7 @@ impl Arguments {
         };
         let initramfs = Initramfs::new(&kernel, &busybox(&debian)?)?;
         let initramfs = match device {
-            Some(Device::Blk) => initramfs.modules(BLK_MODULES).wait_for("/dev/vda"),
-            Some(Device::Net) => initramfs.modules(NET_MODULES),
+            Some(device) => device.drive(initramfs),
             None => initramfs,
         };
         let initramfs = match job {

@@ -1,5 +1,5 @@
 //! One guest on the endpoint.
-use super::{Arguments, Ended, Stop, BLK_DEMO, NET_DEMO};
+use super::{Arguments, Ended, Stop};
 use crate::bridge::{Bridge, Report};
 use crate::cli::device::Device;
 use crate::cli::endpoint::Subject;
@@ -42,8 +42,7 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<()> {
     };
     let job = match (&arguments.job, device) {
         (Some(path), _) => std::fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?,
-        (None, Some(Device::Net)) => NET_DEMO.into(),
-        (None, Some(Device::Blk)) => BLK_DEMO.into(),
+        (None, Some(device)) => device.demo().into(),
         (None, None) if arguments.shell => String::new(),
         (None, None) => bail!("nobody knows what a guest does with RTL of your own: give --job FILE or --shell"),
     };
