@@ -54,7 +54,7 @@ step cargo fmt --all --check
 if [ "${QUICK:-0}" != 0 ]; then
     # Of the whole workspace, so that dependencies have the features that make test builds them with; but for the macros, which --lib
     # would make a program of that does not start.
-    tests=(architecture beats blk board cells config device disk driver endpoint endpoint_parts fuzz lint_source net net_backend \
+    tests=(architecture beats blk board cells config device disk driver endpoint endpoint_parts evaluator fuzz lint_source net net_backend \
         pcie plan printer protocol registers root_complex shim time_zero tlp write_a_block)
     test_programs --exclude virtio-hdl-macros --lib "${tests[@]/#/--test=}"
     status=$?

@@ -100,10 +100,9 @@ mod tests {
 
     #[test]
     fn a_bundle_and_each_of_its_ports_are_described_once() {
-        let said = |field: &str, text: &str| format!("{DOC}{field}{DOC}{text}");
         let mut docs = Docs::default();
-        docs.take(&[], &said("bus", "A bus."));
-        docs.take(&["bus".into()], &said("data", "What it carries."));
+        docs.take(&[], crate::doc_name!("bus", "A bus."));
+        docs.take(&["bus".into()], crate::doc_name!("data", "What it carries."));
         let (mut out, mut before) = (String::new(), "");
         for net in ["clock", "bus.valid", "bus.data.low", "bus.data.high", "bus_2.data"] {
             docs.write_new(net, before, "", &mut out);

@@ -26,8 +26,8 @@ pub enum DecodeState {
 ///
 /// Each head gets one of 64 contexts, and a first window of up to 4 descriptors in the RAM, which is outside. Heads that follow one
 /// another in the table are a run, whose windows are read at once (see [`HeadRuns`]); it begins when there is room for one of 16
-/// descriptors. The decoder looks at each first descriptor as it arrives and reads an indirect table at once. The walker sees the oldest context only: it reads descriptors from its window, asks for further
-/// windows of the same chain, and frees it.
+/// descriptors. The decoder looks at each first descriptor as it arrives and reads an indirect table at once. The walker sees the
+/// oldest context only: it reads descriptors from its window, asks for further windows of the same chain, and frees it.
 ///
 /// A first window is as long as the longest of the last chains, up to 4 descriptors: a descriptor too many costs 16 bytes of the link,
 /// one too few a read that all later chains wait for. It begins with 4, grows at once, and shrinks to what 64 chains in a row did

@@ -304,9 +304,8 @@ impl Run<'_> {
         let mut content = vec![0; REGION_BYTES as usize];
         self.platform.memory().read_slice(&mut content, GuestAddress(expected.region))?;
         // As a whole first: byte by byte this is an eighth of a run.
-        let differs = content != expected.content;
-        let place = || content.iter().zip(&expected.content).position(|(a, b)| a != b);
-        if let Some(place) = differs.then(place).flatten() {
+        if content != expected.content {
+            let place = content.iter().zip(&expected.content).position(|(a, b)| a != b).unwrap_or_default();
             let what = format!(
                 "guest memory at {:#x} is {:#04x}, expected {:#04x}",
                 expected.region + place as u64,
