@@ -4,7 +4,7 @@ use std::fs;
 use std::path::Path;
 
 /// What all may use, and what uses all.
-const FREE: [&str; 8] = ["block", "comment", "cache", "leftovers", "socket_file", "cli", "main", "lib"];
+const FREE: [&str; 9] = ["block", "comment", "doc_name", "cache", "leftovers", "socket_file", "cli", "main", "lib"];
 
 type Uses = BTreeMap<String, BTreeSet<String>>;
 

@@ -225,7 +225,7 @@ impl Logic for AvailableReader {
         match self.poll.q.val() {
             PollState::Asleep => {
                 self.armed.d.next = false;
-                if self.kicked.q.val() & self.go.val() {
+                if (self.kick.val() | self.kicked.q.val()) & self.go.val() {
                     comment!("with EVENT_IDX a stale avail_event keeps the driver quiet");
                     self.mute.d.next = !self.event_idx.val();
                     self.poll.d.next = PollState::Request;

@@ -16,6 +16,15 @@ use rust_hdl::prelude::*;
 ///  first windows of one descriptor:  run (7, 3 descriptors)  run (3, 2 descriptors, down)
 ///  ring of windows  | 7 | 8 | 9 | 3 | 4 |      the word of a window is its head + the place of its run
 /// ```
+/// A head takes two cycles, so that no path leads from the heads to what takes them: it is measured against the one before it, then
+/// it is taken into the run of that one, or a new run begins with it.
+///
+/// ```text
+///  clock       0      1       2      3       4
+///  heads       7      -       8      -       -
+///  measured           7              8, follows 7
+///  run         -      begins         grows   leaves
+/// ```
 #[derive(Block)]
 pub struct HeadRuns {
     /// Rising edge.
@@ -26,7 +35,7 @@ pub struct HeadRuns {
     pub ring_base: Signal<In, Bits<64>>,
     /// Descriptors of a first window behind its head.
     pub further_expected: Signal<In, Bits<2>>,
-    /// There is no room for a run to begin.
+    /// There is no room for a run to begin. It may say so a cycle late: the next head is being measured then.
     pub crowded: Signal<In, Bit>,
     /// Head descriptors, each smaller than the queue size.
     pub heads: Sink<Bits<16>>,
@@ -34,8 +43,8 @@ pub struct HeadRuns {
     pub taken: Signal<Out, Bit>,
     /// Its context.
     pub context: Signal<Out, Bits<6>>,
-    /// 24:19 the first context of its run, 18:16 descriptors of its first window, 15:0 the head.
-    pub entry: Signal<Out, Bits<25>>,
+    /// 16:11 the first context of its run, 10:8 descriptors of its first window, 7:0 the head.
+    pub entry: Signal<Out, Bits<17>>,
     /// The run may leave in this cycle.
     pub granted: Signal<In, Bit>,
     /// It leaves.
@@ -47,6 +56,13 @@ pub struct HeadRuns {
     /// 14 it goes down, 13:10 contexts behind the first, 9:6 descriptors but one, 5:0 its place.
     pub run: Signal<Out, Bits<15>>,
 
+    // the head at hand: its window, where that ends, whether it begins where the window of the head before it ends, or ends where that begins
+    measured: Reg<Bit>,
+    head: DFF<Bits<8>>,
+    window: DFF<Bits<3>>,
+    head_end: DFF<Bits<9>>,
+    follows: DFF<Bit>,
+    precedes: DFF<Bit>,
     tail: Reg<Bits<6>>,
     tail_word: Reg<Bits<6>>,
     // the run that grows: its first context and word, contexts behind the first, descriptors from the lowest on, and whether it goes down
@@ -54,26 +70,24 @@ pub struct HeadRuns {
     first: DFF<Bits<6>>,
     word: DFF<Bits<6>>,
     further: DFF<Bits<4>>,
-    low: DFF<Bits<16>>,
-    end: DFF<Bits<16>>,
+    low: DFF<Bits<8>>,
     descriptors: DFF<Bits<5>>,
     down: DFF<Bit>,
 
     #[given]
     client: Constant<Bits<4>>,
     #[given]
-    queue_size: Constant<Bits<16>>,
+    queue_size: Constant<Bits<9>>,
 
-    to_end: Signal<Local, Bits<16>>,
-    limit: Signal<Local, Bits<16>>,
-    window: Signal<Local, Bits<16>>,
+    limit: Signal<Local, Bits<9>>,
+    to_end: Signal<Local, Bits<9>>,
+    head_next: Signal<Local, Bits<9>>,
+    window_next: Signal<Local, Bits<9>>,
     count: Signal<Local, Bits<5>>,
-    head_end: Signal<Local, Bits<16>>,
     grows: Signal<Local, Bit>,
     extends_up: Signal<Local, Bit>,
     extends_down: Signal<Local, Bit>,
     extends: Signal<Local, Bit>,
-    begins: Signal<Local, Bit>,
     takes: Signal<Local, Bit>,
     run_of_head: Signal<Local, Bits<6>>,
     place: Signal<Local, Bits<6>>,
@@ -96,25 +110,40 @@ impl Logic for HeadRuns {
     #[hdl_gen]
     fn update(&mut self) {
         comment!("module head_runs: heads that follow one another, whose descriptors are read at once");
-        comment!("---- the head at hand: its window ends with the table");
-        self.to_end.next = self.queue_size.val() - self.heads.data.val();
-        self.limit.next = bit_cast::<16, 2>(self.further_expected.val()) + 1;
-        self.window.next = self.limit.val();
+        comment!("---- a head is measured: its window ends with the table");
+        self.head_next.next = self.heads.data.val().get_bits::<9>(0);
+        self.limit.next = bit_cast::<9, 2>(self.further_expected.val()) + 1;
+        self.to_end.next = self.queue_size.val() - self.head_next.val();
+        self.window_next.next = self.limit.val();
         if self.to_end.val() < self.limit.val() {
-            self.window.next = self.to_end.val();
+            self.window_next.next = self.to_end.val();
         }
-        self.count.next = self.window.val().get_bits::<5>(0);
-        self.head_end.next = self.heads.data.val() + self.window.val();
-        self.grows.next = self.open.q.val() & (self.descriptors.q.val() + self.count.val() < 17);
-        self.extends_up.next = self.grows.val() & !self.down.q.val() & (self.heads.data.val() == self.end.q.val());
-        self.extends_down.next = self.grows.val()
-            & (self.down.q.val() | !self.further.q.val().any())
-            & (self.head_end.val() == self.low.q.val());
+        self.heads.ready.next = !self.measured.q.val();
+        if !self.measured.q.val() {
+            self.measured.d.next = self.heads.valid.val();
+            self.head.d.next = self.head_next.val().get_bits::<8>(0);
+            self.window.d.next = self.window_next.val().get_bits::<3>(0);
+            self.head_end.d.next = self.head_next.val() + self.window_next.val();
+            self.follows.d.next = self.head_next.val() == self.head_end.q.val();
+            comment!("a window that the end of the table makes shorter ends behind every head");
+            self.precedes.d.next = (self.head_next.val() + self.limit.val()) == bit_cast::<9, 8>(self.head.q.val());
+        }
+
+        comment!("---- and taken");
+        self.count.next = bit_cast::<5, 3>(self.window.q.val());
+        self.grows.next =
+            self.measured.q.val() & self.open.q.val() & ((self.descriptors.q.val() + self.count.val()) < 17);
+        self.extends_up.next = self.grows.val() & !self.down.q.val() & self.follows.q.val();
+        self.extends_down.next =
+            self.grows.val() & (self.down.q.val() | !self.further.q.val().any()) & self.precedes.q.val();
         self.extends.next = self.extends_up.val() | self.extends_down.val();
-        self.begins.next = !self.crowded.val() & (!self.open.q.val() | self.granted.val());
-        self.heads.ready.next = self.extends.val() | self.begins.val();
-        self.takes.next = self.heads.valid.val() & (self.extends.val() | self.begins.val());
-        self.leaves.next = self.open.q.val() & self.granted.val() & !(self.heads.valid.val() & self.extends.val());
+        self.takes.next = self.extends.val()
+            | (self.measured.q.val() & !self.crowded.val() & (!self.open.q.val() | self.granted.val()));
+        comment!("a head that comes in this cycle may be one more of the run");
+        self.leaves.next = self.open.q.val()
+            & self.granted.val()
+            & !self.extends.val()
+            & (self.measured.q.val() | !self.heads.valid.val());
 
         comment!("---- into the run, or into a new one");
         self.run_of_head.next = self.tail.q.val();
@@ -125,8 +154,9 @@ impl Logic for HeadRuns {
             self.open.d.next = false;
         }
         if self.takes.val() {
+            self.measured.d.next = false;
             self.tail.d.next = self.tail.q.val() + 1;
-            self.tail_word.d.next = self.tail_word.q.val() + self.window.val().get_bits::<6>(0);
+            self.tail_word.d.next = self.tail_word.q.val() + bit_cast::<6, 3>(self.window.q.val());
             if self.extends.val() {
                 self.descriptors.d.next = self.descriptors.q.val() + self.count.val();
                 self.further.d.next = self.further.q.val() + 1;
@@ -140,17 +170,14 @@ impl Logic for HeadRuns {
                 self.down.d.next = false;
             }
             if !self.extends_up.val() {
-                self.low.d.next = self.heads.data.val();
-            }
-            if !self.extends_down.val() {
-                self.end.d.next = self.head_end.val();
+                self.low.d.next = self.head.q.val();
             }
         }
         self.taken.next = self.takes.val();
         self.context.next = self.tail.q.val();
-        self.entry.next = (bit_cast::<25, 6>(self.run_of_head.val()) << 19)
-            | (bit_cast::<25, 16>(self.window.val()) << 16)
-            | bit_cast::<25, 16>(self.heads.data.val());
+        self.entry.next = (bit_cast::<17, 6>(self.run_of_head.val()) << 11)
+            | (bit_cast::<17, 3>(self.window.q.val()) << 8)
+            | bit_cast::<17, 8>(self.head.q.val());
 
         comment!("---- the run");
         self.place.next = self.word.q.val() - self.low.q.val().get_bits::<6>(0);
@@ -165,7 +192,7 @@ impl Logic for HeadRuns {
             | (bit_cast::<15, 4>(self.counted.val().get_bits::<4>(0)) << 6)
             | bit_cast::<15, 6>(self.place.val());
         comment!("the table begins a page and is no larger; words from 256 on stand for the ring of 64, whose end a run may pass");
-        self.read.next.address = self.ring_base.val() | (bit_cast::<64, 16>(self.low.q.val()) << 4);
+        self.read.next.address = self.ring_base.val() | (bit_cast::<64, 8>(self.low.q.val()) << 4);
         self.read.next.length = bit_cast::<13, 5>(self.descriptors.q.val()) << 4;
         self.read.next.destination = (bit_cast::<16, 6>(self.word.q.val()) << 4) | 0x1000;
         self.read.next.client = self.client.val();

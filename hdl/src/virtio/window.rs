@@ -76,14 +76,14 @@ pub struct WindowReader {
     /// Some context is in use.
     pub busy: Signal<Out, Bit>,
 
-    // of each context: the first context of its run, descriptors of the first window, and head, for the walker; run and head for the
-    // decoder; that its chain goes on in an indirect table
-    head_ram: LutRam<25, 6>,
-    decode_ram: LutRam<12, 6>,
-    in_table_ram: LutRam<1, 6>,
+    // of each context, for the walker: descriptors of the first window, and head
+    head_ram: LutRam<11, 6>,
+    // for the decoder: the first context of its run, descriptors of the first window, and 6 bits of the head
+    decode_ram: LutRam<15, 6>,
+    // by the decoder, for the walker: that its chain goes on in an indirect table, how many words become free with it, and its first word
+    decoded_ram: LutRam<12, 6>,
     // of each run: down, contexts behind the first, descriptors but one, and what makes of a head the word of its window
     run_ram: LutRam<15, 6>,
-    run_decode_ram: LutRam<6, 6>,
     // of each window of an indirect table: descriptors of the table, and its address
     table_ram: LutRam<80, 4>,
     #[given]
@@ -93,8 +93,9 @@ pub struct WindowReader {
     // the contexts, a circle: [walk, decode) decoded, [decode, tail) waiting for the decoder
     decode: Reg<Bits<6>>,
     walk: Reg<Bits<6>>,
-    // where the first windows of those two begin, one cycle later
+    // where the first windows of those two begin, and the run of the first of them, one cycle later
     decode_word: DFF<Bits<6>>,
+    decode_run: DFF<Bits<9>>,
     decode_settles: Reg<Bit>,
     walk_word: DFF<Bits<6>>,
     in_use: Reg<Bits<7>>,
@@ -141,12 +142,11 @@ pub struct WindowReader {
     arrived: Signal<Local, Bits<7>>,
     table_arrived: Signal<Local, Bit>,
     look: Signal<Local, Bit>,
-    walk_run: Signal<Local, Bits<6>>,
-    walk_entry: Signal<Local, Bits<15>>,
-    walk_behind: Signal<Local, Bits<6>>,
-    new_entry: Signal<Local, Bits<25>>,
-    new_run: Signal<Local, Bits<15>>,
-    decode_entry: Signal<Local, Bits<12>>,
+    new_entry: Signal<Local, Bits<17>>,
+    decode_entry: Signal<Local, Bits<15>>,
+    decode_behind: Signal<Local, Bits<6>>,
+    decode_frees: Signal<Local, Bits<12>>,
+    walk_entry: Signal<Local, Bits<12>>,
     released: Signal<Local, Bits<7>>,
     freed: Signal<Local, Bit>,
     freed_table: Signal<Local, Bit>,
@@ -155,7 +155,7 @@ pub struct WindowReader {
     decode_ends: Signal<Local, Bit>,
     decode_ends_in_table: Signal<Local, Bit>,
     further_leaves: Signal<Local, Bit>,
-    head_entry: Signal<Local, Bits<25>>,
+    head_entry: Signal<Local, Bits<11>>,
     in_table: Signal<Local, Bit>,
     here: Signal<Local, Bit>,
     broken: Signal<Local, Bit>,
@@ -192,8 +192,9 @@ impl Logic for WindowReader {
         self.freed.next = self.view.free.val() & self.decoded.q.val().any();
 
         comment!("---- the RAM; the decoder waits for the walker");
-        self.in_table_ram.raddr.next = self.walk.q.val();
-        self.in_table.next = self.in_table_ram.rdata.val().any();
+        self.decoded_ram.raddr.next = self.walk.q.val();
+        self.walk_entry.next = self.decoded_ram.rdata.val();
+        self.in_table.next = self.walk_entry.val().get_bit(11);
         self.look.next = (self.decoder.q.val() == DecodeState::Idle)
             & self.undecoded.q.val().any()
             & !self.decode_settles.q.val()
@@ -245,19 +246,15 @@ impl Logic for WindowReader {
         Sink::<Bits<16>>::link(&mut self.heads, &mut self.runs.heads);
         self.new_entry.next = self.runs.entry.val();
         self.head_ram.waddr.next = self.runs.context.val();
-        self.head_ram.wdata.next = self.new_entry.val();
+        self.head_ram.wdata.next = self.new_entry.val().get_bits::<11>(0);
         self.head_ram.wen.next = self.runs.taken.val();
         self.decode_ram.waddr.next = self.runs.context.val();
-        self.decode_ram.wdata.next = (bit_cast::<12, 6>(self.new_entry.val().get_bits::<6>(19)) << 6)
-            | bit_cast::<12, 6>(self.new_entry.val().get_bits::<6>(0));
+        self.decode_ram.wdata.next = (bit_cast::<15, 9>(self.new_entry.val().get_bits::<9>(8)) << 6)
+            | bit_cast::<15, 6>(self.new_entry.val().get_bits::<6>(0));
         self.decode_ram.wen.next = self.runs.taken.val();
-        self.new_run.next = self.runs.run.val();
         self.run_ram.waddr.next = self.runs.first_context.val();
-        self.run_ram.wdata.next = self.new_run.val();
+        self.run_ram.wdata.next = self.runs.run.val();
         self.run_ram.wen.next = self.runs.leaves.val();
-        self.run_decode_ram.waddr.next = self.runs.first_context.val();
-        self.run_decode_ram.wdata.next = self.new_run.val().get_bits::<6>(0);
-        self.run_decode_ram.wen.next = self.runs.leaves.val();
         self.decode_offers.next = (self.decoder.q.val() == DecodeState::Offer) & !self.tables_in_use.q.val().get_bit(4);
         self.runs.granted.next =
             self.request_stage.input.ready.val() & !self.further.valid.val() & !self.decode_offers.val();
@@ -275,13 +272,25 @@ impl Logic for WindowReader {
             & self.first_table_count.val().any()
             & (self.first_table_count.val() <= bit_cast::<28, 16>(self.longest_chain.val()))
             & !self.decode_address.q.val().get_bits::<16>(48).all();
+        comment!("words become free from the begin of the ring on: those of a run that goes down with its last context");
+        self.decode_ram.raddr.next = self.decode.q.val();
+        self.decode_entry.next = self.decode_ram.rdata.val();
+        self.run_ram.raddr.next = self.decode_entry.val().get_bits::<6>(9);
+        self.decode_behind.next = self.decode.q.val() - self.decode_entry.val().get_bits::<6>(9);
+        self.decode_frees.next = bit_cast::<12, 3>(self.decode_entry.val().get_bits::<3>(6)) << 6;
+        if self.decode_run.q.val().get_bit(8) {
+            self.decode_frees.next = 0.into();
+            if self.decode_run.q.val().get_bits::<4>(4) == self.decode_behind.val().get_bits::<4>(0) {
+                self.decode_frees.next = (bit_cast::<12, 4>(self.decode_run.q.val().get_bits::<4>(0)) + 1) << 6;
+            }
+        }
         self.table_ram.waddr.next = self.table_tail.q.val();
         self.table_ram.wdata.next =
             (bit_cast::<80, 16>(self.decode_count.q.val()) << 64) | bit_cast::<80, 64>(self.decode_address.q.val());
         self.table_ram.wen.next = false;
-        self.in_table_ram.waddr.next = self.decode.q.val();
-        self.in_table_ram.wdata.next = 0.into();
-        self.in_table_ram.wen.next = self.decoder.q.val() == DecodeState::Decide;
+        self.decoded_ram.waddr.next = self.decode.q.val();
+        self.decoded_ram.wdata.next = self.decode_frees.val() | bit_cast::<12, 6>(self.decode_word.q.val());
+        self.decoded_ram.wen.next = self.decoder.q.val() == DecodeState::Decide;
         self.decode_ends.next = false;
         self.decode_ends_in_table.next = false;
         match self.decoder.q.val() {
@@ -303,7 +312,8 @@ impl Logic for WindowReader {
             }
             DecodeState::Decide => {
                 if self.decode_table.q.val() {
-                    self.in_table_ram.wdata.next = 1.into();
+                    self.decoded_ram.wdata.next =
+                        self.decode_frees.val() | bit_cast::<12, 6>(self.decode_word.q.val()) | 0x800;
                     self.decoder.d.next = DecodeState::Offer;
                 } else {
                     self.decode_ends.next = true;
@@ -321,10 +331,8 @@ impl Logic for WindowReader {
             }
             _ => self.decoder.d.next = DecodeState::Idle,
         }
-        self.decode_ram.raddr.next = self.decode.q.val();
-        self.decode_entry.next = self.decode_ram.rdata.val();
-        self.run_decode_ram.raddr.next = self.decode_entry.val().get_bits::<6>(6);
-        self.decode_word.d.next = self.run_decode_ram.rdata.val() + self.decode_entry.val().get_bits::<6>(0);
+        self.decode_word.d.next = self.run_ram.rdata.val().get_bits::<6>(0) + self.decode_entry.val().get_bits::<6>(0);
+        self.decode_run.d.next = self.run_ram.rdata.val().get_bits::<9>(6);
         self.decode_settles.d.next = self.decode_ends.val();
         if self.decode_ends.val() {
             self.decode.d.next = self.decode.q.val() + 1;
@@ -373,23 +381,10 @@ impl Logic for WindowReader {
         comment!("---- the oldest context");
         self.head_ram.raddr.next = self.walk.q.val();
         self.head_entry.next = self.head_ram.rdata.val();
-        self.view.head.next = self.head_entry.val().get_bits::<16>(0);
-        self.view.count.next = self.head_entry.val().get_bits::<3>(16);
-        self.walk_run.next = self.head_entry.val().get_bits::<6>(19);
-        self.run_ram.raddr.next = self.walk_run.val();
-        self.walk_entry.next = self.run_ram.rdata.val();
-        self.walk_word.d.next = self.walk_entry.val().get_bits::<6>(0) + self.head_entry.val().get_bits::<6>(0);
-        comment!(
-            "words become free from the begin of the ring on: those of a run that goes down with its last context"
-        );
-        self.walk_behind.next = self.walk.q.val() - self.walk_run.val();
-        self.released.next = bit_cast::<7, 3>(self.view.count.val());
-        if self.walk_entry.val().get_bit(14) {
-            self.released.next = 0.into();
-            if self.walk_entry.val().get_bits::<4>(10) == self.walk_behind.val().get_bits::<4>(0) {
-                self.released.next = bit_cast::<7, 4>(self.walk_entry.val().get_bits::<4>(6)) + 1;
-            }
-        }
+        self.view.head.next = bit_cast::<16, 8>(self.head_entry.val().get_bits::<8>(0));
+        self.view.count.next = self.head_entry.val().get_bits::<3>(8);
+        self.walk_word.d.next = self.walk_entry.val().get_bits::<6>(0);
+        self.released.next = bit_cast::<7, 5>(self.walk_entry.val().get_bits::<5>(6));
         self.table_ram.raddr.next = self.table_walk.q.val();
         self.table_entry.next = self.table_ram.rdata.val();
         self.view.table_base.next = self.table_entry.val().get_bits::<64>(0);
@@ -438,7 +433,7 @@ impl Logic for WindowReader {
         self.words_next.next = self.words_in_use.q.val();
         if self.runs.taken.val() {
             self.in_use_next.next = self.in_use_next.val() + 1;
-            self.words_next.next = self.words_next.val() + bit_cast::<7, 3>(self.new_entry.val().get_bits::<3>(16));
+            self.words_next.next = self.words_next.val() + bit_cast::<7, 3>(self.new_entry.val().get_bits::<3>(8));
         }
         if self.freed.val() {
             self.in_use_next.next = self.in_use_next.val() - 1;
@@ -446,7 +441,8 @@ impl Logic for WindowReader {
         }
         self.in_use.d.next = self.in_use_next.val();
         self.words_in_use.d.next = self.words_next.val();
-        self.crowded.d.next = (self.in_use_next.val() > 48) | (self.words_next.val() > 48);
+        comment!("one cycle later: the next head is being measured meanwhile");
+        self.crowded.d.next = (self.in_use.q.val() > 48) | (self.words_in_use.q.val() > 48);
         self.undecoded.d.next = self.undecoded.q.val() + self.arrived.val();
         if self.decode_ends.val() {
             self.undecoded.d.next = self.undecoded.q.val() + self.arrived.val() - 1;
