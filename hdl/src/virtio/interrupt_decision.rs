@@ -18,6 +18,8 @@ pub enum DecisionState {
     Offer,
     /// That read's data.
     Wait,
+    /// Compares them with the indices.
+    Compare,
     /// Decides.
     Look,
     /// Stopped by a read that failed.
@@ -75,6 +77,7 @@ pub struct InterruptDecision {
     state: Reg<DecisionState>,
     decided: Reg<Bits<16>>,
     new_index: DFF<Bits<16>>,
+    crossed: DFF<Bit>,
     address: DFF<Bits<64>>,
     /// The driver's wish, byte by byte.
     #[given]
@@ -109,8 +112,8 @@ pub struct InterruptDecision {
     retired: Signal<Local, Bit>,
     passed: Signal<Local, Bits<16>>,
     progress: Signal<Local, Bits<16>>,
+    index_next: Signal<Local, Bits<16>>,
     seen_index: Signal<Local, Bits<16>>,
-    crossed: Signal<Local, Bit>,
     behind: Signal<Local, Bits<16>>,
     is_behind: Reg<Bit>,
     decides: Signal<Local, Bit>,
@@ -150,13 +153,18 @@ impl Logic for InterruptDecision {
         }
         self.retired.next = self.returns.retire_valid.val() & (self.returns.retire.val().client == self.client.val());
 
-        comment!("new - event - 1 < new - old, modulo 2^16");
-        self.passed.next = self.new_index.q.val() - self.wish.val().get_bits::<16>(0) - 1;
-        self.progress.next = self.new_index.q.val() - self.decided.q.val();
-        self.crossed.next = !self.wish.val().get_bit(0);
+        comment!("new - event - 1 < new - old, modulo 2^16: known one cycle after all of them");
+        self.index_next.next = self.new_index.q.val();
+        if self.state.q.val() == DecisionState::Idle {
+            self.index_next.next = self.written_index.val();
+        }
+        self.new_index.d.next = self.index_next.val();
+        self.passed.next = self.index_next.val() - self.wish.val().get_bits::<16>(0) - 1;
+        self.progress.next = self.index_next.val() - self.decided.q.val();
+        self.crossed.d.next = !self.wish.val().get_bit(0);
         self.seen_index.next = self.wish.val().get_bits::<16>(16);
         if self.event_idx.val() {
-            self.crossed.next = self.passed.val() < self.progress.val();
+            self.crossed.d.next = self.passed.val() < self.progress.val();
             self.seen_index.next = self.known_index.val();
         }
 
@@ -176,7 +184,6 @@ impl Logic for InterruptDecision {
         self.report.next.head = 0.into();
         match self.state.q.val() {
             DecisionState::Idle => {
-                self.new_index.d.next = self.written_index.val();
                 self.address.d.next = self.ring_base.val() + self.offset.val();
                 self.ahead.d.next = false;
                 if self.written_index.val() != self.decided.q.val() {
@@ -198,7 +205,7 @@ impl Logic for InterruptDecision {
             }
             DecisionState::Guess => {
                 self.state.d.next = DecisionState::Offer;
-                if self.crossed.val() {
+                if self.crossed.q.val() {
                     self.decides.next = true;
                     self.raise.d.next = true;
                     self.state.d.next = DecisionState::Idle;
@@ -212,7 +219,7 @@ impl Logic for InterruptDecision {
             DecisionState::Wait => {
                 if self.retired.val() {
                     self.known.d.next = true;
-                    self.state.d.next = DecisionState::Look;
+                    self.state.d.next = DecisionState::Compare;
                     if self.ahead.q.val() {
                         self.state.d.next = DecisionState::Idle;
                     }
@@ -222,9 +229,10 @@ impl Logic for InterruptDecision {
                     }
                 }
             }
+            DecisionState::Compare => self.state.d.next = DecisionState::Look,
             DecisionState::Look => {
                 self.decides.next = true;
-                self.raise.d.next = self.crossed.val()
+                self.raise.d.next = self.crossed.q.val()
                     | (self.notify_on_empty.val() & (self.seen_index.val() == self.new_index.q.val()));
                 self.state.d.next = DecisionState::Idle;
             }

@@ -146,9 +146,12 @@ pub struct BlkResponse {
     read_ready: Signal<Local, Bit>,
     status_tag: Signal<Local, Bits<8>>,
     read_tag: Signal<Local, Bits<8>>,
-    held_tag: Signal<Local, Bits<8>>,
-    held_age: Signal<Local, Bits<8>>,
-    held_ahead: Signal<Local, Bits<8>>,
+    held_status_tag: Signal<Local, Bits<8>>,
+    held_status_age: Signal<Local, Bits<8>>,
+    held_status_ahead: Signal<Local, Bits<8>>,
+    held_read_tag: Signal<Local, Bits<8>>,
+    held_read_age: Signal<Local, Bits<8>>,
+    held_read_ahead: Signal<Local, Bits<8>>,
     status_age: Signal<Local, Bits<8>>,
     status_ahead: Signal<Local, Bits<8>>,
     status_useless: Signal<Local, Bit>,
@@ -211,32 +214,36 @@ impl Logic for BlkResponse {
             & !self.failed.val()
             & !self.stop.val();
 
-        comment!("---- the oldest answers, and whose they are");
+        comment!("---- the oldest answers, and whose they are: of both beats that each can be, as it is known late which one it is");
         self.status_ready.next = !self.status_valid.q.val() | self.status_taken.val() | self.status_useless.val();
         self.status.ready.next = self.status_ready.val();
-        self.status_tag.next = self.status_held.q.val().tag;
+        self.held_status_tag.next = self.status_held.q.val().tag;
+        self.held_status_age.next = self.held_status_tag.val() - self.expected.q.val();
+        self.held_status_ahead.next = self.held_status_tag.val() - self.next_tag.val();
+        self.status_tag.next = self.status.data.val().tag;
+        self.status_age.next = self.status_tag.val() - self.expected.q.val();
+        self.status_ahead.next = self.status_tag.val() - self.next_tag.val();
+        self.status_matches.d.next = !self.held_status_age.val().any();
+        self.status_old.d.next = self.held_status_age.val().get_bit(7);
+        self.status_early.d.next = !self.held_status_ahead.val().get_bit(7);
         if self.status_ready.val() {
             self.status_held.d.next = self.status.data.val();
             self.status_valid.d.next = self.status.valid.val();
-            self.status_tag.next = self.status.data.val().tag;
+            self.status_matches.d.next = !self.status_age.val().any();
+            self.status_old.d.next = self.status_age.val().get_bit(7);
+            self.status_early.d.next = !self.status_ahead.val().get_bit(7);
         }
-        self.status_age.next = self.status_tag.val() - self.expected.q.val();
-        self.status_matches.d.next = !self.status_age.val().any();
-        self.status_old.d.next = self.status_age.val().get_bit(7);
-        self.status_ahead.next = self.status_tag.val() - self.next_tag.val();
-        self.status_early.d.next = !self.status_ahead.val().get_bit(7);
         self.read_ready.next = !self.read_valid.q.val() | self.data_moves.val() | self.read_useless.val();
         self.read.ready.next = self.read_ready.val();
-        comment!("of both beats that it can be, as it is known late which one it is");
-        self.held_tag.next = self.read_held.q.val().tag;
-        self.held_age.next = self.held_tag.val() - self.expected.q.val();
-        self.held_ahead.next = self.held_tag.val() - self.next_tag.val();
+        self.held_read_tag.next = self.read_held.q.val().tag;
+        self.held_read_age.next = self.held_read_tag.val() - self.expected.q.val();
+        self.held_read_ahead.next = self.held_read_tag.val() - self.next_tag.val();
         self.read_tag.next = self.read.data.val().tag;
         self.read_age.next = self.read_tag.val() - self.expected.q.val();
         self.read_ahead.next = self.read_tag.val() - self.next_tag.val();
-        self.read_matches.d.next = !self.held_age.val().any();
-        self.read_old.d.next = self.held_age.val().get_bit(7);
-        self.read_early.d.next = !self.held_ahead.val().get_bit(7);
+        self.read_matches.d.next = !self.held_read_age.val().any();
+        self.read_old.d.next = self.held_read_age.val().get_bit(7);
+        self.read_early.d.next = !self.held_read_ahead.val().get_bit(7);
         if self.read_ready.val() {
             self.read_held.d.next = self.read.data.val();
             self.read_valid.d.next = self.read.valid.val();
