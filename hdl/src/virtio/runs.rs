@@ -56,13 +56,13 @@ pub struct HeadRuns {
     /// 14 it goes down, 13:10 contexts behind the first, 9:6 descriptors but one, 5:0 its place.
     pub run: Signal<Out, Bits<15>>,
 
-    // the head at hand: its window, where that ends, whether it begins where the window of the head before it ends, or ends where that begins
+    // the head at hand: its window, where that ends, and whether the run may go up or down to it
     measured: Reg<Bit>,
     head: DFF<Bits<8>>,
     window: DFF<Bits<3>>,
     head_end: DFF<Bits<9>>,
-    follows: DFF<Bit>,
-    precedes: DFF<Bit>,
+    goes_up: DFF<Bit>,
+    goes_down: DFF<Bit>,
     tail: Reg<Bits<6>>,
     tail_word: Reg<Bits<6>>,
     // the run that grows: its first context and word, contexts behind the first, descriptors from the lowest on, and whether it goes down
@@ -85,8 +85,6 @@ pub struct HeadRuns {
     window_next: Signal<Local, Bits<9>>,
     count: Signal<Local, Bits<5>>,
     grows: Signal<Local, Bit>,
-    extends_up: Signal<Local, Bit>,
-    extends_down: Signal<Local, Bit>,
     extends: Signal<Local, Bit>,
     takes: Signal<Local, Bit>,
     run_of_head: Signal<Local, Bits<6>>,
@@ -118,25 +116,25 @@ impl Logic for HeadRuns {
         if self.to_end.val() < self.limit.val() {
             self.window_next.next = self.to_end.val();
         }
+        self.grows.next = bit_cast::<9, 5>(self.descriptors.q.val()) + self.limit.val() < 17;
         self.heads.ready.next = !self.measured.q.val();
-        if !self.measured.q.val() {
-            self.measured.d.next = self.heads.valid.val();
+        if !self.measured.q.val() & self.heads.valid.val() {
+            self.measured.d.next = true;
             self.head.d.next = self.head_next.val().get_bits::<8>(0);
             self.window.d.next = self.window_next.val().get_bits::<3>(0);
             self.head_end.d.next = self.head_next.val() + self.window_next.val();
-            self.follows.d.next = self.head_next.val() == self.head_end.q.val();
+            comment!("the head before it is the last one of the run");
+            self.goes_up.d.next =
+                self.grows.val() & !self.down.q.val() & (self.head_next.val() == self.head_end.q.val());
             comment!("a window that the end of the table makes shorter ends behind every head");
-            self.precedes.d.next = (self.head_next.val() + self.limit.val()) == bit_cast::<9, 8>(self.head.q.val());
+            self.goes_down.d.next = self.grows.val()
+                & (self.down.q.val() | !self.further.q.val().any())
+                & ((self.head_next.val() + self.limit.val()) == bit_cast::<9, 8>(self.head.q.val()));
         }
 
         comment!("---- and taken");
         self.count.next = bit_cast::<5, 3>(self.window.q.val());
-        self.grows.next =
-            self.measured.q.val() & self.open.q.val() & ((self.descriptors.q.val() + self.count.val()) < 17);
-        self.extends_up.next = self.grows.val() & !self.down.q.val() & self.follows.q.val();
-        self.extends_down.next =
-            self.grows.val() & (self.down.q.val() | !self.further.q.val().any()) & self.precedes.q.val();
-        self.extends.next = self.extends_up.val() | self.extends_down.val();
+        self.extends.next = self.measured.q.val() & self.open.q.val() & (self.goes_up.q.val() | self.goes_down.q.val());
         self.takes.next = self.extends.val()
             | (self.measured.q.val() & !self.crowded.val() & (!self.open.q.val() | self.granted.val()));
         comment!("a head that comes in this cycle may be one more of the run");
@@ -160,7 +158,7 @@ impl Logic for HeadRuns {
             if self.extends.val() {
                 self.descriptors.d.next = self.descriptors.q.val() + self.count.val();
                 self.further.d.next = self.further.q.val() + 1;
-                self.down.d.next = self.extends_down.val();
+                self.down.d.next = self.goes_down.q.val();
             } else {
                 self.open.d.next = true;
                 self.first.d.next = self.tail.q.val();
@@ -169,7 +167,7 @@ impl Logic for HeadRuns {
                 self.further.d.next = 0.into();
                 self.down.d.next = false;
             }
-            if !self.extends_up.val() {
+            if !(self.extends.val() & self.goes_up.q.val()) {
                 self.low.d.next = self.head.q.val();
             }
         }

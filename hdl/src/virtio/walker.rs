@@ -73,6 +73,8 @@ pub struct ChainWalker {
 
     store: BufferStore,
     chain_fifo: StreamFifo<Chain, 6>,
+    // a large RAM takes long to give what it has
+    chain_stage: Stage<Chain>,
     further_stage: Stage<WindowRequest>,
 
     state: Reg<WalkState>,
@@ -387,6 +389,7 @@ impl Logic for ChainWalker {
         self.chain_fifo.input.valid.next = self.mark.val();
         Source::<BufferDescriptor>::link(&mut self.readable, &mut self.store.readable);
         Source::<BufferDescriptor>::link(&mut self.writable, &mut self.store.writable);
-        Source::<Chain>::link(&mut self.chain, &mut self.chain_fifo.output);
+        Source::<Chain>::join(&mut self.chain_fifo.output, &mut self.chain_stage.input);
+        Source::<Chain>::link(&mut self.chain, &mut self.chain_stage.output);
     }
 }

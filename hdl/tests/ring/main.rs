@@ -3,6 +3,7 @@ mod buffer_store;
 mod driver;
 mod failing;
 mod memory;
+mod runs;
 mod used;
 mod window;
 mod wish;

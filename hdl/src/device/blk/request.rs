@@ -166,8 +166,7 @@ impl Logic for BlkRequest {
         self.violation_valid.next = false;
         self.report.next.rule = Violation::RequestTooShort;
         self.report.next.head = self.head.q.val();
-        self.too_short.d.next = (self.chain.data.val().readable_length < self.header_bytes.val())
-            | (self.chain.data.val().writable_length == 0);
+        self.too_short.d.next = (self.bytes.q.val() < self.header_bytes.val()) | (self.writable_length.q.val() == 0);
 
         comment!(
             "as QEMU's: bit 0 tells writes from reads and means nothing elsewhere (5, FLUSH_OUT, is a flush), and the old BARRIER bit is \
@@ -176,7 +175,7 @@ impl Logic for BlkRequest {
         self.raw_kind.next = self.readable.data.val().data.get_bits::<32>(0);
         self.kind.next = self.raw_kind.val() & self.type_mask.val();
         self.transfer.next = self.kind.val() == self.in_type.val();
-        self.behind_header.next = self.chain.data.val().readable_length - self.header_bytes.val();
+        self.behind_header.next = self.bytes.q.val() - self.header_bytes.val();
         self.before_status.next = self.writable_length.q.val() - 1;
         self.end_sector.next = bit_cast::<65, 64>(self.capacity.val());
         self.first_sector.next = bit_cast::<65, 64>(self.sector.q.val());
@@ -194,7 +193,7 @@ impl Logic for BlkRequest {
             RequestState::Idle => {
                 self.head.d.next = self.chain.data.val().head;
                 self.writable_length.d.next = self.chain.data.val().writable_length;
-                self.bytes.d.next = self.behind_header.val();
+                self.bytes.d.next = self.chain.data.val().readable_length;
                 self.is_in.d.next = self.transfer.val() & !self.raw_kind.val().get_bit(0);
                 self.is_out.d.next = self.transfer.val() & self.raw_kind.val().get_bit(0);
                 self.is_flush.d.next = self.kind.val() == self.flush_type.val();
@@ -210,20 +209,23 @@ impl Logic for BlkRequest {
                 }
             }
             RequestState::Check => {
-                if self.too_short.q.val() & !self.dropped.q.val() {
-                    self.dropped.d.next = true;
-                    self.halted.d.next = true;
-                    self.violation_valid.next = true;
-                }
-                if !self.is_out.q.val() {
-                    self.bytes.d.next = self.before_status.val();
+                self.bytes.d.next = self.before_status.val();
+                if self.is_out.q.val() {
+                    self.bytes.d.next = self.behind_header.val();
                 }
                 self.behind_end.d.next = self.difference.val().get_bit(64);
                 self.room_large.d.next = self.difference.val().get_bits::<41>(23).any();
                 self.room.d.next = self.difference.val().get_bits::<23>(0);
                 self.state.d.next = RequestState::Compare;
             }
-            RequestState::Compare => self.state.d.next = RequestState::Decide,
+            RequestState::Compare => {
+                if self.too_short.q.val() & !self.dropped.q.val() {
+                    self.dropped.d.next = true;
+                    self.halted.d.next = true;
+                    self.violation_valid.next = true;
+                }
+                self.state.d.next = RequestState::Decide;
+            }
             RequestState::Decide => {
                 self.commanded.d.next = false;
                 self.status.d.next = self.ok.val();
