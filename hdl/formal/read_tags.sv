@@ -5,6 +5,8 @@
 // after its last one. Two of the same tag have a cycle between them.
 reg waits;
 reg [7:0] its_tag;
+// any cycle may be the last one in which it waits
+(* anyseq *) reg leave;
 always @(posedge clock) begin
     waits <= !reset && (allocate || (waits && !leave && !withdraw));
     if (allocate) its_tag <= next_tag;

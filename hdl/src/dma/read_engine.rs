@@ -135,13 +135,13 @@ impl<const TW: usize, const TAGS: usize> Logic for ReadEngine<TW, TAGS> {
         self.tags.allocate.next = self.issue.val();
         self.tags.waiting.next = self.read_valid.q.val();
         self.tags.waiting_tag.next = self.read.q.val().tag;
-        self.tags.leave.next = self.out.val() & self.transmit.ready.val();
         self.tags.withdraw.next = self.read_valid.q.val() & self.stop.val();
         self.tags.abandon.next = self.abandon.val();
         self.tags.patient.next = self.timeout_disable.val() & !self.stop.val();
         self.tags.chunk.next = self.splitter.chunk.data.val();
         self.tags.coming_tag.next = self.receiver.coming_tag.val();
         self.tags.lookup_tag.next = self.receiver.lookup_tag.val();
+        self.tags.lookup.next = self.receiver.lookup.val();
         self.tags.advance.next = self.receiver.advance.val();
         self.tags.advance_address.next = self.receiver.advance_address.val();
         self.tags.advance_remaining.next = self.receiver.advance_remaining.val();

@@ -44,6 +44,7 @@ pub struct CompletionReceiver {
     // the tag table
     pub coming_tag: Signal<Out, Bits<8>>,
     pub lookup_tag: Signal<Out, Bits<8>>,
+    pub lookup: Signal<Out, Bit>,
     pub found: Signal<In, Bit>,
     pub address: Signal<In, Bits<16>>,
     pub remaining: Signal<In, Bits<13>>,
@@ -164,7 +165,8 @@ impl Logic for CompletionReceiver {
         self.coming_tag.next = self.completion.data.val().tag;
         self.lookup_tag.next = self.held.q.val().tag;
         self.header.next = self.held_valid.q.val() & self.held.q.val().first;
-        self.matched.next = self.header.val() & self.found.val() & self.ours.q.val();
+        self.lookup.next = self.header.val() & self.ours.q.val();
+        self.matched.next = self.header.val() & self.ours.q.val() & self.found.val();
         self.good.next = self.matched.val()
             & self.plausible.q.val()
             & (self.held.q.val().byte_count == self.remaining.val())

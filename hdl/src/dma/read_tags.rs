@@ -45,8 +45,6 @@ pub struct TagTable<const TW: usize, const TAGS: usize> {
     pub waiting: Signal<In, Bit>,
     /// Its tag.
     pub waiting_tag: Signal<In, Bits<8>>,
-    /// It leaves.
-    pub leave: Signal<In, Bit>,
     /// It never will.
     pub withdraw: Signal<In, Bit>,
     /// Reads are not given up, however long they take.
@@ -58,6 +56,8 @@ pub struct TagTable<const TW: usize, const TAGS: usize> {
     pub coming_tag: Signal<In, Bits<8>>,
     /// Tag of the completion at hand.
     pub lookup_tag: Signal<In, Bits<8>>,
+    /// It is that of a completion that is addressed to this function.
+    pub lookup: Signal<In, Bit>,
     /// It is outstanding, and not all of it is accounted for; in the same cycle.
     pub found: Signal<Out, Bit>,
     /// RAM address of the next byte.
@@ -136,6 +136,7 @@ pub struct TagTable<const TW: usize, const TAGS: usize> {
     // one bit per slot
     open: Reg<Bits<TAGS>>,
     open_next: Signal<Local, Bits<TAGS>>,
+    accounts: Signal<Local, Bit>,
     failed: Reg<Bits<TAGS>>,
     failed_next: Signal<Local, Bits<TAGS>>,
     fresh: Reg<Bits<TAGS>>,
@@ -254,7 +255,8 @@ impl<const TW: usize, const TAGS: usize> Logic for TagTable<TW, TAGS> {
         self.retire_last.wen.next = self.allocate.val() | self.pass_over.q.val();
         self.retire_stamp.waddr.next = self.waiting_slot.val();
         self.retire_stamp.wdata.next = self.ticks.q.val();
-        self.retire_stamp.wen.next = self.leave.val();
+        comment!("last in the cycle in which it leaves");
+        self.retire_stamp.wen.next = self.waiting.val();
 
         comment!("age of the oldest; `too_old` is about the tag that was the oldest one cycle ago");
         self.prescaler.d.next = self.prescaler.q.val() + 1;
@@ -290,18 +292,21 @@ impl<const TW: usize, const TAGS: usize> Logic for TagTable<TW, TAGS> {
         self.next_address.raddr.next = self.coming_slot.val();
         self.next_remaining.raddr.next = self.coming_slot.val();
         self.next_lower.raddr.next = self.coming_slot.val();
+        comment!("before it is known whether the completion is as it should be: if not, its tag is closed, and nobody asks any more");
+        self.accounts.next =
+            self.lookup.val() & self.open_then.q.val() & self.known_then.q.val() & !self.closing_then.q.val();
         self.next_address.waddr.next = self.lookup_slot.val();
         self.next_address.wdata.next = self.advance_address.val();
-        self.next_address.wen.next = self.advance.val();
+        self.next_address.wen.next = self.accounts.val();
         self.next_remaining.waddr.next = self.lookup_slot.val();
         self.next_remaining.wdata.next = bit_cast::<14, 13>(self.advance_remaining.val());
         if !self.advance_last.val() {
             self.next_remaining.wdata.next = bit_cast::<14, 13>(self.advance_remaining.val()) | 0x2000;
         }
-        self.next_remaining.wen.next = self.advance.val();
+        self.next_remaining.wen.next = self.accounts.val();
         self.next_lower.waddr.next = self.lookup_slot.val();
         self.next_lower.wdata.next = self.advance_lower_address.val();
-        self.next_lower.wen.next = self.advance.val();
+        self.next_lower.wen.next = self.accounts.val();
         self.is_fresh.next = self.fresh.q.val().get_bit(self.coming_slot.val().index());
         self.address_then.d.next = self.next_address.rdata.val();
         self.left.next = bit_cast::<13, 14>(self.next_remaining.rdata.val());

@@ -93,10 +93,13 @@ pub struct WindowReader {
     // the contexts, a circle: [walk, decode) decoded, [decode, tail) waiting for the decoder
     decode: Reg<Bits<6>>,
     walk: Reg<Bits<6>>,
-    // where the first windows of those two begin, and the run of the first of them, one cycle later
-    decode_word: DFF<Bits<6>>,
+    // of the first of those two what is known, one cycle later, and its run and where its first window begins, two cycles later
+    decode_entry: DFF<Bits<15>>,
     decode_run: DFF<Bits<9>>,
+    decode_word: DFF<Bits<6>>,
+    decode_moved: Reg<Bit>,
     decode_settles: Reg<Bit>,
+    // where that of the other one begins, one cycle later
     walk_word: DFF<Bits<6>>,
     in_use: Reg<Bits<7>>,
     words_in_use: Reg<Bits<7>>,
@@ -143,7 +146,6 @@ pub struct WindowReader {
     table_arrived: Signal<Local, Bit>,
     look: Signal<Local, Bit>,
     new_entry: Signal<Local, Bits<17>>,
-    decode_entry: Signal<Local, Bits<15>>,
     decode_behind: Signal<Local, Bits<6>>,
     decode_frees: Signal<Local, Bits<12>>,
     walk_entry: Signal<Local, Bits<12>>,
@@ -197,6 +199,7 @@ impl Logic for WindowReader {
         self.in_table.next = self.walk_entry.val().get_bit(11);
         self.look.next = (self.decoder.q.val() == DecodeState::Idle)
             & self.undecoded.q.val().any()
+            & !self.decode_moved.q.val()
             & !self.decode_settles.q.val()
             & !self.view.load.val();
         self.read_valid.next = self.view.load.val() | self.look.val();
@@ -274,10 +277,10 @@ impl Logic for WindowReader {
             & !self.decode_address.q.val().get_bits::<16>(48).all();
         comment!("words become free from the begin of the ring on: those of a run that goes down with its last context");
         self.decode_ram.raddr.next = self.decode.q.val();
-        self.decode_entry.next = self.decode_ram.rdata.val();
-        self.run_ram.raddr.next = self.decode_entry.val().get_bits::<6>(9);
-        self.decode_behind.next = self.decode.q.val() - self.decode_entry.val().get_bits::<6>(9);
-        self.decode_frees.next = bit_cast::<12, 3>(self.decode_entry.val().get_bits::<3>(6)) << 6;
+        self.decode_entry.d.next = self.decode_ram.rdata.val();
+        self.run_ram.raddr.next = self.decode_entry.q.val().get_bits::<6>(9);
+        self.decode_behind.next = self.decode.q.val() - self.decode_entry.q.val().get_bits::<6>(9);
+        self.decode_frees.next = bit_cast::<12, 3>(self.decode_entry.q.val().get_bits::<3>(6)) << 6;
         if self.decode_run.q.val().get_bit(8) {
             self.decode_frees.next = 0.into();
             if self.decode_run.q.val().get_bits::<4>(4) == self.decode_behind.val().get_bits::<4>(0) {
@@ -331,9 +334,10 @@ impl Logic for WindowReader {
             }
             _ => self.decoder.d.next = DecodeState::Idle,
         }
-        self.decode_word.d.next = self.run_ram.rdata.val().get_bits::<6>(0) + self.decode_entry.val().get_bits::<6>(0);
+        self.decode_word.d.next = self.run_ram.rdata.val().get_bits::<6>(0) + self.decode_entry.q.val().get_bits::<6>(0);
         self.decode_run.d.next = self.run_ram.rdata.val().get_bits::<9>(6);
-        self.decode_settles.d.next = self.decode_ends.val();
+        self.decode_moved.d.next = self.decode_ends.val();
+        self.decode_settles.d.next = self.decode_moved.q.val();
         if self.decode_ends.val() {
             self.decode.d.next = self.decode.q.val() + 1;
         }
