@@ -99,8 +99,8 @@ pub struct WindowReader {
     decode_word: DFF<Bits<6>>,
     decode_moved: Reg<Bit>,
     decode_settles: Reg<Bit>,
-    // where that of the other one begins, one cycle later
-    walk_word: DFF<Bits<6>>,
+    // of the other one what the decoder left
+    walk_entry: DFF<Bits<12>>,
     in_use: Reg<Bits<7>>,
     words_in_use: Reg<Bits<7>>,
     crowded: Reg<Bit>,
@@ -148,7 +148,7 @@ pub struct WindowReader {
     new_entry: Signal<Local, Bits<17>>,
     decode_behind: Signal<Local, Bits<6>>,
     decode_frees: Signal<Local, Bits<12>>,
-    walk_entry: Signal<Local, Bits<12>>,
+    walk_next: Signal<Local, Bits<6>>,
     released: Signal<Local, Bits<7>>,
     freed: Signal<Local, Bit>,
     freed_table: Signal<Local, Bit>,
@@ -194,9 +194,14 @@ impl Logic for WindowReader {
         self.freed.next = self.view.free.val() & self.decoded.q.val().any();
 
         comment!("---- the RAM; the decoder waits for the walker");
-        self.decoded_ram.raddr.next = self.walk.q.val();
-        self.walk_entry.next = self.decoded_ram.rdata.val();
-        self.in_table.next = self.walk_entry.val().get_bit(11);
+        self.walk_next.next = self.walk.q.val();
+        if self.freed.val() {
+            self.walk_next.next = self.walk.q.val() + 1;
+        }
+        self.walk.d.next = self.walk_next.val();
+        self.decoded_ram.raddr.next = self.walk_next.val();
+        self.walk_entry.d.next = self.decoded_ram.rdata.val();
+        self.in_table.next = self.walk_entry.q.val().get_bit(11);
         self.look.next = (self.decoder.q.val() == DecodeState::Idle)
             & self.undecoded.q.val().any()
             & !self.decode_moved.q.val()
@@ -205,7 +210,8 @@ impl Logic for WindowReader {
         self.read_valid.next = self.view.load.val() | self.look.val();
         self.read_word.next = bit_cast::<8, 6>(self.decode_word.q.val());
         if self.view.load.val() {
-            self.read_word.next = bit_cast::<8, 6>(self.walk_word.q.val() + bit_cast::<6, 3>(self.view.position.val()));
+            self.read_word.next =
+                bit_cast::<8, 6>(self.walk_entry.q.val().get_bits::<6>(0) + bit_cast::<6, 3>(self.view.position.val()));
             if self.in_table.val() {
                 self.read_word.next = (bit_cast::<8, 4>(self.table_walk.q.val()) << 3)
                     | bit_cast::<8, 3>(self.view.position.val())
@@ -275,7 +281,9 @@ impl Logic for WindowReader {
             & self.first_table_count.val().any()
             & (self.first_table_count.val() <= bit_cast::<28, 16>(self.longest_chain.val()))
             & !self.decode_address.q.val().get_bits::<16>(48).all();
-        comment!("words become free from the begin of the ring on: those of a run that goes down with its last context");
+        comment!(
+            "words become free from the begin of the ring on: those of a run that goes down with its last context"
+        );
         self.decode_ram.raddr.next = self.decode.q.val();
         self.decode_entry.d.next = self.decode_ram.rdata.val();
         self.run_ram.raddr.next = self.decode_entry.q.val().get_bits::<6>(9);
@@ -334,7 +342,8 @@ impl Logic for WindowReader {
             }
             _ => self.decoder.d.next = DecodeState::Idle,
         }
-        self.decode_word.d.next = self.run_ram.rdata.val().get_bits::<6>(0) + self.decode_entry.q.val().get_bits::<6>(0);
+        self.decode_word.d.next =
+            self.run_ram.rdata.val().get_bits::<6>(0) + self.decode_entry.q.val().get_bits::<6>(0);
         self.decode_run.d.next = self.run_ram.rdata.val().get_bits::<9>(6);
         self.decode_moved.d.next = self.decode_ends.val();
         self.decode_settles.d.next = self.decode_moved.q.val();
@@ -387,8 +396,7 @@ impl Logic for WindowReader {
         self.head_entry.next = self.head_ram.rdata.val();
         self.view.head.next = bit_cast::<16, 8>(self.head_entry.val().get_bits::<8>(0));
         self.view.count.next = self.head_entry.val().get_bits::<3>(8);
-        self.walk_word.d.next = self.walk_entry.val().get_bits::<6>(0);
-        self.released.next = bit_cast::<7, 5>(self.walk_entry.val().get_bits::<5>(6));
+        self.released.next = bit_cast::<7, 5>(self.walk_entry.q.val().get_bits::<5>(6));
         self.table_ram.raddr.next = self.table_walk.q.val();
         self.table_entry.next = self.table_ram.rdata.val();
         self.view.table_base.next = self.table_entry.val().get_bits::<64>(0);
@@ -396,7 +404,10 @@ impl Logic for WindowReader {
         self.view.in_table.next = self.in_table.val();
         self.here.next = self.decoded.q.val().any() & (!self.in_table.val() | self.tables_here.q.val().any());
         self.broken.next = self.further_failed.q.val()
-            | (!self.decoded.q.val().any() & !self.undecoded.q.val().any() & self.first_failed.q.val())
+            | (!self.decoded.q.val().any()
+                & !self.decode_moved.q.val()
+                & !self.undecoded.q.val().any()
+                & self.first_failed.q.val())
             | (self.decoded.q.val().any()
                 & self.in_table.val()
                 & !self.tables_here.q.val().any()
@@ -411,7 +422,6 @@ impl Logic for WindowReader {
         self.view.failed.next = self.oldest_failed.q.val();
         self.freed_table.next = self.freed.val() & self.in_table.val();
         if self.freed.val() {
-            self.walk.d.next = self.walk.q.val() + 1;
             self.further_walked.d.next = false;
             self.further_failed.d.next = false;
         }
@@ -451,9 +461,10 @@ impl Logic for WindowReader {
         if self.decode_ends.val() {
             self.undecoded.d.next = self.undecoded.q.val() + self.arrived.val() - 1;
         }
-        if self.decode_ends.val() & !self.freed.val() {
+        comment!("one cycle after its end, when the register before the walker has what the decoder left");
+        if self.decode_moved.q.val() & !self.freed.val() {
             self.decoded.d.next = self.decoded.q.val() + 1;
-        } else if self.freed.val() & !self.decode_ends.val() {
+        } else if self.freed.val() & !self.decode_moved.q.val() {
             self.decoded.d.next = self.decoded.q.val() - 1;
         }
         if self.decode_ends_in_table.val() & !self.freed_table.val() {
