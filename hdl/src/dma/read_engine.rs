@@ -69,8 +69,10 @@ pub struct ReadEngine<const TW: usize, const TAGS: usize> {
     placer: BeatPlacer,
     read: DFF<TransmitBeat>,
     read_valid: Reg<Bit>,
+    stopped: Reg<Bit>,
     issue: Signal<Local, Bit>,
     out: Signal<Local, Bit>,
+    withdrawn: Signal<Local, Bit>,
     beat: Signal<Local, TransmitBeat>,
 }
 
@@ -119,13 +121,16 @@ impl<const TW: usize, const TAGS: usize> Logic for ReadEngine<TW, TAGS> {
         self.beat.next.attributes = 0.into();
         self.beat.next.traffic_class = 0.into();
         self.beat.next.message_code = 0.into();
+        comment!("a stop is seen by the arbiter at once, and by the tags one cycle later");
+        self.stopped.d.next = self.stop.val();
+        self.out.next = self.read_valid.q.val() & !self.stop.val() & !self.stopped.q.val();
+        self.withdrawn.next = self.read_valid.q.val() & self.stopped.q.val();
         if self.issue.val() {
             self.read.d.next = self.beat.val();
             self.read_valid.d.next = true;
-        } else if self.transmit.ready.val() | self.stop.val() {
+        } else if (self.out.val() & self.transmit.ready.val()) | self.withdrawn.val() {
             self.read_valid.d.next = false;
         }
-        self.out.next = self.read_valid.q.val() & !self.stop.val();
         self.transmit.data.next = self.read.q.val();
         self.transmit.valid.next = self.out.val();
 
@@ -135,9 +140,9 @@ impl<const TW: usize, const TAGS: usize> Logic for ReadEngine<TW, TAGS> {
         self.tags.allocate.next = self.issue.val();
         self.tags.waiting.next = self.read_valid.q.val();
         self.tags.waiting_tag.next = self.read.q.val().tag;
-        self.tags.withdraw.next = self.read_valid.q.val() & self.stop.val();
+        self.tags.withdraw.next = self.withdrawn.val();
         self.tags.abandon.next = self.abandon.val();
-        self.tags.patient.next = self.timeout_disable.val() & !self.stop.val();
+        self.tags.patient.next = self.timeout_disable.val() & !self.stopped.q.val();
         self.tags.chunk.next = self.splitter.chunk.data.val();
         self.tags.coming_tag.next = self.receiver.coming_tag.val();
         self.tags.lookup_tag.next = self.receiver.lookup_tag.val();
