@@ -31,7 +31,7 @@ fn boot_with(guest: Guest) -> Ended {
 /// Nothing went wrong below what the guest sees.
 #[track_caller]
 fn check_clean(report: &Report) {
-    assert_eq!((report.violations, report.unanswered_accesses), (0, 0));
+    assert_eq!((report.violations, report.queue_violations, report.unanswered_accesses), (0, 0, 0));
     for client in &report.clients {
         assert_eq!(client.failed_dma, 0);
     }

@@ -30,7 +30,7 @@ fn boot(guest: Guest, served: &Served) -> Ended {
 
 #[track_caller]
 fn check_clean(report: &Report) {
-    assert_eq!((report.violations, report.unanswered_accesses), (0, 0));
+    assert_eq!((report.violations, report.queue_violations, report.unanswered_accesses), (0, 0, 0));
     assert_eq!(report.clients[0].failed_dma, 0);
 }
 

@@ -16,6 +16,27 @@ pub struct Beat {
     pub user: u128,
 }
 
+impl Beat {
+    /// A packet in beats of so many double words, with a bit of `keep` for each, and `user` still to come. `noise` gives what is on
+    /// the lanes behind its end.
+    pub fn cut(packet: &[u32], double_words: usize, noise: &mut dyn FnMut() -> u32) -> Vec<Self> {
+        let count = packet.len().div_ceil(double_words);
+        let beat = |(index, chunk): (usize, &[u32])| {
+            let mut beat = Beat { keep: (1 << chunk.len()) - 1, last: index + 1 == count, ..Beat::default() };
+            for (lane, data) in beat.data[..double_words].iter_mut().enumerate() {
+                *data = chunk.get(lane).copied().unwrap_or_else(&mut *noise);
+            }
+            beat
+        };
+        packet.chunks(double_words).enumerate().map(beat).collect()
+    }
+
+    /// Bytes of the packet in it, where `keep` has a bit per double word.
+    pub fn kept_bytes(&self) -> usize {
+        4 * self.keep.count_ones() as usize
+    }
+}
+
 /// How a beat lies in 32-bit words, port behind port: data, keep, last, user.
 #[derive(Copy, Clone, Debug, PartialEq, Eq)]
 pub struct BeatLayout {

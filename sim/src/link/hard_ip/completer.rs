@@ -62,15 +62,10 @@ impl Request {
     pub fn beats(&self, double_words: usize, noise: &mut dyn FnMut() -> u32) -> Vec<Beat> {
         let length = self.payload.len() as u16;
         let packet: Vec<u32> = self.descriptor.iter().chain(&self.payload).copied().collect();
-        let count = packet.len().div_ceil(double_words);
-        let mut beats = Vec::with_capacity(count);
-        for (index, chunk) in packet.chunks(double_words).enumerate() {
-            let mut beat = Beat { keep: (1 << chunk.len()) - 1, last: index + 1 == count, ..Beat::default() };
-            for (lane, data) in beat.data[..double_words].iter_mut().enumerate() {
-                *data = chunk.get(lane).copied().unwrap_or_else(&mut *noise);
-            }
+        let mut beats = Beat::cut(&packet, double_words, noise);
+        for (index, beat) in beats.iter_mut().enumerate() {
             let mut enabled = 0_u32;
-            for byte in 0..4 * chunk.len() {
+            for byte in 0..beat.kept_bytes() {
                 let offset = (4 * double_words * index + byte).checked_sub(4 * REQUEST_DESCRIPTOR);
                 if offset.is_some_and(|offset| self.enables.enabled(offset, length)) {
                     enabled |= 1 << byte;
@@ -83,7 +78,6 @@ impl Request {
                 | u128::from(enabled) << 8
                 | u128::from(index == 0) << 40
                 | u128::from(noise()) << 53;
-            beats.push(beat);
         }
         beats
     }

@@ -83,15 +83,10 @@ pub fn completion(
         (0..3).map(|word| (fields >> (32 * word)) as u32).chain(completion.payload.iter().copied()).collect();
     let valid_from = 12 + usize::from(completion.lower_address % 4);
     let valid = valid_from..(valid_from + usize::from(completion.byte_count)).min(4 * packet.len());
-    let count = packet.len().div_ceil(double_words);
-    let mut beats = Vec::with_capacity(count);
-    for (index, chunk) in packet.chunks(double_words).enumerate() {
-        let mut beat = Beat { keep: (1 << chunk.len()) - 1, last: index + 1 == count, ..Beat::default() };
-        for (lane, data) in beat.data[..double_words].iter_mut().enumerate() {
-            *data = chunk.get(lane).copied().unwrap_or_else(&mut *noise);
-        }
+    let mut beats = Beat::cut(&packet, double_words, noise);
+    for (index, beat) in beats.iter_mut().enumerate() {
         let mut enabled = 0_u32;
-        for byte in (0..4 * chunk.len()).filter(|byte| valid.contains(&(4 * double_words * index + byte))) {
+        for byte in (0..beat.kept_bytes()).filter(|byte| valid.contains(&(4 * double_words * index + byte))) {
             enabled |= 1 << byte;
         }
         // Without straddling only the first start of a packet is told; the parity is not generated.
@@ -99,7 +94,6 @@ pub fn completion(
             | u128::from(index == 0) << 32
             | u128::from(noise() & 0x1ff) << 33
             | u128::from(noise()) << 43;
-        beats.push(beat);
     }
     beats
 }
