@@ -17,7 +17,7 @@ mod program;
 mod served;
 
 pub use program::{output, program};
-pub use served::{check_sound, Served};
+pub use served::{check_clean, check_sound, Served};
 
 /// The example configuration of this name.
 pub fn example(name: &str) -> EndpointConfig {

@@ -71,3 +71,14 @@ impl Served {
 pub fn check_sound(report: &Report) {
     assert_eq!((report.violations, report.unanswered_accesses), (0, 0), "{report:?}");
 }
+
+/// Nothing went wrong below what the guest sees: no queue was stopped either, and no DMA failed.
+#[track_caller]
+pub fn check_clean(report: &Report) {
+    check_sound(report);
+    assert_eq!(report.queue_violations, 0, "{report:?}");
+    assert!(!report.clients.is_empty(), "{report:?}");
+    for client in &report.clients {
+        assert_eq!(client.failed_dma, 0, "{report:?}");
+    }
+}

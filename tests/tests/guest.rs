@@ -8,7 +8,7 @@ use virtio_hdl::vfio_user::{region, ServerOptions};
 use virtio_hdl_rtl::config::{EndpointConfig, LinkInterface};
 use virtio_hdl_tests::blocks::behind;
 use virtio_hdl_tests::guest::{guest, guest_of, qemu, Ext4};
-use virtio_hdl_tests::{example, Served};
+use virtio_hdl_tests::{check_clean, example, Served};
 
 const TIMEOUT: Duration = Duration::from_secs(120);
 fn serve(name: &str, disk: &Ext4) -> Served {
@@ -26,15 +26,6 @@ fn boot_with(guest: Guest) -> Ended {
     let ended = running.wait(TIMEOUT).unwrap_or_else(|error| panic!("{error}"));
     ended.job().unwrap_or_else(|error| panic!("{error}\n{}", ended.errors));
     ended
-}
-
-/// Nothing went wrong below what the guest sees.
-#[track_caller]
-fn check_clean(report: &Report) {
-    assert_eq!((report.violations, report.queue_violations, report.unanswered_accesses), (0, 0, 0));
-    for client in &report.clients {
-        assert_eq!(client.failed_dma, 0);
-    }
 }
 
 /// The guest programmed the RTL's own table, and its queue's vector fired.

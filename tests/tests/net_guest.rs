@@ -6,7 +6,7 @@ use virtio_hdl::bridge::{BridgeOptions, Report};
 use virtio_hdl::guest::{vfio_user_pci, Ended, Guest, Memory};
 use virtio_hdl::vfio_user::ServerOptions;
 use virtio_hdl_tests::guest::net_guest;
-use virtio_hdl_tests::{example, Served};
+use virtio_hdl_tests::{check_clean, example, Served};
 
 const TIMEOUT: Duration = Duration::from_secs(180);
 const MAC: [u8; 6] = [0x52, 0x54, 0, 0xab, 0xcd, 1];
@@ -26,12 +26,6 @@ fn boot(guest: Guest, served: &Served) -> Ended {
     let ended = running.wait(TIMEOUT).unwrap_or_else(|error| panic!("{error}"));
     ended.job().unwrap_or_else(|error| panic!("{error}\n{}", ended.errors));
     ended
-}
-
-#[track_caller]
-fn check_clean(report: &Report) {
-    assert_eq!((report.violations, report.queue_violations, report.unanswered_accesses), (0, 0, 0));
-    assert_eq!(report.clients[0].failed_dma, 0);
 }
 
 /// A guest that talks with the peer; TCP carries 1 MiB each way.
