@@ -160,6 +160,7 @@ pub struct EndpointCore {
     kick_waiting: Reg<Bits<4>>,
     change_waiting: Reg<Bit>,
     tell_change: Signal<Local, Bit>,
+    reads_outstanding: Reg<Bit>,
     at_work: Reg<Bit>,
 
     clear: Signal<Local, Bit>,
@@ -269,7 +270,8 @@ impl Logic for EndpointCore {
         self.completer.hold.next = self.sequencer.hold.val();
         self.intx_level.next = self.interrupts.intx.val();
         self.intx_pending.next = self.registers.isr_pending.val() & !self.function_status.msix_enable.val();
-        self.reads_pending.next = !self.data_path.reads_idle.val();
+        self.reads_outstanding.d.next = !self.data_path.reads_idle.val();
+        self.reads_pending.next = self.reads_outstanding.q.val();
         self.quiescing.next = self.sequencer.busy.val();
         self.request_unsupported.next = self.completer.unsupported.val();
         self.posted_unsupported.next = self.completer.unsupported_posted.val();

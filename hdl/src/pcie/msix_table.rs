@@ -23,6 +23,8 @@ const BANK_BITS: usize = 4;
 ///
 /// Reset masks all vectors and clears the pending bits. Addresses and data keep their contents until they are
 /// written, as the specification leaves them undefined.
+///
+/// An access is taken into a register first: the completer may be far away.
 #[derive(Block)]
 pub struct MsixTable {
     /// Rising edge.
@@ -64,12 +66,15 @@ pub struct MsixTable {
     message_valid: Reg<Bit>,
     message_address: DFF<Bits<64>>,
     message_data: DFF<Bits<32>>,
+    // the access of BAR1, one cycle later
+    access: Reg<Bit>,
+    write: DFF<Bit>,
+    address: DFF<Bits<12>>,
+    byte_enable: DFF<Bits<4>>,
     done: Reg<Bit>,
     read_data: DFF<Bits<32>>,
 
     clear: Signal<Local, Bit>,
-    access: Signal<Local, Bit>,
-    write: Signal<Local, Bit>,
     entry: Signal<Local, Bits<7>>,
     column: Signal<Local, Bits<2>>,
     in_table: Signal<Local, Bit>,
@@ -136,14 +141,16 @@ impl Logic for MsixTable {
         self.message_valid.reset.next = self.clear.val();
 
         comment!("one read port for both: BAR1 goes first");
-        self.access.next = self.bus.valid.val() & !self.done.q.val();
-        self.write.next = self.access.val() & self.bus.write.val();
-        self.done.d.next = self.access.val();
-        self.entry.next = self.bus.address.val().get_bits::<7>(4);
-        self.column.next = self.bus.address.val().get_bits::<2>(2);
-        self.in_table.next = !self.bus.address.val().get_bit(11) & (self.entry.val() < self.vectors.val());
+        self.access.d.next = self.bus.valid.val() & !self.access.q.val() & !self.done.q.val();
+        self.write.d.next = self.bus.write.val();
+        self.address.d.next = self.bus.address.val();
+        self.byte_enable.d.next = self.bus.enable.val();
+        self.done.d.next = self.access.q.val();
+        self.entry.next = self.address.q.val().get_bits::<7>(4);
+        self.column.next = self.address.q.val().get_bits::<2>(2);
+        self.in_table.next = !self.address.q.val().get_bit(11) & (self.entry.val() < self.vectors.val());
         self.index.next = self.chosen.q.val();
-        if self.access.val() {
+        if self.access.q.val() {
             self.index.next = self.entry.val().get_bits::<6>(0);
         }
         self.row.next = self.index.val().get_bits::<4>(0);
@@ -164,8 +171,8 @@ impl Logic for MsixTable {
 
         comment!("BAR1: writes, byte by byte, and reads");
         self.write_enable.next = bits::<4>(0);
-        if self.write.val() & self.in_table.val() {
-            self.write_enable.next = self.bus.enable.val();
+        if self.access.q.val() & self.write.q.val() & self.in_table.val() {
+            self.write_enable.next = self.byte_enable.q.val();
         }
         for i in 0..self.address_ram.len() {
             self.address_ram[i].write_data.next = self.bus.write_data.val();
@@ -202,9 +209,9 @@ impl Logic for MsixTable {
             if self.column.val() == bits::<2>(3) {
                 self.value.next = bits::<32>(0).replace_bit(0, self.masked.q.val().get_bit(self.index.val().index()));
             }
-        } else if self.bus.address.val().get_bits::<9>(3) == self.pba_page.val() {
+        } else if self.address.q.val().get_bits::<9>(3) == self.pba_page.val() {
             self.value.next = self.pending_low.val();
-            if self.bus.address.val().get_bit(2) {
+            if self.address.q.val().get_bit(2) {
                 self.value.next = self.pending_high.val();
             }
         }
@@ -245,7 +252,7 @@ impl Logic for MsixTable {
             } else if self.chosen_masked.val() {
                 self.chosen_valid.d.next = false;
                 self.next_pending.next = self.next_pending.val().replace_bit(self.chosen.q.val().index(), true);
-            } else if !self.access.val() & !self.message_valid.q.val() {
+            } else if !self.access.q.val() & !self.message_valid.q.val() {
                 self.chosen_valid.d.next = false;
                 self.next_pending.next = self.next_pending.val().replace_bit(self.chosen.q.val().index(), false);
                 self.message_valid.d.next = true;

@@ -33,7 +33,7 @@ pub struct HeadRuns {
     pub reset: Signal<In, Bit>,
     /// Address of the descriptor table, a multiple of 4096.
     pub ring_base: Signal<In, Bits<64>>,
-    /// Descriptors of a first window behind its head.
+    /// Descriptors of a first window behind its head; counts from the next cycle on.
     pub further_expected: Signal<In, Bits<2>>,
     /// There is no room for a run to begin. It may say so a cycle late: the next head is being measured then.
     pub crowded: Signal<In, Bit>,
@@ -56,7 +56,12 @@ pub struct HeadRuns {
     /// 14 it goes down, 13:10 contexts behind the first, 9:6 descriptors but one, 5:0 its place.
     pub run: Signal<Out, Bits<15>>,
 
-    // the head at hand: its window, where that ends, and whether the run may go up or down to it
+    // a head waited in the cycle before
+    waited: Reg<Bit>,
+    // descriptors of the longest window behind its head, and the head that a run would go down to, one cycle later
+    further_limit: DFF<Bits<2>>,
+    below: DFF<Bits<9>>,
+    // the head at hand: its window, where that ends, one cycle later, and whether the run may go up or down to it
     measured: Reg<Bit>,
     head: DFF<Bits<8>>,
     window: DFF<Bits<3>>,
@@ -77,12 +82,11 @@ pub struct HeadRuns {
     #[given]
     client: Constant<Bits<4>>,
     #[given]
-    queue_size: Constant<Bits<9>>,
+    queue_mask: Constant<Bits<8>>,
 
-    limit: Signal<Local, Bits<9>>,
-    to_end: Signal<Local, Bits<9>>,
-    head_next: Signal<Local, Bits<9>>,
-    window_next: Signal<Local, Bits<9>>,
+    head_next: Signal<Local, Bits<8>>,
+    to_last: Signal<Local, Bits<8>>,
+    window_next: Signal<Local, Bits<3>>,
     count: Signal<Local, Bits<5>>,
     grows: Signal<Local, Bit>,
     extends: Signal<Local, Bit>,
@@ -99,7 +103,7 @@ impl HeadRuns {
     pub fn new(client: u64, queue_size: u16) -> Self {
         Self::with(HeadRunsGiven {
             client: Constant::new(client.into()),
-            queue_size: Constant::new(u64::from(queue_size).into()),
+            queue_mask: Constant::new(u64::from(queue_size - 1).into()),
         })
     }
 }
@@ -109,27 +113,31 @@ impl Logic for HeadRuns {
     fn update(&mut self) {
         comment!("module head_runs: heads that follow one another, whose descriptors are read at once");
         comment!("---- a head is measured: its window ends with the table");
-        self.head_next.next = self.heads.data.val().get_bits::<9>(0);
-        self.limit.next = bit_cast::<9, 2>(self.further_expected.val()) + 1;
-        self.to_end.next = self.queue_size.val() - self.head_next.val();
-        self.window_next.next = self.limit.val();
-        if self.to_end.val() < self.limit.val() {
-            self.window_next.next = self.to_end.val();
+        self.head_next.next = self.heads.data.val().get_bits::<8>(0);
+        self.further_limit.d.next = self.further_expected.val();
+        self.below.d.next = bit_cast::<9, 8>(self.head.q.val()) - bit_cast::<9, 2>(self.further_expected.val()) - 1;
+        self.head_end.d.next = bit_cast::<9, 8>(self.head.q.val()) + bit_cast::<9, 3>(self.window.q.val());
+        self.to_last.next = !self.head_next.val() & self.queue_mask.val();
+        self.window_next.next = bit_cast::<3, 2>(self.further_limit.q.val()) + 1;
+        if !self.to_last.val().get_bits::<6>(2).any()
+            & (self.to_last.val().get_bits::<2>(0) < self.further_limit.q.val())
+        {
+            self.window_next.next = bit_cast::<3, 2>(self.to_last.val().get_bits::<2>(0)) + 1;
         }
-        self.grows.next = bit_cast::<9, 5>(self.descriptors.q.val()) + self.limit.val() < 17;
+        self.grows.next = self.descriptors.q.val() + bit_cast::<5, 2>(self.further_limit.q.val()) < 16;
         self.heads.ready.next = !self.measured.q.val();
         if !self.measured.q.val() & self.heads.valid.val() {
             self.measured.d.next = true;
-            self.head.d.next = self.head_next.val().get_bits::<8>(0);
-            self.window.d.next = self.window_next.val().get_bits::<3>(0);
-            self.head_end.d.next = self.head_next.val() + self.window_next.val();
+            self.head.d.next = self.head_next.val();
+            self.window.d.next = self.window_next.val();
             comment!("the head before it is the last one of the run");
-            self.goes_up.d.next =
-                self.grows.val() & !self.down.q.val() & (self.head_next.val() == self.head_end.q.val());
+            self.goes_up.d.next = self.grows.val()
+                & !self.down.q.val()
+                & (bit_cast::<9, 8>(self.head_next.val()) == self.head_end.q.val());
             comment!("a window that the end of the table makes shorter ends behind every head");
             self.goes_down.d.next = self.grows.val()
                 & (self.down.q.val() | !self.further.q.val().any())
-                & ((self.head_next.val() + self.limit.val()) == bit_cast::<9, 8>(self.head.q.val()));
+                & (bit_cast::<9, 8>(self.head_next.val()) == self.below.q.val());
         }
 
         comment!("---- and taken");
@@ -137,11 +145,12 @@ impl Logic for HeadRuns {
         self.extends.next = self.measured.q.val() & self.open.q.val() & (self.goes_up.q.val() | self.goes_down.q.val());
         self.takes.next = self.extends.val()
             | (self.measured.q.val() & !self.crowded.val() & (!self.open.q.val() | self.granted.val()));
-        comment!("a head that comes in this cycle may be one more of the run");
+        comment!("a head that waits may be one more of the run; one that has just come is too late");
+        self.waited.d.next = self.heads.valid.val();
         self.leaves.next = self.open.q.val()
             & self.granted.val()
             & !self.extends.val()
-            & (self.measured.q.val() | !self.heads.valid.val());
+            & (self.measured.q.val() | !self.waited.q.val());
 
         comment!("---- into the run, or into a new one");
         self.run_of_head.next = self.tail.q.val();

@@ -95,6 +95,8 @@ pub struct ChainWalker {
     writable_total: DFF<Bits<32>>,
     writable_seen: DFF<Bit>,
     broken: DFF<Bit>,
+    // there was room for the end of a chain in the cycle before: it takes two cycles at least from one end to the next
+    can_mark: Reg<Bit>,
     // the descriptor
     address: DFF<Bits<64>>,
     length: DFF<Bits<32>>,
@@ -140,7 +142,6 @@ pub struct ChainWalker {
     has_room: Signal<Local, Bit>,
     push: Signal<Local, Bit>,
     mark: Signal<Local, Bit>,
-    can_mark: Signal<Local, Bit>,
     chain_entry: Signal<Local, Chain>,
     window_request: Signal<Local, WindowRequest>,
     report: Signal<Local, ViolationReport>,
@@ -223,7 +224,7 @@ impl Logic for ChainWalker {
         self.view.free.next = false;
         self.push.next = false;
         self.mark.next = false;
-        self.can_mark.next = self.store.end_room.val() & self.chain_fifo.input.ready.val();
+        self.can_mark.d.next = self.store.end_room.val() & self.chain_fifo.input.ready.val();
         self.has_room.next = self.store.readable_room.val();
         if self.flag_write.q.val() {
             self.has_room.next = self.store.writable_room.val();
@@ -350,7 +351,7 @@ impl Logic for ChainWalker {
                 }
             }
             WalkState::End => {
-                if self.can_mark.val() {
+                if self.can_mark.q.val() {
                     self.mark.next = true;
                     self.view.free.next = true;
                     self.state.d.next = WalkState::Idle;

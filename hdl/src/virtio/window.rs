@@ -301,6 +301,9 @@ impl Logic for WindowReader {
         self.table_ram.wen.next = false;
         self.decoded_ram.waddr.next = self.decode.q.val();
         self.decoded_ram.wdata.next = self.decode_frees.val() | bit_cast::<12, 6>(self.decode_word.q.val());
+        if self.decode_table.q.val() {
+            self.decoded_ram.wdata.next = self.decode_frees.val() | bit_cast::<12, 6>(self.decode_word.q.val()) | 0x800;
+        }
         self.decoded_ram.wen.next = self.decoder.q.val() == DecodeState::Decide;
         self.decode_ends.next = false;
         self.decode_ends_in_table.next = false;
@@ -323,8 +326,6 @@ impl Logic for WindowReader {
             }
             DecodeState::Decide => {
                 if self.decode_table.q.val() {
-                    self.decoded_ram.wdata.next =
-                        self.decode_frees.val() | bit_cast::<12, 6>(self.decode_word.q.val()) | 0x800;
                     self.decoder.d.next = DecodeState::Offer;
                 } else {
                     self.decode_ends.next = true;

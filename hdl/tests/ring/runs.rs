@@ -31,6 +31,8 @@ struct World {
     measured: Option<Taken>,
     /// The run that grows, with its first context and word.
     open: Vec<Taken>,
+    /// Descriptors of a first window behind its head, one cycle ago.
+    further: u64,
     first_context: u64,
     first_word: u64,
     contexts: u64,
@@ -65,6 +67,7 @@ impl World {
             offered: None,
             measured: None,
             open: Vec::new(),
+            further: 0,
             first_context: 0,
             first_word: 0,
             contexts: 0,
@@ -109,6 +112,7 @@ impl World {
         } else {
             self.check();
         }
+        self.further = self.bench.uut.further_expected.val().to_u128() as u64;
         self.bench.edge();
     }
 
@@ -135,7 +139,7 @@ impl World {
         if uut.heads.valid.val() && uut.heads.ready.val() {
             let head = self.offered.take().expect("it is offered");
             assert!(self.measured.is_none(), "one at a time");
-            let count = (uut.further_expected.val().to_u128() as u64 + 1).min(self.queue_size - head);
+            let count = (self.further + 1).min(self.queue_size - head);
             self.measured = Some(Taken { head, count });
         }
     }

@@ -8,6 +8,7 @@
 //! ```
 //! Several requests are in flight: the request block runs ahead of the answers by as many as `pending` holds. The device
 //! side answers in the order of the commands, and gives the tag of each back. It is not trusted to: see `response::BlkResponse`.
+mod answer_tag;
 mod options;
 mod port;
 pub mod ram_disk;

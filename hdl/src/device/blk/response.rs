@@ -1,4 +1,5 @@
 //! Turns the device side's answers into bytes for the chain's writable buffers.
+use super::answer_tag::AnswerTag;
 use super::types::*;
 use crate::block::Block;
 use crate::cells::{Reg, Sink, Source};
@@ -92,17 +93,13 @@ pub struct BlkResponse {
     /// The second beat of a serial number, of whose bytes four count.
     id_rest: DFF<Bit>,
 
-    // the oldest answers on both streams, and what their tags are to `expected`: known one cycle later, or with the beat
+    // the oldest answers on both streams, and whose they are
     status_held: DFF<BlkStatus>,
     status_valid: Reg<Bit>,
-    status_matches: DFF<Bit>,
-    status_old: DFF<Bit>,
-    status_early: DFF<Bit>,
+    status_tag: AnswerTag,
     read_held: DFF<BlkReadBeat>,
     read_valid: Reg<Bit>,
-    read_matches: DFF<Bit>,
-    read_old: DFF<Bit>,
-    read_early: DFF<Bit>,
+    read_tag: AnswerTag,
     expected: Reg<Bits<8>>,
     present: Reg<Bit>,
     waited: DFF<Bits<35>>,
@@ -144,19 +141,7 @@ pub struct BlkResponse {
     status_taken: Signal<Local, Bit>,
     status_ready: Signal<Local, Bit>,
     read_ready: Signal<Local, Bit>,
-    status_tag: Signal<Local, Bits<8>>,
-    read_tag: Signal<Local, Bits<8>>,
-    held_status_tag: Signal<Local, Bits<8>>,
-    held_status_age: Signal<Local, Bits<8>>,
-    held_status_ahead: Signal<Local, Bits<8>>,
-    held_read_tag: Signal<Local, Bits<8>>,
-    held_read_age: Signal<Local, Bits<8>>,
-    held_read_ahead: Signal<Local, Bits<8>>,
-    status_age: Signal<Local, Bits<8>>,
-    status_ahead: Signal<Local, Bits<8>>,
     status_useless: Signal<Local, Bit>,
-    read_age: Signal<Local, Bits<8>>,
-    read_ahead: Signal<Local, Bits<8>>,
     read_useless: Signal<Local, Bit>,
     waits: Signal<Local, Bit>,
     gives_up: Signal<Local, Bit>,
@@ -187,9 +172,9 @@ impl Logic for BlkResponse {
 
         comment!("---- what is there");
         self.failed.next = self.of_generation.q.val() != self.present.q.val();
-        self.status_useless.next = self.status_old.q.val() | self.status_early.q.val();
-        self.read_useless.next = self.read_old.q.val() | self.read_early.q.val();
-        self.data_here.next = self.read_valid.q.val() & self.read_matches.q.val();
+        self.status_useless.next = self.status_tag.old.val() | self.status_tag.early.val();
+        self.read_useless.next = self.read_tag.old.val() | self.read_tag.early.val();
+        self.data_here.next = self.read_valid.q.val() & self.read_tag.matches.val();
         self.moves.next = (self.state.q.val() == ResponseState::Data)
             & (self.filling.q.val() | self.data_here.val())
             & self.writable.ready.val()
@@ -201,55 +186,41 @@ impl Logic for BlkResponse {
         comment!("what comes later is there already");
         self.status_left_out.next = (self.state.q.val() == ResponseState::Status)
             & self.status_valid.q.val()
-            & !self.status_matches.q.val()
+            & !self.status_tag.matches.val()
             & !self.status_useless.val();
         self.data_left_out.next = (self.state.q.val() == ResponseState::Data)
             & !self.filling.q.val()
             & self.read_valid.q.val()
-            & !self.read_matches.q.val()
+            & !self.read_tag.matches.val()
             & !self.read_useless.val();
         self.status_taken.next = (self.state.q.val() == ResponseState::Status)
             & self.status_valid.q.val()
-            & self.status_matches.q.val()
+            & self.status_tag.matches.val()
             & !self.failed.val()
             & !self.stop.val();
 
-        comment!("---- the oldest answers, and whose they are: of both beats that each can be, as it is known late which one it is");
+        comment!("---- the oldest answers, and whose they are");
         self.status_ready.next = !self.status_valid.q.val() | self.status_taken.val() | self.status_useless.val();
         self.status.ready.next = self.status_ready.val();
-        self.held_status_tag.next = self.status_held.q.val().tag;
-        self.held_status_age.next = self.held_status_tag.val() - self.expected.q.val();
-        self.held_status_ahead.next = self.held_status_tag.val() - self.next_tag.val();
-        self.status_tag.next = self.status.data.val().tag;
-        self.status_age.next = self.status_tag.val() - self.expected.q.val();
-        self.status_ahead.next = self.status_tag.val() - self.next_tag.val();
-        self.status_matches.d.next = !self.held_status_age.val().any();
-        self.status_old.d.next = self.held_status_age.val().get_bit(7);
-        self.status_early.d.next = !self.held_status_ahead.val().get_bit(7);
+        self.status_tag.expected.next = self.expected.q.val();
+        self.status_tag.next_tag.next = self.next_tag.val();
+        self.status_tag.held.next = self.status_held.q.val().tag;
+        self.status_tag.behind.next = self.status.data.val().tag;
+        self.status_tag.moves.next = self.status_ready.val();
         if self.status_ready.val() {
             self.status_held.d.next = self.status.data.val();
             self.status_valid.d.next = self.status.valid.val();
-            self.status_matches.d.next = !self.status_age.val().any();
-            self.status_old.d.next = self.status_age.val().get_bit(7);
-            self.status_early.d.next = !self.status_ahead.val().get_bit(7);
         }
         self.read_ready.next = !self.read_valid.q.val() | self.data_moves.val() | self.read_useless.val();
         self.read.ready.next = self.read_ready.val();
-        self.held_read_tag.next = self.read_held.q.val().tag;
-        self.held_read_age.next = self.held_read_tag.val() - self.expected.q.val();
-        self.held_read_ahead.next = self.held_read_tag.val() - self.next_tag.val();
-        self.read_tag.next = self.read.data.val().tag;
-        self.read_age.next = self.read_tag.val() - self.expected.q.val();
-        self.read_ahead.next = self.read_tag.val() - self.next_tag.val();
-        self.read_matches.d.next = !self.held_read_age.val().any();
-        self.read_old.d.next = self.held_read_age.val().get_bit(7);
-        self.read_early.d.next = !self.held_read_ahead.val().get_bit(7);
+        self.read_tag.expected.next = self.expected.q.val();
+        self.read_tag.next_tag.next = self.next_tag.val();
+        self.read_tag.held.next = self.read_held.q.val().tag;
+        self.read_tag.behind.next = self.read.data.val().tag;
+        self.read_tag.moves.next = self.read_ready.val();
         if self.read_ready.val() {
             self.read_held.d.next = self.read.data.val();
             self.read_valid.d.next = self.read.valid.val();
-            self.read_matches.d.next = !self.read_age.val().any();
-            self.read_old.d.next = self.read_age.val().get_bit(7);
-            self.read_early.d.next = !self.read_ahead.val().get_bit(7);
         }
 
         comment!("---- patience");
@@ -285,8 +256,8 @@ impl Logic for BlkResponse {
             | self.data_left_out.val()
             | (self.status_left_out.val() & !self.failed.val())
             | (self.data_wrong.val() & self.data_moves.val())
-            | (self.status_valid.q.val() & self.status_early.q.val() & !self.status_old.q.val())
-            | (self.read_valid.q.val() & self.read_early.q.val() & !self.read_old.q.val()))
+            | (self.status_valid.q.val() & self.status_tag.early.val() & !self.status_tag.old.val())
+            | (self.read_valid.q.val() & self.read_tag.early.val() & !self.read_tag.old.val()))
             & !self.stop.val();
         self.fault.next = self.at_fault.q.val();
 

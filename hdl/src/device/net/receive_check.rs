@@ -42,6 +42,9 @@ pub struct ReceiveCheck {
     // bytes of TCP or UDP, and where they end in the frame
     payload: DFF<Bits<16>>,
     end: DFF<Bits<17>>,
+    // the same for the sum; behind every frame until the second beat has come, and no checksum ends there
+    #[given]
+    sum_end: Reg<Bits<14>>,
     udp_length: DFF<Bits<16>>,
     udp_none: DFF<Bit>,
     out_valid: Reg<Bit>,
@@ -54,6 +57,7 @@ pub struct ReceiveCheck {
     version: Signal<Local, Bits<8>>,
     raw_length: Signal<Local, Bits<16>>,
     ip_length: Signal<Local, Bits<16>>,
+    end_next: Signal<Local, Bits<17>>,
     raw_udp_length: Signal<Local, Bits<16>>,
     fragment_word: Signal<Local, Bits<16>>,
     payload_swapped: Signal<Local, Bits<16>>,
@@ -69,6 +73,7 @@ impl ReceiveCheck {
     pub fn new(sizes: FrameSizes) -> Self {
         Self::with(ReceiveCheckGiven {
             byte_sum: ByteSum::new(sizes),
+            sum_end: Reg::new(sizes.length_mask().into()),
             length_mask: Constant::new(sizes.length_mask().into()),
         })
     }
@@ -87,6 +92,10 @@ impl Logic for ReceiveCheck {
             self.raw_length.next = self.beat.val().get_bits::<16>(16);
         }
         self.ip_length.next = (self.raw_length.val() << 8) | (self.raw_length.val() >> 8);
+        self.end_next.next = bit_cast::<17, 16>(self.ip_length.val()) + 14;
+        if self.ipv6.q.val() {
+            self.end_next.next = bit_cast::<17, 16>(self.ip_length.val()) + 54;
+        }
         self.fragment_word.next = self.beat.val().get_bits::<16>(32);
         comment!("bytes 38 to 41 in IPv4, 58 to 61 in IPv6");
         self.raw_udp_length.next = self.beat.val().get_bits::<16>(48);
@@ -98,23 +107,20 @@ impl Logic for ReceiveCheck {
             if !self.number.q.val().get_bit(2) {
                 self.number.d.next = self.number.q.val() + 1;
             }
-            if self.last.val() {
-                self.number.d.next = 0.into();
-            }
             match self.number.q.val().index() {
                 0 => {
                     self.ipv4.d.next = (self.ether_type.val() == 0x0008) & (self.version.val() == 0x45);
                     self.ipv6.d.next = (self.ether_type.val() == 0xDD86) & (self.version.val().get_bits::<4>(4) == 6);
                 }
                 1 => {
+                    self.end.d.next = self.end_next.val();
+                    self.sum_end.d.next = self.end_next.val().get_bits::<14>(0) & self.length_mask.val();
                     if self.ipv6.q.val() {
                         self.payload.d.next = self.ip_length.val();
-                        self.end.d.next = bit_cast::<17, 16>(self.ip_length.val()) + 54;
                         self.protocol.d.next = self.beat.val().get_bits::<8>(32);
                         self.fragment.d.next = false;
                     } else {
                         self.payload.d.next = self.ip_length.val() - 20;
-                        self.end.d.next = bit_cast::<17, 16>(self.ip_length.val()) + 14;
                         self.protocol.d.next = self.beat.val().get_bits::<8>(56);
                         comment!("more fragments, or not the first");
                         self.fragment.d.next = (self.fragment_word.val() & 0xFF3F).any();
@@ -132,6 +138,10 @@ impl Logic for ReceiveCheck {
                 }
                 _ => {}
             }
+            if self.last.val() {
+                self.number.d.next = 0.into();
+                self.sum_end.d.next = self.length_mask.val();
+            }
         }
 
         comment!("---- the sum, from the source address on");
@@ -142,11 +152,7 @@ impl Logic for ReceiveCheck {
         if self.ipv6.q.val() {
             self.byte_sum.start.next = 22.into();
         }
-        self.byte_sum.end_byte.next = self.end.q.val().get_bits::<14>(0) & self.length_mask.val();
-        if !self.number.q.val().get_bits::<2>(1).any() {
-            comment!("it is not known before the second beat, and no checksum ends there");
-            self.byte_sum.end_byte.next = self.length_mask.val();
-        }
+        self.byte_sum.end_byte.next = self.sum_end.q.val();
         self.payload_swapped.next = (self.payload.q.val() << 8) | (self.payload.q.val() >> 8);
         self.byte_sum.extra.next =
             bit_cast::<17, 16>(self.payload_swapped.val()) + (bit_cast::<17, 8>(self.protocol.q.val()) << 8);
