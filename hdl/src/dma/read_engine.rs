@@ -89,7 +89,6 @@ impl<const TW: usize, const TAGS: usize> Logic for ReadEngine<TW, TAGS> {
         comment!("module dma_read_engine: reads host memory into client RAMs, many tags in flight");
         comment!("requests to chunks");
         self.splitter.size.next = self.max_read_request.val();
-        self.splitter.stop.next = self.stop.val();
         self.splitter.transfer.valid.next = self.request.valid.val();
         self.request.ready.next = self.splitter.transfer.ready.val();
         self.splitter.transfer.data.next.address = self.request.data.val().address;
@@ -121,8 +120,9 @@ impl<const TW: usize, const TAGS: usize> Logic for ReadEngine<TW, TAGS> {
         self.beat.next.attributes = 0.into();
         self.beat.next.traffic_class = 0.into();
         self.beat.next.message_code = 0.into();
-        comment!("a stop is seen by the arbiter at once, and by the tags one cycle later");
+        comment!("a stop is seen by the arbiter at once, and by the tags one cycle later: what is issued until then is withdrawn");
         self.stopped.d.next = self.stop.val();
+        self.splitter.stop.next = self.stop.val();
         self.out.next = self.read_valid.q.val() & !self.stop.val() & !self.stopped.q.val();
         self.withdrawn.next = self.read_valid.q.val() & self.stopped.q.val();
         if self.issue.val() {

@@ -61,7 +61,7 @@ pub struct Splitter {
     pub reset: Signal<In, Bit>,
     /// Maximum size as in the Device Control register: 128 << size bytes; 6 and 7 mean 4096.
     pub size: Signal<In, Bits<3>>,
-    /// Forget what is left of the transfer, swallow new ones.
+    /// Forget what is left of the transfer, swallow new ones. A piece can still be taken in the cycle in which it rises.
     pub stop: Signal<In, Bit>,
     /// What to cut.
     pub transfer: Sink<Transfer>,
@@ -158,7 +158,7 @@ impl Logic for Splitter {
             }
         }
         self.chunk.data.next = self.part.val();
-        self.chunk.valid.next = self.active.q.val() & !self.stop.val();
+        self.chunk.valid.next = self.active.q.val();
         self.transfer.ready.next = !self.active.q.val();
 
         if self.active.q.val() {

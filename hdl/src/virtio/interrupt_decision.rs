@@ -2,7 +2,7 @@
 use super::layout;
 use super::types::*;
 use crate::block::Block;
-use crate::cells::{Reg, Source};
+use crate::cells::{HalfStage, Reg, Source};
 use crate::comment;
 use crate::dma::types::*;
 use rust_hdl::prelude::*;
@@ -78,7 +78,7 @@ pub struct InterruptDecision {
     decided: Reg<Bits<16>>,
     new_index: DFF<Bits<16>>,
     crossed: DFF<Bit>,
-    address: DFF<Bits<64>>,
+    request_stage: HalfStage<ReadRequest>,
     /// The driver's wish, byte by byte.
     #[given]
     wish_bytes: Vec<Reg<Bits<8>>>,
@@ -184,7 +184,6 @@ impl Logic for InterruptDecision {
         self.report.next.head = 0.into();
         match self.state.q.val() {
             DecisionState::Idle => {
-                self.address.d.next = self.ring_base.val() + self.offset.val();
                 self.ahead.d.next = false;
                 if self.written_index.val() != self.decided.q.val() {
                     self.state.d.next = DecisionState::Offer;
@@ -212,7 +211,7 @@ impl Logic for InterruptDecision {
                 }
             }
             DecisionState::Offer => {
-                if self.request.ready.val() {
+                if self.request_stage.input.ready.val() {
                     self.state.d.next = DecisionState::Wait;
                 }
             }
@@ -247,7 +246,7 @@ impl Logic for InterruptDecision {
             self.waited.d.next = 0.into();
             self.look_at.d.next = self.first_look.val();
         }
-        self.out.next.address = self.address.q.val();
+        self.out.next.address = self.ring_base.val() + self.offset.val();
         self.out.next.length = 4.into();
         if self.event_idx.val() {
             self.out.next.length = 2.into();
@@ -255,8 +254,9 @@ impl Logic for InterruptDecision {
         self.out.next.destination = 0.into();
         self.out.next.client = self.client.val();
         self.out.next.slot = 0.into();
-        self.request.data.next = self.out.val();
-        self.request.valid.next = self.state.q.val() == DecisionState::Offer;
+        self.request_stage.input.data.next = self.out.val();
+        self.request_stage.input.valid.next = self.state.q.val() == DecisionState::Offer;
+        Source::<ReadRequest>::link(&mut self.request, &mut self.request_stage.output);
         self.raise_interrupt.next = self.raise.q.val();
         self.violation.next = self.report.val();
         self.busy.next = (self.state.q.val() != DecisionState::Halt)

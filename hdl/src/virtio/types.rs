@@ -131,7 +131,7 @@ pub struct WindowViewSource {
     pub position: Signal<In, Bits<3>>,
     /// That descriptor, one cycle later.
     pub descriptor: Signal<Out, Bits<128>>,
-    /// One cycle: the walker is done with the context.
+    /// One cycle: the walker is done with the context. That of a broken chain stays: nothing comes behind it.
     pub free: Signal<In, Bit>,
     /// With `free`: descriptors that the chain had in the queue's own table behind its head, 3 if there were more.
     pub further: Signal<In, Bits<2>>,

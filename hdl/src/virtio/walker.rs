@@ -353,7 +353,7 @@ impl Logic for ChainWalker {
             WalkState::End => {
                 if self.can_mark.q.val() {
                     self.mark.next = true;
-                    self.view.free.next = true;
+                    self.view.free.next = !self.broken.q.val();
                     self.state.d.next = WalkState::Idle;
                     if self.broken.q.val() {
                         self.state.d.next = WalkState::Halt;

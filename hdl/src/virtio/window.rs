@@ -73,8 +73,6 @@ pub struct WindowReader {
     pub further: Sink<WindowRequest>,
     /// The walker has stopped: read nothing any more.
     pub stop: Signal<In, Bit>,
-    /// Some context is in use.
-    pub busy: Signal<Out, Bit>,
 
     // of each context, for the walker: descriptors of the first window, and head
     head_ram: LutRam<11, 6>,
@@ -191,7 +189,7 @@ impl Logic for WindowReader {
     #[hdl_gen]
     fn update(&mut self) {
         comment!("module window_reader: reads windows of descriptors, many chains at once");
-        self.freed.next = self.view.free.val() & self.decoded.q.val().any();
+        self.freed.next = self.view.free.val();
 
         comment!("---- the RAM; the decoder waits for the walker");
         self.walk_next.next = self.walk.q.val();
@@ -478,6 +476,5 @@ impl Logic for WindowReader {
         } else if self.freed_table.val() & !self.table_arrived.val() {
             self.tables_here.d.next = self.tables_here.q.val() - 1;
         }
-        self.busy.next = self.in_use.q.val().any();
     }
 }
