@@ -1,5 +1,5 @@
 // MSI-X table: of any one vector, no interrupt is lost, sent while it is masked, or sent without having been fired.
-// Assumed: nothing but that the table is reset at the beginning.
+// Assumed: the table is reset at the beginning, and an access stays as it is until it is done.
 (* anyconst *) reg [5:0] vector;
 always @* assume (vector < VECTORS);
 
@@ -9,8 +9,16 @@ wire forgets = reset || function_reset || forget;
 wire sends = message_valid_reg_next && !message_valid_reg && !reset && !function_reset;
 wire sends_this = sends && chosen == vector;
 
+reg held;
+reg [48:0] before;
+always @(posedge clock) begin
+    held <= bus_valid && !bus_done && !reset;
+    before <= {bus_write, bus_address, bus_enable, bus_write_data};
+end
+always @* if (started) assume (!held || (bus_valid && {bus_write, bus_address, bus_enable, bus_write_data} == before));
+
 // the mask as the driver wrote it
-wire writes = bus_valid && !bus_done && bus_write && bus_address[11:4] == vector && bus_address[3:2] == 2'd3 && bus_enable[0];
+wire writes = access && bus_write && bus_address[11:4] == vector && bus_address[3:2] == 2'd3 && bus_enable[0];
 reg mask;
 always @(posedge clock)
     if (reset || function_reset) mask <= 1'b1;
@@ -47,6 +55,7 @@ always @* if (started) begin
     a_message_waits_for_the_link: assert (!waits || message_valid);
     what_must_be_sent_keeps_it_busy: assert (!(must && !mask && enable && !function_mask) || busy);
     // what the proof of the others needs
+    an_access_is_that_of_the_bus: assert (!access || (bus_valid && {write, address, byte_enable} == {bus_write, bus_address, bus_enable}));
     the_mask_is_the_one_written: assert (mask == masked[vector]);
     what_is_pending_was_fired: assert (!(pending[vector] || (chosen_valid && chosen == vector)) || may);
     the_chosen_one_exists: assert (!chosen_valid || chosen < VECTORS);

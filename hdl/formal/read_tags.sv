@@ -7,6 +7,8 @@ reg waits;
 reg [7:0] its_tag;
 // any cycle may be the last one in which it waits
 (* anyseq *) reg leave;
+// nor is the table told which completion is as it should be
+(* anyseq *) reg advance;
 always @(posedge clock) begin
     waits <= !reset && (allocate || (waits && !leave && !withdraw));
     if (allocate) its_tag <= next_tag;
@@ -145,11 +147,12 @@ always @* if (started) begin
     only_the_circle_is_found: assert (was_reset || !open_then || circle[lookup_tag[SLOT_BITS-1:0]]);
     what_waits_is_the_newest: assert (!waits || (count != 0 && its_tag[SLOT_BITS-1:0] == newest_inside));
     what_waits_is_open_and_not_complete: assert (!waits || (open_reg[its_tag[SLOT_BITS-1:0]] && !complete[its_tag[SLOT_BITS-1:0]]
-                                                            && !(finished && finished_slot == its_tag[SLOT_BITS-1:0])));
+                                                            && !(finished && finished_slot == its_tag[SLOT_BITS-1:0])
+                                                            && !(refused && looked_slot == its_tag[SLOT_BITS-1:0])));
     what_waits_is_open_and_not_out: assert (!it_waits || (outstanding && open_reg[slot] && !is_out && !withdrawn));
     what_is_open_waits_or_is_out: assert (!(outstanding && open_reg[slot]) || it_waits || is_out);
     what_is_closed_is_over_or_withdrawn: assert (!outstanding || open_reg[slot] || (is_out && over) || withdrawn);
-    what_is_about_to_be_closed_is_over: assert (!(outstanding && finished && finished_slot == slot) || over);
+    what_is_about_to_be_closed_is_over: assert (!(outstanding && ((finished && finished_slot == slot) || (refused && looked_slot == slot))) || over);
     what_is_out_is_outstanding: assert (!is_out || (outstanding && !withdrawn));
     what_is_withdrawn_is_outstanding: assert (!withdrawn || (outstanding && !open_reg[slot]));
     what_is_complete_is_out: assert (!complete[slot] || is_out);

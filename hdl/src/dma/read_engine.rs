@@ -147,7 +147,6 @@ impl<const TW: usize, const TAGS: usize> Logic for ReadEngine<TW, TAGS> {
         self.tags.coming_tag.next = self.receiver.coming_tag.val();
         self.tags.lookup_tag.next = self.receiver.lookup_tag.val();
         self.tags.lookup.next = self.receiver.lookup.val();
-        self.tags.advance.next = self.receiver.advance.val();
         self.tags.advance_address.next = self.receiver.advance_address.val();
         self.tags.advance_remaining.next = self.receiver.advance_remaining.val();
         self.tags.advance_last.next = self.receiver.advance_last.val();

@@ -50,7 +50,6 @@ pub struct CompletionReceiver {
     pub remaining: Signal<In, Bits<13>>,
     pub lower_address: Signal<In, Bits<7>>,
     pub client: Signal<In, Bits<4>>,
-    pub advance: Signal<Out, Bit>,
     pub advance_address: Signal<Out, Bits<16>>,
     pub advance_remaining: Signal<Out, Bits<13>>,
     pub advance_last: Signal<Out, Bit>,
@@ -175,7 +174,6 @@ impl Logic for CompletionReceiver {
         self.unexpected.next = self.unmatched.q.val();
         self.refuse.next = self.matched.val() & !self.good.val();
         self.spoil.next = self.good.val() & self.held.q.val().poisoned;
-        self.advance.next = self.good.val();
         self.advance_address.next = self.address.val() + bit_cast::<16, 13>(self.moved.q.val());
         self.advance_remaining.next = self.remaining.val() - self.moved.q.val();
         self.advance_last.next = self.ends_read.q.val();

@@ -68,9 +68,7 @@ pub struct TagTable<const TW: usize, const TAGS: usize> {
     pub lower_address: Signal<Out, Bits<7>>,
     /// Whose RAM.
     pub client: Signal<Out, Bits<4>>,
-    /// Account for the completion at hand: what follows it.
-    pub advance: Signal<In, Bit>,
-    /// RAM address of the next byte.
+    /// What follows the completion at hand, if it was found: RAM address of the next byte.
     pub advance_address: Signal<In, Bits<16>>,
     /// Bytes still to come.
     pub advance_remaining: Signal<In, Bits<13>>,
@@ -189,6 +187,9 @@ pub struct TagTable<const TW: usize, const TAGS: usize> {
     too_old: Reg<Bit>,
     closed: DFF<Bit>,
     bad_event: Reg<Bit>,
+    refused: Reg<Bit>,
+    spoilt: Reg<Bit>,
+    looked_slot: DFF<Bits<TW>>,
     finished: Reg<Bit>,
     finished_slot: DFF<Bits<TW>>,
     finished_error: DFF<Bit>,
@@ -278,7 +279,8 @@ impl<const TW: usize, const TAGS: usize> Logic for TagTable<TW, TAGS> {
         self.closed.d.next = self.expiring.val()
             | (self.finish.val() & (self.finish_slot.val() == self.oldest_slot.val()))
             | (self.finished.q.val() & (self.finished_slot.q.val() == self.oldest_slot.val()))
-            | (self.refuse.val() & (self.lookup_slot.val() == self.oldest_slot.val()));
+            | (self.refuse.val() & (self.lookup_slot.val() == self.oldest_slot.val()))
+            | (self.refused.q.val() & (self.looked_slot.q.val() == self.oldest_slot.val()));
         self.expired.d.next = self.expiring.val();
         self.expire.next = self.expiring.val();
         self.expire_tag.next = self.oldest.q.val();
@@ -328,6 +330,7 @@ impl<const TW: usize, const TAGS: usize> Logic for TagTable<TW, TAGS> {
             & !(self.waiting.val() & (self.waiting_slot.val() == self.coming_slot.val()));
         self.closing_then.d.next = (self.finish.val() & (self.finish_slot.val() == self.coming_slot.val()))
             | (self.finished.q.val() & (self.finished_slot.q.val() == self.coming_slot.val()))
+            | (self.refused.q.val() & (self.looked_slot.q.val() == self.coming_slot.val()))
             | (self.too_old.q.val() & (self.oldest_slot.val() == self.coming_slot.val()));
         self.address.next = self.address_then.q.val();
         self.remaining.next = self.left_then.q.val();
@@ -340,21 +343,26 @@ impl<const TW: usize, const TAGS: usize> Logic for TagTable<TW, TAGS> {
             & !self.closing_then.q.val()
             & !(self.too_old.q.val() & (self.lookup_slot.val() == self.oldest_slot.val()));
 
-        comment!("one bit per slot; the end of a read counts one cycle later");
+        comment!(
+            "one bit per slot; the end of a read counts one cycle later, and so does what is wrong with a completion"
+        );
+        self.refused.d.next = self.refuse.val();
+        self.spoilt.d.next = self.spoil.val();
+        self.looked_slot.d.next = self.lookup_slot.val();
         self.finished.d.next = self.finish.val();
         self.finished_slot.d.next = self.finish_slot.val();
         self.finished_error.d.next = self.finish_error.val();
         self.open_next.next = self.open.q.val();
         self.failed_next.next = self.failed.q.val();
         self.fresh_next.next = self.fresh.q.val();
-        if self.advance.val() {
+        if self.accounts.val() {
             self.fresh_next.next = self.fresh_next.val().replace_bit(self.lookup_slot.val().index(), false);
         }
-        if self.refuse.val() {
-            self.open_next.next = self.open_next.val().replace_bit(self.lookup_slot.val().index(), false);
+        if self.refused.q.val() {
+            self.open_next.next = self.open_next.val().replace_bit(self.looked_slot.q.val().index(), false);
         }
-        if self.refuse.val() | self.spoil.val() {
-            self.failed_next.next = self.failed_next.val().replace_bit(self.lookup_slot.val().index(), true);
+        if self.refused.q.val() | self.spoilt.q.val() {
+            self.failed_next.next = self.failed_next.val().replace_bit(self.looked_slot.q.val().index(), true);
         }
         if self.finished.q.val() {
             self.open_next.next = self.open_next.val().replace_bit(self.finished_slot.q.val().index(), false);
