@@ -21,13 +21,13 @@ pub struct RequestArbiter<T: Synth> {
     pub request: Source<T>,
     full: Reg<Bit>,
     held: DFF<T>,
-    /// Those behind the last winner.
-    behind: Reg<Bits<16>>,
+    /// Whose request was taken last, and whose comes next.
+    last: Reg<Bits<4>>,
+    chosen: Signal<Local, Bits<4>>,
     take: Signal<Local, Bit>,
     found: Signal<Local, Bit>,
+    behind: Signal<Local, Bit>,
     valid: Signal<Local, Bits<16>>,
-    candidates: Signal<Local, Bits<16>>,
-    grant: Signal<Local, Bits<16>>,
 }
 
 /// Arbiter in front of the read engine.
@@ -55,41 +55,42 @@ impl<T: Synth> Logic for RequestArbiter<T> {
             self.full.d.next = false;
         }
 
-        comment!("those behind the last winner first, then from the beginning; of these the lowest");
         self.valid.next = 0.into();
         for i in 0..self.clients.len() {
             self.valid.next = self.valid.val().replace_bit(i, self.clients[i].valid.val());
         }
-        self.candidates.next = self.valid.val();
-        if (self.valid.val() & self.behind.q.val()).any() {
-            self.candidates.next = self.valid.val() & self.behind.q.val();
-        }
-        self.found.next = self.valid.val().any();
-        self.grant.next = 0.into();
+        comment!("the first behind the last one, else the first of all");
+        self.chosen.next = 0.into();
+        self.found.next = false;
         for i in 0..self.clients.len() {
-            self.grant.next = self.grant.val().replace_bit(
-                i,
-                self.candidates.val().get_bit(i)
-                    & !(self.candidates.val() & !(bits::<16>(0xFFFF) << i.to_bits::<4>())).any(),
-            );
+            if self.valid.val().get_bit(i) & !self.found.val() {
+                self.chosen.next = i.to_bits();
+                self.found.next = true;
+            }
+        }
+        self.behind.next = false;
+        for i in 0..self.clients.len() {
+            if self.valid.val().get_bit(i) & !self.behind.val() & (self.last.q.val() < i.to_bits::<4>()) {
+                self.chosen.next = i.to_bits();
+                self.behind.next = true;
+            }
         }
 
         if self.take.val() {
             self.full.d.next = self.found.val();
             self.held.d.next = self.clients[0].data.val();
             for i in 1..self.clients.len() {
-                if self.grant.val().get_bit(i) {
+                if self.chosen.val() == i.to_bits::<4>() {
                     self.held.d.next = self.clients[i].data.val();
                 }
             }
-            for i in 0..self.clients.len() {
-                if self.grant.val().get_bit(i) {
-                    self.behind.d.next = bits::<16>(0xFFFE) << i.to_bits::<4>();
-                }
+            if self.found.val() {
+                self.last.d.next = self.chosen.val();
             }
         }
         for i in 0..self.clients.len() {
-            self.clients[i].ready.next = self.take.val() & self.grant.val().get_bit(i);
+            self.clients[i].ready.next =
+                self.take.val() & self.valid.val().get_bit(i) & (self.chosen.val() == i.to_bits::<4>());
         }
     }
 }
