@@ -187,9 +187,11 @@ pub struct TagTable<const TW: usize, const TAGS: usize> {
     too_old: Reg<Bit>,
     closed: DFF<Bit>,
     bad_event: Reg<Bit>,
+    accounted: Reg<Bit>,
     refused: Reg<Bit>,
     spoilt: Reg<Bit>,
     looked_slot: DFF<Bits<TW>>,
+    looked_again: Signal<Local, Bit>,
     finished: Reg<Bit>,
     finished_slot: DFF<Bits<TW>>,
     finished_error: DFF<Bit>,
@@ -309,7 +311,9 @@ impl<const TW: usize, const TAGS: usize> Logic for TagTable<TW, TAGS> {
         self.next_lower.waddr.next = self.lookup_slot.val();
         self.next_lower.wdata.next = self.advance_lower_address.val();
         self.next_lower.wen.next = self.accounts.val();
-        self.is_fresh.next = self.fresh.q.val().get_bit(self.coming_slot.val().index());
+        self.looked_again.next = self.looked_slot.q.val() == self.coming_slot.val();
+        self.is_fresh.next = self.fresh.q.val().get_bit(self.coming_slot.val().index())
+            & !(self.accounted.q.val() & self.looked_again.val());
         self.address_then.d.next = self.next_address.rdata.val();
         self.left.next = bit_cast::<13, 14>(self.next_remaining.rdata.val());
         self.some_left.next = self.next_remaining.rdata.val().get_bit(13);
@@ -330,7 +334,7 @@ impl<const TW: usize, const TAGS: usize> Logic for TagTable<TW, TAGS> {
             & !(self.waiting.val() & (self.waiting_slot.val() == self.coming_slot.val()));
         self.closing_then.d.next = (self.finish.val() & (self.finish_slot.val() == self.coming_slot.val()))
             | (self.finished.q.val() & (self.finished_slot.q.val() == self.coming_slot.val()))
-            | (self.refused.q.val() & (self.looked_slot.q.val() == self.coming_slot.val()))
+            | (self.refused.q.val() & self.looked_again.val())
             | (self.too_old.q.val() & (self.oldest_slot.val() == self.coming_slot.val()));
         self.address.next = self.address_then.q.val();
         self.remaining.next = self.left_then.q.val();
@@ -343,9 +347,8 @@ impl<const TW: usize, const TAGS: usize> Logic for TagTable<TW, TAGS> {
             & !self.closing_then.q.val()
             & !(self.too_old.q.val() & (self.lookup_slot.val() == self.oldest_slot.val()));
 
-        comment!(
-            "one bit per slot; the end of a read counts one cycle later, and so does what is wrong with a completion"
-        );
+        comment!("one bit per slot; a completion counts one cycle later, and so does the end of a read");
+        self.accounted.d.next = self.accounts.val();
         self.refused.d.next = self.refuse.val();
         self.spoilt.d.next = self.spoil.val();
         self.looked_slot.d.next = self.lookup_slot.val();
@@ -355,8 +358,8 @@ impl<const TW: usize, const TAGS: usize> Logic for TagTable<TW, TAGS> {
         self.open_next.next = self.open.q.val();
         self.failed_next.next = self.failed.q.val();
         self.fresh_next.next = self.fresh.q.val();
-        if self.accounts.val() {
-            self.fresh_next.next = self.fresh_next.val().replace_bit(self.lookup_slot.val().index(), false);
+        if self.accounted.q.val() {
+            self.fresh_next.next = self.fresh_next.val().replace_bit(self.looked_slot.q.val().index(), false);
         }
         if self.refused.q.val() {
             self.open_next.next = self.open_next.val().replace_bit(self.looked_slot.q.val().index(), false);

@@ -70,7 +70,7 @@ impl Logic for TransmitChecksum {
             self.field.next = 0xFFFF.into();
         }
         self.out_valid.d.next = self.byte_sum.result_valid.val() & !self.pending.output.data.val().drop;
-        self.out_data.d.next.length = self.pending.output.data.val().length;
+        self.out_data.d.next.last_byte = self.pending.output.data.val().length - 1;
         self.out_data.d.next.patch = self.pending.output.data.val().sum;
         self.out_data.d.next.position = self.pending.output.data.val().position;
         self.out_data.d.next.value = self.field.val();

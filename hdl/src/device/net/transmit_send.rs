@@ -58,7 +58,6 @@ pub struct TransmitSend {
     #[given]
     length_mask: Constant<Bits<14>>,
 
-    length: Signal<Local, Bits<14>>,
     last_byte: Signal<Local, Bits<14>>,
     last_number: Signal<Local, Bits<10>>,
     last: Signal<Local, Bit>,
@@ -97,8 +96,7 @@ impl Logic for TransmitSend {
     fn update(&mut self) {
         comment!("module net_transmit_send: sends frames, with their checksums put in");
         comment!("---- first stage: the address");
-        self.length.next = self.frame.data.val().length;
-        self.last_byte.next = (self.length.val() - 1) & self.length_mask.val();
+        self.last_byte.next = self.frame.data.val().last_byte & self.length_mask.val();
         self.last_number.next = self.last_byte.val().get_bits::<10>(4);
         self.last.next = self.number.q.val() == self.last_number.val();
         self.issue.next =

@@ -104,8 +104,8 @@ pub struct TransmitWord {
 /// A frame in the transmit memory.
 #[derive(Copy, Clone, Debug, PartialEq, Default, LogicStruct)]
 pub struct TransmitFrame {
-    /// Bytes.
-    pub length: Bits<14>,
+    /// Its last byte.
+    pub last_byte: Bits<14>,
     /// `value` is to be put in.
     pub patch: bool,
     /// At this byte and the next one.
