@@ -18,7 +18,7 @@ const BANK_BITS: usize = 4;
 /// 0x800 pending bit array
 /// ```
 /// A vector fired while it is masked, or while all are, is pending until it is unmasked and then sent; while
-/// MSI-X is disabled it is dropped. A message is on offer two cycles after its vector was taken, four
+/// MSI-X is disabled it is dropped. A message is on offer two cycles after its vector was taken, three
 /// when BAR1 is being accessed.
 ///
 /// Reset masks all vectors and clears the pending bits. Addresses and data keep their contents until they are
