@@ -363,6 +363,27 @@ fn read_engine_gives_a_tag_that_was_given_up_a_rest() {
 }
 
 #[test]
+fn read_engine_writes_nothing_of_a_tag_behind_a_completion_that_it_refused() {
+    let mut s = Situation::new("dma_read_refused", 10_000, 0);
+    for pause in 0..6 {
+        let (read, retired) = (s.reads.len(), s.retired.len());
+        s.request(0x4000, 64, 0x40);
+        s.cycles(10);
+        // the first of four lies; the others are what would follow it if it did not
+        s.answer(read, 16);
+        s.beats[0].lower_address = 4.into();
+        let others = s.beats.split_off(1);
+        s.cycles(1 + pause);
+        s.beats = others;
+        s.cycles(20);
+        assert!(s.writes.is_empty(), "{pause} cycles between them");
+        assert_eq!(s.retired.len(), retired + 1);
+        assert!(s.retired[retired].1.error && s.bench.uut.idle.val());
+    }
+    s.bench.finish();
+}
+
+#[test]
 fn read_engine_takes_no_answer_to_a_read_that_has_not_left() {
     let mut s = Situation::new("dma_read_answered_early", 100_000, 0);
     // what its answer will be like
