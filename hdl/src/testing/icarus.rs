@@ -25,6 +25,11 @@ pub fn icarus(design: &Design, bench: &str) {
 /// Out of reset every `valid`, `ready` and `busy` of a block is known: with inputs that are 0 from time zero on and never change,
 /// and then, out of a second reset, with random ones. Panics with the first that is not.
 pub fn starts_known(design: &Design, ports: &[Port]) {
+    starts_known_where(design, ports, &[]);
+}
+
+/// As [`starts_known`], with inputs of one bit that are high at random only where an expression of the ports was.
+pub fn starts_known_where(design: &Design, ports: &[Port], allowed: &[(&str, &str)]) {
     let Some(top) = design.modules.last() else { return };
     let mut bench = String::from(
         "`timescale 1ns/1ps\nmodule bench;\n    reg clock = 0, reset = 1;\n    always #4 clock = ~clock;\n",
@@ -54,7 +59,11 @@ pub fn starts_known(design: &Design, ports: &[Port]) {
     }
     let random: String = inputs
         .iter()
-        .map(|(name, width)| format!("            {name} <= {{{}{{$random(seed)}}}};\n", width.div_ceil(32)))
+        .map(|(name, width)| {
+            let only =
+                allowed.iter().find(|(input, _)| input == name).map_or(String::new(), |(_, when)| format!(" & {when}"));
+            format!("            {name} <= {{{}{{$random(seed)}}}}{only};\n", width.div_ceil(32))
+        })
         .collect();
     let checks: String = known
         .iter()

@@ -31,7 +31,7 @@ pub use bench::Bench;
 pub use build::{accepted, accepted_with, model, verilator};
 pub use diff::{Diff, Mismatch};
 pub use driver::{cpp_driver, ports, PortInfo};
-pub use icarus::{icarus, is_control, starts_known};
+pub use icarus::{icarus, is_control, starts_known, starts_known_where};
 pub use port::Port;
 pub use stream::{moved, narrow, wide, Feed};
 
