@@ -60,8 +60,11 @@ pub fn starts_known_where(design: &Design, ports: &[Port], allowed: &[(&str, &st
     let random: String = inputs
         .iter()
         .map(|(name, width)| {
-            let only =
-                allowed.iter().find(|(input, _)| input == name).map_or(String::new(), |(_, when)| format!(" & {when}"));
+            let only = allowed
+                .iter()
+                .find(|(input, _)| input == name)
+                .map(|(_, when)| format!(" & {when}"))
+                .unwrap_or_default();
             format!("            {name} <= {{{}{{$random(seed)}}}}{only};\n", width.div_ceil(32))
         })
         .collect();
