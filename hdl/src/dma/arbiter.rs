@@ -6,25 +6,34 @@ use rust_hdl::prelude::*;
 
 /// Round-robin arbiter over any number of request streams (at most 16), a request every other cycle.
 ///
-/// The request taken is registered before it goes on, so requests leave in the order in which they were taken:
-/// a client that has seen its request taken knows that whatever is offered later, by anyone, comes later.
+/// Whose turn it is stands in a register; its request then passes through a multiplexer, for the engine to take. So neither a
+/// client's `valid` nor the engine's `ready` is on the path of the data, and a request is held once, by its client.
+///
+/// ```text
+///  clock     0    1    2    3
+///  valid 0   1    1    0    0
+///  valid 1   1    1    1    1
+///  granted   -    0    -    1
+///  request   -    r0   -    r1
+/// ```
+/// Requests leave in the order in which they are taken: a client that has seen its request taken knows that whatever is offered
+/// later, by anyone, comes later. One that withdraws its request loses its turn.
 #[derive(Block)]
 pub struct RequestArbiter<T: Synth> {
     /// Rising edge.
     pub clock: Signal<In, Clock>,
     /// Synchronous, active high.
     pub reset: Signal<In, Bit>,
-    /// The streams; a client's number is its place here.
+    /// The streams, `data` and `valid` from registers; a client's number is its place here.
     #[given]
     pub clients: Vec<Sink<T>>,
-    /// The requests that were taken, one after the other.
+    /// The requests, one after the other.
     pub request: Source<T>,
-    full: Reg<Bit>,
-    held: DFF<T>,
-    /// Whose request was taken last, and whose comes next.
-    last: Reg<Bits<4>>,
+    granted: Reg<Bit>,
+    /// Whose turn it is, or was last.
+    turn: Reg<Bits<4>>,
     chosen: Signal<Local, Bits<4>>,
-    take: Signal<Local, Bit>,
+    offered: Signal<Local, Bit>,
     found: Signal<Local, Bit>,
     behind: Signal<Local, Bit>,
     valid: Signal<Local, Bits<16>>,
@@ -46,15 +55,7 @@ impl<T: Synth> RequestArbiter<T> {
 impl<T: Synth> Logic for RequestArbiter<T> {
     #[hdl_gen]
     fn update(&mut self) {
-        comment!("module request_arbiter: round robin over request streams, registered output");
-        self.request.valid.next = self.full.q.val();
-        self.request.data.next = self.held.q.val();
-        comment!("no path from `ready` through here: the engines take a request in two cycles at best");
-        self.take.next = !self.full.q.val();
-        if self.request.ready.val() {
-            self.full.d.next = false;
-        }
-
+        comment!("module request_arbiter: round robin over request streams, the turn in a register");
         self.valid.next = 0.into();
         for i in 0..self.clients.len() {
             self.valid.next = self.valid.val().replace_bit(i, self.clients[i].valid.val());
@@ -70,27 +71,32 @@ impl<T: Synth> Logic for RequestArbiter<T> {
         }
         self.behind.next = false;
         for i in 0..self.clients.len() {
-            if self.valid.val().get_bit(i) & !self.behind.val() & (self.last.q.val() < i.to_bits::<4>()) {
+            if self.valid.val().get_bit(i) & !self.behind.val() & (self.turn.q.val() < i.to_bits::<4>()) {
                 self.chosen.next = i.to_bits();
                 self.behind.next = true;
             }
         }
 
-        if self.take.val() {
-            self.full.d.next = self.found.val();
-            self.held.d.next = self.clients[0].data.val();
-            for i in 1..self.clients.len() {
-                if self.chosen.val() == i.to_bits::<4>() {
-                    self.held.d.next = self.clients[i].data.val();
-                }
-            }
-            if self.found.val() {
-                self.last.d.next = self.chosen.val();
-            }
-        }
+        self.request.data.next = self.clients[0].data.val();
+        self.offered.next = self.granted.q.val() & self.clients[0].valid.val();
         for i in 0..self.clients.len() {
+            if self.turn.q.val() == i.to_bits::<4>() {
+                self.request.data.next = self.clients[i].data.val();
+                self.offered.next = self.granted.q.val() & self.clients[i].valid.val();
+            }
             self.clients[i].ready.next =
-                self.take.val() & self.valid.val().get_bit(i) & (self.chosen.val() == i.to_bits::<4>());
+                self.granted.q.val() & self.request.ready.val() & (self.turn.q.val() == i.to_bits::<4>());
+        }
+        self.request.valid.next = self.offered.val();
+
+        comment!("no turn follows on another at once: the engines take a request in two cycles at best");
+        if self.granted.q.val() {
+            self.granted.d.next = self.offered.val() & !self.request.ready.val();
+        } else {
+            self.granted.d.next = self.found.val();
+            if self.found.val() {
+                self.turn.d.next = self.chosen.val();
+            }
         }
     }
 }

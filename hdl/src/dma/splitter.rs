@@ -100,14 +100,8 @@ impl Logic for Splitter {
     #[hdl_gen]
     fn update(&mut self) {
         comment!("module dma_splitter: cuts a DMA request at multiples of the maximum TLP size");
-        match self.size.val().index() {
-            0 => self.limit.d.next = 0x00.into(),
-            1 => self.limit.d.next = 0x01.into(),
-            2 => self.limit.d.next = 0x03.into(),
-            3 => self.limit.d.next = 0x07.into(),
-            4 => self.limit.d.next = 0x0F.into(),
-            _ => self.limit.d.next = 0x1F.into(),
-        }
+        comment!("as many ones as the size says; the reserved sizes are as large as 5");
+        self.limit.d.next = !(bits::<5>(0x1F) << self.size.val());
         self.coming_mask.next = (bit_cast::<12, 5>(self.limit.q.val()) << 7) | 0x7F;
         self.mask.next = (bit_cast::<12, 5>(self.held_limit.q.val()) << 7) | 0x7F;
         comment!("bytes up to the next boundary, less one");

@@ -384,11 +384,11 @@ impl Logic for AvailableReader {
         self.head_valid.next = self.drain_ready.val() & self.go.val();
         self.head_stage.input.data.next = self.head.val();
         self.head_stage.input.valid.next = self.head_valid.val();
-        comment!("checked behind the register; a bad one stays there, the queue is stopped");
+        comment!("checked behind the register; a bad one goes no further, and nothing behind it: the queue is stopped");
         self.head_bad.next = (self.head_stage.output.data.val() & !self.queue_mask.val()).any();
         self.heads.data.next = self.head_stage.output.data.val();
         self.heads.valid.next = self.head_stage.output.valid.val() & !self.head_bad.val() & self.go.val();
-        self.head_stage.output.ready.next = self.heads.ready.val() & !self.head_bad.val() & self.go.val();
+        self.head_stage.output.ready.next = self.heads.ready.val() & self.go.val();
         self.position_next.next = self.position.q.val() + 1;
         if self.head_stage.output.valid.val() & self.head_bad.val() {
             self.found.next = true;

@@ -99,6 +99,8 @@ pub struct WindowReader {
     decode_settles: Reg<Bit>,
     // of the other one what the decoder left
     walk_entry: DFF<Bits<12>>,
+    // it has been looked at
+    walking: Reg<Bit>,
     in_use: Reg<Bits<7>>,
     words_in_use: Reg<Bits<7>>,
     crowded: Reg<Bit>,
@@ -146,6 +148,7 @@ pub struct WindowReader {
     new_entry: Signal<Local, Bits<17>>,
     decode_behind: Signal<Local, Bits<6>>,
     decode_frees: Signal<Local, Bits<12>>,
+    decode_kind: Signal<Local, Bits<12>>,
     walk_next: Signal<Local, Bits<6>>,
     released: Signal<Local, Bits<7>>,
     freed: Signal<Local, Bit>,
@@ -192,13 +195,21 @@ impl Logic for WindowReader {
         self.freed.next = self.view.free.val();
 
         comment!("---- the RAM; the decoder waits for the walker");
-        self.walk_next.next = self.walk.q.val();
-        if self.freed.val() {
-            self.walk_next.next = self.walk.q.val() + 1;
+        comment!(
+            "while the oldest context is walked the one behind it is looked up, which is the oldest when that is freed"
+        );
+        self.walk_next.next = self.walk.q.val() + 1;
+        self.walking.d.next = (self.walking.q.val() | self.view.load.val()) & !self.freed.val();
+        self.decoded_ram.raddr.next = self.walk.q.val();
+        if self.walking.q.val() {
+            self.decoded_ram.raddr.next = self.walk_next.val();
         }
-        self.walk.d.next = self.walk_next.val();
-        self.decoded_ram.raddr.next = self.walk_next.val();
-        self.walk_entry.d.next = self.decoded_ram.rdata.val();
+        if self.freed.val() | !self.walking.q.val() {
+            self.walk_entry.d.next = self.decoded_ram.rdata.val();
+        }
+        if self.freed.val() {
+            self.walk.d.next = self.walk_next.val();
+        }
         self.in_table.next = self.walk_entry.q.val().get_bit(11);
         self.look.next = (self.decoder.q.val() == DecodeState::Idle)
             & self.undecoded.q.val().any()
@@ -298,10 +309,12 @@ impl Logic for WindowReader {
             (bit_cast::<80, 16>(self.decode_count.q.val()) << 64) | bit_cast::<80, 64>(self.decode_address.q.val());
         self.table_ram.wen.next = false;
         self.decoded_ram.waddr.next = self.decode.q.val();
-        self.decoded_ram.wdata.next = self.decode_frees.val() | bit_cast::<12, 6>(self.decode_word.q.val());
+        self.decode_kind.next = 0.into();
         if self.decode_table.q.val() {
-            self.decoded_ram.wdata.next = self.decode_frees.val() | bit_cast::<12, 6>(self.decode_word.q.val()) | 0x800;
+            self.decode_kind.next = 0x800.into();
         }
+        self.decoded_ram.wdata.next =
+            self.decode_kind.val() | self.decode_frees.val() | bit_cast::<12, 6>(self.decode_word.q.val());
         self.decoded_ram.wen.next = self.decoder.q.val() == DecodeState::Decide;
         self.decode_ends.next = false;
         self.decode_ends_in_table.next = false;
