@@ -1,102 +1,183 @@
 //! Many clients, one engine.
+use super::types::{ReadRequest, WriteRequest};
 use crate::block::Block;
 use crate::cells::{Reg, Sink, Source};
 use crate::comment;
 use rust_hdl::prelude::*;
 
-/// Round-robin arbiter over any number of request streams (at most 16), a request every other cycle.
+/// Most clients of an arbiter.
+const CLIENTS: usize = 16;
+
+/// Round-robin choice: the first that asks behind the last one, else the first of all. Combinational.
+#[derive(Block)]
+pub struct RoundRobin {
+    /// Who asks, one bit each.
+    pub asking: Signal<In, Bits<16>>,
+    /// Who was last.
+    pub last: Signal<In, Bits<4>>,
+    /// Who is next; `last` if nobody asks.
+    pub chosen: Signal<Out, Bits<4>>,
+    /// Somebody asks.
+    pub found: Signal<Out, Bit>,
+    first: Signal<Local, Bits<4>>,
+    any: Signal<Local, Bit>,
+    behind: Signal<Local, Bit>,
+}
+
+impl Logic for RoundRobin {
+    #[hdl_gen]
+    fn update(&mut self) {
+        comment!("module round_robin: the first that asks behind the last one, else the first of all");
+        self.first.next = self.last.val();
+        self.any.next = false;
+        for i in 0..16 {
+            if self.asking.val().get_bit(i) & !self.any.val() {
+                self.first.next = i.to_bits();
+                self.any.next = true;
+            }
+        }
+        self.behind.next = false;
+        for i in 0..16 {
+            if self.asking.val().get_bit(i) & !self.behind.val() & (self.last.val() < i.to_bits::<4>()) {
+                self.first.next = i.to_bits();
+                self.behind.next = true;
+            }
+        }
+        self.chosen.next = self.first.val();
+        self.found.next = self.any.val();
+    }
+}
+
+/// Arbiter in front of the read engine: round robin over up to 16 request streams, up to a request per cycle.
 ///
-/// Whose turn it is stands in a register; its request then passes through a multiplexer, for the engine to take. So neither a
-/// client's `valid` nor the engine's `ready` is on the path of the data, and a request is held once, by its client.
+/// Whose turn it is stands in a register; its request passes through a multiplexer, for the engine to take. So no client's `valid`
+/// is on the path of the data, and a request is held once, by its client. The turn goes on to the next client that asks when a
+/// request has been taken, or when there is none, and stays where it is while nobody else asks.
 ///
 /// ```text
 ///  clock     0    1    2    3
 ///  valid 0   1    1    0    0
-///  valid 1   1    1    1    1
-///  granted   -    0    -    1
-///  request   -    r0   -    r1
+///  valid 1   1    1    1    0
+///  turn      1    0    1    1
+///  request   r1   r0   r1   -
 /// ```
 /// Requests leave in the order in which they are taken: a client that has seen its request taken knows that whatever is offered
 /// later, by anyone, comes later. One that withdraws its request loses its turn.
 #[derive(Block)]
-pub struct RequestArbiter<T: Synth> {
+pub struct ReadArbiter {
     /// Rising edge.
     pub clock: Signal<In, Clock>,
     /// Synchronous, active high.
     pub reset: Signal<In, Bit>,
     /// The streams, `data` and `valid` from registers; a client's number is its place here.
     #[given]
-    pub clients: Vec<Sink<T>>,
+    pub clients: Vec<Sink<ReadRequest>>,
     /// The requests, one after the other.
-    pub request: Source<T>,
-    granted: Reg<Bit>,
+    pub request: Source<ReadRequest>,
+    choice: RoundRobin,
     /// Whose turn it is, or was last.
     turn: Reg<Bits<4>>,
-    chosen: Signal<Local, Bits<4>>,
     offered: Signal<Local, Bit>,
-    found: Signal<Local, Bit>,
-    behind: Signal<Local, Bit>,
-    valid: Signal<Local, Bits<16>>,
+    others: Signal<Local, Bits<16>>,
 }
 
-/// Arbiter in front of the read engine.
-pub type ReadArbiter = RequestArbiter<super::types::ReadRequest>;
-/// Arbiter in front of the write engine.
-pub type WriteArbiter = RequestArbiter<super::types::WriteRequest>;
-
-impl<T: Synth> RequestArbiter<T> {
+impl ReadArbiter {
     /// An arbiter with `clients` inputs.
     pub fn new(clients: usize) -> Self {
-        assert!((1..=16).contains(&clients), "an arbiter has 1 to 16 clients, not {clients}");
-        Self::with(RequestArbiterGiven { clients: (0..clients).map(|_| Default::default()).collect() })
+        assert!((1..=CLIENTS).contains(&clients), "an arbiter has 1 to {CLIENTS} clients, not {clients}");
+        Self::with(ReadArbiterGiven { clients: (0..clients).map(|_| Default::default()).collect() })
     }
 }
 
-impl<T: Synth> Logic for RequestArbiter<T> {
+impl Logic for ReadArbiter {
     #[hdl_gen]
     fn update(&mut self) {
-        comment!("module request_arbiter: round robin over request streams, the turn in a register");
+        comment!("module read_arbiter: round robin over read requests, the turn in a register");
+        self.request.data.next = self.clients[0].data.val();
+        self.offered.next = false;
+        self.others.next = 0.into();
+        for i in 0..self.clients.len() {
+            if self.turn.q.val() == i.to_bits::<4>() {
+                self.request.data.next = self.clients[i].data.val();
+                self.offered.next = self.clients[i].valid.val();
+            } else {
+                self.others.next = self.others.val().replace_bit(i, self.clients[i].valid.val());
+            }
+            self.clients[i].ready.next = self.request.ready.val() & (self.turn.q.val() == i.to_bits::<4>());
+        }
+        self.request.valid.next = self.offered.val();
+
+        self.choice.asking.next = self.others.val();
+        self.choice.last.next = self.turn.q.val();
+        if !self.offered.val() | self.request.ready.val() {
+            self.turn.d.next = self.choice.chosen.val();
+        }
+    }
+}
+
+/// Arbiter in front of the write engine: round robin over up to 16 request streams, a request every other cycle.
+///
+/// The choice is made at once, and the request taken is registered before it goes on: its client makes the next one ready
+/// meanwhile. Requests leave in the order in which they were taken, which is that of data and used ring.
+#[derive(Block)]
+pub struct WriteArbiter {
+    /// Rising edge.
+    pub clock: Signal<In, Clock>,
+    /// Synchronous, active high.
+    pub reset: Signal<In, Bit>,
+    /// The streams; a client's number is its place here.
+    #[given]
+    pub clients: Vec<Sink<WriteRequest>>,
+    /// The requests that were taken, one after the other.
+    pub request: Source<WriteRequest>,
+    choice: RoundRobin,
+    full: Reg<Bit>,
+    held: DFF<WriteRequest>,
+    /// Whose request was taken last.
+    last: Reg<Bits<4>>,
+    take: Signal<Local, Bit>,
+    valid: Signal<Local, Bits<16>>,
+}
+
+impl WriteArbiter {
+    /// An arbiter with `clients` inputs.
+    pub fn new(clients: usize) -> Self {
+        assert!((1..=CLIENTS).contains(&clients), "an arbiter has 1 to {CLIENTS} clients, not {clients}");
+        Self::with(WriteArbiterGiven { clients: (0..clients).map(|_| Default::default()).collect() })
+    }
+}
+
+impl Logic for WriteArbiter {
+    #[hdl_gen]
+    fn update(&mut self) {
+        comment!("module write_arbiter: round robin over write requests, registered output");
+        self.request.valid.next = self.full.q.val();
+        self.request.data.next = self.held.q.val();
+        comment!("no path from `ready` through here: the engine takes a request in two cycles at best");
+        self.take.next = !self.full.q.val();
+        if self.request.ready.val() {
+            self.full.d.next = false;
+        }
+
         self.valid.next = 0.into();
         for i in 0..self.clients.len() {
             self.valid.next = self.valid.val().replace_bit(i, self.clients[i].valid.val());
         }
-        comment!("the first behind the last one, else the first of all");
-        self.chosen.next = 0.into();
-        self.found.next = false;
-        for i in 0..self.clients.len() {
-            if self.valid.val().get_bit(i) & !self.found.val() {
-                self.chosen.next = i.to_bits();
-                self.found.next = true;
+        self.choice.asking.next = self.valid.val();
+        self.choice.last.next = self.last.q.val();
+        if self.take.val() {
+            self.full.d.next = self.choice.found.val();
+            self.last.d.next = self.choice.chosen.val();
+            self.held.d.next = self.clients[0].data.val();
+            for i in 1..self.clients.len() {
+                if self.choice.chosen.val() == i.to_bits::<4>() {
+                    self.held.d.next = self.clients[i].data.val();
+                }
             }
         }
-        self.behind.next = false;
         for i in 0..self.clients.len() {
-            if self.valid.val().get_bit(i) & !self.behind.val() & (self.turn.q.val() < i.to_bits::<4>()) {
-                self.chosen.next = i.to_bits();
-                self.behind.next = true;
-            }
-        }
-
-        self.request.data.next = self.clients[0].data.val();
-        self.offered.next = self.granted.q.val() & self.clients[0].valid.val();
-        for i in 0..self.clients.len() {
-            if self.turn.q.val() == i.to_bits::<4>() {
-                self.request.data.next = self.clients[i].data.val();
-                self.offered.next = self.granted.q.val() & self.clients[i].valid.val();
-            }
             self.clients[i].ready.next =
-                self.granted.q.val() & self.request.ready.val() & (self.turn.q.val() == i.to_bits::<4>());
-        }
-        self.request.valid.next = self.offered.val();
-
-        comment!("no turn follows on another at once: the engines take a request in two cycles at best");
-        if self.granted.q.val() {
-            self.granted.d.next = self.offered.val() & !self.request.ready.val();
-        } else {
-            self.granted.d.next = self.found.val();
-            if self.found.val() {
-                self.turn.d.next = self.chosen.val();
-            }
+                self.take.val() & self.valid.val().get_bit(i) & (self.choice.chosen.val() == i.to_bits::<4>());
         }
     }
 }

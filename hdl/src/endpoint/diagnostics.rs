@@ -113,7 +113,11 @@ pub struct Diagnostics {
 
     count: Signal<Local, Bits<5>>,
     sum: Signal<Local, Bits<32>>,
+    config_index: Signal<Local, Bits<6>>,
+    window_index: Signal<Local, Bits<6>>,
     index: Signal<Local, Bits<6>>,
+    is_first: Signal<Local, Bit>,
+    is_counter: Signal<Local, Bit>,
     first: Signal<Local, Bits<32>>,
     code: Signal<Local, Violation>,
     rule: Signal<Local, Bits<8>>,
@@ -121,9 +125,9 @@ pub struct Diagnostics {
     #[given]
     last: Constant<Bits<5>>,
     #[given]
-    fields: Constant<Bits<6>>,
-    #[given]
     config_first: Constant<Bits<6>>,
+    #[given]
+    config_last: Constant<Bits<6>>,
 }
 
 impl Diagnostics {
@@ -136,8 +140,8 @@ impl Diagnostics {
             turn: Reg::new(1.into()),
             first_round: Reg::new(true),
             last: Constant::new((fields as u64 - 1).into()),
-            fields: Constant::new((fields as u64).into()),
             config_first: Constant::new(u64::from(at::DIAGNOSTICS / 4).into()),
+            config_last: Constant::new((u64::from(at::DIAGNOSTICS / 4) + fields as u64 - 1).into()),
         })
     }
 }
@@ -206,16 +210,23 @@ impl Logic for Diagnostics {
         self.violation_word.next = self.first.val();
 
         comment!("an access looks a field up in one cycle, and is answered behind it");
-        self.index.next = self.config_address.val().get_bits::<6>(2) - self.config_first.val();
+        self.config_index.next = self.config_address.val().get_bits::<6>(2);
+        self.window_index.next = self.window.address.val().get_bits::<6>(2);
+        self.index.next = self.config_index.val() - self.config_first.val();
+        self.is_first.next = self.config_index.val() == self.config_first.val();
+        self.is_counter.next =
+            (self.config_index.val() > self.config_first.val()) & (self.config_index.val() <= self.config_last.val());
         if self.window.valid.val() {
-            self.index.next = self.window.address.val().get_bits::<6>(2);
+            self.index.next = self.window_index.val();
+            self.is_first.next = self.window_index.val() == 0;
+            self.is_counter.next = self.window_index.val() <= bit_cast::<6, 5>(self.last.val());
         }
         self.shown.raddr.next = self.index.val().get_bits::<5>(0);
-        self.word.d.next = self.shown.rdata.val();
-        if self.index.val() == 0 {
+        self.word.d.next = 0.into();
+        if self.is_first.val() {
             self.word.d.next = self.first.val();
-        } else if (self.index.val() >= self.fields.val()) | self.first_round.q.val() {
-            self.word.d.next = 0.into();
+        } else if self.is_counter.val() & !self.first_round.q.val() {
+            self.word.d.next = self.shown.rdata.val();
         }
         self.looked_up.d.next = self.window.valid.val() & !self.looked_up.q.val() & !self.done.q.val();
         self.done.d.next = self.window.valid.val() & self.looked_up.q.val() & !self.done.q.val();
