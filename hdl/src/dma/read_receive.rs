@@ -231,9 +231,9 @@ impl Logic for CompletionReceiver {
         }
 
         comment!("third stage: the beat's lanes");
-        self.finish.next = self.alive.val()
-            & (self.broken.val()
-                | (self.placed_valid.q.val() & self.placed_last.q.val() & self.placed_ends_read.q.val()));
+        comment!("a tag that is given up in this very cycle has ended anyway");
+        self.finish.next =
+            self.broken.val() | (self.placed_valid.q.val() & self.placed_last.q.val() & self.placed_ends_read.q.val());
         self.finish_tag.next = self.placed_tag.q.val();
         self.finish_error.next = self.broken.val();
 

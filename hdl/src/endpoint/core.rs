@@ -162,8 +162,8 @@ pub struct EndpointCore {
     tell_change: Signal<Local, Bit>,
     reads_outstanding: Reg<Bit>,
     at_work: Reg<Bit>,
+    device_at_work: Reg<Bit>,
 
-    clear: Signal<Local, Bit>,
     may_send: Reg<Bit>,
     // bus mastering was taken away from queues at work: they wait for DRIVER_OK or a reset
     bus_master_then: Reg<Bit>,
@@ -240,9 +240,8 @@ impl Logic for EndpointCore {
         comment!("module endpoint_core: everything of an endpoint but its link and its device");
         self.registers.reset.next = self.reset.val() | self.function_status.function_reset.val();
         comment!("what a device reset clears once the engines have drained");
-        self.clear.next = self.reset.val() | self.sequencer.clear.val();
-        self.data_path.clear.next = self.clear.val();
-        self.device_reset.next = self.clear.val();
+        self.data_path.clear.next = self.sequencer.clear.val();
+        self.device_reset.next = self.sequencer.clear.val();
         comment!(
             "the interrupt controller forgets at once: the ISR is clear when the resetting write has been answered"
         );
@@ -442,7 +441,9 @@ impl Logic for EndpointCore {
         self.counters.config_address.next = self.completer.config_bus.address.val();
         self.diagnostic.next = self.counters.config_word.val();
         self.queue_violation.next = self.counters.violation_word.val();
-        self.busy.next = self.at_work.q.val();
+        comment!("two registers: what one of them hands to the other is always in one of them");
+        self.busy.next = self.at_work.q.val() | self.device_at_work.q.val();
+        self.device_at_work.d.next = !self.device_idle.val();
         self.at_work.d.next = self.link.busy.val()
             | self.completer.busy.val()
             | self.registers.notify.val().any()
@@ -451,7 +452,6 @@ impl Logic for EndpointCore {
             | self.tell_change.val()
             | !self.data_path.idle.val()
             | self.data_path.queue_busy.val()
-            | !self.device_idle.val()
             | self.interrupts.busy.val()
             | self.msix_busy.val()
             | self.message_busy.val()

@@ -49,7 +49,7 @@ pub struct ResetSequencer {
     pub stop: Signal<Out, Bit>,
     /// Accesses must wait.
     pub hold: Signal<Out, Bit>,
-    /// Reset of the data path.
+    /// Reset of the data path and the device, from a register: `reset` reaches them through it, one cycle later.
     pub clear: Signal<Out, Bit>,
     /// A reset is under way: one cycle longer than `stop`, until queues that are set up are enabled again.
     pub busy: Signal<Out, Bit>,
@@ -58,6 +58,7 @@ pub struct ResetSequencer {
     state_next: Signal<Local, ResetState>,
     // these two drive much, so they are registers of their own
     stopping: Reg<Bit>,
+    #[given]
     clearing: Reg<Bit>,
     stopped: Reg<Bit>,
     settle: Reg<Bits<3>>,
@@ -73,7 +74,7 @@ impl ResetSequencer {
     /// Waits `patience` cycles for the device side.
     pub fn new(patience: u64) -> Self {
         assert!((1..1 << 20).contains(&patience), "1 to 2^20 - 1 cycles of patience, not {patience}");
-        Self::with(ResetSequencerGiven { patience: Constant::new(patience.into()) })
+        Self::with(ResetSequencerGiven { clearing: Reg::new(true), patience: Constant::new(patience.into()) })
     }
 }
 

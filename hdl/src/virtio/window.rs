@@ -101,8 +101,11 @@ pub struct WindowReader {
     walk_entry: DFF<Bits<12>>,
     // it has been looked at
     walking: Reg<Bit>,
-    in_use: Reg<Bits<7>>,
-    words_in_use: Reg<Bits<7>>,
+    // counted up where they are taken and where they are freed: what is between is in use
+    contexts_taken: Reg<Bits<7>>,
+    contexts_freed: Reg<Bits<7>>,
+    words_taken: Reg<Bits<7>>,
+    words_freed: Reg<Bits<7>>,
     crowded: Reg<Bit>,
     // first windows that have arrived, and those of them that have been decoded
     undecoded: Reg<Bits<7>>,
@@ -153,8 +156,8 @@ pub struct WindowReader {
     released: Signal<Local, Bits<7>>,
     freed: Signal<Local, Bit>,
     freed_table: Signal<Local, Bit>,
-    in_use_next: Signal<Local, Bits<7>>,
-    words_next: Signal<Local, Bits<7>>,
+    in_use: Signal<Local, Bits<7>>,
+    words_in_use: Signal<Local, Bits<7>>,
     decode_ends: Signal<Local, Bit>,
     decode_ends_in_table: Signal<Local, Bit>,
     further_leaves: Signal<Local, Bit>,
@@ -455,20 +458,19 @@ impl Logic for WindowReader {
             }
         }
         comment!("---- how much there is of all");
-        self.in_use_next.next = self.in_use.q.val();
-        self.words_next.next = self.words_in_use.q.val();
         if self.runs.taken.val() {
-            self.in_use_next.next = self.in_use_next.val() + 1;
-            self.words_next.next = self.words_next.val() + bit_cast::<7, 3>(self.new_entry.val().get_bits::<3>(8));
+            self.contexts_taken.d.next = self.contexts_taken.q.val() + 1;
+            self.words_taken.d.next =
+                self.words_taken.q.val() + bit_cast::<7, 3>(self.new_entry.val().get_bits::<3>(8));
         }
         if self.freed.val() {
-            self.in_use_next.next = self.in_use_next.val() - 1;
-            self.words_next.next = self.words_next.val() - self.released.val();
+            self.contexts_freed.d.next = self.contexts_freed.q.val() + 1;
+            self.words_freed.d.next = self.words_freed.q.val() + self.released.val();
         }
-        self.in_use.d.next = self.in_use_next.val();
-        self.words_in_use.d.next = self.words_next.val();
+        self.in_use.next = self.contexts_taken.q.val() - self.contexts_freed.q.val();
+        self.words_in_use.next = self.words_taken.q.val() - self.words_freed.q.val();
         comment!("one cycle later: the next head is being measured meanwhile");
-        self.crowded.d.next = (self.in_use.q.val() > 48) | (self.words_in_use.q.val() > 48);
+        self.crowded.d.next = (self.in_use.val() > 48) | (self.words_in_use.val() > 48);
         self.undecoded.d.next = self.undecoded.q.val() + self.arrived.val();
         if self.decode_ends.val() {
             self.undecoded.d.next = self.undecoded.q.val() + self.arrived.val() - 1;
