@@ -107,7 +107,10 @@ pub struct WindowReader {
     words_taken: Reg<Bits<7>>,
     words_freed: Reg<Bits<7>>,
     crowded: Reg<Bit>,
-    // first windows that have arrived, and those of them that have been decoded
+    // the first windows of a run have arrived, and how many there are behind its first one
+    arrived: Reg<Bit>,
+    arrived_further: DFF<Bits<4>>,
+    // all that have arrived, and those of them that have been decoded
     undecoded: Reg<Bits<7>>,
     decoded: Reg<Bits<7>>,
     // windows of tables: asked for, and arrived
@@ -145,7 +148,7 @@ pub struct WindowReader {
 
     retired: Signal<Local, Bit>,
     retired_slot: Signal<Local, Bits<6>>,
-    arrived: Signal<Local, Bits<7>>,
+    arriving: Signal<Local, Bits<7>>,
     table_arrived: Signal<Local, Bit>,
     look: Signal<Local, Bit>,
     new_entry: Signal<Local, Bits<17>>,
@@ -239,14 +242,15 @@ impl Logic for WindowReader {
         );
         self.retired.next = self.retire_valid.val() & (self.retire.val().client == self.client.val());
         self.retired_slot.next = self.retire.val().slot;
-        self.arrived.next = 0.into();
+        self.arrived.d.next = false;
+        self.arrived_further.d.next = self.retired_slot.val().get_bits::<4>(0);
         self.table_arrived.next = false;
         if self.retired.val() {
             if !self.retired_slot.val().get_bit(5) {
                 if self.retire.val().error {
                     self.first_failed.d.next = true;
-                } else if !self.first_failed.q.val() {
-                    self.arrived.next = bit_cast::<7, 4>(self.retired_slot.val().get_bits::<4>(0)) + 1;
+                } else {
+                    self.arrived.d.next = !self.first_failed.q.val();
                 }
             } else if !self.retired_slot.val().get_bit(4) {
                 if self.retire.val().error {
@@ -471,9 +475,13 @@ impl Logic for WindowReader {
         self.words_in_use.next = self.words_taken.q.val() - self.words_freed.q.val();
         comment!("one cycle later: the next head is being measured meanwhile");
         self.crowded.d.next = (self.in_use.val() > 48) | (self.words_in_use.val() > 48);
-        self.undecoded.d.next = self.undecoded.q.val() + self.arrived.val();
+        self.arriving.next = 0.into();
+        if self.arrived.q.val() {
+            self.arriving.next = bit_cast::<7, 4>(self.arrived_further.q.val()) + 1;
+        }
+        self.undecoded.d.next = self.undecoded.q.val() + self.arriving.val();
         if self.decode_ends.val() {
-            self.undecoded.d.next = self.undecoded.q.val() + self.arrived.val() - 1;
+            self.undecoded.d.next = self.undecoded.q.val() + self.arriving.val() - 1;
         }
         comment!("one cycle after its end, when the register before the walker has what the decoder left");
         if self.decode_moved.q.val() & !self.freed.val() {
