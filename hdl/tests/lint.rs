@@ -75,7 +75,7 @@ blocks! {
     read_engine: dma::SizedReadEngine::new(32, 1000);
     read_engine_64: dma::SizedReadEngine::new(64, 1000);
     write_engine: dma::WriteEngine::default();
-    read_arbiter: dma::ReadArbiter::new(4);
+    turn_arbiter: dma::TurnArbiter::new(4);
     write_arbiter: dma::WriteArbiter::new(5);
     gather: dma::Gather::<8>::new(3);
     scatter: dma::Scatter::<6>::new(4);

@@ -15,7 +15,7 @@ pub struct RoundRobin {
     pub asking: Signal<In, Bits<16>>,
     /// Who was last.
     pub last: Signal<In, Bits<4>>,
-    /// Who is next; `last` if nobody asks.
+    /// Who is next; 0 if nobody asks.
     pub chosen: Signal<Out, Bits<4>>,
     /// Somebody asks.
     pub found: Signal<Out, Bit>,
@@ -28,7 +28,7 @@ impl Logic for RoundRobin {
     #[hdl_gen]
     fn update(&mut self) {
         comment!("module round_robin: the first that asks behind the last one, else the first of all");
-        self.first.next = self.last.val();
+        self.first.next = 0.into();
         self.any.next = false;
         for i in 0..16 {
             if self.asking.val().get_bit(i) & !self.any.val() {
@@ -48,7 +48,7 @@ impl Logic for RoundRobin {
     }
 }
 
-/// Arbiter in front of the read engine: round robin over up to 16 request streams, up to a request per cycle.
+/// Arbiter over the reads of a queue: round robin over up to 16 request streams, up to a request per cycle.
 ///
 /// Whose turn it is stands in a register; its request passes through a multiplexer, for the engine to take. So no client's `valid`
 /// is on the path of the data, and a request is held once, by its client. The turn goes on to the next client that asks when a
@@ -64,7 +64,7 @@ impl Logic for RoundRobin {
 /// Requests leave in the order in which they are taken: a client that has seen its request taken knows that whatever is offered
 /// later, by anyone, comes later. One that withdraws its request loses its turn.
 #[derive(Block)]
-pub struct ReadArbiter {
+pub struct TurnArbiter {
     /// Rising edge.
     pub clock: Signal<In, Clock>,
     /// Synchronous, active high.
@@ -81,18 +81,18 @@ pub struct ReadArbiter {
     others: Signal<Local, Bits<16>>,
 }
 
-impl ReadArbiter {
+impl TurnArbiter {
     /// An arbiter with `clients` inputs.
     pub fn new(clients: usize) -> Self {
         assert!((1..=CLIENTS).contains(&clients), "an arbiter has 1 to {CLIENTS} clients, not {clients}");
-        Self::with(ReadArbiterGiven { clients: (0..clients).map(|_| Default::default()).collect() })
+        Self::with(TurnArbiterGiven { clients: (0..clients).map(|_| Default::default()).collect() })
     }
 }
 
-impl Logic for ReadArbiter {
+impl Logic for TurnArbiter {
     #[hdl_gen]
     fn update(&mut self) {
-        comment!("module read_arbiter: round robin over read requests, the turn in a register");
+        comment!("module turn_arbiter: round robin over read requests, the turn in a register");
         self.request.data.next = self.clients[0].data.val();
         self.offered.next = false;
         self.others.next = 0.into();
@@ -109,48 +109,53 @@ impl Logic for ReadArbiter {
 
         self.choice.asking.next = self.others.val();
         self.choice.last.next = self.turn.q.val();
-        if !self.offered.val() | self.request.ready.val() {
+        if self.choice.found.val() & (!self.offered.val() | self.request.ready.val()) {
             self.turn.d.next = self.choice.chosen.val();
         }
     }
 }
 
-/// Arbiter in front of the write engine: round robin over up to 16 request streams, a request every other cycle.
+/// Arbiter in front of an engine: round robin over up to 16 request streams, a request every other cycle.
 ///
 /// The choice is made at once, and the request taken is registered before it goes on: its client makes the next one ready
-/// meanwhile. Requests leave in the order in which they were taken, which is that of data and used ring.
+/// meanwhile. Requests leave in the order in which they were taken.
 #[derive(Block)]
-pub struct WriteArbiter {
+pub struct RequestArbiter<T: Synth> {
     /// Rising edge.
     pub clock: Signal<In, Clock>,
     /// Synchronous, active high.
     pub reset: Signal<In, Bit>,
     /// The streams; a client's number is its place here.
     #[given]
-    pub clients: Vec<Sink<WriteRequest>>,
+    pub clients: Vec<Sink<T>>,
     /// The requests that were taken, one after the other.
-    pub request: Source<WriteRequest>,
+    pub request: Source<T>,
     choice: RoundRobin,
     full: Reg<Bit>,
-    held: DFF<WriteRequest>,
+    held: DFF<T>,
     /// Whose request was taken last.
     last: Reg<Bits<4>>,
     take: Signal<Local, Bit>,
     valid: Signal<Local, Bits<16>>,
 }
 
-impl WriteArbiter {
+/// Arbiter in front of the read engine.
+pub type ReadArbiter = RequestArbiter<ReadRequest>;
+/// Arbiter in front of the write engine.
+pub type WriteArbiter = RequestArbiter<WriteRequest>;
+
+impl<T: Synth> RequestArbiter<T> {
     /// An arbiter with `clients` inputs.
     pub fn new(clients: usize) -> Self {
         assert!((1..=CLIENTS).contains(&clients), "an arbiter has 1 to {CLIENTS} clients, not {clients}");
-        Self::with(WriteArbiterGiven { clients: (0..clients).map(|_| Default::default()).collect() })
+        Self::with(RequestArbiterGiven { clients: (0..clients).map(|_| Default::default()).collect() })
     }
 }
 
-impl Logic for WriteArbiter {
+impl<T: Synth> Logic for RequestArbiter<T> {
     #[hdl_gen]
     fn update(&mut self) {
-        comment!("module write_arbiter: round robin over write requests, registered output");
+        comment!("module request_arbiter: round robin over request streams, registered output");
         self.request.valid.next = self.full.q.val();
         self.request.data.next = self.held.q.val();
         comment!("no path from `ready` through here: the engine takes a request in two cycles at best");
@@ -167,7 +172,9 @@ impl Logic for WriteArbiter {
         self.choice.last.next = self.last.q.val();
         if self.take.val() {
             self.full.d.next = self.choice.found.val();
-            self.last.d.next = self.choice.chosen.val();
+            if self.choice.found.val() {
+                self.last.d.next = self.choice.chosen.val();
+            }
             self.held.d.next = self.clients[0].data.val();
             for i in 1..self.clients.len() {
                 if self.choice.chosen.val() == i.to_bits::<4>() {

@@ -15,7 +15,7 @@ pub mod splitter;
 pub mod types;
 pub mod write_engine;
 
-pub use arbiter::{ReadArbiter, WriteArbiter};
+pub use arbiter::{ReadArbiter, TurnArbiter, WriteArbiter};
 pub use gather::Gather;
 pub use read_engine::ReadEngine;
 pub use scatter::Scatter;

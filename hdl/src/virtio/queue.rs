@@ -4,7 +4,7 @@ use super::types::*;
 use crate::block::Block;
 use crate::cells::{LaneRam, Sink, Source};
 use crate::comment;
-use crate::dma::arbiter::{ReadArbiter, WriteArbiter};
+use crate::dma::arbiter::{TurnArbiter, WriteArbiter};
 use crate::dma::gather::Gather;
 use crate::dma::scatter::Scatter;
 use crate::dma::types::*;
@@ -75,7 +75,7 @@ pub struct Virtqueue {
     own_ram_client: Signal<Local, Bits<4>>,
     write_descriptor: Signal<Local, Bit>,
     #[given]
-    read_arbiter: ReadArbiter,
+    read_arbiter: TurnArbiter,
     #[given]
     write_arbiter: WriteArbiter,
     used_selected: DFF<Bit>,
@@ -99,7 +99,7 @@ impl Virtqueue {
             ring: RingEngine::new(queue_size),
             gather: Gather::new(client::GATHER),
             scatter: Scatter::new(client::SCATTER),
-            read_arbiter: ReadArbiter::new(4),
+            read_arbiter: TurnArbiter::new(4),
             write_arbiter: WriteArbiter::new(2),
             gather_client: Constant::new(client::GATHER.into()),
             window_client: Constant::new(client::WINDOW.into()),

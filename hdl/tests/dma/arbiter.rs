@@ -1,7 +1,7 @@
 //! The arbiters in front of the engines.
 use std::collections::VecDeque;
 use virtio_hdl_rtl::dma::types::{ReadRequest, WriteRequest};
-use virtio_hdl_rtl::dma::{ReadArbiter, WriteArbiter};
+use virtio_hdl_rtl::dma::{TurnArbiter, WriteArbiter};
 use virtio_hdl_rtl::testing::Bench;
 
 /// Random clients and a random engine; `$cycles` are those that a request takes when all ask and the engine takes them.
@@ -80,8 +80,8 @@ macro_rules! loses_nothing_keeps_order_per_client_and_starves_nobody {
 }
 
 loses_nothing_keeps_order_per_client_and_starves_nobody!(
-    read_arbiter_loses_nothing_keeps_order_per_client_and_starves_nobody,
-    ReadArbiter,
+    turn_arbiter_loses_nothing_keeps_order_per_client_and_starves_nobody,
+    TurnArbiter,
     ReadRequest,
     1
 );
@@ -94,8 +94,8 @@ loses_nothing_keeps_order_per_client_and_starves_nobody!(
 
 /// A client that is reset while it has its turn, or that asks for nothing more.
 #[test]
-fn read_arbiter_keeps_the_turn_while_nobody_else_asks_and_gives_on_one_that_is_withdrawn() {
-    let mut b = Bench::new("dma_read_arbiter_withdrawn", ReadArbiter::new(3), |u| &mut u.clock);
+fn turn_arbiter_keeps_the_turn_while_nobody_else_asks_and_gives_on_one_that_is_withdrawn() {
+    let mut b = Bench::new("dma_turn_arbiter_withdrawn", TurnArbiter::new(3), |u| &mut u.clock);
     for i in 0..3 {
         b.uut.clients[i].data.next = ReadRequest { client: (i as u64).into(), length: 1.into(), ..Default::default() };
     }
