@@ -101,8 +101,8 @@ fn turn_arbiter_keeps_the_turn_while_nobody_else_asks_and_gives_on_one_that_is_w
     }
     let mut cycle = |reset: bool, valid: [bool; 3], ready: bool| {
         b.uut.reset.next = reset;
-        for i in 0..3 {
-            b.uut.clients[i].valid.next = valid[i];
+        for (client, valid) in b.uut.clients.iter_mut().zip(valid) {
+            client.valid.next = valid;
         }
         b.uut.request.ready.next = ready;
         b.low();
