@@ -44,7 +44,7 @@ pub enum Intx {
 pub struct EndpointCore {
     /// Rising edge.
     pub clock: Signal<In, Clock>,
-    /// Synchronous, active high.
+    /// Synchronous, active high, for two cycles or more: the data path gets it one cycle later.
     pub reset: Signal<In, Bit>,
     /// Requests of the host.
     pub request: Sink<Request>,
