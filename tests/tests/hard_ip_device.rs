@@ -26,14 +26,14 @@ fn options(seed: u64) -> MachineOptions {
     options
 }
 
-/// A disk behind a block, with the first way to interrupt that works.
-fn disk(block: Block, options: &MachineOptions) -> Setup {
-    setup_of(&behind(block, "blk"), options, &Options::default())
+/// A disk behind a block, which gives reads up within [`LONG`], driven with these options.
+fn disk_with(block: Block, options: &MachineOptions, driver: &Options) -> Setup {
+    setup_of(&impatient(behind(block, "blk")), options, driver)
 }
 
-/// The same, and reads are given up within [`LONG`].
-fn impatient_disk(block: Block, options: &MachineOptions) -> Setup {
-    setup_of(&impatient(behind(block, "blk")), options, &Options::default())
+/// The same, with the first way to interrupt that works.
+fn disk(block: Block, options: &MachineOptions) -> Setup {
+    disk_with(block, options, &Options::default())
 }
 
 /// A disk behind a block, whose driver has INTx only, and no EVENT_IDX: the device interrupts as soon as it has written
@@ -42,7 +42,7 @@ fn with_intx(block: Block, seed: u64) -> Setup {
     let policies = VectorPolicy::ALL.into_iter().rev().take(1).collect();
     let all = Options::default();
     let features = all.features & !(1 << layout::FEATURE_RING_EVENT_IDX);
-    setup_of(&behind(block, "blk"), &options(seed), &Options { policies, features, ..all })
+    disk_with(block, &options(seed), &Options { policies, features, ..all })
 }
 
 /// The device broke no rule, of its block or of the link, and works.
@@ -56,7 +56,7 @@ fn sound(s: &mut Setup, what: &str) {
 fn masked_vectors_are_pending_and_delivered_on_unmask() {
     for block in BLOCKS {
         let driver = Options { policies: VectorPolicy::ALL.to_vec(), ..Options::default() };
-        let mut s = setup_of(&behind(block, "blk"), &options(1), &driver);
+        let mut s = disk_with(block, &options(1), &driver);
         s.expect_masked_vectors_pending(&format!("{block:?}"));
         sound(&mut s, &format!("{block:?}"));
     }
@@ -207,7 +207,7 @@ fn requests_that_the_device_does_not_serve_are_refused() {
 fn a_failed_read_of_data_fails_exactly_its_request() {
     for block in BLOCKS {
         for fault in [Fault::Unsupported, Fault::Aborted, Fault::Poisoned, Fault::Lost, Fault::Late(75_000)] {
-            let mut s = impatient_disk(block, &options(4));
+            let mut s = disk(block, &options(4));
             let tickets: Vec<_> = (0..8).map(|n| s.submit(Operation::Out, n)).collect();
             s.machine.root().inject(s.buffers + 3 * 4096 + 1024..s.buffers + 3 * 4096 + 1536, fault);
             for ended in s.wait_all() {
@@ -285,7 +285,7 @@ fn a_function_level_reset_stops_dma_and_clears_the_function() {
 #[test]
 fn asleep_there_is_no_dma_and_it_goes_on_afterwards() {
     for block in BLOCKS {
-        let mut s = impatient_disk(block, &options(6));
+        let mut s = disk(block, &options(6));
         s.begin_reads();
         let function = s.bus.function(SLOT).unwrap().clone();
         function.set_power_state(&mut s.machine, 3).unwrap();

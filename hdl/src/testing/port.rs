@@ -23,9 +23,11 @@ impl<const N: usize> Port for Bits<N> {
             2 => rng.below(4) as u32,
             _ => (rng.next() >> 16) as u32,
         };
-        let words = (0..N.div_ceil(32)).map(word).collect();
-        let mask = (num_bigint::BigUint::from(1u32) << N) - 1u32;
-        (num_bigint::BigUint::new(words) & mask).into()
+        let mut words: Vec<u32> = (0..N.div_ceil(32)).map(word).collect();
+        if let (Some(last), 1..) = (words.last_mut(), N % 32) {
+            *last &= (1 << (N % 32)) - 1;
+        }
+        num_bigint::BigUint::new(words).into()
     }
     fn hex(self) -> String {
         format!("{self:x}")
