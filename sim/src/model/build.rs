@@ -35,11 +35,12 @@ pub(super) const VERILATOR_OPTIONS: &[&str] = &[
 ];
 pub(super) const COMPILER_OPTIONS: &[&str] =
     &["-std=c++17", "-fPIC", "-fvisibility=hidden", "-fno-plt", "-w", "-DVL_TIME_CONTEXT", "-Iverilated", "-I."];
-/// For what runs every cycle, and for Verilator's own runtime. With -O3 the compiler takes twice the time, and what it makes is as
-/// fast: the models are long lines of plain logic, which Verilator has optimised already.
-const FAST: &str = "-O1";
+/// For what runs every cycle.
+const FAST: &str = "-O3";
 /// For what runs once.
 const SLOW: &str = "-O0";
+/// For Verilator's own runtime, which is compiled once for all models.
+const RUNTIME: &str = "-O1";
 
 pub(super) fn version(tool: &'static str) -> Result<String, ModelError> {
     Ok(String::from_utf8_lossy(&run(Command::new(tool).arg("--version"), tool)?.stdout).into_owned())
@@ -72,7 +73,7 @@ pub(super) struct Recipe<'a> {
 impl Recipe<'_> {
     /// All options, with the versions of the tools: the second half of a key.
     pub fn options(&self, tools: &str) -> String {
-        let mut parts = [VERILATOR_OPTIONS, COMPILER_OPTIONS, &[FAST, SLOW, tools]].concat();
+        let mut parts = [VERILATOR_OPTIONS, COMPILER_OPTIONS, &[FAST, SLOW, RUNTIME, tools]].concat();
         parts.extend(self.verilator.iter().map(String::as_str));
         parts.extend(self.compiler);
         parts.extend(self.headers.iter().map(|(_, text)| *text));
@@ -161,7 +162,7 @@ impl Build<'_> {
         let tools = tools()?;
         let mut parts = vec![tools.as_str()];
         let options = [COMPILER_OPTIONS, self.recipe.compiler].concat().concat();
-        parts.extend([options.as_str(), FAST]);
+        parts.extend([options.as_str(), RUNTIME]);
         parts.extend(self.recipe.headers.iter().map(|(_, text)| *text));
         let folder = cache.join(format!("runtime-{}", hash(&parts)));
         fs::create_dir_all(&folder).map_err(|error| ModelError::cache(&folder, error))?;
@@ -183,8 +184,11 @@ impl Build<'_> {
     /// Compiles a file, unless it is one of the runtime that is there already.
     fn compile_unit(&self, unit: &Unit, include: &Path, runtime: &Path) -> Result<(), ModelError> {
         let mut compiler = Command::new("g++");
-        // before all else that is included, or the compiler reads the header itself
-        compiler.args([unit.optimisation, "-c", "-include"]).arg(header(runtime, unit.optimisation));
+        compiler.args([unit.optimisation, "-c"]);
+        if unit.optimisation != RUNTIME {
+            // before all else that is included, or the compiler reads the header itself
+            compiler.arg("-include").arg(header(runtime, unit.optimisation));
+        }
         self.compile_once(&unit.object, &unit.source, &mut compiler, include)
     }
 
@@ -236,7 +240,7 @@ impl Build<'_> {
                 "VM_GLOBAL_FAST" | "VM_GLOBAL_SLOW" => units.extend(words.map(|word| Unit {
                     source: include.join(format!("{word}.cpp")),
                     object: runtime.join(format!("{word}.o")),
-                    optimisation: FAST,
+                    optimisation: RUNTIME,
                 })),
                 _ => {}
             }
