@@ -8,7 +8,7 @@ use virtio_hdl::vfio_user::{region, ServerOptions};
 use virtio_hdl_rtl::config::{EndpointConfig, LinkInterface};
 use virtio_hdl_tests::blocks::behind;
 use virtio_hdl_tests::guest::{guest, guest_of, qemu, Ext4};
-use virtio_hdl_tests::{check_clean, example, impatient, Served};
+use virtio_hdl_tests::{check_clean, example, Served};
 
 const TIMEOUT: Duration = Duration::from_secs(120);
 fn serve(name: &str, disk: &Ext4) -> Served {
@@ -89,7 +89,7 @@ fn linux_copies_with_intx() {
 #[test]
 fn linux_copies_behind_the_blocks_of_both_vendors() {
     for block in [(LinkInterface::SevenSeries, 128), (LinkInterface::UltraScalePlus, 256)] {
-        let (_, report) = copies_on(&impatient(behind(block, "blk")), Ext4::large(16), |guest| guest);
+        let (_, report) = copies_on(&behind(block, "blk"), Ext4::large(16), |guest| guest);
         check_msix(&report);
     }
 }

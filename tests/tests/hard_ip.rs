@@ -11,7 +11,7 @@ use virtio_hdl::scenario::wire::FarEnd;
 use virtio_hdl::scenario::{frames, random};
 use virtio_hdl_rtl::config::LinkInterface;
 use virtio_hdl_tests::blocks::{behind, BLOCKS};
-use virtio_hdl_tests::{bound, impatient, library};
+use virtio_hdl_tests::{bound, library};
 
 type Block = (LinkInterface, u16);
 
@@ -52,7 +52,7 @@ fn policies(intx: bool) -> Vec<VectorPolicy> {
 
 fn random_requests(block: Block, intx: bool, seeds: std::ops::Range<u64>, requests: u64) {
     for seed in seeds {
-        let config = impatient(behind(block, "blk"));
+        let config = behind(block, "blk");
         let name = format!("blk behind {block:?}, INTx: {intx}, seed {seed}");
         let disk = Disk::in_memory(SECTORS).with_serial(&config.blk_options().serial);
         let driver = Options { scatter: Some(seed), policies: policies(intx), ..Options::default() };
@@ -76,7 +76,7 @@ fn random_requests(block: Block, intx: bool, seeds: std::ops::Range<u64>, reques
 
 fn random_frames(block: Block, intx: bool, seeds: std::ops::Range<u64>, frames: u64) {
     for seed in seeds {
-        let config = impatient(behind(block, "net"));
+        let config = behind(block, "net");
         let name = format!("net behind {block:?}, INTx: {intx}, seed {seed}");
         let driver = net::Options { scatter: Some(seed), policies: policies(intx), ..net::Options::default() };
         let options = options(seed);

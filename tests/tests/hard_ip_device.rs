@@ -14,7 +14,6 @@ use virtio_hdl_rtl::config::LinkInterface;
 use virtio_hdl_rtl::pcie::layout as pci;
 use virtio_hdl_rtl::virtio::layout;
 use virtio_hdl_tests::blocks::{behind, BLOCKS};
-use virtio_hdl_tests::impatient;
 use virtio_hdl_tests::rig::*;
 use vm_memory::{Bytes, GuestAddress};
 
@@ -28,7 +27,7 @@ fn options(seed: u64) -> MachineOptions {
 
 /// A disk behind a block, which gives reads up within [`LONG`], driven with these options.
 fn disk_with(block: Block, options: &MachineOptions, driver: &Options) -> Setup {
-    setup_of(&impatient(behind(block, "blk")), options, driver)
+    setup_of(&behind(block, "blk"), options, driver)
 }
 
 /// The same, with the first way to interrupt that works.
