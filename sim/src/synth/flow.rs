@@ -4,7 +4,7 @@
 //! as the tools wrote them and read again each time.
 use super::error::SynthError;
 use super::harness::{self, harness};
-use super::tools::{Tools, REQUIREMENTS};
+use super::tools::{self, Tools};
 use super::{count, timing, Area, Module, Placed};
 use crate::cache;
 use serde::Serialize;
@@ -166,7 +166,8 @@ impl Flow {
     /// The same text gives the same figures.
     pub fn text(self, design: &Design) -> String {
         let files = self.files(design);
-        let mut parts = vec![REQUIREMENTS];
+        let tools = tools::key();
+        let mut parts = vec![tools.as_str()];
         files.iter().for_each(|(_, text)| parts.extend(text.lines().filter_map(code)));
         if self == Flow::Ecp5 {
             parts.extend(NEXTPNR);
@@ -268,7 +269,8 @@ impl Run<'_> {
         options: &[&str],
         make: impl FnOnce(&Path) -> Result<(), SynthError>,
     ) -> Result<(PathBuf, bool), SynthError> {
-        let mut key = vec![REQUIREMENTS];
+        let tools = tools::key();
+        let mut key = vec![tools.as_str()];
         key.extend(files.iter().map(|(_, text)| text.as_str()));
         key.extend(options);
         let folder = folder()?.join(cache::hash(&key));

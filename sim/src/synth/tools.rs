@@ -5,7 +5,7 @@ use crate::cache;
 use crate::leftovers;
 use sha2::{Digest, Sha256};
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Output};
 
 /// The versions, as `pip` reads them; `scripts/setup.sh` takes the same file.
 pub const REQUIREMENTS: &str = include_str!("requirements.txt");
@@ -44,13 +44,8 @@ impl Tools {
         arguments: &[&str],
         work: &Path,
     ) -> Result<(), SynthError> {
-        let mut command = Command::new(self.folder.join("bin").join(format!("yowasp-{tool}")));
-        command.args(arguments).current_dir(work);
-        let output = leftovers::output(&mut command).map_err(|error| SynthError::Start {
-            tool,
-            folder: self.folder.clone(),
-            error,
-        })?;
+        self.compile(tool)?;
+        let output = self.output(tool, Command::new(self.path(tool)).args(arguments).current_dir(work))?;
         let said = [output.stdout, output.stderr].concat();
         let log = work.join(format!("{tool}.log"));
         std::fs::write(&log, &said).map_err(SynthError::file(&log))?;
@@ -62,13 +57,43 @@ impl Tools {
         let said = lines[lines.len().saturating_sub(10)..].join("\n");
         Err(SynthError::Failed { design: design.into(), tool, said, log: work.into() })
     }
+
+    /// Has a tool compiled for this machine, which it does when it first runs, in up to half a minute. One at a time: a second
+    /// process would write over what the first has begun to use.
+    fn compile(&self, tool: &'static str) -> Result<(), SynthError> {
+        let compiled = self.folder.join(format!("{tool}.compiled"));
+        let lock = compiled.with_extension("lock");
+        let _lock = cache::lock(&lock).map_err(SynthError::file(&lock))?;
+        if !compiled.exists() {
+            self.output(tool, Command::new(self.path(tool)).arg("--version"))?;
+            std::fs::write(&compiled, "").map_err(SynthError::file(&compiled))?;
+        }
+        Ok(())
+    }
+
+    fn path(&self, tool: &str) -> PathBuf {
+        self.folder.join("bin").join(format!("yowasp-{tool}"))
+    }
+
+    fn output(&self, tool: &'static str, command: &mut Command) -> Result<Output, SynthError> {
+        leftovers::output(command).map_err(|error| SynthError::Start { tool, folder: self.folder.clone(), error })
+    }
+}
+
+/// Each tool that works on the RTL, with the whole version: of the others that are installed no figure depends.
+fn pinned() -> impl Iterator<Item = (&'static str, &'static str)> {
+    let packaged = REQUIREMENTS.lines().filter_map(|line| line.strip_prefix("yowasp-")?.split_once("=="));
+    packaged.filter(|(tool, _)| *tool != "runtime")
+}
+
+/// What names these tools among all that a figure comes from.
+pub(super) fn key() -> String {
+    pinned().map(|(tool, version)| format!("{tool} {version}\n")).collect()
 }
 
 /// Name and version of each tool that works on the RTL: `yosys 0.70`.
 pub fn versions() -> Vec<String> {
-    let pinned = REQUIREMENTS.lines().filter_map(|line| line.strip_prefix("yowasp-")?.split_once("=="));
-    let tools = pinned.filter(|(tool, _)| *tool != "runtime");
-    tools
+    pinned()
         .map(|(tool, version)| format!("{tool} {}", version.split('.').take(2).collect::<Vec<_>>().join(".")))
         .collect()
 }
