@@ -35,8 +35,9 @@ pub(super) const VERILATOR_OPTIONS: &[&str] = &[
 ];
 pub(super) const COMPILER_OPTIONS: &[&str] =
     &["-std=c++17", "-fPIC", "-fvisibility=hidden", "-fno-plt", "-w", "-DVL_TIME_CONTEXT", "-Iverilated", "-I."];
-/// For what runs every cycle.
-const FAST: &str = "-O3";
+/// For what runs every cycle. With -O3 the compiler takes half as long again, and what it makes is as fast; with -O1 a model is slower
+/// by 6 to 15 %.
+const FAST: &str = "-O2";
 /// For what runs once.
 const SLOW: &str = "-O0";
 /// For Verilator's own runtime, which is compiled once for all models.
