@@ -29,26 +29,7 @@
 use crate::cells::{Reg, Sink, Source};
 use rust_hdl::prelude::*;
 pub use virtio_hdl_macros::{Block, Bundle};
-
-/// Stands in front of and behind a field's name in what [`describe`] tells (see [`doc_name`](crate::doc_name)); no identifier has it.
-pub(crate) const DOC: char = '\u{1}';
-
-/// Tells a probe the doc comments of a block or a bundle: those of its fields by name, its own without one. rust-hdl has no place
-/// for them, so they go as names of empty namespaces, which its own probes pass over; the printer takes them.
-pub fn describe<B: Block>(block: &B, docs: &[&str], probe: &mut dyn Probe) {
-    for name in docs {
-        probe.visit_start_namespace(name, block);
-        probe.visit_end_namespace(name, block);
-    }
-}
-
-/// One of the names that [`describe`] takes. A literal, since probes visit every block in every cycle of a test.
-#[macro_export]
-macro_rules! doc_name {
-    ($field:literal, $text:literal) => {
-        concat!("\u{1}", $field, "\u{1}", $text)
-    };
-}
+pub use virtio_hdl_verilog::describe;
 
 /// A field of a block: a cell that it clocks, resets and holds before its own logic, which the printer says in the Verilog too; or
 /// ports, whose news are why the evaluator runs the block.

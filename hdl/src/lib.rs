@@ -24,8 +24,10 @@ pub mod shim;
 #[cfg(feature = "testing")]
 pub mod testing;
 pub mod tlp;
-pub mod verilog;
 pub mod virtio;
+
+pub use virtio_hdl_verilog as verilog;
+pub use virtio_hdl_verilog::doc_name;
 
 // Its example is compiled.
 #[cfg(doctest)]

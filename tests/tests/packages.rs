@@ -4,9 +4,10 @@ use std::path::{Component, Path, PathBuf};
 use std::process::Command;
 
 /// In the order in which they can be published, with their folders.
-const PACKAGES: [(&str, &str); 4] = [
+const PACKAGES: [(&str, &str); 5] = [
     ("vfio-user-server", "vfio-user"),
     ("virtio-hdl-macros", "hdl/macros"),
+    ("virtio-hdl-verilog", "hdl/verilog"),
     ("virtio-hdl-rtl", "hdl"),
     ("virtio-hdl", "sim"),
 ];

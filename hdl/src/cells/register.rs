@@ -1,4 +1,5 @@
 //! Register with synchronous reset.
+use crate::verilog::literal_digits;
 use rust_hdl::prelude::*;
 
 /// Register with synchronous reset and an explicit reset value.
@@ -51,10 +52,4 @@ impl<T: Synth> Logic for Reg<T> {
             "initial q = {init};\nalways @(posedge clock)\n    if (reset) q <= {init};\n    else q <= d;\n"
         ))
     }
-}
-
-/// Hex digits of a literal, whose value field is private; `LowerHex` always prints `W'hDIGITS`.
-pub fn literal_digits(literal: VerilogLiteral) -> String {
-    let text = format!("{literal:x}");
-    text.rsplit_once('h').map_or("0", |(_, digits)| digits).to_string()
 }

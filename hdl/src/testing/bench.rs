@@ -1,8 +1,8 @@
 //! A block under test with everything around it.
 use super::driver::TopPorts;
 use super::{ports, Diff, PortInfo, Rng};
-use crate::cells::register::literal_digits;
 use crate::verilog;
+use crate::verilog::literal_digits;
 use rust_hdl::prelude::*;
 
 /// Runs a block cycle by cycle in rust-hdl's evaluator, records all its ports, and at the end replays the record

@@ -1,6 +1,6 @@
 //! Random values of port types, and how they are written in stimulus files.
 use super::Rng;
-use crate::cells::register::literal_digits;
+use crate::verilog::literal_digits;
 use crate::{dma, tlp};
 use rust_hdl::prelude::*;
 

@@ -30,3 +30,21 @@ pub fn blk() -> FunctionConfig {
 pub fn byte_mask(enable: u32) -> u32 {
     (0..4).filter(|byte| enable >> byte & 1 == 1).map(|byte| 0xff << (8 * byte)).sum()
 }
+
+#[test]
+fn impossible_functions_are_refused_with_a_reason() {
+    assert_eq!(blk().check(), Ok(()));
+    for (wrong, word) in [
+        (FunctionConfig { bar0_size: 48, ..blk() }, "BAR0"),
+        (FunctionConfig { bar0_size: 512, ..blk() }, "BAR0"),
+        (FunctionConfig { vectors: 65, ..blk() }, "vectors"),
+        (FunctionConfig { class: 0x100_0000, ..blk() }, "class"),
+        (FunctionConfig { max_payload: 6, ..blk() }, "payload"),
+        (FunctionConfig { link_speed: 0, ..blk() }, "speed"),
+        (FunctionConfig { link_width: 3, ..blk() }, "width"),
+        (FunctionConfig { diagnostics: 24, ..blk() }, "diagnostics"),
+    ] {
+        let reason = wrong.check().unwrap_err();
+        assert!(reason.contains(word), "{reason}");
+    }
+}

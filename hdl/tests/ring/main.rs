@@ -2,6 +2,7 @@
 mod buffer_store;
 mod driver;
 mod failing;
+mod layout;
 mod memory;
 mod runs;
 mod used;

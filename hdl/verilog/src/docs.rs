@@ -1,14 +1,34 @@
 //! Doc comments of the Rust source, for the reader of the Verilog.
 use super::text::comment;
-use crate::block::DOC;
+use rust_hdl::prelude::{Block, Probe};
 use std::collections::HashMap;
+
+/// Stands in front of and behind a field's name in what [`describe`] tells (see [`doc_name`](crate::doc_name)); no identifier has it.
+const DOC: char = '\u{1}';
+
+/// Tells a probe the doc comments of a block or a bundle: those of its fields by name, its own without one. rust-hdl has no place
+/// for them, so they go as names of empty namespaces, which its own probes pass over; the printer takes them.
+pub fn describe<B: Block>(block: &B, docs: &[&str], probe: &mut dyn Probe) {
+    for name in docs {
+        probe.visit_start_namespace(name, block);
+        probe.visit_end_namespace(name, block);
+    }
+}
+
+/// One of the names that [`describe`] takes. A literal, since probes visit every block in every cycle of a test.
+#[macro_export]
+macro_rules! doc_name {
+    ($field:literal, $text:literal) => {
+        concat!("\u{1}", $field, "\u{1}", $text)
+    };
+}
 
 /// The docs of a block and of its fields, by the field's name; the block's own are those of no name.
 #[derive(Debug, Default)]
 pub(super) struct Docs(HashMap<String, String>);
 
 impl Docs {
-    /// Takes what `derive(Block)` and `derive(Bundle)` have put in the name of a namespace; see [`crate::block`]. Outside of it are those
+    /// Takes what `derive(Block)` and `derive(Bundle)` have put in the name of a namespace, as [`describe`] does. Outside of it are those
     /// of the bundle.
     pub fn take(&mut self, outside: &[String], name: &str) {
         if let Some((field, text)) = name.strip_prefix(DOC).and_then(|rest| rest.split_once(DOC)) {

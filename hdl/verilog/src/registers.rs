@@ -9,7 +9,7 @@ pub(super) struct Register {
     pub initial: BigUint,
 }
 
-/// Whether the block is our [`Reg`](crate::cells::Reg) or rust-hdl's `DFF`, by its ports and its text.
+/// Whether the block is the `Reg` of `virtio-hdl-rtl` or rust-hdl's `DFF`, by its ports and its text.
 pub(super) fn recognise(node: &BlockNode) -> Option<Register> {
     let Verilog::Custom(text) = &node.code else { return None };
     let ports: Vec<_> = node.atoms.iter().map(|atom| atom.path.as_str()).collect();

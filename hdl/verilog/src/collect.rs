@@ -1,7 +1,6 @@
 //! The tree of blocks, read from rust-hdl through its `Probe`.
 use super::docs::Docs;
 use super::error::{PrintError, Result};
-use crate::cells::register::literal_digits;
 use num_bigint::BigUint;
 use rust_hdl::prelude::*;
 use std::rc::Rc;
@@ -201,6 +200,12 @@ pub(super) fn literal_value(literal: &VerilogLiteral, width: usize) -> BigUint {
             (BigUint::from(1u32) << width) - magnitude
         }
     }
+}
+
+/// Hex digits of a literal, whose value field is private; `LowerHex` always prints `W'hDIGITS`.
+pub fn literal_digits(literal: VerilogLiteral) -> String {
+    let text = format!("{literal:x}");
+    text.rsplit_once('h').map_or("0", |(_, digits)| digits).to_string()
 }
 
 impl Field {

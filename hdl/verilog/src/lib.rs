@@ -44,7 +44,9 @@ mod simplify;
 mod statements;
 mod text;
 
+pub use collect::literal_digits;
 pub use design::{Design, PrintedModule};
+pub use docs::describe;
 pub use error::PrintError;
 pub use head::other_configuration;
 pub use join::{join, Loose, Part};
