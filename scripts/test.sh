@@ -33,7 +33,7 @@ export -f test_program
 # the other, and a processor rests at the end of each. Those that take minutes come first, or one of them is left at the end.
 test_programs() {
     local folder_and_program='s|.*"manifest_path":"\([^"]*\)/Cargo.toml".*"profile":{[^}]*"test":true}.*"executable":"\([^"]*\)".*|\1 \2|p'
-    local longest='/(ring|device_net|device_blk|dma|guest|hard_ip|events|serve|hard_ip_device|cli|shim|device)-'
+    local longest='/(ring|dma|device_net|device_blk|shim|lint|formal|hard_ip|hard_ip_device|guest|events|serve|cli|device|blk|net|net_guest|hosts|firmware|qtest_registers|tools)-'
     rm -rf build/tests
     mkdir -p build/tests
     cargo test --workspace "$@" --no-run --message-format=json-render-diagnostics >build/tests/programs.json || return 1

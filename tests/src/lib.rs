@@ -11,6 +11,7 @@ use virtio_hdl::machine::{Machine, MachineOptions, SLOT};
 use virtio_hdl::model::Library;
 use virtio_hdl::scenario::events;
 use virtio_hdl_rtl::config::EndpointConfig;
+use virtio_hdl_rtl::device::net::NetOptions;
 
 pub mod guest;
 mod program;
@@ -27,6 +28,14 @@ pub fn example(name: &str) -> EndpointConfig {
 /// The same configuration, but that it gives a read up after 50 us, for what waits for that: the examples' 10 ms are millions of cycles.
 pub fn impatient(mut config: EndpointConfig) -> EndpointConfig {
     config.completion_timeout_us = events::COMPLETION_TIMEOUT_US;
+    config
+}
+
+/// The example `net` with the longest frames, and a vector too few for one of each queue's own: two tests share its model.
+pub fn jumbo_net() -> EndpointConfig {
+    let mut config = example("net");
+    config.vectors = 2;
+    config.options_mut::<NetOptions>().max_frame = 9022;
     config
 }
 

@@ -7,6 +7,7 @@ use virtio_hdl::host::virtio_pci::VectorPolicy;
 use virtio_hdl::link::{CompletionCut, LinkConfig};
 use virtio_hdl::machine::{Machine, MachineOptions, SLOT};
 use virtio_hdl::model::Stall;
+use virtio_hdl::scenario::events::COMPLETION_TIMEOUT_US;
 use virtio_hdl::scenario::wire::FarEnd;
 use virtio_hdl::scenario::{frames, random};
 use virtio_hdl_rtl::config::LinkInterface;
@@ -127,7 +128,11 @@ fn bench_and_sim_run_behind_blocks_and_come_near_the_limit() {
     for (interface, bits, link) in
         [("7-series", 64, "gen2x4"), ("ultrascale+", 128, "gen3x4"), ("ultrascale+", 256, "gen3x4")]
     {
-        let text = format!("[link]\ninterface = \"{interface}\"\ndata_bits = {bits}\nclock_hz = 250_000_000\n");
+        // what `behind` makes, so that both share a model
+        let text = format!(
+            "completion_timeout_us = {COMPLETION_TIMEOUT_US}\n[link]\ninterface = \"{interface}\"\ndata_bits = {bits}\n\
+             clock_hz = 250_000_000\n"
+        );
         std::fs::write(&config, text).unwrap();
         let figures = run(&["bench", "--link", link, "--requests", "300"]);
         for what in ["blk read, depth 32", "blk write, depth 32"] {

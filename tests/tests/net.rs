@@ -9,10 +9,9 @@ use virtio_hdl::model::Stall;
 use virtio_hdl::scenario::frames::{self, Report};
 use virtio_hdl::scenario::wire::FarEnd;
 use virtio_hdl_rtl::config::EndpointConfig;
-use virtio_hdl_rtl::device::net::NetOptions;
 use virtio_hdl_rtl::endpoint::diagnostics;
 use virtio_hdl_rtl::pcie::registers::DIAGNOSTICS;
-use virtio_hdl_tests::{example, library};
+use virtio_hdl_tests::{example, jumbo_net, library};
 
 const MAC: [u8; 6] = [0x52, 0x54, 0, 1, 2, 3];
 
@@ -121,8 +120,7 @@ fn frames_with_two_vlan_tags_pass_both_ways() {
 
 #[test]
 fn jumbo_frames_pass_both_ways_and_longer_ones_are_counted() {
-    let mut config = example("net");
-    config.options_mut::<NetOptions>().max_frame = 9022;
+    let config = jumbo_net();
     let mut rig = rig_of(&config, &MachineOptions::default(), &Options::default());
     assert_eq!(rig.net.longest_frame(&mut rig.machine), 9022);
     let (out, came) = lengths_that_pass(&mut rig, &[60, 9022, 1522, 2048, 9023, 4096, 9021]);

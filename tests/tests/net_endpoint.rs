@@ -20,7 +20,7 @@ use virtio_hdl_rtl::endpoint::diagnostics;
 use virtio_hdl_rtl::pcie::registers::DIAGNOSTICS;
 use virtio_hdl_rtl::virtio::layout::{self, avail_offset, net};
 use virtio_hdl_rtl::virtio::types::Violation;
-use virtio_hdl_tests::{example, library};
+use virtio_hdl_tests::{example, jumbo_net, library};
 use vm_memory::{Bytes, GuestAddress};
 
 /// Cycles in which everything that is going to happen has happened.
@@ -265,9 +265,7 @@ fn each_queue_and_the_link_have_a_vector_of_their_own() {
 /// One vector too few for a vector of each queue's own: both share one, beside that of the configuration.
 #[test]
 fn with_two_vectors_the_queues_share_one() {
-    let mut config = example("net");
-    config.vectors = 2;
-    let mut s = setup_of(config, &MachineOptions::default());
+    let mut s = setup_of(jumbo_net(), &MachineOptions::default());
     assert_eq!(s.net.transport().policy(), Some(VectorPolicy::Shared));
     assert_eq!(s.net.transport().vector_names(), ["config", "virtqueues"]);
     s.provide(4);
