@@ -64,8 +64,7 @@ impl Tools {
         let compiled = self.folder.join(format!("{tool}.compiled"));
         let lock = compiled.with_extension("lock");
         let _lock = cache::lock(&lock).map_err(SynthError::file(&lock))?;
-        if !compiled.exists() {
-            self.output(tool, Command::new(self.path(tool)).arg("--version"))?;
+        if !compiled.exists() && self.output(tool, Command::new(self.path(tool)).arg("--version"))?.status.success() {
             std::fs::write(&compiled, "").map_err(SynthError::file(&compiled))?;
         }
         Ok(())
