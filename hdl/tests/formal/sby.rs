@@ -19,9 +19,6 @@ always @(posedge clock) started <= 1'b1;
 always @* if (!started) assume (reset);
 ";
 
-/// Begins the properties that are there for the proof of the others, up to the end of their block.
-const LEMMAS: &str = "// what the proof of the others needs";
-
 /// Cycles in which a fault shows, where that is not searched for without a bound.
 const FAULT_CYCLES: u32 = 40;
 
@@ -153,7 +150,7 @@ impl Claim {
     /// Panics unless the property is refuted.
     pub fn is_refuted_by(&self, expected: &str) {
         let claim = match self.proof {
-            Proof::Induction(_) => Claim { proof: Proof::Refutation(FAULT_CYCLES), ..self.without_lemmas() },
+            Proof::Induction(_) => Claim { proof: Proof::Refutation(FAULT_CYCLES), ..self.clone() },
             _ => self.clone(),
         };
         match claim.asserting(expected).verdict() {
@@ -167,18 +164,8 @@ impl Claim {
         }
     }
 
-    /// With those properties only that are wanted, not what their proof needs: a fault breaks that first.
-    fn without_lemmas(&self) -> Self {
-        let mut lemma = false;
-        let kept = |line: &&str| {
-            lemma = (lemma || line.trim() == LEMMAS) && *line != "end";
-            !lemma
-        };
-        let verilog = self.verilog.lines().filter(kept).collect::<Vec<_>>().join("\n");
-        Claim { verilog, ..self.clone() }
-    }
-
-    /// With this property alone: which of several that a fault breaks is found first depends on the version of ABC.
+    /// With this property alone: a fault breaks what the proof of the others needs first, and of several it is the version of ABC that
+    /// decides which is found.
     fn asserting(&self, label: &str) -> Self {
         let line = |line: &str| match line.split_once(": assert") {
             Some((other, condition)) if other.trim() != label => format!("{other}: cover{condition}"),

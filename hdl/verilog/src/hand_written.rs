@@ -56,8 +56,8 @@ fn parameter(said: &str) -> Option<Parameter> {
     Some(Parameter { name: name.into(), value, default, about: about.into() })
 }
 
-/// The body of a block with its own text; see the cells of `virtio-hdl-rtl` for its head. Lines that begin with `initial` are for comparisons only,
-/// see [`print_initialised`](super::print_initialised).
+/// The body of a block with its own text; see the cells of `virtio-hdl-rtl` for its head. Lines that begin with `initial` are for
+/// comparisons only, see [`print_initialised`](super::print_initialised).
 pub(super) fn hand_written(node: &BlockNode, path: &str, initialised: bool) -> Result<Body> {
     let scope = Scope::new(node, path, false)?;
     let ports = port_nets(node, &scope);

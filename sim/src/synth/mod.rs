@@ -21,5 +21,5 @@ pub use error::SynthError;
 pub use flow::{Design, Done, Effort, Flow, Outcome, CLOCK_MHZ};
 pub use run::{run, Job};
 pub use timing::{Hop, Placed};
-pub use tools::{versions, Tools, REQUIREMENTS};
+pub use tools::{versions, Tools};
 pub use tree::tree;

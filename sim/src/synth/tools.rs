@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
 /// The versions, as `pip` reads them; `scripts/setup.sh` takes the same file.
-pub const REQUIREMENTS: &str = include_str!("requirements.txt");
+const REQUIREMENTS: &str = include_str!("requirements.txt");
 
 /// The installed tools.
 #[derive(Clone, Debug)]
