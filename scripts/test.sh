@@ -29,8 +29,9 @@ test_program() {
 }
 export -f test_program
 
-# test_programs [SELECTION...]: the programs of tests that Cargo builds, as many at once as there are processors. Cargo runs one after
-# the other, and a processor rests at the end of each. Those that take minutes come first, or one of them is left at the end.
+# test_programs [SELECTION...]: the programs of tests that Cargo builds, one more at once than there are processors, since a guest
+# and its endpoint wait for each other. Cargo runs one after the other, and a processor rests at the end of each. Those that take
+# minutes come first, or one of them is left at the end.
 test_programs() {
     local folder_and_program='s|.*"manifest_path":"\([^"]*\)/Cargo.toml".*"profile":{[^}]*"test":true}.*"executable":"\([^"]*\)".*|\1 \2|p'
     # by how long they take
@@ -43,7 +44,7 @@ test_programs() {
     local name status
     for name in $longest; do grep "/$name-" build/tests/programs; done >build/tests/first
     awk 'NR == FNR { first[$0] } NR == FNR || !($0 in first)' build/tests/first build/tests/programs |
-        xargs -P "$(nproc)" -L 1 bash -c 'test_program "$@"' _
+        xargs -P "$(($(nproc) + 1))" -L 1 bash -c 'test_program "$@"' _
     status=$?
     cat build/tests/*.log >"$log"
     return "$status"
