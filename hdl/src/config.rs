@@ -134,21 +134,45 @@ impl EndpointConfig {
     /// The default configuration of a device.
     pub fn of(device: &'static DeviceType) -> Self {
         let queue_size = 256;
-        EndpointConfig {
+        let by_default = device.features.iter().copied().filter(|feature| feature.by_default);
+        let mut config = EndpointConfig {
             device,
             prefix: format!("virtio_{}_", device.name),
             queue_size,
-            vectors: device.vectors(),
+            vectors: 0,
             bar0: Bar0::Io,
             max_payload: 256,
             read_tags: device.read_tags,
             completion_timeout_us: 10_000,
-            features: device.features.iter().copied().collect(),
+            features: by_default.collect(),
             ids: Ids::of(device),
             options: device.default_options(queue_size),
             link: LinkOptions::default(),
             warnings: vec![],
-        }
+        };
+        config.vectors = config.default_vectors();
+        config
+    }
+
+    /// Virtqueues.
+    pub fn queue_count(&self) -> usize {
+        self.device.queues.len() * (self.device.queue_sets)(self)
+    }
+
+    /// Its virtqueues by their numbers, each with its name.
+    pub fn queues(&self) -> Vec<(String, Queue)> {
+        let sets = (self.device.queue_sets)(self);
+        // as the specification counts them, from 1
+        let name = |queue: &Queue, set: usize| match sets {
+            1 => queue.name.to_string(),
+            _ => format!("{}{}", queue.name, set + 1),
+        };
+        (0..sets).flat_map(|set| self.device.queues.iter().map(move |queue| (name(queue, set), *queue))).collect()
+    }
+
+    /// One MSI-X vector for config changes and one per queue.
+    fn default_vectors(&self) -> u8 {
+        1 + self.queue_count() as u8
     }
 
     /// Checks the text of a configuration for one of these device types, the first unless it says another; `file` is how messages

@@ -61,6 +61,24 @@ fn default_features_are_those_of_the_virtio_net_specification() {
     assert_eq!(EndpointConfig::load("net-plain").unwrap().host_features(), 1 << 30 | 1 << 16 | 1 << 5);
 }
 
+/// MQ (bit 12) comes with several queues, and a vector for each.
+#[test]
+fn several_queues_offer_mq_and_have_a_vector_each() {
+    let config = EndpointConfig::load("blk-multiqueue").unwrap();
+    assert_eq!((config.queue_count(), config.vectors, config.config_bytes()), (4, 5, 36));
+    assert_eq!(config.host_features(), 0x7100_1274);
+    assert_eq!(
+        config.queues().iter().map(|(name, _)| name.as_str()).collect::<Vec<_>>(),
+        ["requestq1", "requestq2", "requestq3", "requestq4"]
+    );
+    let few = EndpointConfig::parse("vectors = 2\nfeatures = []\n[blk]\nqueues = 2", "x.toml").unwrap();
+    assert_eq!((few.queue_count(), few.vectors, few.host_features()), (2, 2, 1 << 30 | 1 << 12));
+    let one = EndpointConfig::parse("features = [\"mq\"]", "x.toml").unwrap();
+    assert_eq!((one.queue_count(), one.vectors, one.host_features()), (1, 2, 1 << 30 | 1 << 12));
+    refused("[blk]\nqueues = 0", "x.toml:2:10: blk.queues = 0 is out of range; allowed: 1 to 4");
+    refused("[blk]\nqueues = 5", "x.toml:2:10: blk.queues = 5 is out of range; allowed: 1 to 4");
+}
+
 /// A driver that accepts BAD_FEATURE gets the address and the checksums that are offered, as QEMU gives them; of a disk nothing.
 #[test]
 fn a_driver_that_did_not_negotiate_gets_the_safe_features() {
@@ -73,6 +91,7 @@ fn a_driver_that_did_not_negotiate_gets_the_safe_features() {
 fn bar0_is_the_next_power_of_two_of_registers_and_device_config() {
     assert_eq!(EndpointConfig::blk().bar0_bytes(), 64);
     assert_eq!(EndpointConfig::load("blk-intx").unwrap().bar0_bytes(), 64);
+    assert_eq!(EndpointConfig::load("blk-multiqueue").unwrap().bar0_bytes(), 64, "with the field num_queues");
     assert_eq!(EndpointConfig::net().bar0_bytes(), 64, "with the field mtu");
     assert_eq!(EndpointConfig::load("net-plain").unwrap().bar0_bytes(), 32);
     assert_eq!(EndpointConfig::load("net-intx").unwrap().bar0_bytes(), 32);
@@ -391,6 +410,12 @@ fn the_device_config_lies_where_the_specification_has_it() {
     let (seg_max, geometry, blk_size) = (&blk[12..16], &blk[16..20], &blk[20..]);
     assert_eq!((seg_max, geometry, blk_size), (&[126, 0, 0, 0][..], &[0xff, 0x3f, 16, 63][..], &[0, 2][..]));
     assert_eq!(blk[..12], [0; 12]);
+    let several = bytes(&EndpointConfig::load("blk-multiqueue").unwrap());
+    assert_eq!(
+        (&several[..22], &several[22..]),
+        (&blk[..], &[0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 4][..]),
+        "num_queues"
+    );
     let net = bytes(&EndpointConfig::net());
     assert_eq!((&net[..8], &net[8..]), (&[0; 8][..], &[1, 0, 0xdc, 0x05][..]), "one pair of queues, 1500 bytes");
     assert_eq!(bytes(&EndpointConfig::load("net-plain").unwrap()), [0]);

@@ -356,7 +356,7 @@ fn a_queue_without_callback_gets_no_vector_and_asks_for_no_interrupt() {
         let rings = driver.find_queues(&mut machine, &uses, &QueueOptions::default()).unwrap();
         let found: Vec<Option<u16>> = driver.queues().iter().map(|queue| queue.vector).collect();
         assert_eq!(found, expected);
-        for (ring, wanted) in rings.iter().zip(uses) {
+        for (ring, wanted) in rings.iter().zip(&uses) {
             let flags = ring.address() + avail_offset(ring.size()) + RING_FLAGS;
             let flags: u16 = machine.memory.read_obj(GuestAddress(flags)).unwrap();
             assert_eq!(flags & AVAIL_NO_INTERRUPT == 0, wanted.callback);

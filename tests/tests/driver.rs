@@ -17,7 +17,7 @@ use vm_memory::{Bytes, GuestAddress};
 const SECTORS: u64 = 2048;
 /// A disk's queue, and as many as no disk of these tests has.
 const ONE: [QueueUse; 1] = [QueueUse::interrupting("requests")];
-const THREE: [QueueUse; 3] = [QueueUse::interrupting("requests"); 3];
+const THREE: [QueueUse; 3] = [const { QueueUse::interrupting("requests") }; 3];
 /// Cycles after which a request of these tests has ended or never will.
 const PATIENCE: u64 = 1_000_000;
 

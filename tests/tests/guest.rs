@@ -6,6 +6,7 @@ use virtio_hdl::bridge::{BridgeOptions, MsixMode, Report};
 use virtio_hdl::guest::{vfio_user_pci, Ended, Guest, MachineType, Memory};
 use virtio_hdl::vfio_user::{region, ServerOptions};
 use virtio_hdl_rtl::config::{EndpointConfig, LinkInterface};
+use virtio_hdl_rtl::testing::Rng;
 use virtio_hdl_tests::blocks::behind;
 use virtio_hdl_tests::guest::{guest, guest_of, qemu, Ext4};
 use virtio_hdl_tests::{check_clean, example, Served};
@@ -271,6 +272,36 @@ fn every_example_endpoint_boots() {
         disk.check();
         check_clean(&served.end());
     }
+}
+
+/// Each processor has a queue of its own, and copies a quarter of the disk through it while the others do the same.
+#[test]
+fn linux_gives_each_of_four_processors_a_queue() {
+    const QUARTER: usize = 2 << 20;
+    let image = tempfile::NamedTempFile::new().unwrap();
+    let mut disk = vec![0; 8 * QUARTER];
+    let mut rng = Rng(21);
+    disk[..4 * QUARTER].iter_mut().for_each(|byte| *byte = rng.next() as u8);
+    std::fs::write(image.path(), &disk).unwrap();
+    let port = Box::new(DiskPort::new(Disk::open(image.path(), false).unwrap(), 0));
+    let served = Served::start(&example("blk-multiqueue"), port, BridgeOptions::default(), ServerOptions::default());
+    let job = "[ $(ls /sys/block/vda/mq | wc -l) = 4 ]
+        for n in 0 1 2 3; do
+            taskset -c $n dd if=/dev/vda of=/dev/vda bs=64k count=32 skip=$((32 * n)) seek=$((128 + 32 * n)) conv=notrunc,fsync \
+                2>/dev/null &
+        done
+        wait
+        grep virtio0 /proc/interrupts";
+    let ended = boot(guest(job).cpus(4), &served);
+    assert!((0..4).all(|n| ended.console.contains(&format!("virtio0-req.{n}"))), "{}", ended.console);
+    let report = served.end();
+    check_clean(&report);
+    for queue in &report.vectors[1..=4] {
+        assert!(queue.fired > 8, "{report:?}");
+    }
+    let copied = std::fs::read(image.path()).unwrap();
+    assert!(copied[..4 * QUARTER] == disk[..4 * QUARTER], "what was only read has changed");
+    assert!(copied[4 * QUARTER..] == disk[..4 * QUARTER], "what was written differs");
 }
 
 /// Prints what is in the second sector on the first serial port, then switches the machine off.

@@ -19,7 +19,7 @@ const LONG: u64 = 100_000;
 
 /// A disk's queue, and as many as no disk of these tests has.
 const ONE: [QueueUse; 1] = [QueueUse::interrupting("requests")];
-const THREE: [QueueUse; 3] = [QueueUse::interrupting("requests"); 3];
+const THREE: [QueueUse; 3] = [const { QueueUse::interrupting("requests") }; 3];
 
 fn with_policy(policy: VectorPolicy) -> Options {
     Options { policies: vec![policy], ..Options::default() }

@@ -26,6 +26,7 @@ pub static RNG: DeviceType = DeviceType {
     // unclassified, as QEMU's
     classes: &[0x00_ff00],
     queues: &[Queue { name: "requestq", what: "buffers for random bytes" }],
+    queue_sets: |_| 1,
     shortest_queue: 2,
     advised_queue: None,
     read_tags: 32,

@@ -1,7 +1,7 @@
 //! The row of a device type: what registers, ports, checks and documents are made from.
 use super::{EndpointConfig, Feature, Options, Problems, Table};
 use crate::block::AnyBlock;
-use crate::virtio::{MAX_QUEUES, READ_TAGS};
+use crate::virtio::{DEVICE_CONFIG_BYTES, READ_TAGS};
 use std::collections::BTreeSet;
 use std::fmt;
 
@@ -20,8 +20,11 @@ pub struct DeviceType {
     pub pci_device: u16,
     /// The class codes a driver knows for the device, 24 bits each; the first is the default.
     pub classes: &'static [u32],
-    /// Its virtqueues, 1 to [`MAX_QUEUES`].
+    /// Its virtqueues.
     pub queues: &'static [Queue],
+    /// How often a configuration has them, for a device with several queues of a kind: their numbers go through all of `queues`, and
+    /// begin again. All in all there are 1 to [`MAX_QUEUES`](crate::virtio::MAX_QUEUES).
+    pub queue_sets: fn(&EndpointConfig) -> usize,
     /// Descriptors of the shortest queue that holds a request; a power of two.
     pub shortest_queue: u16,
     /// Below this size of the queues a configuration is warned, with these words.
@@ -33,7 +36,7 @@ pub struct DeviceType {
     /// Those that a driver gets which accepts BAD_FEATURE, and so says that it did not negotiate: what such drivers have always
     /// understood.
     pub safe_features: &'static [Feature],
-    /// Its device config, up to 32 bytes.
+    /// Its device config, up to [`DEVICE_CONFIG_BYTES`].
     pub fields: &'static [ConfigField],
     /// What its block counts with `device_events`, in their order, for the diagnostics.
     pub events: &'static [&'static str],
@@ -218,11 +221,6 @@ impl Stream {
 const OTHER_SECTIONS: [&str; 3] = ["generate", "ids", "link"];
 
 impl DeviceType {
-    /// The default number of MSI-X vectors: one for config changes and one per queue.
-    pub fn vectors(&self) -> u8 {
-        1 + self.queues.len() as u8
-    }
-
     /// What its section says if it says nothing.
     pub(super) fn default_options(&self, queue_size: u16) -> Options {
         self.section.map_or_else(|| Options::new(()), |section| (section.default)(queue_size))
@@ -255,18 +253,16 @@ impl DeviceType {
         if self.classes.is_empty() {
             return Err("it has no class code".into());
         }
-        if !(1..=MAX_QUEUES).contains(&self.queues.len()) {
-            return Err(format!("it has {} queues; allowed: 1 to {MAX_QUEUES}", self.queues.len()));
-        }
         if !self.shortest_queue.is_power_of_two() || self.shortest_queue > 256 {
             return Err(format!("its shortest queue has {} descriptors: no power of two to 256", self.shortest_queue));
         }
         if !READ_TAGS.contains(&self.read_tags) {
             return Err(format!("it needs {} reads in flight; allowed: 32, 64", self.read_tags));
         }
-        let fits = |field: &&ConfigField| (1..=8).contains(&field.bytes) && field.offset + field.bytes <= 32;
+        let fits =
+            |field: &&ConfigField| (1..=8).contains(&field.bytes) && field.offset + field.bytes <= DEVICE_CONFIG_BYTES;
         if let Some(field) = self.fields.iter().find(|field| !fits(field)) {
-            return Err(format!("{} has no 1 to 8 bytes within 32 of device config", field.name));
+            return Err(format!("{} has no 1 to 8 bytes within {DEVICE_CONFIG_BYTES} of device config", field.name));
         }
         if self.writable_config_bytes() > 8 {
             return Err("the driver may write the first eight bytes of the device config only".into());

@@ -10,6 +10,8 @@ pub struct Feature {
     pub name: &'static str,
     /// When it is offered, for the register map; empty if always.
     pub when: &'static str,
+    /// A configuration that does not list features offers it; else it has to be asked for.
+    pub by_default: bool,
 }
 
 impl Feature {
@@ -24,11 +26,16 @@ impl Feature {
 
     /// A feature that is offered in any case, if the configuration has it.
     pub const fn new(bit: u32, name: &'static str) -> Self {
-        Feature { bit, name, when: "" }
+        Feature { bit, name, when: "", by_default: true }
     }
 
     /// The same, offered by the device's block only at some times.
     pub const fn only(self, when: &'static str) -> Self {
         Feature { when, ..self }
+    }
+
+    /// The same, offered only where a configuration asks for it, or for what it belongs to.
+    pub const fn on_request(self) -> Self {
+        Feature { by_default: false, ..self }
     }
 }

@@ -48,9 +48,7 @@ fn document_of(
             warnings.push(problems.at(&place, message));
         }
     }
-    if let Some((vectors, _)) = top.number(problems, "vectors", 0..=8, "0 (no MSI-X) to 8", |_| true) {
-        config.vectors = vectors as u8;
-    }
+    let vectors = top.number(problems, "vectors", 0..=8, "0 (no MSI-X) to 8", |_| true);
     if let Some((bar0, _)) = top.choice(problems, "bar0", Bar0::NAMES) {
         config.bar0 = bar0;
     }
@@ -81,6 +79,7 @@ fn document_of(
             own.finish(problems);
         }
     }
+    config.vectors = vectors.map_or(config.default_vectors(), |(vectors, _)| vectors as u8);
     if let Some((mut link, place)) = top.table(problems, "link", "link") {
         read_link(&mut link, problems, &place, &mut config);
         link.finish(problems);

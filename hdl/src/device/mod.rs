@@ -5,6 +5,7 @@
 pub mod blk;
 pub mod change;
 pub mod net;
+pub mod queue_group;
 
 pub use blk::BLK;
 pub use net::NET;

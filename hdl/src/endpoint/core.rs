@@ -18,6 +18,7 @@ use crate::tlp::types::*;
 use crate::virtio::interrupts::InterruptController;
 use crate::virtio::registers::{LegacyRegisters, LegacyRegistersConfig};
 use crate::virtio::types::*;
+use crate::virtio::DEVICE_CONFIG_BITS;
 use rust_hdl::prelude::*;
 
 /// How INTx leaves an endpoint.
@@ -101,7 +102,7 @@ pub struct EndpointCore {
     /// Features offered.
     pub device_features: Signal<In, Bits<32>>,
     /// Device-specific configuration, byte 0 in bits 7:0.
-    pub device_config: Signal<In, Bits<256>>,
+    pub device_config: Signal<In, Bits<DEVICE_CONFIG_BITS>>,
     /// One cycle: it has changed, and the driver is to know.
     pub config_changed: Signal<In, Bit>,
     /// The first eight bytes of it as the driver reads them, with what it has written.
@@ -203,7 +204,7 @@ impl EndpointCore {
     /// The endpoint of a checked configuration, without its device.
     pub fn new(config: &EndpointConfig, intx: Intx) -> Self {
         let function = function_config(config);
-        let queues = config.device.queues.len();
+        let queues = config.queue_count();
         let fields = diagnostics::fields(config.device).count();
         let registers = LegacyRegistersConfig {
             queue_sizes: vec![config.queue_size; queues],

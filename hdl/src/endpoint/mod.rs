@@ -10,6 +10,7 @@ mod side;
 use crate::config::{EndpointConfig, LinkInterface, LinkOptions};
 use crate::shim::{SevenSeries128, SevenSeries64, UltraScalePlus128, UltraScalePlus256};
 use crate::verilog::{self, Design, Loose, Part, Port, PrintError};
+use crate::virtio::MAX_QUEUES;
 use rust_hdl::prelude::Block;
 
 /// The Verilog of an endpoint.
@@ -46,6 +47,9 @@ pub fn generate(config: &EndpointConfig) -> Result<Generated, PrintError> {
     let prefix = config.prefix.as_str();
     let fault = |reason| PrintError { path: format!("{prefix}{DEVICE_MODULE}"), reason };
     config.device.check().map_err(fault)?;
+    if !(1..=MAX_QUEUES).contains(&config.queue_count()) {
+        return Err(fault(format!("it has {} queues; allowed: 1 to {MAX_QUEUES}", config.queue_count())));
+    }
     let device = part(prefix, "device", (config.device.side)(config), DEVICE_MODULE)?;
     let function = core::function_config(config);
     let behind = config.link.interface != LinkInterface::Tlp;

@@ -164,6 +164,8 @@ pub mod blk {
     pub const FEATURE_BLK_SIZE: u32 = 6;
     /// Feature bit: there is a cache to flush.
     pub const FEATURE_FLUSH: u32 = 9;
+    /// Feature bit: there are several queues, and `num_queues` says how many.
+    pub const FEATURE_MQ: u32 = 12;
 
     /// Configuration: capacity in sectors, u64.
     pub const CONFIG_CAPACITY: u32 = 0;
@@ -181,6 +183,8 @@ pub mod blk {
     pub const CONFIG_BLK_SIZE: u32 = 20;
     /// Bytes of the configuration up to and with `blk_size`.
     pub const CONFIG_BYTES: u32 = 24;
+    /// Configuration: number of queues, u16.
+    pub const CONFIG_NUM_QUEUES: u32 = 34;
 
     /// Bytes of a sector, whatever the block size.
     pub const SECTOR_BYTES: u64 = 512;

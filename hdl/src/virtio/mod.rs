@@ -19,3 +19,8 @@ pub const READ_TAGS: [u16; 2] = crate::dma::SizedReadEngine::TAGS;
 
 /// Most queues an endpoint can have.
 pub const MAX_QUEUES: usize = 4;
+
+/// Longest device config, in bytes and in bits: up to blk's `num_queues`. With the registers in front of it, 64 bytes of BAR0.
+pub const DEVICE_CONFIG_BYTES: u32 = 40;
+/// Its bits.
+pub const DEVICE_CONFIG_BITS: usize = 8 * DEVICE_CONFIG_BYTES as usize;

@@ -1,6 +1,6 @@
 //! The legacy register file in BAR0 (virtio 1.x, section 4.1.4.8 "Legacy Interfaces: A Note on PCI Device Layout").
 use super::writable_config::WritableConfig;
-use super::MAX_QUEUES;
+use super::{DEVICE_CONFIG_BITS, DEVICE_CONFIG_BYTES, MAX_QUEUES};
 use crate::block::Block;
 use crate::cells::Reg;
 use crate::comment;
@@ -15,7 +15,7 @@ pub struct LegacyRegistersConfig {
     pub queue_sizes: Vec<u16>,
     /// MSI-X vectors the function has, 0 for none.
     pub vectors: u16,
-    /// Length of the device-specific configuration, bytes, a multiple of 4 up to 32.
+    /// Length of the device-specific configuration, bytes, a multiple of 4 up to [`DEVICE_CONFIG_BYTES`].
     pub device_config_length: u16,
     /// Bytes from its start on that the driver may write, up to 8.
     pub writable_config_length: u16,
@@ -51,7 +51,7 @@ pub struct LegacyRegisters {
     /// Features offered.
     pub device_features: Signal<In, Bits<32>>,
     /// Device-specific configuration, byte 0 in bits 7:0.
-    pub device_config: Signal<In, Bits<256>>,
+    pub device_config: Signal<In, Bits<DEVICE_CONFIG_BITS>>,
     /// A queue wants the driver's attention: sets ISR bit 0.
     pub isr_queue: Signal<In, Bit>,
     /// The device config changed: sets ISR bits 0 and 1.
@@ -118,7 +118,7 @@ pub struct LegacyRegisters {
     safe_features: Constant<Bits<32>>,
     /// All of the device config but its first eight bytes.
     #[given]
-    not_driver_bytes: Constant<Bits<256>>,
+    not_driver_bytes: Constant<Bits<DEVICE_CONFIG_BITS>>,
 
     access: Signal<Local, Bit>,
     write: Signal<Local, Bit>,
@@ -131,7 +131,7 @@ pub struct LegacyRegisters {
     at_2: Signal<Local, Bit>,
     at_3: Signal<Local, Bit>,
     address: Signal<Local, Bits<12>>,
-    config_dword: Signal<Local, Bits<3>>,
+    config_dword: Signal<Local, Bits<4>>,
     in_config: Signal<Local, Bit>,
     low_half: Signal<Local, Bits<16>>,
     high_half: Signal<Local, Bits<16>>,
@@ -143,12 +143,12 @@ pub struct LegacyRegisters {
     selected_next: Signal<Local, Bits<4>>,
     shown_vector: Signal<Local, Bits<16>>,
     shown_config_vector: Signal<Local, Bits<16>>,
-    config_shift: Signal<Local, Bits<8>>,
+    config_shift: Signal<Local, Bits<9>>,
     wide: Signal<Local, Bits<32>>,
     isr_next: Signal<Local, Bits<2>>,
     notify_next: Signal<Local, Bits<4>>,
     driver_bytes: Signal<Local, Bits<64>>,
-    shown_config: Signal<Local, Bits<256>>,
+    shown_config: Signal<Local, Bits<DEVICE_CONFIG_BITS>>,
     register_0: Signal<Local, Bits<32>>,
     register_2: Signal<Local, Bits<16>>,
     register_3: Signal<Local, Bits<16>>,
@@ -168,7 +168,7 @@ impl LegacyRegisters {
     pub fn new(config: &LegacyRegistersConfig) -> Self {
         let queues = config.queue_sizes.len();
         assert!((1..=MAX_QUEUES).contains(&queues), "1 to {MAX_QUEUES} queues");
-        assert!(config.device_config_length <= 32 && config.device_config_length % 4 == 0);
+        assert!(u32::from(config.device_config_length) <= DEVICE_CONFIG_BYTES && config.device_config_length % 4 == 0);
         let writable = config.writable_config_length;
         assert!(writable <= config.device_config_length.min(8));
         Self::with(LegacyRegistersGiven {
@@ -182,7 +182,9 @@ impl LegacyRegisters {
             config_end: Constant::new((u64::from(config.device_config_length) + 0x14).into()),
             shifted_end: Constant::new((u64::from(config.device_config_length) + 0x18).into()),
             safe_features: Constant::new(u64::from(config.safe_features).into()),
-            not_driver_bytes: Constant::new(Bits::from((BigUint::from(1u8) << 256u32) - (BigUint::from(1u8) << 64u32))),
+            not_driver_bytes: Constant::new(Bits::from(
+                (BigUint::from(1u8) << DEVICE_CONFIG_BITS) - (BigUint::from(1u8) << 64u32),
+            )),
         })
     }
 }
@@ -260,14 +262,14 @@ impl Logic for LegacyRegisters {
 
         comment!("device config: at 0x18 while MSI-X is enabled, else at 0x14");
         self.shifted.d.next = self.msix_enable.val();
-        self.config_dword.next = self.address.val().get_bits::<3>(2) - bits::<3>(5);
+        self.config_dword.next = self.address.val().get_bits::<4>(2) - bits::<4>(5);
         self.in_config.next = (self.address.val() >= bits::<12>(0x14)) & (self.address.val() < self.config_end.val());
         if self.shifted.q.val() {
-            self.config_dword.next = self.address.val().get_bits::<3>(2) - bits::<3>(6);
+            self.config_dword.next = self.address.val().get_bits::<4>(2) - bits::<4>(6);
             self.in_config.next =
                 (self.address.val() >= bits::<12>(0x18)) & (self.address.val() < self.shifted_end.val());
         }
-        self.config_shift.next = bit_cast::<8, 3>(self.config_dword.val()) << 5;
+        self.config_shift.next = bit_cast::<9, 4>(self.config_dword.val()) << 5;
 
         self.driver_bytes.next = self.device_config.val().get_bits::<64>(0);
         self.shown_config.next = self.device_config.val();
@@ -279,8 +281,8 @@ impl Logic for LegacyRegisters {
             self.writable[i].data.next = self.bus.write_data.val();
             self.writable[i].own.next = self.device_config.val().get_bits::<64>(0);
             self.driver_bytes.next = self.writable[i].shown.val();
-            self.shown_config.next =
-                (self.device_config.val() & self.not_driver_bytes.val()) | bit_cast::<256, 64>(self.driver_bytes.val());
+            self.shown_config.next = (self.device_config.val() & self.not_driver_bytes.val())
+                | bit_cast::<DEVICE_CONFIG_BITS, 64>(self.driver_bytes.val());
         }
 
         comment!("reads: the registers at the double word's own offset, at that plus 2 and at that plus 3");

@@ -14,7 +14,7 @@ pub struct WritableConfig {
     /// One cycle: a write of the device config.
     pub write: Signal<In, Bit>,
     /// Which double word, which of its bytes, and what.
-    pub dword: Signal<In, Bits<3>>,
+    pub dword: Signal<In, Bits<4>>,
     pub enable: Signal<In, Bits<4>>,
     pub data: Signal<In, Bits<32>>,
     /// What the device says.

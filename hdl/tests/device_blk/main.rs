@@ -1,3 +1,4 @@
 //! The block device alone.
+mod group;
 mod hostile;
 mod requests;

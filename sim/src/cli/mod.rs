@@ -32,7 +32,7 @@ mod trace;
     version,
     about = "A virtio PCIe endpoint: generate its Verilog, simulate it, measure it",
     after_help = "CONFIG is a TOML file, or the name of an example: net, net-intx, net-plain, blk, \
-                  blk-memory-bar, blk-one-vector, blk-intx, blk-plain.\n\
+                  blk-multiqueue, blk-memory-bar, blk-one-vector, blk-intx, blk-plain.\n\
                   CONFIG@INTERFACE-BITS, as blk@7-series-128, is the same behind that interface: tlp-128, 7-series-64, \
                   7-series-128, ultrascale+-128, ultrascale+-256.\nRUST_LOG=debug shows what happens inside."
 )]

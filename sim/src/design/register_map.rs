@@ -77,8 +77,8 @@ fn registers(text: &mut String, config: &EndpointConfig) {
 
 fn queues(text: &mut String, config: &EndpointConfig) {
     *text += "\n## Queues\n\n| queue | name | carries |\n|---:|---|---|\n";
-    for (index, queue) in config.device.queues.iter().enumerate() {
-        let _ = writeln!(text, "| {index} | {} | {} |", queue.name, queue.what);
+    for (index, (name, queue)) in config.queues().iter().enumerate() {
+        let _ = writeln!(text, "| {index} | {name} | {} |", queue.what);
     }
 }
 

@@ -1,4 +1,4 @@
-//! The disk driver: many requests in flight, each a chain of header, data and status byte.
+//! The disk driver: many requests in flight, each a chain of header, data and status byte, in one queue or several.
 use super::pci::Bus;
 use super::ring::{Buffer, RingError, RingOptions, Shape, Virtqueue};
 use super::virtio_pci::{DriverError, Interrupted, QueueOptions, QueueUse, VectorPolicy, VirtioPci};
@@ -12,14 +12,12 @@ use virtio_hdl_rtl::virtio::layout::{
     FEATURE_ANY_LAYOUT, FEATURE_NOTIFY_ON_EMPTY, FEATURE_RING_EVENT_IDX, FEATURE_RING_INDIRECT_DESC, STATUS_DRIVER_OK,
     VIRTIO_ID_BLK,
 };
-use vm_memory::{Bytes, GuestAddress, GuestMemoryError};
+use vm_memory::{Bytes, GuestAddress, GuestMemoryError, GuestMemoryMmap};
 
 /// Bytes between the headers of two requests: header, status byte, and room so that none shares a cache line.
 const SLOT_BYTES: u64 = 64;
 /// What the status byte holds before the device has written it.
 const STATUS_PENDING: u8 = 0xff;
-/// The one queue.
-const QUEUE: u16 = 0;
 
 /// How the driver runs the disk.
 #[derive(Clone, Debug)]
@@ -30,6 +28,8 @@ pub struct Options {
     pub features: u32,
     /// Seed of a random order of descriptors; in order when there is none.
     pub scatter: Option<u64>,
+    /// Most queues to use, of those that the disk has.
+    pub queues: u16,
 }
 
 impl Default for Options {
@@ -40,6 +40,7 @@ impl Default for Options {
             FEATURE_RO,
             FEATURE_BLK_SIZE,
             FEATURE_FLUSH,
+            FEATURE_MQ,
             FEATURE_NOTIFY_ON_EMPTY,
             FEATURE_ANY_LAYOUT,
             FEATURE_RING_INDIRECT_DESC,
@@ -49,6 +50,7 @@ impl Default for Options {
             policies: VectorPolicy::ALL.to_vec(),
             features: bits.iter().fold(0, |features, bit| features | 1 << bit),
             scatter: None,
+            queues: u16::MAX,
         }
     }
 }
@@ -157,6 +159,11 @@ impl From<RingError> for BlkError {
     }
 }
 
+/// Entries of all queues.
+fn entries(queues: &[Virtqueue]) -> u16 {
+    queues.iter().fold(0, |sum, queue| sum.saturating_add(queue.size()))
+}
+
 #[derive(Debug)]
 struct Pending {
     ticket: Ticket,
@@ -167,12 +174,15 @@ struct Pending {
 #[derive(Debug)]
 pub struct Blk {
     transport: VirtioPci,
-    queue: Virtqueue,
+    queues: Vec<Virtqueue>,
+    /// Where the last request went.
+    last_queue: usize,
     features: u32,
     /// Headers and status bytes of requests.
     slots: u64,
     free_slots: Vec<u16>,
-    pending: HashMap<u16, Pending>,
+    /// By queue and head.
+    pending: HashMap<(usize, u16), Pending>,
     next_ticket: u64,
     /// Chains that were added since the last kick.
     unkicked: bool,
@@ -195,10 +205,11 @@ impl Blk {
         }
         let mut transport = VirtioPci::probe(platform, bus, id)?;
         match Self::set_up(platform, &mut transport, options) {
-            Ok((queue, features, slots)) => Ok(Blk {
-                free_slots: (0..queue.size()).rev().collect(),
+            Ok((queues, features, slots)) => Ok(Blk {
+                free_slots: (0..entries(&queues)).rev().collect(),
                 transport,
-                queue,
+                last_queue: queues.len() - 1,
+                queues,
                 features,
                 slots,
                 pending: HashMap::new(),
@@ -218,19 +229,28 @@ impl Blk {
         platform: &mut dyn Platform,
         transport: &mut VirtioPci,
         options: &Options,
-    ) -> Result<(Virtqueue, u32, u64), DriverError> {
+    ) -> Result<(Vec<Virtqueue>, u32, u64), DriverError> {
         let features = transport.negotiate(platform, options.features);
         let event_index = features >> FEATURE_RING_EVENT_IDX & 1 == 1;
         let ring = RingOptions { event_index, scatter: options.scatter };
         let queue_options = QueueOptions { policies: options.policies.clone(), ring };
-        let queue = transport.find_queues(platform, &[QueueUse::interrupting("requests")], &queue_options)?.remove(0);
-        let bytes = SLOT_BYTES * u64::from(queue.size());
+        let uses = match features >> FEATURE_MQ & 1 {
+            0 => vec![QueueUse::interrupting("requests")],
+            _ => {
+                let mut count = [0; 2];
+                transport.get_config(platform, CONFIG_NUM_QUEUES, &mut count);
+                let count = u16::from_le_bytes(count).min(options.queues).max(1);
+                (0..count).map(|n| QueueUse { name: format!("requests {n}").into(), callback: true }).collect()
+            }
+        };
+        let queues = transport.find_queues(platform, &uses, &queue_options)?;
+        let bytes = SLOT_BYTES * u64::from(entries(&queues));
         let slots = platform.allocate(bytes, SLOT_BYTES).ok_or(DriverError::NoMemory(bytes))?;
         if let Err(error) = transport.add_status(platform, STATUS_DRIVER_OK) {
             platform.free(slots, bytes);
             return Err(error);
         }
-        Ok((queue, features, slots))
+        Ok((queues, features, slots))
     }
 
     /// The transport underneath.
@@ -243,14 +263,41 @@ impl Blk {
         &mut self.transport
     }
 
-    /// The queue.
+    /// The first queue, the only one of most disks.
     pub fn queue(&self) -> &Virtqueue {
-        &self.queue
+        &self.queues[0]
     }
 
-    /// The queue, for tests that do with it what a driver does not.
+    /// The first queue, for tests that do with it what a driver does not.
     pub fn queue_mut(&mut self) -> &mut Virtqueue {
-        &mut self.queue
+        &mut self.queues[0]
+    }
+
+    /// The queues in use.
+    pub fn queues(&self) -> &[Virtqueue] {
+        &self.queues
+    }
+
+    /// The queues in use, for tests that do with them what a driver does not.
+    pub fn queues_mut(&mut self) -> &mut [Virtqueue] {
+        &mut self.queues
+    }
+
+    /// Descriptors that the next request can have.
+    pub fn free_descriptors(&self) -> usize {
+        self.queues[self.next_queue()].free_descriptors()
+    }
+
+    /// Whether a queue holds requests that have ended.
+    pub fn has_used(&self, memory: &GuestMemoryMmap) -> Result<bool, RingError> {
+        self.queues.iter().map(|queue| queue.has_used(memory)).try_fold(false, |any, has| Ok(any | has?))
+    }
+
+    /// Where a request goes: to the emptiest queue; of several, to the next behind the last one.
+    fn next_queue(&self) -> usize {
+        let count = self.queues.len();
+        let turns = (1..=count).rev().map(|n| (self.last_queue + n) % count);
+        turns.max_by_key(|queue| self.queues[*queue].free_descriptors()).unwrap_or_default()
     }
 
     /// Whether a feature bit was accepted by both sides.
@@ -283,14 +330,24 @@ impl Blk {
 
     /// Where the status bytes of all requests lie.
     pub fn status_bytes(&self) -> Vec<Range<u64>> {
-        let places = (0..self.queue.size()).map(|slot| self.slot(slot).1);
+        let places = (0..entries(&self.queues)).map(|slot| self.slot(slot).1);
         places.map(|status| status..status + 1).collect()
     }
 
     /// Puts a request into the ring. The disk learns of it with [`kick`](Self::kick).
     pub fn submit(&mut self, platform: &mut dyn Platform, request: &Request) -> Result<Ticket, BlkError> {
+        self.submit_to(platform, self.next_queue(), request)
+    }
+
+    /// The same, into the ring of this queue, one of [`queues`](Self::queues).
+    pub fn submit_to(
+        &mut self,
+        platform: &mut dyn Platform,
+        queue: usize,
+        request: &Request,
+    ) -> Result<Ticket, BlkError> {
         let Some(&slot) = self.free_slots.last() else {
-            let free = self.queue.free_descriptors();
+            let free = self.queues[queue].free_descriptors();
             return Err(RingError::Full { wanted: request.data.len() + 2, free }.into());
         };
         let (header, status) = self.slot(slot);
@@ -302,44 +359,60 @@ impl Blk {
         let mut buffers = vec![Buffer::readable(header, HEADER_BYTES)];
         buffers.extend_from_slice(&request.data);
         buffers.push(Buffer::writable(status, 1));
-        let head = self.queue.add(platform, &buffers, request.shape)?;
+        let head = self.queues[queue].add(platform, &buffers, request.shape)?;
+        self.last_queue = queue;
         self.free_slots.pop();
         let ticket = Ticket(self.next_ticket);
         self.next_ticket += 1;
-        self.pending.insert(head, Pending { ticket, slot });
+        self.pending.insert((queue, head), Pending { ticket, slot });
         self.unkicked = true;
         Ok(ticket)
     }
 
-    /// Tells the disk of the requests submitted, and notifies it if it wants to be. True when it was notified.
+    /// Tells the disk of the requests submitted, and notifies it of each queue of which it wants to be. True when it was notified.
     pub fn kick(&mut self, platform: &mut dyn Platform) -> Result<bool, BlkError> {
         self.unkicked = false;
-        let wanted = self.queue.kick(platform.memory())?;
-        if wanted {
-            self.transport.notify(platform, QUEUE);
+        let mut notified = false;
+        for (number, queue) in (0..).zip(&mut self.queues) {
+            if queue.kick(platform.memory())? {
+                self.transport.notify(platform, number);
+                notified = true;
+            }
         }
-        Ok(wanted)
+        Ok(notified)
     }
 
     /// Requests that have ended and were not told yet. The next one will interrupt.
     pub fn poll(&mut self, platform: &mut dyn Platform) -> Result<Vec<Ended>, BlkError> {
         let mut ended = Vec::new();
+        for queue in 0..self.queues.len() {
+            self.poll_queue(platform, queue, &mut ended)?;
+        }
+        Ok(ended)
+    }
+
+    fn poll_queue(
+        &mut self,
+        platform: &mut dyn Platform,
+        queue: usize,
+        ended: &mut Vec<Ended>,
+    ) -> Result<(), BlkError> {
         loop {
-            while let Some(used) = self.queue.take(platform)? {
-                let Some(pending) = self.pending.remove(&used.head) else { continue };
+            while let Some(used) = self.queues[queue].take(platform)? {
+                let Some(pending) = self.pending.remove(&(queue, used.head)) else { continue };
                 let status: u8 = platform.memory().read_obj(GuestAddress(self.slot(pending.slot).1))?;
                 self.free_slots.push(pending.slot);
                 ended.push(Ended { ticket: pending.ticket, status: status.into(), written: used.written });
             }
-            if !self.queue.enable_interrupts(platform.memory())? {
-                return Ok(ended);
+            if !self.queues[queue].enable_interrupts(platform.memory())? {
+                return Ok(());
             }
         }
     }
 
     /// Handles an interrupt of the platform.
     pub fn interrupt(&self, platform: &mut dyn Platform, interrupt: Interrupt) -> Result<Interrupted, RingError> {
-        self.transport.interrupt(platform, interrupt, &[&self.queue])
+        self.transport.interrupt(platform, interrupt, &self.queues.iter().collect::<Vec<_>>())
     }
 
     /// Waits until at least one request has ended, by interrupt, at most until cycle `deadline`. Requests submitted
@@ -443,8 +516,9 @@ impl Blk {
         let resumed = self.transport.resume(platform);
         // The memory is the device's until it is reset.
         let reset = self.transport.reset(platform);
-        self.queue.discard(platform);
-        platform.free(self.slots, SLOT_BYTES * u64::from(self.queue.size()));
+        let bytes = SLOT_BYTES * u64::from(entries(&self.queues));
+        self.queues.iter_mut().for_each(|queue| queue.discard(platform));
+        platform.free(self.slots, bytes);
         let removed = self.transport.remove(platform, bus);
         resumed.and(reset).and(removed)
     }

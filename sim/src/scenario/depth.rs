@@ -63,7 +63,8 @@ pub fn run(
     link: &LinkConfig,
     options: &Options,
 ) -> Result<Figures, ScenarioError> {
-    let depth = options.depth.min(usize::from(blk.queue().size()) / DESCRIPTORS);
+    let held = blk.queues().iter().map(|queue| usize::from(queue.size()) / DESCRIPTORS).sum();
+    let depth = options.depth.min(held);
     let options = &Options { depth, ..options.clone() };
     let size = u64::from(options.bytes) * options.depth as u64;
     let memory = platform.allocate(size, 4096).ok_or(ScenarioError::Memory(size))?;

@@ -52,7 +52,7 @@ pub fn run(
     let (mut next, mut done, mut requests) = (0, 0, 0);
     while done < content.len() {
         // a short queue holds fewer than `depth`
-        while next < content.len() && (outstanding.is_empty() || blk.queue().free_descriptors() >= descriptors) {
+        while next < content.len() && (outstanding.is_empty() || blk.free_descriptors() >= descriptors) {
             let Some(region) = free.pop() else { break };
             let bytes = (content.len() - next).min(region_bytes as usize);
             if way == Way::Write {

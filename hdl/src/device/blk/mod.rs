@@ -19,7 +19,7 @@ mod side;
 pub mod types;
 
 pub use options::{BlkOptions, Geometry};
-pub use row::{BLK, BLK_SIZE, FLUSH, GEOMETRY, RO, SEG_MAX};
+pub use row::{BLK, BLK_SIZE, FLUSH, GEOMETRY, MQ, RO, SEG_MAX};
 
 use crate::block::Block;
 use crate::cells::{Sink, Source, StreamFifo};
@@ -47,14 +47,18 @@ pub struct BlkDevice {
     pub capacity: Signal<In, Bits<64>>,
     /// Write requests fail.
     pub read_only: Signal<In, Bit>,
-    /// Chains of the request queue.
+    /// Chains of the request queues.
     pub chain: Sink<Chain>,
+    /// The queue of the chain that is offered.
+    pub chain_queue: Signal<In, Bits<2>>,
     /// Bytes of their readable buffers.
     pub readable: Sink<ByteBeat>,
     /// What to do with their writable buffers.
     pub scatter: Source<ScatterCommand>,
     /// Bytes for their writable buffers.
     pub writable: Source<ByteBeat>,
+    /// The queue of what `scatter` and `writable` offer.
+    pub answer_queue: Signal<Out, Bits<2>>,
     /// Commands for the device side.
     pub command: Source<BlkCommand>,
     /// Data of write commands.
@@ -71,6 +75,8 @@ pub struct BlkDevice {
     pub violation_valid: Signal<Out, Bit>,
     /// Which rule, and what broke it.
     pub violation: Signal<Out, ViolationReport>,
+    /// The queue that it is of.
+    pub violation_queue: Signal<Out, Bits<2>>,
 
     request: request::BlkRequest,
     port: port::BlkPort,
@@ -102,6 +108,7 @@ impl Logic for BlkDevice {
         self.request.capacity.next = self.capacity.val();
         self.request.read_only.next = self.read_only.val();
         Sink::<Chain>::link(&mut self.chain, &mut self.request.chain);
+        self.request.chain_queue.next = self.chain_queue.val();
         Sink::<ByteBeat>::link(&mut self.readable, &mut self.request.readable);
         Source::<BlkCommand>::join(&mut self.request.command, &mut self.port.command);
         Source::<BlkWriteBeat>::join(&mut self.request.write, &mut self.port.write);
@@ -122,10 +129,12 @@ impl Logic for BlkDevice {
         Sink::<BlkReadBeat>::link(&mut self.read, &mut self.response.read);
         Source::<ScatterCommand>::link(&mut self.scatter, &mut self.response.scatter);
         Source::<ByteBeat>::link(&mut self.writable, &mut self.response.writable);
+        self.answer_queue.next = self.response.answer_queue.val();
         self.idle.next =
             (self.request.idle.val() & self.response.idle.val() & !self.pending.output.valid.val()) | self.stop.val();
         self.fault.next = self.response.fault.val();
         self.violation_valid.next = self.request.violation_valid.val();
         self.violation.next = self.request.violation.val();
+        self.violation_queue.next = self.request.violation_queue.val();
     }
 }

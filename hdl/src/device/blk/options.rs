@@ -1,6 +1,7 @@
 //! virtio-blk's section of a configuration.
-use super::row::{BLK_SIZE, GEOMETRY, SEG_MAX};
+use super::row::{BLK_SIZE, GEOMETRY, MQ, SEG_MAX};
 use crate::config::{EndpointConfig, Feature, Problems, Table};
+use crate::virtio::MAX_QUEUES;
 use std::ops::Range;
 
 /// Disk geometry as virtio-blk's device config holds it.
@@ -25,6 +26,8 @@ pub struct BlkOptions {
     pub geometry: Geometry,
     /// What GET_ID answers, at most 20 ASCII characters.
     pub serial: String,
+    /// Request queues, 1 to [`MAX_QUEUES`] (`num_queues` of the device config).
+    pub queues: u8,
     /// Milliseconds after which a disk that does not answer is given up: what it has been asked ends with IOERR.
     pub answer_timeout_ms: u32,
 }
@@ -37,6 +40,7 @@ impl BlkOptions {
             seg_max: u32::from(queue_size.saturating_sub(2)).min(126),
             geometry: Geometry { cylinders: 16383, heads: 16, sectors: 63 },
             serial: "virtio-hdl".into(),
+            queues: 1,
             // Linux's patience with a SCSI disk
             answer_timeout_ms: 30_000,
         }
@@ -60,6 +64,8 @@ pub(super) fn read(table: &mut Table, problems: &mut Problems, config: &mut Endp
     let printable = |text: &str| text.len() <= 20 && text.bytes().all(|byte| (0x20..0x7f).contains(&byte));
     let serial = table.text(problems, "serial", "at most 20 printable ASCII characters", printable);
     let timeout = table.number(problems, "answer_timeout_ms", 1..=60_000, "1 to 60000 milliseconds", |_| true);
+    let most = MAX_QUEUES as u64;
+    let queues = table.number(problems, "queues", 1..=most, &format!("1 to {most}"), |_| true);
     let queue_size = config.queue_size;
     let features = config.features.clone();
     let mut needs = |feature: Feature, key: &str, place: &Range<usize>| {
@@ -75,6 +81,9 @@ pub(super) fn read(table: &mut Table, problems: &mut Problems, config: &mut Endp
     }
     if let Some((milliseconds, _)) = timeout {
         options.answer_timeout_ms = milliseconds as u32;
+    }
+    if let Some((queues, _)) = queues {
+        options.queues = queues as u8;
     }
     if let Some((bytes, place)) = block_size {
         needs(BLK_SIZE, "block_size", &place);
@@ -97,6 +106,10 @@ pub(super) fn read(table: &mut Table, problems: &mut Problems, config: &mut Endp
     if let Some((mut geometry, _)) = geometry {
         options.geometry = read_geometry(&mut geometry, problems, options.geometry);
         geometry.finish(problems);
+    }
+    // as QEMU's: nobody has to list it
+    if config.blk_options().queues > 1 {
+        config.features.insert(MQ);
     }
 }
 

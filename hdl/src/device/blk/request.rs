@@ -40,8 +40,9 @@ pub struct BlkRequest {
     pub capacity: Signal<In, Bits<64>>,
     /// Write requests fail.
     pub read_only: Signal<In, Bit>,
-    /// Chains of the request queue.
+    /// Chains of the request queues, and the queue of the one that is offered.
     pub chain: Sink<Chain>,
+    pub chain_queue: Signal<In, Bits<2>>,
     /// Bytes of their readable buffers: the header is the first beat.
     pub readable: Sink<ByteBeat>,
     /// Commands for the device side.
@@ -67,10 +68,14 @@ pub struct BlkRequest {
     /// One cycle: a chain was too short for a request.
     pub violation_valid: Signal<Out, Bit>,
     pub violation: Signal<Out, ViolationReport>,
+    /// The queue that it is of.
+    pub violation_queue: Signal<Out, Bits<2>>,
 
     state: Reg<RequestState>,
-    halted: Reg<Bit>,
+    /// Queues of which a chain was too short: nothing of what follows in them is done.
+    halted: Reg<Bits<4>>,
     stuck: Reg<Bit>,
+    of_queue: DFF<Bits<2>>,
     head: DFF<Bits<16>>,
     is_in: DFF<Bit>,
     is_out: DFF<Bit>,
@@ -191,6 +196,7 @@ impl Logic for BlkRequest {
         self.out_beat.next.error = self.readable.data.val().last & self.readable.data.val().error;
         match self.state.q.val() {
             RequestState::Idle => {
+                self.of_queue.d.next = self.chain_queue.val();
                 self.head.d.next = self.chain.data.val().head;
                 self.writable_length.d.next = self.chain.data.val().writable_length;
                 self.bytes.d.next = self.chain.data.val().readable_length;
@@ -201,7 +207,8 @@ impl Logic for BlkRequest {
                 self.sector.d.next = self.readable.data.val().data.get_bits::<64>(64);
                 self.failed.d.next = self.readable.data.val().error;
                 self.drained.d.next = self.readable.data.val().last;
-                self.dropped.d.next = self.chain.data.val().error | self.halted.q.val();
+                self.dropped.d.next =
+                    self.chain.data.val().error | self.halted.q.val().get_bit(self.chain_queue.val().index());
                 if self.chain.valid.val() & self.readable.valid.val() & !self.stop.val() {
                     self.chain.ready.next = true;
                     self.readable.ready.next = true;
@@ -221,7 +228,7 @@ impl Logic for BlkRequest {
             RequestState::Compare => {
                 if self.too_short.q.val() & !self.dropped.q.val() {
                     self.dropped.d.next = true;
-                    self.halted.d.next = true;
+                    self.halted.d.next = self.halted.q.val().replace_bit(self.of_queue.q.val().index(), true);
                     self.violation_valid.next = true;
                 }
                 self.state.d.next = RequestState::Decide;
@@ -315,6 +322,7 @@ impl Logic for BlkRequest {
         self.out_command.next.tag = 0.into();
         self.command.data.next = self.out_command.val();
         self.write.data.next = self.out_beat.val();
+        self.out_pending.next.queue = self.of_queue.q.val();
         self.out_pending.next.head = self.head.q.val();
         self.out_pending.next.drop = self.dropped.q.val();
         self.out_pending.next.commanded = self.commanded.q.val();
@@ -326,5 +334,6 @@ impl Logic for BlkRequest {
         self.pending.data.next = self.out_pending.val();
         self.idle.next = self.state.q.val() == RequestState::Idle;
         self.violation.next = self.report.val();
+        self.violation_queue.next = self.of_queue.q.val();
     }
 }

@@ -68,6 +68,8 @@ pub struct BlkResponse {
     pub scatter: Source<ScatterCommand>,
     /// Bytes for them.
     pub writable: Source<ByteBeat>,
+    /// The queue that both are for.
+    pub answer_queue: Signal<Out, Bits<2>>,
     /// Changes when all requests that the device side has are given up.
     pub generation: Signal<Out, Bit>,
     /// One cycle: they have been.
@@ -78,6 +80,7 @@ pub struct BlkResponse {
     pub idle: Signal<Out, Bit>,
 
     state: Reg<ResponseState>,
+    of_queue: DFF<Bits<2>>,
     head: DFF<Bits<16>>,
     drop: DFF<Bit>,
     value: DFF<Bits<8>>,
@@ -315,6 +318,7 @@ impl Logic for BlkResponse {
         self.ends.next = false;
         match self.state.q.val() {
             ResponseState::Idle => {
+                self.of_queue.d.next = self.pending.data.val().queue;
                 self.head.d.next = self.pending.data.val().head;
                 self.drop.d.next = self.pending.data.val().drop;
                 self.value.d.next = bit_cast::<8, 2>(self.pending.data.val().status);
@@ -419,6 +423,7 @@ impl Logic for BlkResponse {
         }
         self.scatter.data.next = self.out_command.val();
         self.writable.data.next = self.out_beat.val();
+        self.answer_queue.next = self.of_queue.q.val();
         self.idle.next = self.state.q.val() == ResponseState::Idle;
     }
 }

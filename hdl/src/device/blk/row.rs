@@ -19,6 +19,8 @@ pub const RO: Feature = Feature::new(blk::FEATURE_RO, "ro").only("while the port
 pub const BLK_SIZE: Feature = Feature::new(blk::FEATURE_BLK_SIZE, "blk_size");
 /// FLUSH requests.
 pub const FLUSH: Feature = Feature::new(blk::FEATURE_FLUSH, "flush");
+/// Several queues.
+pub const MQ: Feature = Feature::new(blk::FEATURE_MQ, "mq").on_request();
 
 /// virtio-blk (virtio 1.x, section 5.2).
 pub static BLK: DeviceType = DeviceType {
@@ -29,6 +31,7 @@ pub static BLK: DeviceType = DeviceType {
     // mass storage: SCSI, as QEMU's; or other
     classes: &[0x01_0000, 0x01_8000],
     queues: &[Queue { name: "requestq", what: "requests" }],
+    queue_sets: |config| config.blk_options().queues.into(),
     // header, data, status
     shortest_queue: 4,
     advised_queue: None,
@@ -42,6 +45,7 @@ pub static BLK: DeviceType = DeviceType {
         RO,
         BLK_SIZE,
         FLUSH,
+        MQ,
     ],
     safe_features: &[],
     fields: &[
@@ -59,6 +63,10 @@ pub static BLK: DeviceType = DeviceType {
         fixed(blk::CONFIG_HEADS, 1, "geometry.heads", |config| config.blk_options().geometry.heads.into()),
         fixed(blk::CONFIG_SECTORS, 1, "geometry.sectors", |config| config.blk_options().geometry.sectors.into()),
         fixed(blk::CONFIG_BLK_SIZE, 4, "blk_size", |config| config.blk_options().block_size.into()),
+        ConfigField {
+            needs: Some(MQ),
+            ..fixed(blk::CONFIG_NUM_QUEUES, 2, "num_queues", |config| config.blk_options().queues.into())
+        },
     ],
     events: &["answers of the disk left out, too short, too long, too late or unasked"],
     streams: &[
@@ -82,6 +90,7 @@ pub static BLK: DeviceType = DeviceType {
         ("blk", include_str!("../../../configs/blk.toml")),
         ("blk-memory-bar", include_str!("../../../configs/blk-memory-bar.toml")),
         ("blk-one-vector", include_str!("../../../configs/blk-one-vector.toml")),
+        ("blk-multiqueue", include_str!("../../../configs/blk-multiqueue.toml")),
         ("blk-intx", include_str!("../../../configs/blk-intx.toml")),
         ("blk-plain", include_str!("../../../configs/blk-plain.toml")),
     ],

@@ -1,5 +1,6 @@
 //! virtio-blk behind the endpoint's core.
 use super::super::change::ChangeDetector;
+use super::super::queue_group::QueueGroup;
 use super::row::RO;
 use super::types::*;
 use super::BlkDevice;
@@ -9,6 +10,7 @@ use crate::comment;
 use crate::config::EndpointConfig;
 use crate::dma::types::*;
 use crate::virtio::types::*;
+use crate::virtio::DEVICE_CONFIG_BITS;
 use rust_hdl::prelude::*;
 
 /// The block device with what virtio-blk says of itself: features, device config, the ports to the medium.
@@ -48,7 +50,7 @@ pub struct BlkSide {
     pub blk_read_tag: Signal<In, Bits<8>>,
 
     pub device_features: Signal<Out, Bits<32>>,
-    pub device_config: Signal<Out, Bits<256>>,
+    pub device_config: Signal<Out, Bits<DEVICE_CONFIG_BITS>>,
     pub config_changed: Signal<Out, Bit>,
     pub driver_config: Signal<In, Bits<64>>,
     pub driver_features: Signal<In, Bits<32>>,
@@ -73,6 +75,9 @@ pub struct BlkSide {
 
     #[given]
     blk: BlkDevice,
+    // none where there is one queue
+    #[given]
+    group: Vec<QueueGroup>,
     capacity_change: ChangeDetector<Bits<64>>,
 
     #[given]
@@ -80,7 +85,7 @@ pub struct BlkSide {
     #[given]
     read_only_feature: Constant<Bits<32>>,
     #[given]
-    config_constants: Constant<Bits<256>>,
+    config_constants: Constant<Bits<DEVICE_CONFIG_BITS>>,
 
     operation: Signal<Local, BlkOperation>,
 }
@@ -91,13 +96,15 @@ impl BlkSide {
         let read_only = if config.offers(RO) { 1u64 << RO.bit } else { 0 };
         let offered = u64::from(config.host_features()) & !read_only;
         let answer_cycles = u64::from(config.blk_options().answer_timeout_ms) * config.link.clock_hz / 1_000;
+        let queues = config.queue_count();
         Self::with(BlkSideGiven {
-            chain: vec![Default::default()],
-            bytes: vec![Default::default()],
-            command: vec![Default::default()],
-            data: vec![Default::default()],
-            device_violation_valid: vec![Default::default()],
-            device_violation: vec![Default::default()],
+            chain: (0..queues).map(|_| Default::default()).collect(),
+            bytes: (0..queues).map(|_| Default::default()).collect(),
+            command: (0..queues).map(|_| Default::default()).collect(),
+            data: (0..queues).map(|_| Default::default()).collect(),
+            device_violation_valid: (0..queues).map(|_| Default::default()).collect(),
+            device_violation: (0..queues).map(|_| Default::default()).collect(),
+            group: (0..usize::from(queues > 1)).map(|_| QueueGroup::new(queues)).collect(),
             device_events: vec![Default::default()],
             blk: BlkDevice::new(answer_cycles),
             offered: Constant::new(offered.into()),
@@ -118,17 +125,41 @@ impl Logic for BlkSide {
         if self.blk_read_only.val() {
             self.device_features.next = self.offered.val() | self.read_only_feature.val();
         }
-        self.device_config.next = self.config_constants.val() | bit_cast::<256, 64>(self.blk_capacity.val());
+        self.device_config.next =
+            self.config_constants.val() | bit_cast::<DEVICE_CONFIG_BITS, 64>(self.blk_capacity.val());
         self.capacity_change.value.next = self.blk_capacity.val();
         self.config_changed.next = self.capacity_change.changed.val();
 
+        comment!("---- queues: one, or several as one");
+        self.blk.chain_queue.next = 0.into();
+        for i in self.group.len()..1 {
+            Sink::<Chain>::link(&mut self.chain[i], &mut self.blk.chain);
+            Sink::<ByteBeat>::link(&mut self.bytes[i], &mut self.blk.readable);
+            Source::<ScatterCommand>::link(&mut self.command[i], &mut self.blk.scatter);
+            Source::<ByteBeat>::link(&mut self.data[i], &mut self.blk.writable);
+        }
+        for g in 0..self.group.len() {
+            self.group[g].reset.next = self.reset.val() | self.device_reset.val();
+            for i in 0..self.chain.len() {
+                Sink::<Chain>::link(&mut self.chain[i], &mut self.group[g].chains[i]);
+                Sink::<ByteBeat>::link(&mut self.bytes[i], &mut self.group[g].bytes[i]);
+                Source::<ScatterCommand>::link(&mut self.command[i], &mut self.group[g].commands[i]);
+                Source::<ByteBeat>::link(&mut self.data[i], &mut self.group[g].data[i]);
+            }
+            Source::<Chain>::join(&mut self.group[g].chain, &mut self.blk.chain);
+            self.blk.chain_queue.next = self.group[g].chain_queue.val();
+            Source::<ByteBeat>::join(&mut self.group[g].readable, &mut self.blk.readable);
+            Source::<ScatterCommand>::join(&mut self.blk.scatter, &mut self.group[g].scatter);
+            Source::<ByteBeat>::join(&mut self.blk.writable, &mut self.group[g].writable);
+            self.group[g].answer_queue.next = self.blk.answer_queue.val();
+        }
+        for i in 0..self.chain.len() {
+            self.device_violation_valid[i].next =
+                self.blk.violation_valid.val() & (self.blk.violation_queue.val() == i.to_bits::<2>());
+            self.device_violation[i].next = self.blk.violation.val();
+        }
+
         comment!("---- device");
-        Sink::<Chain>::link(&mut self.chain[0], &mut self.blk.chain);
-        Sink::<ByteBeat>::link(&mut self.bytes[0], &mut self.blk.readable);
-        Source::<ScatterCommand>::link(&mut self.command[0], &mut self.blk.scatter);
-        Source::<ByteBeat>::link(&mut self.data[0], &mut self.blk.writable);
-        self.device_violation_valid[0].next = self.blk.violation_valid.val();
-        self.device_violation[0].next = self.blk.violation.val();
         self.device_idle.next = self.blk.idle.val();
         self.device_events[0].next = self.blk.fault.val();
         self.blk.stop.next = self.device_stop.val();

@@ -63,6 +63,8 @@ pub struct BlkWriteBeat {
 /// A request that waits for its response.
 #[derive(Copy, Clone, Debug, PartialEq, Default, LogicStruct)]
 pub struct BlkPending {
+    /// Its queue.
+    pub queue: Bits<2>,
     /// Head descriptor.
     pub head: Bits<16>,
     /// The chain is broken: no response.

@@ -42,6 +42,7 @@ pub static NET: DeviceType = DeviceType {
         Queue { name: "receiveq1", what: "received frames" },
         Queue { name: "transmitq1", what: "frames to send" },
     ],
+    queue_sets: |_| 1,
     // header and frame
     shortest_queue: 2,
     // it stops its transmit queue while fewer than MAX_SKB_FRAGS + 2 descriptors are free

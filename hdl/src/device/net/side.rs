@@ -8,6 +8,7 @@ use crate::comment;
 use crate::config::EndpointConfig;
 use crate::dma::types::*;
 use crate::virtio::types::*;
+use crate::virtio::DEVICE_CONFIG_BITS;
 use rust_hdl::prelude::*;
 
 /// The network device with what virtio-net says of itself: features, device config, the ports to the wire. Queue 0 receives,
@@ -42,7 +43,7 @@ pub struct NetSide {
     pub net_rx_error: Signal<In, Bit>,
 
     pub device_features: Signal<Out, Bits<32>>,
-    pub device_config: Signal<Out, Bits<256>>,
+    pub device_config: Signal<Out, Bits<DEVICE_CONFIG_BITS>>,
     pub config_changed: Signal<Out, Bit>,
     pub driver_config: Signal<In, Bits<64>>,
     pub driver_features: Signal<In, Bits<32>>,
@@ -72,8 +73,8 @@ pub struct NetSide {
     #[given]
     offered: Constant<Bits<32>>,
     #[given]
-    config_constants: Constant<Bits<256>>,
-    config_bytes: Signal<Local, Bits<256>>,
+    config_constants: Constant<Bits<DEVICE_CONFIG_BITS>>,
+    config_bytes: Signal<Local, Bits<DEVICE_CONFIG_BITS>>,
 }
 
 impl NetSide {
@@ -102,7 +103,7 @@ impl Logic for NetSide {
 
         comment!("---- features and device config: mac[6], status, what is constant");
         self.device_features.next = self.offered.val();
-        self.config_bytes.next = self.config_constants.val() | bit_cast::<256, 48>(self.net_mac.val());
+        self.config_bytes.next = self.config_constants.val() | bit_cast::<DEVICE_CONFIG_BITS, 48>(self.net_mac.val());
         self.device_config.next = self.config_bytes.val().replace_bit(48, self.net_link_up.val());
         self.net_mac_current.next = self.driver_config.val().get_bits::<48>(0);
         self.link_change.value.next = self.net_link_up.val();

@@ -2,6 +2,7 @@
 use super::{DriverError, VectorPolicy, VectorPurpose, VirtioPci};
 use crate::host::ring::{RingOptions, Virtqueue};
 use crate::host::{Platform, Width};
+use std::borrow::Cow;
 use virtio_hdl_rtl::virtio::layout::*;
 
 /// A queue that the device uses.
@@ -18,10 +19,10 @@ pub struct Queue {
 }
 
 /// What a driver wants a queue for.
-#[derive(Copy, Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct QueueUse {
     /// What it is called, in the names of its interrupts.
-    pub name: &'static str,
+    pub name: Cow<'static, str>,
     /// The driver wants to be interrupted for it. A queue without gets no vector, and its ring says NO_INTERRUPT.
     pub callback: bool,
 }
@@ -29,12 +30,12 @@ pub struct QueueUse {
 impl QueueUse {
     /// A queue that interrupts.
     pub const fn interrupting(name: &'static str) -> Self {
-        QueueUse { name, callback: true }
+        QueueUse { name: Cow::Borrowed(name), callback: true }
     }
 
     /// A queue that the driver looks at when it likes.
     pub const fn silent(name: &'static str) -> Self {
-        QueueUse { name, callback: false }
+        QueueUse { name: Cow::Borrowed(name), callback: false }
     }
 }
 

@@ -41,7 +41,7 @@ impl VectorPolicy {
         let interrupting = uses.iter().filter(|wanted| wanted.callback);
         match self {
             VectorPolicy::PerQueue => {
-                std::iter::once("config").chain(interrupting.map(|wanted| wanted.name)).map(String::from).collect()
+                std::iter::once("config").chain(interrupting.map(|wanted| &*wanted.name)).map(String::from).collect()
             }
             VectorPolicy::Shared => vec!["config".into(), "virtqueues".into()],
             VectorPolicy::Line => vec![],

@@ -249,7 +249,7 @@ impl Traffic for DiskTraffic {
 
     fn submit(&mut self, guard: &mut Guard<'_>, rng: &mut ChaCha8Rng) -> Result<(), ScenarioError> {
         for _ in 0..rng.random_range(1..=8) {
-            let room = self.blk.as_ref().is_some_and(|blk| blk.queue().free_descriptors() > MOST_BUFFERS as usize + 2);
+            let room = self.blk.as_ref().is_some_and(|blk| blk.free_descriptors() > MOST_BUFFERS as usize + 2);
             if !room || self.outstanding.len() >= DEPTH {
                 break;
             }
@@ -287,7 +287,7 @@ impl Traffic for DiskTraffic {
             let Some(blk) = &self.blk else { return Ok(Settled::Done) };
             let what = format!("{} requests do not end", self.outstanding.len());
             // a queue that a failed read has stopped raises no more interrupts
-            return match blk.queue().has_used(guard.memory()) {
+            return match blk.has_used(guard.memory()) {
                 Ok(true) if !self.faults => Err(self.differ("an interrupt that is due does not come".into())),
                 _ => Ok(Settled::Stalled(what)),
             };
