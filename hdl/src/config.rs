@@ -21,6 +21,7 @@ mod options;
 mod read;
 mod table;
 
+pub use crate::virtio::types::Buffers;
 pub use device_type::{
     Axis, CardSide, ConfigField, DeviceType, FieldValue, Flow, Level, Queue, Section, SidePort, Stream, StreamField,
     StreamPort,
@@ -168,6 +169,11 @@ impl EndpointConfig {
             _ => format!("{}{}", queue.name, set + 1),
         };
         (0..sets).flat_map(|set| self.device.queues.iter().map(move |queue| (name(queue, set), *queue))).collect()
+    }
+
+    /// What the device uses of each queue's chains.
+    pub fn buffers(&self) -> Vec<Buffers> {
+        self.queues().into_iter().map(|(_, queue)| queue.buffers).collect()
     }
 
     /// One MSI-X vector for config changes and one per queue.

@@ -76,12 +76,15 @@ blocks! {
     write_arbiter: dma::WriteArbiter::new(5);
     gather: dma::Gather::<8>::new(3);
     scatter: dma::Scatter::<6>::new(4);
+    give_back: dma::GiveBack::default();
     head_runs: virtio::runs::HeadRuns::new(1, 256);
     chain_walker: virtio::walker::ChainWalker::new(256);
     used_writer: virtio::used::UsedWriter::new(1, 256);
     interrupt_decision: virtio::interrupt_decision::InterruptDecision::new(1, 256);
     interrupt_controller: virtio::interrupts::InterruptController::default();
-    data_path: endpoint::data_path::DataPath::new(2, 256, 64, 1000);
+    data_path: endpoint::data_path::DataPath::new(&[virtio::types::Buffers::Both; 2], 256, 64, 1000);
+    virtqueue_readable: virtio::queue::Virtqueue::new(256, virtio::types::Buffers::Readable);
+    virtqueue_writable: virtio::queue::Virtqueue::new(256, virtio::types::Buffers::Writable);
     diagnostics: endpoint::diagnostics::Diagnostics::new(21);
     blk_device: device::blk::BlkDevice::new(1000);
     net_device: device::net::NetDevice::new(device::net::types::FrameSizes::new(1522), 256);

@@ -47,11 +47,9 @@ fn all_queues_are_served_at_once_and_by_turns() {
     let mut finished = [0; QUEUES];
     let mut waiting = [0; QUEUES];
     while finished.iter().sum::<usize>() < 400 {
-        for queue in 0..QUEUES {
-            for n in waiting[queue]..12 {
-                submit_to(&mut s, queue, (12 * queue + n) as u64);
-            }
-            waiting[queue] = 12;
+        for (queue, waiting) in waiting.iter_mut().enumerate() {
+            (*waiting..12).for_each(|n| submit_to(&mut s, queue, (12 * queue + n) as u64));
+            *waiting = 12;
         }
         s.blk.kick(&mut s.machine).unwrap();
         s.machine.run(300);

@@ -24,8 +24,6 @@ pub struct RngWord {
 enum State {
     /// Waits for a chain.
     Idle,
-    /// Throws away what the driver has put into readable buffers.
-    Drain,
     /// Asks the device side.
     Request,
     /// Says what becomes of the chain.
@@ -37,7 +35,7 @@ enum State {
 /// The entropy source between the rings and the device side.
 ///
 /// ```text
-///   chain, readable bytes -> [ one at a time ] -> rng_request -> device side
+///   chain                 -> [ one at a time ] -> rng_request -> device side
 ///   scatter command, bytes <-        +----------- rng_word <---------+
 /// ```
 /// A request is a wish: a device side that always has words need not look at it. Random words are all alike, so that none belongs to
@@ -57,8 +55,6 @@ pub struct RngSide {
     pub device_idle: Signal<Out, Bit>,
     #[given]
     pub chain: Vec<Sink<Chain>>,
-    #[given]
-    pub bytes: Vec<Sink<ByteBeat>>,
     #[given]
     pub command: Vec<Source<ScatterCommand>>,
     #[given]
@@ -92,7 +88,6 @@ impl RngSide {
     pub fn new(features: u32, max_bytes: u16) -> Self {
         Self::with(RngSideGiven {
             chain: vec![Default::default()],
-            bytes: vec![Default::default()],
             command: vec![Default::default()],
             data: vec![Default::default()],
             device_events: vec![Default::default()],
@@ -139,7 +134,6 @@ impl Logic for RngSide {
 
         // ------------------------------------------------------------ one chain after the other
         self.chain[0].ready.next = false;
-        self.bytes[0].ready.next = false;
         self.request.input.valid.next = false;
         self.command[0].valid.next = false;
         self.data[0].valid.next = false;
@@ -154,13 +148,6 @@ impl Logic for RngSide {
                 }
                 if self.chain[0].valid.val() & !self.device_stop.val() {
                     self.chain[0].ready.next = true;
-                    self.state.d.next = State::Drain;
-                }
-            }
-            State::Drain => {
-                // a chain is not given back while its buffers are read (virtio 1.x, 2.7.8)
-                self.bytes[0].ready.next = true;
-                if self.bytes[0].valid.val() & self.bytes[0].data.val().last {
                     self.state.d.next = State::Request;
                 }
             }

@@ -7,7 +7,8 @@ pub mod entropy;
 use block::RngSide;
 use virtio_hdl_rtl::block::AnyBlock;
 use virtio_hdl_rtl::config::{
-    Axis, DeviceType, EndpointConfig, Feature, Flow, Options, Problems, Queue, Section, Stream, StreamField, Table,
+    Axis, Buffers, DeviceType, EndpointConfig, Feature, Flow, Options, Problems, Queue, Section, Stream, StreamField,
+    Table,
 };
 
 /// What the section `[rng]` of a configuration says.
@@ -25,7 +26,7 @@ pub static RNG: DeviceType = DeviceType {
     pci_device: 0x1005,
     // unclassified, as QEMU's
     classes: &[0x00_ff00],
-    queues: &[Queue { name: "requestq", what: "buffers for random bytes" }],
+    queues: &[Queue { name: "requestq", what: "buffers for random bytes", buffers: Buffers::Writable }],
     queue_sets: |_| 1,
     shortest_queue: 2,
     advised_queue: None,

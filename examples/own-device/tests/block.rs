@@ -2,7 +2,6 @@
 use own_device::block::{RngSide, RngWord};
 use rust_hdl::prelude::*;
 use std::collections::VecDeque;
-use virtio_hdl_rtl::dma::types::ByteBeat;
 use virtio_hdl_rtl::testing::{accepted, moved, starts_known, Bench, Feed, Port, Rng};
 use virtio_hdl_rtl::verilog;
 use virtio_hdl_rtl::virtio::types::Chain;
@@ -15,14 +14,12 @@ struct Expected {
     head: u64,
     broken: bool,
     length: u64,
-    readable_beats: usize,
 }
 
 /// The queue and the device side, and what must come of what they do.
 struct World {
     bench: Bench<RngSide>,
     chains: Feed<Chain>,
-    readable: Feed<ByteBeat>,
     words: Feed<RngWord>,
     expected: VecDeque<Expected>,
     /// Bytes of the chain whose command has been given.
@@ -42,7 +39,6 @@ impl World {
         World {
             bench: Bench::new(name, RngSide::new(FEATURES, MAX_BYTES), |uut| &mut uut.clock),
             chains: Feed::new(3),
-            readable: Feed::new(3),
             words: Feed::new(3),
             expected: VecDeque::new(),
             left: 0,
@@ -58,7 +54,8 @@ impl World {
 
     fn offer(&mut self) {
         let rng = &mut self.bench.rng;
-        let (readable, writable) = lengths(rng);
+        // readable buffers are none of the block's business
+        let (readable, writable) = (rng.below(60), writable_length(rng));
         let broken = rng.chance(1, 10);
         let head = rng.below(1 << 16);
         self.chains.values.push_back(Chain {
@@ -67,17 +64,9 @@ impl World {
             writable_length: writable.into(),
             error: broken,
         });
-        // a chain without readable bytes has one beat, which is empty
-        let beats = readable.div_ceil(16).max(1);
-        for beat in 0..beats {
-            let count = (readable - 16 * beat).min(16);
-            let last = beat + 1 == beats;
-            let data = Port::random(rng);
-            self.readable.values.push_back(ByteBeat { data, count: count.into(), last, error: rng.chance(1, 20) });
-        }
         let length = writable.min(MAX_BYTES.into());
         self.cut += usize::from(length < writable);
-        self.expected.push_back(Expected { head, broken, length, readable_beats: beats as usize });
+        self.expected.push_back(Expected { head, broken, length });
     }
 
     /// One cycle; whether a chain has been given back in it.
@@ -89,7 +78,6 @@ impl World {
         bench.uut.device_stop.next = stop;
         bench.uut.device_reset.next = reset;
         self.chains.drive(&mut bench.uut.chain[0], &mut bench.rng);
-        self.readable.drive(&mut bench.uut.bytes[0], &mut bench.rng);
         self.words.drive(&mut bench.uut.rng_word, &mut bench.rng);
         bench.uut.command[0].ready.next = bench.rng.chance(2, 3);
         bench.uut.data[0].ready.next = bench.rng.chance(2, 3);
@@ -120,7 +108,6 @@ impl World {
         if let Some(command) = moved(&bench.uut.command[0]) {
             let chain = self.expected.pop_front().expect("a chain that there is");
             assert_eq!(self.left, 0, "the bytes of the chain before");
-            assert_eq!(chain.readable_beats, 0, "given back while it is read");
             assert_eq!((command.head.to_u64(), command.drop), (chain.head, chain.broken));
             assert_eq!((command.skip.to_u64(), command.more), (0, false));
             if !chain.broken {
@@ -134,30 +121,25 @@ impl World {
         }
         assert_eq!(bench.uut.device_events[0].val(), event);
         self.chains.take(&bench.uut.chain[0]);
-        if self.readable.take(&bench.uut.bytes[0]).is_some() {
-            self.expected[0].readable_beats -= 1;
-        }
         bench.edge();
         if reset {
             // the queues forget, too; what the device side has been asked for, and has offered, is its own
-            (self.chains, self.readable) = (Feed::new(3), Feed::new(3));
+            self.chains = Feed::new(3);
             self.expected.clear();
             self.left = 0;
         }
     }
 }
 
-/// Readable and writable bytes of a chain.
-fn lengths(rng: &mut Rng) -> (u64, u64) {
-    let readable = if rng.chance(1, 3) { rng.below(60) } else { 0 };
-    let writable = match rng.below(8) {
+/// Writable bytes of a chain.
+fn writable_length(rng: &mut Rng) -> u64 {
+    match rng.below(8) {
         0 => 0,
         1 => 16 * rng.below(7),
         2 => MAX_BYTES as u64 + rng.below(3) - 1,
         3 => u32::MAX as u64 - rng.below(20),
         _ => 1 + rng.below(90),
-    };
-    (readable, writable)
+    }
 }
 
 fn out_of_reset(world: &mut World) {

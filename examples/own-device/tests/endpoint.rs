@@ -108,7 +108,7 @@ fn a_row_that_does_not_fit_its_block_is_refused() {
         (DeviceType { events: &[], ..like() }, "the block's port device_events_0 is neither the row's nor the core's"),
         (DeviceType { queues: &[], ..like() }, "it has 0 queues; allowed: 1 to 4"),
         (DeviceType { read_tags: 16, ..like() }, "it needs 16 reads in flight; allowed: 32, 64"),
-        (DeviceType { queues: &[RNG_QUEUE; 2], ..like() }, "the block has no port bytes_1_count"),
+        (DeviceType { queues: &[RNG_QUEUE; 2], ..like() }, "the block has no port bytes_0_count"),
         (
             DeviceType { features: &[RO_TWICE; 2], ..like() },
             "the bit of the feature ro is above 29, or that of another",
@@ -123,7 +123,8 @@ fn a_row_that_does_not_fit_its_block_is_refused() {
     }
 }
 
-const RNG_QUEUE: virtio_hdl_rtl::config::Queue = virtio_hdl_rtl::config::Queue { name: "requestq", what: "" };
+const RNG_QUEUE: virtio_hdl_rtl::config::Queue =
+    virtio_hdl_rtl::config::Queue { name: "requestq", what: "", buffers: virtio_hdl_rtl::config::Buffers::Both };
 const RO_TWICE: virtio_hdl_rtl::config::Feature = virtio_hdl_rtl::device::blk::RO;
 
 /// What `docs/add-a-device.md` quotes is in this folder.

@@ -1,6 +1,7 @@
 //! The row of a device type: what registers, ports, checks and documents are made from.
 use super::{EndpointConfig, Feature, Options, Problems, Table};
 use crate::block::AnyBlock;
+use crate::virtio::types::Buffers;
 use crate::virtio::{DEVICE_CONFIG_BYTES, READ_TAGS};
 use std::collections::BTreeSet;
 use std::fmt;
@@ -62,6 +63,9 @@ pub struct Queue {
     pub name: &'static str,
     /// What it carries.
     pub what: &'static str,
+    /// The buffers of its chains that the device uses. Of a queue without readable ones its block needs no `bytes`, without writable
+    /// ones no `data`.
+    pub buffers: Buffers,
 }
 
 /// A field of the device config.

@@ -3,6 +3,7 @@ pub mod arbiter;
 pub mod gather;
 mod gather_request;
 mod gather_stream;
+pub mod give_back;
 mod place;
 pub mod read_engine;
 mod read_receive;
@@ -17,6 +18,7 @@ pub mod write_engine;
 
 pub use arbiter::{ReadArbiter, TurnArbiter, WriteArbiter};
 pub use gather::Gather;
+pub use give_back::GiveBack;
 pub use read_engine::ReadEngine;
 pub use scatter::Scatter;
 pub use sized_read_engine::SizedReadEngine;

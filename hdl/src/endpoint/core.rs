@@ -204,7 +204,8 @@ impl EndpointCore {
     /// The endpoint of a checked configuration, without its device.
     pub fn new(config: &EndpointConfig, intx: Intx) -> Self {
         let function = function_config(config);
-        let queues = config.queue_count();
+        let buffers = config.buffers();
+        let queues = buffers.len();
         let fields = diagnostics::fields(config.device).count();
         let registers = LegacyRegistersConfig {
             queue_sizes: vec![config.queue_size; queues],
@@ -227,7 +228,7 @@ impl EndpointCore {
             msix: (0..usize::from(config.vectors > 0)).map(|_| MsixTable::new(function.vectors)).collect(),
             messages: (0..messages).map(|_| Default::default()).collect(),
             registers: LegacyRegisters::new(&registers),
-            data_path: DataPath::new(queues, config.queue_size, read_tags, config.completion_timeout_cycles()),
+            data_path: DataPath::new(&buffers, config.queue_size, read_tags, config.completion_timeout_cycles()),
             // the driver's patience with a reset is one of milliseconds
             sequencer: ResetSequencer::new(config.link.clock_hz / 2000),
             counters: Diagnostics::new(fields),

@@ -121,9 +121,10 @@ pub struct DataPath {
 }
 
 impl DataPath {
-    /// `queues` virtqueues of `queue_size` descriptors, and `tags` reads in flight; one without completion is given up after `timeout`
+    /// A virtqueue of `queue_size` descriptors for each of `buffers`, of whose chains the device uses these, and `tags` reads in flight; one without completion is given up after `timeout`
     /// cycles.
-    pub fn new(queues: usize, queue_size: u16, tags: u16, timeout: u64) -> Self {
+    pub fn new(buffers: &[Buffers], queue_size: u16, tags: u16, timeout: u64) -> Self {
+        let queues = buffers.len();
         let arbiters = usize::from(queues > 1);
         Self::with(DataPathGiven {
             chain: (0..queues).map(|_| Default::default()).collect(),
@@ -133,7 +134,7 @@ impl DataPath {
             device_violation_valid: (0..queues).map(|_| Default::default()).collect(),
             device_violation: (0..queues).map(|_| Default::default()).collect(),
             read_engine: SizedReadEngine::new(tags, timeout),
-            queues: (0..queues).map(|_| Virtqueue::new(queue_size)).collect(),
+            queues: buffers.iter().map(|buffers| Virtqueue::new(queue_size, *buffers)).collect(),
             read_arbiter: (0..arbiters).map(|_| ReadArbiter::new(queues)).collect(),
             write_arbiter: (0..arbiters).map(|_| WriteArbiter::new(queues)).collect(),
             answering: (0..arbiters).map(|_| Default::default()).collect(),

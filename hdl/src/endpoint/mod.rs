@@ -67,7 +67,7 @@ pub fn generate(config: &EndpointConfig) -> Result<Generated, PrintError> {
     };
     let intx = if behind { core::Intx::Level } else { core::Intx::Messages };
     let core = part(prefix, "core", core::EndpointCore::new(config, intx), "endpoint_core")?;
-    let left_out = side::check(config.device, &device.ports, &core.ports).map_err(fault)?;
+    let left_out = side::check(config.device, &config.buffers(), &device.ports, &core.ports).map_err(fault)?;
     let behind_what = if behind { format!(" behind {module}") } else { ", raw TLPs".into() };
     let title = format!("virtio-{} PCIe endpoint{behind_what}", config.device.name);
     let open = [unread(config.link.interface), left_out.outputs()].concat();

@@ -1,5 +1,5 @@
 //! The ports of a device's block, against its row and the core.
-use crate::config::{DeviceType, Flow};
+use crate::config::{Buffers, DeviceType, Flow};
 use crate::verilog::Port;
 use std::collections::BTreeMap;
 
@@ -16,6 +16,7 @@ const PORTS: [(&str, bool); 16] = [
     ("device_stop", true),
     ("device_idle", true),
     ("chain", true),
+    // where the row says that the device uses such buffers
     ("bytes", true),
     ("command", true),
     ("data", true),
@@ -59,8 +60,25 @@ fn without_number(name: &str) -> &str {
     number.map_or(name, |(at, _)| &name[..at])
 }
 
-/// Each port of the block is the core's or the row's, those of the row are as it says, and none is missing.
-pub(super) fn check(device: &DeviceType, block: &[Port], core: &[Port]) -> Result<LeftOut, String> {
+/// Whether the device of this queue has no use for what the port `bytes_0_valid` or `data_0_valid` belongs to.
+fn is_of_no_use(name: &str, buffers: &[Buffers]) -> bool {
+    let queue = name.split('_').nth(1).and_then(|number| number.parse::<usize>().ok());
+    let buffers = queue.and_then(|queue| buffers.get(queue));
+    buffers.is_some_and(|buffers| match without_number(name) {
+        "bytes" => !buffers.has_readable(),
+        "data" => !buffers.has_writable(),
+        _ => false,
+    })
+}
+
+/// Each port of the block is the core's or the row's, those of the row are as it says, and none is missing. `buffers` of each queue are
+/// used.
+pub(super) fn check(
+    device: &DeviceType,
+    buffers: &[Buffers],
+    block: &[Port],
+    core: &[Port],
+) -> Result<LeftOut, String> {
     let (block, core) = (nets(block), nets(core));
     let row: BTreeMap<_, _> = device.ports().into_iter().map(|port| (port.name, (port.bits, port.flow))).collect();
     for (name, told) in &row {
@@ -76,8 +94,8 @@ pub(super) fn check(device: &DeviceType, block: &[Port], core: &[Port]) -> Resul
     let mut left_out = vec![];
     for (name, (_, flow)) in core.iter().filter(|(name, _)| !block.contains_key(**name)) {
         match PORTS.iter().find(|(port, _)| *port == without_number(name)) {
-            Some((_, true)) => return Err(format!("the block has no port {name}")),
-            Some((_, false)) => left_out.push((name.to_string(), *flow == Flow::In)),
+            Some((_, true)) if !is_of_no_use(name, buffers) => return Err(format!("the block has no port {name}")),
+            Some(_) => left_out.push((name.to_string(), *flow == Flow::In)),
             // to the link
             None => {}
         }

@@ -6,6 +6,7 @@ use crate::cells::{LaneRam, Sink, Source};
 use crate::comment;
 use crate::dma::arbiter::{TurnArbiter, WriteArbiter};
 use crate::dma::gather::Gather;
+use crate::dma::give_back::GiveBack;
 use crate::dma::scatter::Scatter;
 use crate::dma::types::*;
 use rust_hdl::prelude::*;
@@ -13,7 +14,8 @@ use rust_hdl::prelude::*;
 /// One queue: the ring engine, the gatherer of readable bytes and the scatterer of writable ones.
 ///
 /// This is the chain interface: `chain` says that a chain is there and how long it is, `bytes` are what the driver gave,
-/// `command` and `data` are what the device gives back. A new device type is a row
+/// `command` and `data` are what the device gives back. Where a device has no use for one of them, its data mover is left out:
+/// `bytes` never come then, or `data` are never taken. A new device type is a row
 /// ([`crate::config::DeviceType`]) and one block behind it.
 #[derive(Block)]
 pub struct Virtqueue {
@@ -59,10 +61,14 @@ pub struct Virtqueue {
 
     #[given]
     ring: RingEngine,
+    // one or none
     #[given]
-    gather: Gather<8>,
+    gather: Vec<Gather<8>>,
+    // the one or the other
     #[given]
-    scatter: Scatter<6>,
+    scatter: Vec<Scatter<6>>,
+    #[given]
+    give_back: Vec<GiveBack>,
     /// What is read: buffers in the lower half, descriptors in the upper one.
     read_ram: LaneRam<128, 9, 16>,
     /// First DMA client numbers of the queue.
@@ -74,11 +80,15 @@ pub struct Virtqueue {
     own_done_client: Signal<Local, Bits<4>>,
     own_ram_client: Signal<Local, Bits<4>>,
     write_descriptor: Signal<Local, Bit>,
+    gather_word: Signal<Local, Bits<8>>,
+    out: Signal<Local, WriteRequest>,
     #[given]
     read_arbiter: TurnArbiter,
+    // with a scatterer
     #[given]
-    write_arbiter: WriteArbiter,
-    used_selected: DFF<Bit>,
+    write_arbiter: Vec<WriteArbiter>,
+    #[given]
+    used_selected: Vec<DFF<Bit>>,
     #[given]
     gather_client: Constant<Bits<4>>,
     #[given]
@@ -93,14 +103,17 @@ pub struct Virtqueue {
 const _: () = assert!(client::READS == 1 << 2 && client::WRITES == 1 << 1);
 
 impl Virtqueue {
-    /// A queue with a table of `queue_size` descriptors.
-    pub fn new(queue_size: u16) -> Self {
+    /// A queue with a table of `queue_size` descriptors, of whose chains the device uses these buffers.
+    pub fn new(queue_size: u16, buffers: Buffers) -> Self {
+        let (readable, writable) = (usize::from(buffers.has_readable()), usize::from(buffers.has_writable()));
         Self::with(VirtqueueGiven {
             ring: RingEngine::new(queue_size),
-            gather: Gather::new(client::GATHER),
-            scatter: Scatter::new(client::SCATTER),
-            read_arbiter: TurnArbiter::new(4),
-            write_arbiter: WriteArbiter::new(2),
+            gather: (0..readable).map(|_| Gather::new(client::GATHER)).collect(),
+            scatter: (0..writable).map(|_| Scatter::new(client::SCATTER)).collect(),
+            give_back: (writable..1).map(|_| Default::default()).collect(),
+            read_arbiter: TurnArbiter::new(3 + readable),
+            write_arbiter: (0..writable).map(|_| WriteArbiter::new(2)).collect(),
+            used_selected: (0..writable).map(|_| Default::default()).collect(),
             gather_client: Constant::new(client::GATHER.into()),
             window_client: Constant::new(client::WINDOW.into()),
             scatter_client: Constant::new(client::SCATTER.into()),
@@ -131,15 +144,9 @@ impl Logic for Virtqueue {
         self.ring.returns.retire_valid.next = self.returns.retire_valid.val();
         self.ring.returns.write.next = self.own_write.val();
         self.ring.returns.write_valid.next = self.returns.write_valid.val();
-        self.gather.retire.next = self.own_retire.val();
-        self.gather.retire_valid.next = self.returns.retire_valid.val();
-        self.gather.max_read_request.next = self.max_read_request.val();
-        Source::<BufferDescriptor>::join(&mut self.ring.readable, &mut self.gather.buffers);
-        Source::<ByteBeat>::link(&mut self.bytes, &mut self.gather.data);
         Source::<ReadRequest>::join(&mut self.ring.available_request, &mut self.read_arbiter.clients[0]);
         Source::<ReadRequest>::join(&mut self.ring.window_request, &mut self.read_arbiter.clients[1]);
         Source::<ReadRequest>::join(&mut self.ring.decision_request, &mut self.read_arbiter.clients[2]);
-        Source::<ReadRequest>::join(&mut self.gather.request, &mut self.read_arbiter.clients[3]);
         self.read_request.data.next = self.read_arbiter.request.data.val();
         self.read_request.data.next.client = self.read_arbiter.request.data.val().client | self.first_read.val();
         self.read_request.valid.next = self.read_arbiter.request.valid.val();
@@ -162,34 +169,67 @@ impl Logic for Virtqueue {
                 self.read_ram.waddr.next = bit_cast::<9, 6>(self.returns.write.val().word.get_bits::<6>(0)) | 0x100;
             }
         }
-        self.read_ram.raddr.next = bit_cast::<9, 8>(self.gather.read_word.val());
+        self.gather_word.next = 0.into();
+        for g in 0..self.gather.len() {
+            self.gather_word.next = self.gather[g].read_word.val();
+        }
+        self.read_ram.raddr.next = bit_cast::<9, 8>(self.gather_word.val());
         if self.ring.window_read_valid.val() {
             self.read_ram.raddr.next = bit_cast::<9, 8>(self.ring.window_read_word.val()) | 0x100;
         }
-        self.gather.read_granted.next = !self.ring.window_read_valid.val();
         self.ring.window_read_data.next = self.read_ram.rdata.val();
-        self.gather.read_data.next = self.read_ram.rdata.val();
 
-        comment!("writes: one order for data and used ring");
-        self.scatter.done.next = self.done_valid.val() & (self.own_done_client.val() == self.scatter_client.val());
-        self.ring.used_done.next = self.done_valid.val() & (self.own_done_client.val() == self.used_client.val());
-        Source::<BufferDescriptor>::join(&mut self.ring.writable, &mut self.scatter.buffers);
-        Sink::<ScatterCommand>::link(&mut self.command, &mut self.scatter.command);
-        Sink::<ByteBeat>::link(&mut self.data, &mut self.scatter.data);
-        Source::<UsedElement>::join(&mut self.scatter.used, &mut self.ring.used);
-        Source::<WriteRequest>::join(&mut self.scatter.request, &mut self.write_arbiter.clients[0]);
-        Source::<WriteRequest>::join(&mut self.ring.used_request, &mut self.write_arbiter.clients[1]);
-        self.write_request.data.next = self.write_arbiter.request.data.val();
-        self.write_request.data.next.client = self.write_arbiter.request.data.val().client | self.first_write.val();
-        self.write_request.valid.next = self.write_arbiter.request.valid.val();
-        self.write_arbiter.request.ready.next = self.write_request.ready.val();
-        self.ring.used_read_word.next = self.ram_word.val();
-        self.scatter.read_past.next = self.ram_past.val() & (self.own_ram_client.val() == self.scatter_client.val());
-        self.scatter.read_word.next = self.ram_word.val();
-        self.used_selected.d.next = self.own_ram_client.val() == self.used_client.val();
-        self.ram_data.next = self.scatter.read_data.val();
-        if self.used_selected.q.val() {
-            self.ram_data.next = self.ring.used_read_data.val();
+        comment!("---- readable buffers");
+        for g in 0..self.gather.len() {
+            self.gather[g].retire.next = self.own_retire.val();
+            self.gather[g].retire_valid.next = self.returns.retire_valid.val();
+            self.gather[g].max_read_request.next = self.max_read_request.val();
+            self.gather[g].read_granted.next = !self.ring.window_read_valid.val();
+            self.gather[g].read_data.next = self.read_ram.rdata.val();
+            Source::<ReadRequest>::join(&mut self.gather[g].request, &mut self.read_arbiter.clients[3]);
+            Source::<BufferDescriptor>::join(&mut self.ring.readable, &mut self.gather[g].buffers);
+            Source::<ByteBeat>::link(&mut self.bytes, &mut self.gather[g].data);
         }
+        for _none in self.gather.len()..1 {
+            self.ring.readable.ready.next = true;
+            self.bytes.data.next = self.data.data.val();
+            self.bytes.valid.next = false;
+        }
+
+        comment!("---- writable buffers; the used ring, behind the data in one order");
+        self.ring.used_done.next = self.done_valid.val() & (self.own_done_client.val() == self.used_client.val());
+        self.ring.used_read_word.next = self.ram_word.val();
+        self.ram_data.next = self.ring.used_read_data.val();
+        for s in 0..self.scatter.len() {
+            self.scatter[s].done.next =
+                self.done_valid.val() & (self.own_done_client.val() == self.scatter_client.val());
+            Source::<BufferDescriptor>::join(&mut self.ring.writable, &mut self.scatter[s].buffers);
+            Sink::<ScatterCommand>::link(&mut self.command, &mut self.scatter[s].command);
+            Sink::<ByteBeat>::link(&mut self.data, &mut self.scatter[s].data);
+            Source::<UsedElement>::join(&mut self.scatter[s].used, &mut self.ring.used);
+            Source::<WriteRequest>::join(&mut self.scatter[s].request, &mut self.write_arbiter[s].clients[0]);
+            Source::<WriteRequest>::join(&mut self.ring.used_request, &mut self.write_arbiter[s].clients[1]);
+            self.out.next = self.write_arbiter[s].request.data.val();
+            self.write_request.valid.next = self.write_arbiter[s].request.valid.val();
+            self.write_arbiter[s].request.ready.next = self.write_request.ready.val();
+            self.scatter[s].read_past.next =
+                self.ram_past.val() & (self.own_ram_client.val() == self.scatter_client.val());
+            self.scatter[s].read_word.next = self.ram_word.val();
+            self.used_selected[s].d.next = self.own_ram_client.val() == self.used_client.val();
+            if !self.used_selected[s].q.val() {
+                self.ram_data.next = self.scatter[s].read_data.val();
+            }
+        }
+        for g in 0..self.give_back.len() {
+            Source::<BufferDescriptor>::join(&mut self.ring.writable, &mut self.give_back[g].buffers);
+            Sink::<ScatterCommand>::link(&mut self.command, &mut self.give_back[g].command);
+            self.data.ready.next = false;
+            Source::<UsedElement>::join(&mut self.give_back[g].used, &mut self.ring.used);
+            self.out.next = self.ring.used_request.data.val();
+            self.write_request.valid.next = self.ring.used_request.valid.val();
+            self.ring.used_request.ready.next = self.write_request.ready.val();
+        }
+        self.write_request.data.next = self.out.val();
+        self.write_request.data.next.client = self.out.val().client | self.first_write.val();
     }
 }

@@ -10,6 +10,30 @@ use rust_hdl::prelude::*;
 /// devices take 1,024.
 pub const LONGEST_CHAIN: u16 = 256;
 
+/// Which buffers of a queue's chains the device uses. For the others there is no data mover: a driver that gives some nevertheless
+/// gets them back as they are.
+#[derive(Copy, Clone, Debug, PartialEq, Eq)]
+pub enum Buffers {
+    /// What the driver has written.
+    Readable,
+    /// What the device writes.
+    Writable,
+    /// First what the driver has written, then what the device writes.
+    Both,
+}
+
+impl Buffers {
+    /// The device reads.
+    pub fn has_readable(self) -> bool {
+        self != Buffers::Writable
+    }
+
+    /// The device writes.
+    pub fn has_writable(self) -> bool {
+        self != Buffers::Readable
+    }
+}
+
 /// The driver's notifications are to be switched on or off.
 #[derive(Copy, Clone, Debug, PartialEq, Default, LogicStruct)]
 pub struct NotifyUpdate {

@@ -21,7 +21,7 @@ fn net_stop_ends_the_frame_at_the_wire_and_a_reset_forgets_the_rest() {
             let length = packet::random_length(&mut rng);
             let frame = packet::random(&mut rng, length);
             world.receive(&frame, false);
-            world.offer_receive(head, 1540, &[]);
+            world.offer_receive(head, 1540);
         }
         for _ in 0..50 + rng.below(600) {
             world.cycle(&mut bench);
@@ -66,7 +66,7 @@ fn net_stop_ends_the_frame_at_the_wire_and_a_reset_forgets_the_rest() {
         }
         for head in 0..3 {
             next.receive(&[round + head as u8; 100], false);
-            next.offer_receive(head, 1540, &[]);
+            next.offer_receive(head, 1540);
             next.transmit_plain(head, &[round; 80]);
         }
         next.run_until_quiet(&mut bench, 5000);
@@ -98,7 +98,7 @@ fn net_reset_alone_forgets_a_frame_that_waits_for_room() {
     let mut next = World::new(FEATURES, 4, 4);
     next.wire.values = rest;
     next.receive(&[1; 60], false);
-    next.offer_receive(0, 1540, &[]);
+    next.offer_receive(0, 1540);
     next.run_until_quiet(&mut bench, 1000);
     assert_eq!(next.frames_in, 1);
     bench.finish();

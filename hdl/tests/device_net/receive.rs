@@ -40,9 +40,8 @@ fn net_receive_delivers_every_good_frame_once_in_order() {
                 3 => 4096 << rng.below(8),
                 _ => 1540,
             };
-            let readable = if rng.chance(1, 10) { 1 + rng.below(40) as usize } else { 0 };
             if merge || room > 200 {
-                world.offer_receive(head, room, &vec![0xee; readable]);
+                world.offer_receive(head, room);
             }
         }
         world.run_until_quiet(&mut bench, 300_000);
@@ -61,7 +60,7 @@ fn net_receive_says_which_checksums_are_right() {
         let length = 14 + rng.below(if i % 4 == 0 { 300 } else { 80 }) as usize;
         let frame = packet::random(&mut rng, length);
         world.receive(&frame, false);
-        world.offer_receive(i, 1540, &[]);
+        world.offer_receive(i, 1540);
     }
     let valid = world.received.iter().filter(|frame| frame.flags != 0).count();
     assert!(valid > 40 && valid < 360, "{valid} of 400 are valid");
@@ -82,7 +81,7 @@ fn net_receive_beats_with_holes_are_damaged() {
         world.wire.values[first + beat].keep = (keep as u64).into();
     }
     world.receive(&[3; 60], false);
-    (0..8).for_each(|head| world.offer_receive(head, 1540, &[]));
+    (0..8).for_each(|head| world.offer_receive(head, 1540));
     world.run_until_quiet(&mut bench, 500);
     assert_eq!((world.seen.error, world.frames_in), (7, 8));
     bench.finish();
@@ -94,7 +93,7 @@ fn net_receive_merges_up_to_16_chains() {
     let mut world = World::new(features(true, false), 4, 4);
     // 16 chains of 12 bytes hold a frame of 180 bytes, not one of 181; they wait for the next one
     for (head, length) in (0..80).map(|head| (head, 12)) {
-        world.offer_receive(head, length, &[]);
+        world.offer_receive(head, length);
     }
     for length in [180, 181, 180, 60, 61, 181, 100] {
         world.receive(&vec![length as u8; length], false);
@@ -114,7 +113,7 @@ fn net_receive_drops_a_frame_that_needs_more_chains_than_the_queue_has() {
         world.queue_size = usize::from(queue_size);
         let most = 256 * usize::from(queue_size) - 12;
         for head in 0..queue_size {
-            world.offer_receive(head, 256, &[]);
+            world.offer_receive(head, 256);
         }
         // far too long, one byte too long, then one that takes all chains
         for length in [1500, most + 1, most] {
@@ -130,8 +129,8 @@ fn net_receive_drops_a_frame_that_needs_more_chains_than_the_queue_has() {
 fn net_receive_without_merge_a_frame_that_does_not_fit_leaves_its_chain_to_the_next() {
     let mut bench = bench("net_receive_no_fit", features(false, false));
     let mut world = World::new(features(false, false), 4, 4);
-    world.offer_receive(1, 110, &[]);
-    world.offer_receive(2, 1528, &[]);
+    world.offer_receive(1, 110);
+    world.offer_receive(2, 1528);
     for length in [101, 100, 1518] {
         world.receive(&vec![length as u8; length], false);
     }
@@ -158,7 +157,7 @@ fn net_receive_without_buffers_keeps_8_kib_and_drops_the_rest() {
         assert!(world.idle, "nothing moves before a chain comes");
         world.expected.no_buffer = 10;
         world.received.truncate(kept);
-        (0..kept as u16).for_each(|head| world.offer_receive(head, 1540, &[]));
+        (0..kept as u16).for_each(|head| world.offer_receive(head, 1540));
         world.run_until_quiet(&mut bench, 2000);
         assert_eq!(world.frames_in, kept);
         bench.finish();
@@ -173,7 +172,7 @@ fn net_receive_waits_for_a_slow_host() {
     world.rx_chains.eager = 1;
     for i in 0..30 {
         world.receive(&vec![i as u8; 1514], false);
-        world.offer_receive(i, 1540, &[]);
+        world.offer_receive(i, 1540);
     }
     world.run_until_quiet(&mut bench, 30_000);
     assert_eq!(world.seen.no_buffer, 0);
@@ -185,10 +184,10 @@ fn net_receive_chain_without_room_for_a_header_is_a_violation() {
     for (merge, room) in [(false, 0), (false, 9), (true, 11)] {
         let mut bench = bench(&format!("net_receive_short_{merge}_{room}"), features(merge, false));
         let mut world = World::new(features(merge, false), 4, 4);
-        world.offer_receive(1, 1540, &[]);
-        world.offer_receive(2, room, &[]);
-        world.offer_receive(3, 1540, &[]);
-        world.offer_receive(4, 5, &[]);
+        world.offer_receive(1, 1540);
+        world.offer_receive(2, room);
+        world.offer_receive(3, 1540);
+        world.offer_receive(4, 5);
         world.receive(&[1; 60], false);
         world.expected.rx_violations = 1;
         world.run_until_quiet(&mut bench, 200);
@@ -210,13 +209,11 @@ fn net_receive_chain_without_room_for_a_header_is_a_violation() {
 fn net_receive_uses_no_chain_behind_a_broken_one() {
     let mut bench = bench("net_receive_broken", features(true, false));
     let mut world = World::new(features(true, false), 4, 4);
-    world.offer_receive(1, 1540, &[]);
+    world.offer_receive(1, 1540);
     world.rx_chains.values.push_back(Chain { head: 2.into(), error: true, ..Default::default() });
-    world.rx_bytes.values.push_back(Default::default());
-    world.rx_bytes.values[1].last = true;
     world.receive(&[1; 60], false);
     world.run_until_quiet(&mut bench, 200);
-    world.offer_receive(3, 1540, &[]);
+    world.offer_receive(3, 1540);
     world.receive(&[2; 60], false);
     for _ in 0..200 {
         world.cycle(&mut bench);

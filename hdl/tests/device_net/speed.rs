@@ -35,7 +35,7 @@ fn run(name: &str, length: usize, frames: usize, ways: [bool; 2]) -> [u64; 2] {
         }
         if ways[1] {
             world.receive(&frame, false);
-            world.offer_receive(i as u16, 1540, &[]);
+            world.offer_receive(i as u16, 1540);
         }
     }
     let cycles = measure(&mut world, &mut bench, frames, ways);

@@ -4,6 +4,7 @@ mod arbiter;
 mod beats;
 mod garbage;
 mod gather;
+mod give_back;
 mod read;
 mod read_corners;
 mod scatter;

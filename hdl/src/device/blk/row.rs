@@ -4,8 +4,8 @@ use super::ram_disk::RamDisk;
 use super::side::BlkSide;
 use crate::block::AnyBlock;
 use crate::config::{
-    Axis, CardSide, ConfigField, DeviceType, EndpointConfig, Feature, FieldValue, Flow, Level, Options, Queue, Section,
-    Stream, StreamField,
+    Axis, Buffers, CardSide, ConfigField, DeviceType, EndpointConfig, Feature, FieldValue, Flow, Level, Options, Queue,
+    Section, Stream, StreamField,
 };
 use crate::virtio::layout::{self, blk};
 
@@ -30,7 +30,7 @@ pub static BLK: DeviceType = DeviceType {
     pci_device: layout::DEVICE_ID_BLK,
     // mass storage: SCSI, as QEMU's; or other
     classes: &[0x01_0000, 0x01_8000],
-    queues: &[Queue { name: "requestq", what: "requests" }],
+    queues: &[Queue { name: "requestq", what: "requests", buffers: Buffers::Both }],
     queue_sets: |config| config.blk_options().queues.into(),
     // header, data, status
     shortest_queue: 4,

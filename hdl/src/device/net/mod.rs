@@ -66,8 +66,6 @@ pub struct NetDevice {
     pub tx_scatter: Source<ScatterCommand>,
     /// Chains of the receive queue.
     pub rx_chain: Sink<Chain>,
-    /// Bytes of their readable buffers: one empty beat each, else they are thrown away.
-    pub rx_readable: Sink<ByteBeat>,
     /// What to do with their writable buffers.
     pub rx_scatter: Source<ScatterCommand>,
     /// Bytes for their writable buffers: one stream per frame, however many chains it takes.
@@ -142,7 +140,6 @@ impl Logic for NetDevice {
         self.receive.merge.next = self.merge.val();
         self.receive.guest_csum.next = self.guest_csum.val();
         Sink::<Chain>::link(&mut self.rx_chain, &mut self.receive.chain);
-        Sink::<ByteBeat>::link(&mut self.rx_readable, &mut self.receive.readable);
         Source::<ScatterCommand>::link(&mut self.rx_scatter, &mut self.receive.scatter);
         Source::<ByteBeat>::link(&mut self.rx_writable, &mut self.receive.writable);
         Sink::<NetBeat>::link(&mut self.frame_in, &mut self.receive.frame_in);

@@ -30,7 +30,6 @@ pub struct Receive {
     pub merge: Signal<In, Bit>,
     pub guest_csum: Signal<In, Bit>,
     pub chain: Sink<Chain>,
-    pub readable: Sink<ByteBeat>,
     pub scatter: Source<ScatterCommand>,
     pub writable: Source<ByteBeat>,
     pub frame_in: Sink<NetBeat>,
@@ -127,7 +126,6 @@ impl Logic for Receive {
         self.chains.stop.next = self.stop.val();
         self.chains.merge.next = self.merge.val();
         Sink::<Chain>::link(&mut self.chain, &mut self.chains.chain);
-        Sink::<ByteBeat>::link(&mut self.readable, &mut self.chains.readable);
         self.violation_valid.next = self.chains.violation_valid.val();
         self.violation.next = self.chains.violation.val();
         self.plan.stop.next = self.stop.val();

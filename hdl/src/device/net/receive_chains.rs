@@ -3,12 +3,11 @@ use super::types::*;
 use crate::block::Block;
 use crate::cells::{Reg, Sink, Source};
 use crate::comment;
-use crate::dma::types::*;
 use crate::virtio::layout;
 use crate::virtio::types::*;
 use rust_hdl::prelude::*;
 
-/// Takes chains and throws their readable bytes away, if there are any: one empty beat comes with each chain in any case.
+/// Takes chains. Readable buffers in them are nobody's: see [`Buffers`](crate::virtio::types::Buffers).
 ///
 /// Every chain must have room for a header, as the specification (virtio 1.x, 5.1.6.3.1) asks of the driver. After one that has not, or
 /// one that is broken, no chain is used any more.
@@ -21,14 +20,12 @@ pub struct ReceiveChains {
     /// The header has 12 bytes.
     pub merge: Signal<In, Bit>,
     pub chain: Sink<Chain>,
-    pub readable: Sink<ByteBeat>,
     pub buffer: Source<ReceiveBuffer>,
     /// One cycle: a chain has no room for a header.
     pub violation_valid: Signal<Out, Bit>,
     pub violation: Signal<Out, ViolationReport>,
 
     halted: Reg<Bit>,
-    draining: Reg<Bit>,
     // the chain at hand has no room for a header: one cycle
     short: Reg<Bit>,
     out_valid: Reg<Bit>,
@@ -84,12 +81,9 @@ impl Logic for ReceiveChains {
         if self.buffer.ready.val() {
             self.out_valid.d.next = false;
         }
-        self.may_take.next =
-            !self.draining.q.val() & (!self.out_valid.q.val() | self.buffer.ready.val()) & !self.stop.val();
-        self.chain.ready.next = self.may_take.val() & self.readable.valid.val();
-        self.readable.ready.next = self.draining.q.val() | (self.may_take.val() & self.chain.valid.val());
-        if self.may_take.val() & self.chain.valid.val() & self.readable.valid.val() {
-            self.draining.d.next = !self.readable.data.val().last;
+        self.may_take.next = (!self.out_valid.q.val() | self.buffer.ready.val()) & !self.stop.val();
+        self.chain.ready.next = self.may_take.val();
+        if self.may_take.val() & self.chain.valid.val() {
             if self.halted.q.val() | self.chain.data.val().error {
                 self.halted.d.next = true;
             } else if self.writable.val() < self.header_bytes.val() {
@@ -100,8 +94,6 @@ impl Logic for ReceiveChains {
             }
             self.out_data.d.next.head = self.chain.data.val().head;
             self.out_data.d.next.length = self.room.val().get_bits::<14>(0);
-        } else if self.draining.q.val() & self.readable.valid.val() {
-            self.draining.d.next = !self.readable.data.val().last;
         }
         self.buffer.valid.next = self.out_valid.q.val();
         self.buffer.data.next = self.out_data.q.val();

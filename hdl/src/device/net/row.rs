@@ -4,8 +4,8 @@ use super::options::{self, NetOptions};
 use super::side::NetSide;
 use crate::block::AnyBlock;
 use crate::config::{
-    Axis, CardSide, ConfigField, DeviceType, Feature, FieldValue, Flow, Level, Options, Queue, Section, Stream,
-    StreamField,
+    Axis, Buffers, CardSide, ConfigField, DeviceType, Feature, FieldValue, Flow, Level, Options, Queue, Section,
+    Stream, StreamField,
 };
 use crate::virtio::layout::{self, net};
 
@@ -39,8 +39,8 @@ pub static NET: DeviceType = DeviceType {
     // network, Ethernet
     classes: &[0x02_0000],
     queues: &[
-        Queue { name: "receiveq1", what: "received frames" },
-        Queue { name: "transmitq1", what: "frames to send" },
+        Queue { name: "receiveq1", what: "received frames", buffers: Buffers::Writable },
+        Queue { name: "transmitq1", what: "frames to send", buffers: Buffers::Readable },
     ],
     queue_sets: |_| 1,
     // header and frame

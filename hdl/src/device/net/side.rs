@@ -53,12 +53,12 @@ pub struct NetSide {
     pub device_idle: Signal<Out, Bit>,
     #[given]
     pub chain: Vec<Sink<Chain>>,
-    #[given]
-    pub bytes: Vec<Sink<ByteBeat>>,
+    /// Of the transmit queue.
+    pub bytes_1: Sink<ByteBeat>,
     #[given]
     pub command: Vec<Source<ScatterCommand>>,
-    #[given]
-    pub data: Vec<Source<ByteBeat>>,
+    /// Of the receive queue.
+    pub data_0: Source<ByteBeat>,
     #[given]
     pub device_violation_valid: Vec<Signal<Out, Bit>>,
     #[given]
@@ -82,9 +82,7 @@ impl NetSide {
     pub fn new(config: &EndpointConfig) -> Self {
         Self::with(NetSideGiven {
             chain: (0..2).map(|_| Default::default()).collect(),
-            bytes: (0..2).map(|_| Default::default()).collect(),
             command: (0..2).map(|_| Default::default()).collect(),
-            data: (0..2).map(|_| Default::default()).collect(),
             device_violation_valid: (0..2).map(|_| Default::default()).collect(),
             device_violation: (0..2).map(|_| Default::default()).collect(),
             device_events: (0..5).map(|_| Default::default()).collect(),
@@ -114,20 +112,13 @@ impl Logic for NetSide {
 
         comment!("---- device");
         Sink::<Chain>::link(&mut self.chain[0], &mut self.net.rx_chain);
-        Sink::<ByteBeat>::link(&mut self.bytes[0], &mut self.net.rx_readable);
         Source::<ScatterCommand>::link(&mut self.command[0], &mut self.net.rx_scatter);
-        Source::<ByteBeat>::link(&mut self.data[0], &mut self.net.rx_writable);
+        Source::<ByteBeat>::link(&mut self.data_0, &mut self.net.rx_writable);
         self.device_violation_valid[0].next = self.net.rx_violation_valid.val();
         self.device_violation[0].next = self.net.rx_violation.val();
         Sink::<Chain>::link(&mut self.chain[1], &mut self.net.tx_chain);
-        Sink::<ByteBeat>::link(&mut self.bytes[1], &mut self.net.tx_readable);
+        Sink::<ByteBeat>::link(&mut self.bytes_1, &mut self.net.tx_readable);
         Source::<ScatterCommand>::link(&mut self.command[1], &mut self.net.tx_scatter);
-        comment!("frames that were sent leave nothing in their chains");
-        self.data[1].valid.next = false;
-        self.data[1].data.next.data = 0.into();
-        self.data[1].data.next.count = 0.into();
-        self.data[1].data.next.last = false;
-        self.data[1].data.next.error = false;
         self.device_violation_valid[1].next = self.net.tx_violation_valid.val();
         self.device_violation[1].next = self.net.tx_violation.val();
         self.device_idle.next = self.net.idle.val();
