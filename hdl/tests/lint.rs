@@ -21,7 +21,7 @@ fn check_where<U: Block>(mut uut: U, top: &str, allowed: &[(&str, &str)]) {
 /// it shows then is seen with the whole data path.
 #[test]
 fn available_reader() {
-    let uut = virtio::available::AvailableReader::new(1, 256);
+    let uut = virtio::available::AvailableReader::new(1, 256, true);
     check_where(uut, "available_reader", &[("returns_retire_valid", "1'b0")]);
 }
 

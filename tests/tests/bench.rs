@@ -34,9 +34,9 @@ fn bench_tells_figures_draws_them_and_the_readme_has_them() {
     let figures: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
     let rows = figures["rows"].as_array().unwrap();
     for row in rows {
-        // The limit counts a kick and a read of `used_event` for each 32 requests, and a device that stays awake does with fewer; below
-        // 4 GiB headers of 16 bytes are of 12.
-        for (share, most) in [("share", 1.01), ("share_below", 1.08)] {
+        // The limit counts a kick, a read of `used_event` and an interrupt for each 32 requests, 2 % of what a frame of 64 bytes takes,
+        // and a device that stays awake does with fewer; below 4 GiB headers of 16 bytes are of 12.
+        for (share, most) in [("share", 1.02), ("share_below", 1.08)] {
             let share = row[share].as_f64().unwrap();
             assert!((0.05..most).contains(&share), "{row}");
         }

@@ -52,7 +52,8 @@ impl Logic for RoundRobin {
 ///
 /// Whose turn it is stands in a register; its request passes through a multiplexer, for the engine to take. So no client's `valid`
 /// is on the path of the data, and a request is held once, by its client. The turn goes on to the next client that asks when a
-/// request has been taken, or when there is none, and stays where it is while nobody else asks.
+/// request has been taken, or when there is none, and stays where it is while nobody else asks. When nobody asks at all it goes home to
+/// client 0, so that a queue's first read, of an index, need not wait for it.
 ///
 /// ```text
 ///  clock     0    1    2    3
@@ -111,6 +112,8 @@ impl Logic for TurnArbiter {
         self.choice.last.next = self.turn.q.val();
         if self.choice.found.val() & (!self.offered.val() | self.request.ready.val()) {
             self.turn.d.next = self.choice.chosen.val();
+        } else if !self.offered.val() {
+            self.turn.d.next = 0.into();
         }
     }
 }

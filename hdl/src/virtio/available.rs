@@ -13,7 +13,9 @@ pub enum PollState {
     Asleep,
     /// Offers the read of the index.
     Request,
-    /// Waits for it.
+    /// Offers the read of slots that the index may be about.
+    Guess,
+    /// Waits for the index.
     Wait,
     /// The index is there: how far it is ahead is found out.
     Compare,
@@ -35,9 +37,16 @@ pub enum PollState {
 ///             |   v
 ///           [arm: avail_event or used.flags] -> look once more -> asleep
 /// ```
-/// A slot is read only after the index that covers it has been returned: PCIe lets reads pass reads, so a slot read
-/// in parallel with its index could be older than the index.
+/// A slot is read after the index that covers it has been returned: PCIe lets reads pass reads, so a slot read in parallel with its
+/// index could be older than the index. While no other slot is under way up to four are read in parallel all the same, and their heads
+/// handed on as a guess: their descriptors, which are as young as the index, are read while the slots are read once more, and nobody
+/// looks at them before those have come and are the same (`hold`). If they are not, the guess is forgotten (`drop`), and the heads are
+/// handed on again.
 ///
+/// ```text
+///  requests  index, slots                        slots          descriptors
+///  returns                  index, slots?   heads        slots!             descriptors
+/// ```
 /// A broken rule, a failed read included, halts it until it is reset: nothing is asked for any more, and no slot that has not
 /// been handed on becomes a head. What a buffer of slots held before is never taken for what could not be read.
 #[derive(Block)]
@@ -60,6 +69,14 @@ pub struct AvailableReader {
     pub returns: ReadReturnSink,
     /// Head descriptors in the order of the ring.
     pub heads: Source<Bits<16>>,
+    /// All heads that were handed on have been followed.
+    pub heads_idle: Signal<In, Bit>,
+    /// The heads handed on are a guess: their descriptors may be read, and nothing done with them.
+    pub hold: Signal<Out, Bit>,
+    /// One cycle, the last of `hold`: it was wrong, the heads that have been handed on since `hold` began are void.
+    pub drop: Signal<Out, Bit>,
+    /// They have not been forgotten yet.
+    pub heads_forgetting: Signal<In, Bit>,
     /// Notifications on or off.
     pub notify: Source<NotifyUpdate>,
     /// One cycle: the last `notify` with `enable` has left for host memory.
@@ -104,6 +121,22 @@ pub struct AvailableReader {
     count1: Reg<Bits<5>>,
     position: Reg<Bits<5>>,
     index: DFF<Bits<16>>,
+    // slots read beside the index: how many, on their way, and here; the slots of the index are still to be asked for
+    guess_count: DFF<Bits<3>>,
+    guess_pending: Reg<Bit>,
+    guess_here: Reg<Bit>,
+    guessing: Reg<Bit>,
+    // they are, and heads handed on meanwhile: how many at most, taken from the guess, and handed on; the guess is over, and was wrong
+    confirming: Reg<Bit>,
+    guess_limit: DFF<Bits<3>>,
+    guess_taken: Reg<Bits<3>>,
+    guess_passed: Reg<Bits<3>>,
+    guess_over: Reg<Bit>,
+    guess_wrong: Reg<Bit>,
+    // the head in the register is one of them
+    head_is_guess: Reg<Bit>,
+    // until what was guessed is forgotten
+    forgetting: Reg<Bit>,
     // of the index against what has been fetched, one cycle ago
     too_far: DFF<Bit>,
     news: DFF<Bit>,
@@ -118,6 +151,8 @@ pub struct AvailableReader {
     available_offset: Constant<Bits<16>>,
     #[given]
     slots_offset: Constant<Bits<16>>,
+    #[given]
+    guesses: Constant<Bit>,
 
     retired: Signal<Local, Bit>,
     retired_slot: Signal<Local, Bits<6>>,
@@ -133,6 +168,19 @@ pub struct AvailableReader {
     slot_request: Signal<Local, ReadRequest>,
     slot_bytes: Signal<Local, Bits<13>>,
     fill_busy: Signal<Local, Bit>,
+    can_guess: Signal<Local, Bit>,
+    guess_offered: Signal<Local, Bit>,
+    guess_ready: Signal<Local, Bit>,
+    guess_request: Signal<Local, ReadRequest>,
+    guess_slots: Signal<Local, Bits<3>>,
+    guess_bytes: Signal<Local, Bits<13>>,
+    guess_slot: Signal<Local, Bits<16>>,
+    confirm_word: Signal<Local, Bits<12>>,
+    guess_next: Signal<Local, Bits<3>>,
+    passes: Signal<Local, Bit>,
+    confirmed: Signal<Local, Bit>,
+    buffer_ends: Signal<Local, Bit>,
+    changed: Signal<Local, Bits<16>>,
     drain_ready: Signal<Local, Bit>,
     drain_count: Signal<Local, Bits<5>>,
     slot_shift: Signal<Local, Bits<8>>,
@@ -153,8 +201,9 @@ pub struct AvailableReader {
 }
 
 impl AvailableReader {
-    /// `client` is the reader's DMA client number.
-    pub fn new(client: u64, queue_size: u16) -> Self {
+    /// `client` is the reader's DMA client number. With `guesses` slots are read beside their index, which costs a read of 8 bytes a
+    /// kick: where the device waits for chains, not where chains wait for the device.
+    pub fn new(client: u64, queue_size: u16, guesses: bool) -> Self {
         let available_offset = super::layout::avail_offset(queue_size);
         Self::with(AvailableReaderGiven {
             ram: (0..8).map(|_| LutRam::default()).collect(),
@@ -163,6 +212,7 @@ impl AvailableReader {
             queue_mask: Constant::new(u64::from(queue_size - 1).into()),
             available_offset: Constant::new(available_offset.into()),
             slots_offset: Constant::new((available_offset + 4).into()),
+            guesses: Constant::new(guesses),
         })
     }
 }
@@ -173,7 +223,7 @@ impl Logic for AvailableReader {
         comment!("module available_reader: reads index and slots of the available ring");
         self.go.next = self.enable.val() & !self.halted.q.val();
 
-        comment!("RAM: slot buffers at bytes 32 and 64; the index comes at byte 0, and goes into a register as well");
+        comment!("RAM: slot buffers at bytes 32 and 64, a guess at byte 16; the index comes at byte 0, and goes into a register as well");
         self.write_client.next = self.returns.write.val().client;
         self.write_mine.next = self.returns.write_valid.val() & (self.write_client.val() == self.client.val());
         self.read_word.next = 2.into();
@@ -182,6 +232,9 @@ impl Logic for AvailableReader {
         }
         if self.position.q.val().get_bit(3) {
             self.read_word.next = self.read_word.val() | 1;
+        }
+        if self.confirming.q.val() {
+            self.read_word.next = 1.into();
         }
         if self.write_mine.val()
             & !self.returns.write.val().word.get_bits::<3>(0).any()
@@ -213,6 +266,21 @@ impl Logic for AvailableReader {
             self.kicked.d.next = true;
         }
         self.poll_request.next = false;
+        self.guess_offered.next = false;
+        self.ring_position.next = self.fetch_index.q.val() & self.queue_mask.val();
+        self.guess_slots.next = 4.into();
+        if self.to_wrap.q.val() < 4 {
+            self.guess_slots.next = self.to_wrap.q.val().get_bits::<3>(0);
+        }
+        comment!("a guess has to itself what it hands heads to");
+        self.can_guess.next = self.guesses.val()
+            & !self.armed.q.val()
+            & self.heads_idle.val()
+            & !self.head_stage.output.valid.val()
+            & (self.fetch_index.q.val() == self.known_index.q.val())
+            & !self.busy0.q.val()
+            & !self.busy1.q.val()
+            & !self.guess_pending.q.val();
         self.update.next.enable = false;
         self.update.next.index = self.known_index.q.val();
         self.notify.valid.next = self.mute.q.val() & self.go.val();
@@ -229,26 +297,21 @@ impl Logic for AvailableReader {
                     comment!("with EVENT_IDX a stale avail_event keeps the driver quiet");
                     self.mute.d.next = !self.event_idx.val();
                     self.poll.d.next = PollState::Request;
+                    self.poll_request.next = true;
                 }
             }
-            PollState::Request => {
-                self.poll_request.next = self.go.val();
+            PollState::Request => self.poll_request.next = self.go.val(),
+            PollState::Guess => {
+                self.guess_offered.next = self.go.val();
+                self.guess_count.d.next = self.guess_slots.val();
                 if self.go.val() & self.request_stage.input.ready.val() {
-                    comment!("this read sees whatever the kick announced");
-                    self.kicked.d.next = self.kick.val();
+                    self.guessing.d.next = true;
+                    self.guess_pending.d.next = true;
+                    self.guess_here.d.next = false;
                     self.poll.d.next = PollState::Wait;
                 }
             }
-            PollState::Wait => {
-                if self.retired.val() & (self.retired_slot.val() == 0) {
-                    self.poll.d.next = PollState::Compare;
-                    if self.retired_error.val() {
-                        self.poll.d.next = PollState::Asleep;
-                        self.found.next = true;
-                        self.report.next.rule = Violation::RingRead;
-                    }
-                }
-            }
+            PollState::Wait => {}
             PollState::Compare => {
                 self.poll.d.next = PollState::Look;
             }
@@ -263,6 +326,9 @@ impl Logic for AvailableReader {
                     self.mute.d.next = self.armed.q.val() & !self.event_idx.val();
                     self.armed.d.next = false;
                     self.poll.d.next = PollState::Follow;
+                    if self.guessing.q.val() {
+                        self.confirming.d.next = true;
+                    }
                 } else if self.armed.q.val() {
                     self.poll.d.next = PollState::Asleep;
                 } else {
@@ -292,11 +358,34 @@ impl Logic for AvailableReader {
             }
             _ => self.poll.d.next = PollState::Asleep,
         }
+        if self.poll_request.val() & self.request_stage.input.ready.val() {
+            comment!("this read sees whatever the kick announced, but for one that comes while it is being taken");
+            self.kicked.d.next = self.kick.val() & (self.poll.q.val() == PollState::Request);
+            self.guessing.d.next = false;
+            self.poll.d.next = PollState::Wait;
+            if self.can_guess.val() {
+                self.poll.d.next = PollState::Guess;
+            }
+        }
+        comment!("the index may come while the guess still waits to leave");
+        if self.retired.val()
+            & (self.retired_slot.val() == 0)
+            & ((self.poll.q.val() == PollState::Wait) | (self.poll.q.val() == PollState::Guess))
+        {
+            self.poll.d.next = PollState::Compare;
+            if self.retired_error.val() {
+                self.poll.d.next = PollState::Asleep;
+                self.found.next = true;
+                self.report.next.rule = Violation::RingRead;
+            }
+        }
         self.notify.data.next = self.update.val();
         comment!("the index goes first");
         self.place.next = self.offer_place.q.val();
         if self.poll_request.val() {
             self.place.next = self.available_offset.val();
+        } else if self.guess_offered.val() {
+            self.place.next = self.slots_offset.val() + (self.ring_position.val() << 1);
         }
         self.address.next = self.ring_base.val() + bit_cast::<64, 16>(self.place.val());
         self.index_request.next.address = self.address.val();
@@ -310,7 +399,6 @@ impl Logic for AvailableReader {
              batch: up to 16 slots, to the end of the ring at most"
         );
         self.missing.d.next = self.known_index.q.val().get_bits::<9>(0) - self.fetch_index.q.val().get_bits::<9>(0);
-        self.ring_position.next = self.fetch_index.q.val() & self.queue_mask.val();
         self.to_wrap.d.next = bit_cast::<9, 16>(self.queue_size.val()) - bit_cast::<9, 16>(self.ring_position.val());
         self.batch.next = 16.into();
         if self.missing.q.val() < self.batch.val() {
@@ -344,10 +432,19 @@ impl Logic for AvailableReader {
             self.slot_request.next.slot = 2.into();
         }
         self.slot_request.next.client = self.client.val();
-        self.request_stage.input.valid.next = self.poll_request.val() | (self.offer.q.val() & self.go.val());
+        self.guess_bytes.next = bit_cast::<13, 3>(self.guess_slots.val()) << 1;
+        self.guess_request.next.address = self.address.val();
+        self.guess_request.next.length = self.guess_bytes.val();
+        self.guess_request.next.destination = 16.into();
+        self.guess_request.next.slot = 3.into();
+        self.guess_request.next.client = self.client.val();
+        self.request_stage.input.valid.next =
+            self.poll_request.val() | self.guess_offered.val() | (self.offer.q.val() & self.go.val());
         self.request_stage.input.data.next = self.slot_request.val();
         if self.poll_request.val() {
             self.request_stage.input.data.next = self.index_request.val();
+        } else if self.guess_offered.val() {
+            self.request_stage.input.data.next = self.guess_request.val();
         }
         if self.offer.q.val() & self.go.val() & !self.poll_request.val() & self.request_stage.input.ready.val() {
             self.offer.d.next = false;
@@ -361,7 +458,10 @@ impl Logic for AvailableReader {
                 self.count0.d.next = self.offer_count.q.val();
             }
         }
-        if self.retired.val() & self.retired_slot.val().any() {
+        if self.retired.val() & (self.retired_slot.val() == 3) {
+            self.guess_pending.d.next = false;
+            self.guess_here.d.next = !self.retired_error.val();
+        } else if self.retired.val() & self.retired_slot.val().any() {
             if self.retired_error.val() {
                 self.found.next = true;
                 self.report.next.rule = Violation::RingRead;
@@ -380,33 +480,107 @@ impl Logic for AvailableReader {
             self.drain_count.next = self.count1.q.val();
         }
         self.slot_shift.next = bit_cast::<8, 3>(self.position.q.val().get_bits::<3>(0)) << 4;
+        self.head_valid.next = self.drain_ready.val() & self.go.val() & !self.forgetting.q.val();
+        comment!("guessed ones until the slots come that have been asked for again");
+        self.guess_ready.next = self.guess_here.q.val()
+            & (self.guess_taken.q.val() < self.guess_limit.q.val())
+            & !self.guess_over.q.val()
+            & !self.drain_ready.val();
+        if self.confirming.q.val() {
+            self.slot_shift.next = bit_cast::<8, 3>(self.guess_taken.q.val()) << 4;
+            self.head_valid.next = self.guess_ready.val() & self.go.val();
+        }
         self.head.next = self.line.val().get_bits::<16>(self.slot_shift.val().index());
-        self.head_valid.next = self.drain_ready.val() & self.go.val();
         self.head_stage.input.data.next = self.head.val();
         self.head_stage.input.valid.next = self.head_valid.val();
         comment!("checked behind the register; a bad one goes no further, and nothing behind it: the queue is stopped");
         self.head_bad.next = (self.head_stage.output.data.val() & !self.queue_mask.val()).any();
         self.heads.data.next = self.head_stage.output.data.val();
         self.heads.valid.next = self.head_stage.output.valid.val() & !self.head_bad.val() & self.go.val();
-        self.head_stage.output.ready.next = self.heads.ready.val() & self.go.val();
+        self.head_stage.output.ready.next =
+            (self.heads.ready.val() | (self.head_bad.val() & self.head_is_guess.q.val())) & self.go.val();
+        if self.head_stage.input.ready.val() {
+            self.head_is_guess.d.next = self.confirming.q.val();
+        }
         self.position_next.next = self.position.q.val() + 1;
-        if self.head_stage.output.valid.val() & self.head_bad.val() {
+        if self.head_stage.output.valid.val() & self.head_bad.val() & self.head_is_guess.q.val() {
+            comment!("what a slot has held before may be anything");
+            self.guess_over.d.next = true;
+        } else if self.head_stage.output.valid.val() & self.head_bad.val() {
             self.found.next = true;
             self.report.next.rule = Violation::HeadRange;
             self.report.next.head = self.head_stage.output.data.val();
         }
-        if self.head_valid.val() & self.head_stage.input.ready.val() {
+        self.buffer_ends.next = false;
+        if self.head_valid.val() & self.head_stage.input.ready.val() & !self.confirming.q.val() {
             self.position.d.next = self.position_next.val();
-            if self.position_next.val() == self.drain_count.val() {
-                self.position.d.next = 0.into();
-                self.drain.d.next = !self.drain.q.val();
-                if self.drain.q.val() {
-                    self.busy1.d.next = false;
-                    self.ready1.d.next = false;
-                } else {
-                    self.busy0.d.next = false;
-                    self.ready0.d.next = false;
-                }
+            self.buffer_ends.next = self.position_next.val() == self.drain_count.val();
+        }
+
+        comment!("---- what was guessed against what the slots hold");
+        if (self.poll.q.val() == PollState::Look) & self.guessing.q.val() {
+            self.guess_limit.d.next = self.guess_count.q.val();
+            if self.ahead.val() < bit_cast::<16, 3>(self.guess_count.q.val()) {
+                self.guess_limit.d.next = self.ahead.val().get_bits::<3>(0);
+            }
+            self.guess_taken.d.next = 0.into();
+            self.guess_passed.d.next = 0.into();
+            self.guess_over.d.next = false;
+            self.guess_wrong.d.next = false;
+        }
+        self.guess_next.next = self.guess_taken.q.val() + 1;
+        if self.confirming.q.val() & self.head_valid.val() & self.head_stage.input.ready.val() {
+            self.guess_taken.d.next = self.guess_next.val();
+        }
+        self.passes.next = self.heads.valid.val() & self.heads.ready.val() & self.head_is_guess.q.val();
+        if self.passes.val() {
+            self.guess_passed.d.next = self.guess_passed.q.val() + 1;
+        }
+        self.confirm_word.next = 2.into();
+        if self.drain.q.val() {
+            self.confirm_word.next = 4.into();
+        }
+        for i in 0..4 {
+            self.guess_slot.next = self.line.val().get_bits::<16>(i * 16);
+            self.changed.next = self.guess_slot.val() ^ self.returns.write.val().data.get_bits::<16>(i * 16);
+            if self.confirming.q.val()
+                & self.write_mine.val()
+                & (self.returns.write.val().word == self.confirm_word.val())
+                & self.returns.write.val().enable.get_bit(i * 2)
+                & (i.to_bits::<3>() < self.guess_limit.q.val())
+                & self.changed.val().any()
+            {
+                self.guess_wrong.d.next = true;
+            }
+        }
+        self.confirmed.next =
+            self.confirming.q.val() & self.drain_ready.val() & !self.head_stage.output.valid.val() & self.go.val();
+        self.drop.next = false;
+        if self.confirmed.val() {
+            self.confirming.d.next = false;
+            if self.guess_wrong.q.val() & self.guess_passed.q.val().any() {
+                self.drop.next = true;
+                self.forgetting.d.next = true;
+            } else {
+                self.position.d.next = bit_cast::<5, 3>(self.guess_passed.q.val());
+                self.buffer_ends.next = bit_cast::<5, 3>(self.guess_passed.q.val()) == self.drain_count.val();
+            }
+        }
+        self.hold.next = self.confirming.q.val();
+        if self.forgetting.q.val() & !self.heads_forgetting.val() {
+            self.forgetting.d.next = false;
+        }
+
+        comment!("---- a buffer of slots ends");
+        if self.buffer_ends.val() {
+            self.position.d.next = 0.into();
+            self.drain.d.next = !self.drain.q.val();
+            if self.drain.q.val() {
+                self.busy1.d.next = false;
+                self.ready1.d.next = false;
+            } else {
+                self.busy0.d.next = false;
+                self.ready0.d.next = false;
             }
         }
 

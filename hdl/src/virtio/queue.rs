@@ -107,7 +107,7 @@ impl Virtqueue {
     pub fn new(queue_size: u16, buffers: Buffers) -> Self {
         let (readable, writable) = (usize::from(buffers.has_readable()), usize::from(buffers.has_writable()));
         Self::with(VirtqueueGiven {
-            ring: RingEngine::new(queue_size),
+            ring: RingEngine::new(queue_size, buffers.has_readable()),
             gather: (0..readable).map(|_| Gather::new(client::GATHER)).collect(),
             scatter: (0..writable).map(|_| Scatter::new(client::SCATTER)).collect(),
             give_back: (writable..1).map(|_| Default::default()).collect(),

@@ -97,10 +97,10 @@ pub struct RingEngine {
 }
 
 impl RingEngine {
-    /// The ring engine of a table of `queue_size` descriptors.
-    pub fn new(queue_size: u16) -> Self {
+    /// The ring engine of a table of `queue_size` descriptors. For `guesses` see [`AvailableReader::new`].
+    pub fn new(queue_size: u16, guesses: bool) -> Self {
         Self::with(RingEngineGiven {
-            available: AvailableReader::new(client::AVAILABLE, queue_size),
+            available: AvailableReader::new(client::AVAILABLE, queue_size, guesses),
             window: WindowReader::new(client::WINDOW, queue_size),
             walker: ChainWalker::new(queue_size),
             used_writer: UsedWriter::new(client::USED, queue_size),
@@ -122,6 +122,10 @@ impl Logic for RingEngine {
         self.available.notify_done.next = self.used_writer.notify_done.val();
         Source::<ReadRequest>::link(&mut self.available_request, &mut self.available.request);
         Source::<Bits<16>>::join(&mut self.available.heads, &mut self.window.heads);
+        self.available.heads_idle.next = self.window.heads_idle.val();
+        self.window.hold.next = self.available.hold.val();
+        self.window.drop.next = self.available.drop.val();
+        self.available.heads_forgetting.next = self.window.forgetting.val();
         Source::<NotifyUpdate>::join(&mut self.available.notify, &mut self.used_writer.notify);
 
         self.window.ring_base.next = self.control.ring_base.val();

@@ -39,6 +39,8 @@ pub struct HeadRuns {
     pub crowded: Signal<In, Bit>,
     /// Head descriptors, each smaller than the queue size.
     pub heads: Sink<Bits<16>>,
+    /// A head, or a run that has not left, is here.
+    pub busy: Signal<Out, Bit>,
     /// One cycle: a head was taken.
     pub taken: Signal<Out, Bit>,
     /// Its context.
@@ -180,6 +182,7 @@ impl Logic for HeadRuns {
                 self.low.d.next = self.head.q.val();
             }
         }
+        self.busy.next = self.measured.q.val() | self.open.q.val();
         self.taken.next = self.takes.val();
         self.context.next = self.tail.q.val();
         self.entry.next = (bit_cast::<17, 6>(self.run_of_head.val()) << 11)

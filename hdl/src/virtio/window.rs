@@ -55,6 +55,15 @@ pub struct WindowReader {
     pub indirect: Signal<In, Bit>,
     /// Head descriptors, each smaller than the queue size.
     pub heads: Sink<Bits<16>>,
+    /// No head is here that has no context yet, or whose first window has not been asked for.
+    pub heads_idle: Signal<Out, Bit>,
+    /// The heads that come are a guess: their first windows are read, and not looked at. It begins while `heads_idle`.
+    pub hold: Signal<In, Bit>,
+    /// One cycle: it was wrong. All heads since `hold` began are forgotten when those before them are done with and their own reads have
+    /// ended.
+    pub drop: Signal<In, Bit>,
+    /// They have not been yet: no other head may come.
+    pub forgetting: Signal<Out, Bit>,
     /// Reads of descriptors.
     pub request: Source<ReadRequest>,
     /// Retirements of all DMA clients.
@@ -134,6 +143,11 @@ pub struct WindowReader {
     further_most: Reg<Bits<2>>,
     chains_since: Reg<Bits<6>>,
 
+    // first context of the latest guess; it was wrong, and is still here
+    guess_first: DFF<Bits<6>>,
+    holding: Reg<Bit>,
+    guess_void: Reg<Bit>,
+
     decoder: Reg<DecodeState>,
     decode_address: DFF<Bits<64>>,
     decode_length: DFF<Bits<32>>,
@@ -146,6 +160,8 @@ pub struct WindowReader {
     #[given]
     longest_chain: Constant<Bits<16>>,
 
+    at_guess: Signal<Local, Bit>,
+    forgets: Signal<Local, Bit>,
     retired: Signal<Local, Bit>,
     retired_slot: Signal<Local, Bits<6>>,
     arriving: Signal<Local, Bits<7>>,
@@ -217,10 +233,18 @@ impl Logic for WindowReader {
             self.walk.d.next = self.walk_next.val();
         }
         self.in_table.next = self.walk_entry.q.val().get_bit(11);
+        self.holding.d.next = self.hold.val();
+        if self.hold.val() & !self.holding.q.val() {
+            self.guess_first.d.next = self.runs.context.val();
+        }
+        comment!("no head comes in the first cycle of `hold`");
+        self.at_guess.next =
+            (self.holding.q.val() | self.guess_void.q.val()) & (self.decode.q.val() == self.guess_first.q.val());
         self.look.next = (self.decoder.q.val() == DecodeState::Idle)
             & self.undecoded.q.val().any()
             & !self.decode_moved.q.val()
             & !self.decode_settles.q.val()
+            & !self.at_guess.val()
             & !self.view.load.val();
         self.read_valid.next = self.view.load.val() | self.look.val();
         self.read_word.next = bit_cast::<8, 6>(self.decode_word.q.val());
@@ -473,6 +497,24 @@ impl Logic for WindowReader {
         }
         self.in_use.next = self.contexts_taken.q.val() - self.contexts_freed.q.val();
         self.words_in_use.next = self.words_taken.q.val() - self.words_freed.q.val();
+        comment!("---- a guess that was wrong goes when all that is here is what has arrived of it");
+        self.heads_idle.next = !self.runs.busy.val();
+        if self.drop.val() {
+            self.guess_void.d.next = true;
+        }
+        self.forgetting.next = self.guess_void.q.val();
+        self.forgets.next = self.guess_void.q.val()
+            & self.at_guess.val()
+            & !self.runs.busy.val()
+            & !self.arrived.q.val()
+            & (self.undecoded.q.val() == self.in_use.val());
+        if self.forgets.val() {
+            self.guess_void.d.next = false;
+            self.contexts_freed.d.next = self.contexts_taken.q.val();
+            self.words_freed.d.next = self.words_taken.q.val();
+            self.decode.d.next = self.runs.context.val();
+            self.walk.d.next = self.runs.context.val();
+        }
         comment!("one cycle later: the next head is being measured meanwhile");
         self.crowded.d.next = (self.in_use.val() > 48) | (self.words_in_use.val() > 48);
         self.arriving.next = 0.into();
@@ -482,6 +524,8 @@ impl Logic for WindowReader {
         self.undecoded.d.next = self.undecoded.q.val() + self.arriving.val();
         if self.decode_ends.val() {
             self.undecoded.d.next = self.undecoded.q.val() + self.arriving.val() - 1;
+        } else if self.forgets.val() {
+            self.undecoded.d.next = 0.into();
         }
         comment!("one cycle after its end, when the register before the walker has what the decoder left");
         if self.decode_moved.q.val() & !self.freed.val() {

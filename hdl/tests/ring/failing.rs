@@ -10,6 +10,7 @@ use virtio_hdl_rtl::virtio::types::Violation;
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Kind {
     Index,
+    Guess,
     Slots,
     FirstWindow,
     FurtherWindow,
@@ -23,6 +24,7 @@ const KINDS: [Kind; 6] = [Kind::Index, Kind::Slots, Kind::FirstWindow, Kind::Fur
 fn kind(request: &ReadRequest, ring: &std::ops::Range<u64>) -> Kind {
     match request.client.to_u64() {
         client::AVAILABLE if request.slot == 0 => Kind::Index,
+        client::AVAILABLE if request.slot == 3 => Kind::Guess,
         client::AVAILABLE => Kind::Slots,
         client::WINDOW if !ring.contains(&request.address.to_u64()) => Kind::Table,
         client::WINDOW if request.slot.get_bit(5) => Kind::FurtherWindow,
@@ -64,7 +66,7 @@ fn fails(driver: &mut Driver, queue_size: u16, failing: Kind, nth: u64) {
     for asked in &driver.dma.asked_reads {
         let found = kind(&asked.request, &table);
         let stops = match found {
-            Kind::Index | Kind::Slots => true,
+            Kind::Index | Kind::Guess | Kind::Slots => true,
             Kind::Wish => failing == Kind::Wish,
             _ => of_chain,
         };

@@ -84,11 +84,13 @@ enum Write {
     Done,
 }
 
-/// A read on its way: when its data are due, and whether it is to fail.
+/// A read on its way: when its data are due, and whether it is to fail. Reads may pass reads: some find what was there when they were
+/// asked for, others what is there when they are answered.
 struct Read {
     due: u64,
     request: ReadRequest,
     fails: bool,
+    early: Option<Vec<u8>>,
 }
 
 /// What the engine asked for: the cycle in which it was offered, and what it is.
@@ -98,8 +100,8 @@ pub struct Asked<T> {
     pub request: T,
 }
 
-/// Which reads fail.
-pub type Failure = Box<dyn FnMut(&ReadRequest) -> bool>;
+/// Which reads: of those that fail, or of others.
+pub type Choice = Box<dyn FnMut(&ReadRequest) -> bool>;
 
 /// Serves the engine's reads and writes with random delays.
 pub struct Dma {
@@ -110,7 +112,10 @@ pub struct Dma {
     /// Reads of this address fail.
     pub poisoned: Option<u64>,
     /// Chooses other reads that fail, in the order in which they are asked for.
-    pub failure: Option<Failure>,
+    pub failure: Option<Choice>,
+    /// Chooses reads that find what is there when they are asked for, and others what is there when they are answered; half of them
+    /// without it.
+    pub early: Option<Choice>,
     /// The first read that failed, and the cycle in which it came to its end.
     pub failed: Option<(u64, ReadRequest)>,
     /// All addresses read: (address, length).
@@ -139,6 +144,7 @@ impl Dma {
             write: Write::Idle,
             poisoned: None,
             failure: None,
+            early: None,
             failed: None,
             read_log: vec![],
             asked_reads: vec![],
@@ -154,20 +160,21 @@ impl Dma {
     /// Sets the engine's inputs for one cycle.
     pub fn drive(&mut self, uut: &mut RingEngine, rng: &mut Rng, cycle: u64, memory: &Memory) {
         if self.steps.is_empty() && self.reads.front().is_some_and(|read| read.due <= cycle) {
-            let Read { request, fails, .. } = self.reads.pop_front().unwrap();
+            let Read { request, fails, early, .. } = self.reads.pop_front().unwrap();
             let (address, length) = (request.address.to_u64(), request.length.to_u64());
             self.read_log.push((address, length));
             let end = address.saturating_add(length);
             let error = fails || self.poisoned == Some(address) || end > memory.0.len() as u64;
             // of one that fails part of the data may come before that is known, or something else
-            let mut bytes = if end > memory.0.len() as u64 { vec![] } else { memory.read(address, length).to_vec() };
+            let late = || if end > memory.0.len() as u64 { vec![] } else { memory.read(address, length).to_vec() };
+            let mut bytes = early.unwrap_or_else(late);
             if error {
                 bytes.truncate(rng.below(length + 1) as usize);
                 if rng.chance(1, 2) {
                     bytes.iter_mut().for_each(|byte| *byte = rng.next() as u8);
                 }
                 self.failed.get_or_insert((cycle + bytes.len().div_ceil(16) as u64, request));
-            } else if request.client == client::AVAILABLE && request.slot != 0 {
+            } else if request.client == client::AVAILABLE && [1, 2].contains(&request.slot.to_u64()) {
                 self.slots_read += length as usize / 2;
             }
             for (i, chunk) in bytes.chunks(16).enumerate() {
@@ -224,7 +231,11 @@ impl Dma {
             if let Some(asked) = asked(source, &mut self.offered[i], cycle) {
                 let due = cycle + 8 + rng.below(self.latency);
                 let fails = self.failure.as_mut().is_some_and(|failure| failure(&asked.request));
-                self.reads.push_back(Read { due, request: asked.request, fails });
+                let (address, length) = (asked.request.address.to_u64(), asked.request.length.to_u64());
+                let in_memory = address.saturating_add(length) <= memory.0.len() as u64;
+                let early = self.early.as_mut().map_or_else(|| rng.chance(1, 2), |early| early(&asked.request));
+                let early = (in_memory && early).then(|| memory.read(address, length).to_vec());
+                self.reads.push_back(Read { due, request: asked.request, fails, early });
                 self.asked_reads.push(asked);
             }
         }
@@ -258,5 +269,5 @@ impl Dma {
 
 /// A bench around a ring engine.
 pub fn bench(name: &str, queue_size: u16) -> Bench<RingEngine> {
-    Bench::new(name, RingEngine::new(queue_size), |uut| &mut uut.clock)
+    Bench::new(name, RingEngine::new(queue_size, true), |uut| &mut uut.clock)
 }
