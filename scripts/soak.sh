@@ -18,10 +18,11 @@ plan() {
         [ "$events" -eq 0 ] || printf '%d %s events %d\n' \
             "$seed" blk "$events" \
             "$seed" net "$events" \
+            "$seed" blk-multiqueue $((events / 4 + 1)) \
             "$seed" "blk@${blocks[seed % 4]}" $((events / 4 + 1)) \
             "$seed" "net@${blocks[(seed + 1) % 4]}" $((events / 4 + 1))
         [ "$frames" -eq 0 ] || echo "$seed net frames $frames"
-        [ "$requests" -eq 0 ] || echo "$seed blk random $requests"
+        [ "$requests" -eq 0 ] || printf '%d %s random %d\n' "$seed" blk "$requests" "$seed" blk-multiqueue $((requests / 4 + 1))
     done
 }
 plan >"$logs/plan"

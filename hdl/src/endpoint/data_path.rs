@@ -121,8 +121,8 @@ pub struct DataPath {
 }
 
 impl DataPath {
-    /// A virtqueue of `queue_size` descriptors for each of `buffers`, of whose chains the device uses these, and `tags` reads in flight; one without completion is given up after `timeout`
-    /// cycles.
+    /// A virtqueue of `queue_size` descriptors for each of `buffers`, which says what of its chains the device uses, and `tags` reads in
+    /// flight; one without completion is given up after `timeout` cycles.
     pub fn new(buffers: &[Buffers], queue_size: u16, tags: u16, timeout: u64) -> Self {
         let queues = buffers.len();
         let arbiters = usize::from(queues > 1);

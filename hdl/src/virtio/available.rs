@@ -121,12 +121,13 @@ pub struct AvailableReader {
     count1: Reg<Bits<5>>,
     position: Reg<Bits<5>>,
     index: DFF<Bits<16>>,
-    // slots read beside the index: how many, on their way, and here; the slots of the index are still to be asked for
+    // slots read beside an index: how many, on their way, here; and it is the index that is on its way
     guess_count: DFF<Bits<3>>,
     guess_pending: Reg<Bit>,
     guess_here: Reg<Bit>,
     guessing: Reg<Bit>,
-    // they are, and heads handed on meanwhile: how many at most, taken from the guess, and handed on; the guess is over, and was wrong
+    // that has come, and its slots have not: how many heads of the guess there are, have been taken, and been handed on; no more of them
+    // are, and one was wrong
     confirming: Reg<Bit>,
     guess_limit: DFF<Bits<3>>,
     guess_taken: Reg<Bits<3>>,
