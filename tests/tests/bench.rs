@@ -2,19 +2,11 @@
 use std::fs;
 use std::path::Path;
 
-/// Points by which a share may differ from the README's, which is of a longer run.
-const SHARE_POINTS: f64 = 3.0;
-
 /// The lines of the table in a text.
 fn table(path: &Path) -> Vec<String> {
     let text = fs::read_to_string(path).unwrap();
     let (_, rest) = text.split_once("<!-- bench -->\n").expect("a table");
     rest.split_once("<!-- end of bench -->").expect("its end").0.lines().map(String::from).collect()
-}
-
-/// The numbers in a cell.
-fn numbers(cell: &str) -> Vec<f64> {
-    cell.split(|c: char| !c.is_ascii_digit() && c != '.').filter_map(|number| number.parse().ok()).collect()
 }
 
 #[test]
@@ -24,7 +16,7 @@ fn bench_tells_figures_draws_them_and_the_readme_has_them() {
     let readme = Path::new(env!("CARGO_MANIFEST_DIR")).join("../README.md");
     fs::copy(&readme, &copy).unwrap();
     let output = virtio_hdl_tests::program()
-        .args(["bench", "--link", "gen2x4", "--requests", "500", "--json", "--plot"])
+        .args(["bench", "--link", "gen2x4", "--json", "--plot"])
         .arg(&picture)
         .arg("--table")
         .arg(&copy)
@@ -72,9 +64,8 @@ fn bench_tells_figures_draws_them_and_the_readme_has_them() {
         let (old, new): (Vec<&str>, Vec<&str>) = (published.split('|').collect(), measured.split('|').collect());
         assert_eq!(old[1], new[1], "run make bench");
         assert_eq!(old[3], new[3], "the column that was not measured stays");
-        let (old, new) = (numbers(old[2]), numbers(new[2]));
-        let near = |(old, new): (&f64, &f64)| (old - new).abs() <= SHARE_POINTS.max(0.03 * old);
-        assert!(old.len() == new.len() && old.iter().zip(&new).all(near), "run make bench: {published}\n{measured}");
+        // cycles are counted: the same on every machine
+        assert_eq!(old[2], new[2], "run make bench");
     }
 }
 
