@@ -121,8 +121,9 @@ pub struct AvailableReader {
     count1: Reg<Bits<5>>,
     position: Reg<Bits<5>>,
     index: DFF<Bits<16>>,
-    // slots read beside an index: how many, on their way, here; and it is the index that is on its way
+    // slots read beside an index: how many, what they hold, on their way, here; and it is the index that is on its way
     guess_count: DFF<Bits<3>>,
+    guess_line: DFF<Bits<64>>,
     guess_pending: Reg<Bit>,
     guess_here: Reg<Bit>,
     guessing: Reg<Bit>,
@@ -180,6 +181,7 @@ pub struct AvailableReader {
     guess_next: Signal<Local, Bits<3>>,
     passes: Signal<Local, Bit>,
     confirmed: Signal<Local, Bit>,
+    confirms: Signal<Local, Bit>,
     buffer_ends: Signal<Local, Bit>,
     changed: Signal<Local, Bits<16>>,
     drain_ready: Signal<Local, Bit>,
@@ -541,12 +543,18 @@ impl Logic for AvailableReader {
         if self.drain.q.val() {
             self.confirm_word.next = 4.into();
         }
+        self.confirms.next = self.confirming.q.val()
+            & self.write_mine.val()
+            & (self.returns.write.val().word == self.confirm_word.val());
+        if self.confirms.val() & !self.guess_here.q.val() {
+            comment!("data of a later read may come before those of an earlier one: with what is to be compared?");
+            self.guess_over.d.next = true;
+        }
+        self.guess_line.d.next = self.line.val().get_bits::<64>(0);
         for i in 0..4 {
-            self.guess_slot.next = self.line.val().get_bits::<16>(i * 16);
+            self.guess_slot.next = self.guess_line.q.val().get_bits::<16>(i * 16);
             self.changed.next = self.guess_slot.val() ^ self.returns.write.val().data.get_bits::<16>(i * 16);
-            if self.confirming.q.val()
-                & self.write_mine.val()
-                & (self.returns.write.val().word == self.confirm_word.val())
+            if self.confirms.val()
                 & self.returns.write.val().enable.get_bit(i * 2)
                 & (i.to_bits::<3>() < self.guess_limit.q.val())
                 & self.changed.val().any()

@@ -91,6 +91,8 @@ struct Read {
     request: ReadRequest,
     fails: bool,
     early: Option<Vec<u8>>,
+    /// Its data have come already.
+    hasty: bool,
 }
 
 /// What the engine asked for: the cycle in which it was offered, and what it is.
@@ -116,6 +118,8 @@ pub struct Dma {
     /// Chooses reads that find what is there when they are asked for, and others what is there when they are answered; half of them
     /// without it.
     pub early: Option<Choice>,
+    /// Chooses reads whose data come at once, before those of earlier reads. None of them fails.
+    pub hasty: Option<Choice>,
     /// The first read that failed, and the cycle in which it came to its end.
     pub failed: Option<(u64, ReadRequest)>,
     /// All addresses read: (address, length).
@@ -145,6 +149,7 @@ impl Dma {
             poisoned: None,
             failure: None,
             early: None,
+            hasty: None,
             failed: None,
             read_log: vec![],
             asked_reads: vec![],
@@ -160,7 +165,7 @@ impl Dma {
     /// Sets the engine's inputs for one cycle.
     pub fn drive(&mut self, uut: &mut RingEngine, rng: &mut Rng, cycle: u64, memory: &Memory) {
         if self.steps.is_empty() && self.reads.front().is_some_and(|read| read.due <= cycle) {
-            let Read { request, fails, early, .. } = self.reads.pop_front().unwrap();
+            let Read { request, fails, early, hasty, .. } = self.reads.pop_front().unwrap();
             let (address, length) = (request.address.to_u64(), request.length.to_u64());
             self.read_log.push((address, length));
             let end = address.saturating_add(length);
@@ -176,6 +181,9 @@ impl Dma {
                 self.failed.get_or_insert((cycle + bytes.len().div_ceil(16) as u64, request));
             } else if request.client == client::AVAILABLE && [1, 2].contains(&request.slot.to_u64()) {
                 self.slots_read += length as usize / 2;
+            }
+            if hasty {
+                bytes.clear();
             }
             for (i, chunk) in bytes.chunks(16).enumerate() {
                 self.steps.extend(ram_writes(&request, 16 * i as u64, chunk).into_iter().map(Step::Beat));
@@ -235,7 +243,14 @@ impl Dma {
                 let in_memory = address.saturating_add(length) <= memory.0.len() as u64;
                 let early = self.early.as_mut().map_or_else(|| rng.chance(1, 2), |early| early(&asked.request));
                 let early = (in_memory && early).then(|| memory.read(address, length).to_vec());
-                self.reads.push_back(Read { due, request: asked.request, fails, early });
+                let hasty = self.hasty.as_mut().is_some_and(|hasty| hasty(&asked.request));
+                if hasty {
+                    for (i, chunk) in memory.read(address, length).chunks(16).enumerate() {
+                        let beats = ram_writes(&asked.request, 16 * i as u64, chunk);
+                        self.steps.extend(beats.into_iter().map(Step::Beat));
+                    }
+                }
+                self.reads.push_back(Read { due, request: asked.request, fails, early, hasty });
                 self.asked_reads.push(asked);
             }
         }
