@@ -130,7 +130,7 @@ fn a_queue_with_a_request_too_short_stops_alone() {
     }
 }
 
-/// Requests of one queue in their order, those of several in any: flushes and writes that overlap in one queue.
+/// Requests of one queue are carried out in their order, those of several in any: each queue writes one sector again and again.
 #[test]
 fn writes_of_a_queue_keep_their_order() {
     let mut s = setup_with(&Options::default());

@@ -275,7 +275,7 @@ impl Logic for AvailableReader {
         if self.to_wrap.q.val() < 4 {
             self.guess_slots.next = self.to_wrap.q.val().get_bits::<3>(0);
         }
-        comment!("a guess has to itself what it hands heads to");
+        comment!("no other slot is on its way, and all heads before have been followed");
         self.can_guess.next = self.guesses.val()
             & !self.armed.q.val()
             & self.heads_idle.val()
