@@ -11,6 +11,7 @@ use std::any::Any;
 use std::collections::BTreeSet;
 use std::fs;
 use std::io::{self, Read as _};
+use std::ops::Range;
 use std::path::Path;
 
 mod device_type;
@@ -248,6 +249,12 @@ impl EndpointConfig {
     /// The fields of the device config that are there.
     pub fn config_fields(&self) -> impl Iterator<Item = &'static ConfigField> + '_ {
         self.device.fields.iter().filter(|field| field.needs.is_none_or(|feature| self.offers(feature)))
+    }
+
+    /// Bytes of the device config that the driver may write.
+    pub fn writable_config(&self) -> Range<u16> {
+        let range = DeviceType::writable_range(self.config_fields());
+        range.start as u16..range.end as u16
     }
 
     /// Bytes of the device config behind the registers, a multiple of four.

@@ -89,6 +89,8 @@ blocks! {
     blk_device: device::blk::BlkDevice::new(1000);
     net_device: device::net::NetDevice::new(device::net::types::FrameSizes::new(1522), 256);
     net_device_jumbo: device::net::NetDevice::new(device::net::types::FrameSizes::new(9022), 256);
+    console_transmit: device::console::transmit::Transmit::default();
+    console_receive: device::console::receive::Receive::default();
     ram_disk: device::blk::ram_disk::RamDisk::<10>::new("virtio-hdl");
     mac_swap: device::net::mac_swap::MacSwap::default();
     pcie_7series_64: shim::SevenSeries64::new(1);
@@ -106,11 +108,11 @@ fn endpoints() {
     }
 }
 
-/// Both devices behind every hard block.
+/// Every device behind every hard block.
 #[test]
 fn endpoints_behind_hard_blocks() {
     for (interface, bits) in [("7-series", 64), ("7-series", 128), ("ultrascale+", 128), ("ultrascale+", 256)] {
-        for device in ["blk", "net"] {
+        for device in device::TYPES.map(|device| device.name) {
             let link = format!("interface = \"{interface}\"\ndata_bits = {bits}\nclock_hz = 250_000_000");
             let text = format!("device = \"{device}\"\n[link]\n{link}");
             let config = config::EndpointConfig::parse(&text, "x.toml").unwrap_or_else(|error| panic!("{error}"));

@@ -10,6 +10,8 @@ struct Registers {
     bench: Bench<LegacyRegisters>,
     resets: usize,
     kicks: Vec<u64>,
+    /// Which bytes of the device config the driver wrote, and what they hold then.
+    told: Vec<(u64, u64)>,
 }
 
 impl Registers {
@@ -18,14 +20,14 @@ impl Registers {
             queue_sizes: vec![256, 64],
             vectors: 3,
             device_config_length: 24,
-            writable_config_length: 6,
+            writable_config: 0..6,
             safe_features: 0x20,
         };
         let mut bench = Bench::new(name, LegacyRegisters::new(&config), |uut| &mut uut.clock);
         bench.uut.device_features.next = u64::from(OFFERED).into();
         bench.uut.device_config.next = CONFIG.into();
         bench.uut.bus_master.next = true;
-        let mut registers = Self { bench, resets: 0, kicks: vec![] };
+        let mut registers = Self { bench, resets: 0, kicks: vec![], told: vec![] };
         registers.bench.uut.reset.next = true;
         registers.idle(2);
         registers.bench.uut.reset.next = false;
@@ -35,13 +37,19 @@ impl Registers {
 
     fn cycle(&mut self, drive: impl FnOnce(&mut LegacyRegisters)) -> Option<u32> {
         let mut read = None;
-        let (resets, kicks) = (&mut self.resets, &mut self.kicks);
+        let (resets, kicks, told) = (&mut self.resets, &mut self.kicks, &mut self.told);
         self.bench.cycle(
             |uut, _| drive(uut),
             |uut| {
                 *resets += usize::from(uut.device_reset.val());
                 if uut.notify.val().any() {
                     kicks.push(uut.notify.val().to_u64());
+                }
+                if uut.driver_config_written.val().any() {
+                    told.push((
+                        uut.driver_config_written.val().to_u64(),
+                        uut.driver_config.val().to_u64() & 0xffff_ffff,
+                    ));
                 }
                 if uut.bus.done.val() {
                     read = Some(uut.bus.read_data.val().to_u64() as u32);
@@ -321,6 +329,36 @@ fn device_config_that_is_writable_is_the_drivers_until_reset() {
     assert_eq!(r.read(layout::DEVICE_CONFIG_MSIX, 4), u32::MAX);
     assert_eq!(own(&r), u64::MAX);
     r.finish();
+}
+
+/// As a console has it: the driver is told apart which byte it wrote, though it writes what was there.
+#[test]
+fn device_config_that_is_writable_may_lie_anywhere_and_each_write_is_told() {
+    let config = LegacyRegistersConfig {
+        queue_sizes: vec![16],
+        vectors: 3,
+        device_config_length: 12,
+        writable_config: 8..12,
+        safe_features: 0,
+    };
+    let mut bench = Bench::new("registers_config_told", LegacyRegisters::new(&config), |uut| &mut uut.clock);
+    bench.uut.device_config.next = CONFIG.into();
+    bench.cycle(|uut, _| uut.reset.next = true, |_| {});
+    bench.uut.reset.next = false;
+    let mut registers = Registers { bench, resets: 0, kicks: vec![], told: vec![] };
+    let mut told = vec![];
+    for (offset, bytes, value) in
+        [(8, 1, 0x41), (9, 1, 0), (8, 1, 0x41), (8, 4, 0x4443_4241), (0, 4, 0xffff_ffff), (4, 4, 0)]
+    {
+        let told_before = registers.told.len();
+        registers.write(layout::DEVICE_CONFIG + offset, bytes, value);
+        registers.idle(3);
+        told.push(registers.told[told_before..].to_vec());
+    }
+    assert_eq!(told, [vec![(1, 0x41)], vec![(2, 0x41)], vec![(1, 0x41)], vec![(15, 0x4443_4241)], vec![], vec![]]);
+    assert_eq!(registers.read(layout::DEVICE_CONFIG, 4), CONFIG as u32, "the rest is the device's");
+    assert_eq!(registers.read(layout::DEVICE_CONFIG + 8, 4), 0x4443_4241);
+    registers.finish();
 }
 
 #[test]

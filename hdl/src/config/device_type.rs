@@ -5,6 +5,7 @@ use crate::virtio::types::Buffers;
 use crate::virtio::{DEVICE_CONFIG_BYTES, READ_TAGS};
 use std::collections::BTreeSet;
 use std::fmt;
+use std::ops::Range;
 
 /// A device type: a row, and the block behind it. Nothing else in the crate knows what kind of device an endpoint is.
 ///
@@ -79,8 +80,8 @@ pub struct ConfigField {
     pub name: &'static str,
     /// It is there only if this is offered.
     pub needs: Option<Feature>,
-    /// The driver may write it, and reads what it has written until the next reset. Such fields come first, and end within eight
-    /// bytes.
+    /// The driver may write it, and reads what it has written until the next reset. All such fields of a device lie in eight bytes
+    /// that begin at a multiple of 8.
     pub writable: bool,
     /// What is in it.
     pub value: FieldValue,
@@ -238,10 +239,11 @@ impl DeviceType {
         levels.chain(streams).collect()
     }
 
-    /// Bytes from the beginning of the device config that the driver may write.
-    pub fn writable_config_bytes(&self) -> u32 {
-        let writable = self.fields.iter().filter(|field| field.writable);
-        writable.map(|field| field.offset + field.bytes).max().unwrap_or(0)
+    /// From the first of these fields that the driver may write to the last one, bytes.
+    pub(super) fn writable_range<'a>(fields: impl Iterator<Item = &'a ConfigField>) -> Range<u32> {
+        let mut writable = fields.filter(|field| field.writable).map(|field| field.offset..field.offset + field.bytes);
+        let Some(first) = writable.next() else { return 0..0 };
+        writable.fold(first, |all, field| all.start.min(field.start)..all.end.max(field.end))
     }
 
     /// What is wrong with the row itself.
@@ -268,8 +270,9 @@ impl DeviceType {
         if let Some(field) = self.fields.iter().find(|field| !fits(field)) {
             return Err(format!("{} has no 1 to 8 bytes within {DEVICE_CONFIG_BYTES} of device config", field.name));
         }
-        if self.writable_config_bytes() > 8 {
-            return Err("the driver may write the first eight bytes of the device config only".into());
+        let writable = Self::writable_range(self.fields.iter());
+        if writable.end > (writable.start & !7) + 8 {
+            return Err("what the driver may write of the device config is not all in eight bytes that begin at a multiple of 8".into());
         }
         let mut bits = BTreeSet::new();
         if let Some(feature) = self.features.iter().find(|feature| feature.bit > 29 || !bits.insert(feature.bit)) {

@@ -4,16 +4,18 @@
 //! written in the same way in a crate of his own (`docs/add-a-device.md`).
 pub mod blk;
 pub mod change;
+pub mod console;
 pub mod net;
 pub mod queue_group;
 
 pub use blk::BLK;
+pub use console::CONSOLE;
 pub use net::NET;
 
 use crate::config::{ConfigError, DeviceType, EndpointConfig};
 
 /// The device types that are built in; the first is that of a configuration that names none.
-pub static TYPES: [&DeviceType; 2] = [&BLK, &NET];
+pub static TYPES: [&DeviceType; 3] = [&BLK, &NET, &CONSOLE];
 
 /// The configurations that are built in: name and text.
 pub fn examples() -> impl Iterator<Item = (&'static str, &'static str)> {
@@ -30,6 +32,11 @@ impl EndpointConfig {
     /// The default virtio-net endpoint: the example `net`.
     pub fn net() -> Self {
         Self::of(&NET)
+    }
+
+    /// The default virtio-console endpoint: the example `console`.
+    pub fn console() -> Self {
+        Self::of(&CONSOLE)
     }
 
     /// [`EndpointConfig::read_with`] these types.

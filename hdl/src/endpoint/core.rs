@@ -105,8 +105,10 @@ pub struct EndpointCore {
     pub device_config: Signal<In, Bits<DEVICE_CONFIG_BITS>>,
     /// One cycle: it has changed, and the driver is to know.
     pub config_changed: Signal<In, Bit>,
-    /// The first eight bytes of it as the driver reads them, with what it has written.
+    /// Eight bytes of it as the driver reads them, with what it has written: those in which its fields are that are writable.
     pub driver_config: Signal<Out, Bits<64>>,
+    /// One cycle: which of these bytes the driver has just written.
+    pub driver_config_written: Signal<Out, Bits<8>>,
     /// Features the driver accepted; they stay while DRIVER_OK is set.
     pub driver_features: Signal<Out, Bits<32>>,
     /// The driver has set DRIVER_OK.
@@ -211,7 +213,7 @@ impl EndpointCore {
             queue_sizes: vec![config.queue_size; queues],
             vectors: u16::from(config.vectors),
             device_config_length: config.config_bytes() as u16,
-            writable_config_length: config.device.writable_config_bytes() as u16,
+            writable_config: config.writable_config(),
             safe_features: config.safe_features(),
         };
         let read_tags = config.read_tags.min(config.link.interface.read_tags());
@@ -345,6 +347,7 @@ impl Logic for EndpointCore {
         self.registers.isr_queue.next = self.interrupts.isr_queue.val();
         self.registers.isr_config.next = self.interrupts.isr_config.val();
         self.driver_config.next = self.registers.driver_config.val();
+        self.driver_config_written.next = self.registers.driver_config_written.val();
         self.driver_features.next = self.registers.driver_features.val();
         self.driver_ok.next = self.registers.driver_ok.val();
         comment!("a change while the driver sets the device up, or while a reset still drains, waits: the driver may have read what was before");

@@ -5,11 +5,12 @@ use std::collections::BTreeMap;
 
 /// The core's ports to the device, those of queues and events without their numbers; and whether the device's block needs them. It may
 /// leave out what it has no use for, or nothing to say to.
-const PORTS: [(&str, bool); 16] = [
+const PORTS: [(&str, bool); 17] = [
     ("device_features", true),
     ("device_config", false),
     ("config_changed", false),
     ("driver_config", false),
+    ("driver_config_written", false),
     ("driver_features", false),
     ("driver_ok", false),
     ("device_reset", true),

@@ -210,6 +210,24 @@ pub mod blk {
     pub const STATUS_UNSUPP: u8 = 2;
 }
 
+/// The console: features, device config.
+pub mod console {
+    /// Device feature: the size of the terminal is in the device config.
+    pub const FEATURE_SIZE: u32 = 0;
+    /// Device feature: several ports, and a control queue.
+    pub const FEATURE_MULTIPORT: u32 = 1;
+    /// Device feature: a byte can be printed by a write to the device config.
+    pub const FEATURE_EMERG_WRITE: u32 = 2;
+    /// Device config: columns, u16.
+    pub const CONFIG_COLS: u32 = 0;
+    /// Device config: rows, u16.
+    pub const CONFIG_ROWS: u32 = 2;
+    /// Device config: most ports, u32.
+    pub const CONFIG_MAX_NR_PORTS: u32 = 4;
+    /// Device config: the byte to print, u32.
+    pub const CONFIG_EMERG_WR: u32 = 8;
+}
+
 /// The network device: frame header, limits of a frame.
 pub mod net {
     /// Device feature: it computes checksums of frames that go out.

@@ -7,6 +7,7 @@ use crate::comment;
 use crate::pcie::register_bus::RegisterSlave;
 use num_bigint::BigUint;
 use rust_hdl::prelude::*;
+use std::ops::Range;
 
 /// What the constructor of [`LegacyRegisters`] needs to know.
 #[derive(Clone, Debug)]
@@ -17,8 +18,8 @@ pub struct LegacyRegistersConfig {
     pub vectors: u16,
     /// Length of the device-specific configuration, bytes, a multiple of 4 up to [`DEVICE_CONFIG_BYTES`].
     pub device_config_length: u16,
-    /// Bytes from its start on that the driver may write, up to 8.
-    pub writable_config_length: u16,
+    /// Which of its bytes the driver may write: all in eight bytes that begin at a multiple of 8, or none.
+    pub writable_config: Range<u16>,
     /// What a driver that writes BAD_FEATURE (bit 30) back is given instead.
     pub safe_features: u32,
 }
@@ -59,8 +60,11 @@ pub struct LegacyRegisters {
     /// Features the driver accepted: what GUEST_FEATURES holds until DRIVER_OK, and what it held then as long as that is set. A
     /// device that is at work is not given others; drivers that use queues before DRIVER_OK may negotiate after that.
     pub driver_features: Signal<Out, Bits<32>>,
-    /// The first eight bytes of the device config as the driver reads them, with what it has written.
+    /// Eight bytes of the device config as the driver reads them, with what it has written: those of which it may write some, the
+    /// first ones if there are none.
     pub driver_config: Signal<Out, Bits<64>>,
+    /// One cycle: which of these bytes the driver has just written.
+    pub driver_config_written: Signal<Out, Bits<8>>,
     /// Page frame of each queue, 0 = inactive.
     pub queue_pfn: Signal<Out, Bits<128>>,
     /// The page frame is not 0.
@@ -116,7 +120,10 @@ pub struct LegacyRegisters {
     shifted_end: Constant<Bits<12>>,
     #[given]
     safe_features: Constant<Bits<32>>,
-    /// All of the device config but its first eight bytes.
+    /// Where the driver's eight bytes are in the device config, bits.
+    #[given]
+    driver_offset: Constant<Bits<9>>,
+    /// All of the device config but these.
     #[given]
     not_driver_bytes: Constant<Bits<DEVICE_CONFIG_BITS>>,
 
@@ -148,6 +155,7 @@ pub struct LegacyRegisters {
     isr_next: Signal<Local, Bits<2>>,
     notify_next: Signal<Local, Bits<4>>,
     driver_bytes: Signal<Local, Bits<64>>,
+    driver_touched: Signal<Local, Bits<8>>,
     shown_config: Signal<Local, Bits<DEVICE_CONFIG_BITS>>,
     register_0: Signal<Local, Bits<32>>,
     register_2: Signal<Local, Bits<16>>,
@@ -169,21 +177,23 @@ impl LegacyRegisters {
         let queues = config.queue_sizes.len();
         assert!((1..=MAX_QUEUES).contains(&queues), "1 to {MAX_QUEUES} queues");
         assert!(u32::from(config.device_config_length) <= DEVICE_CONFIG_BYTES && config.device_config_length % 4 == 0);
-        let writable = config.writable_config_length;
-        assert!(writable <= config.device_config_length.min(8));
+        let writable = &config.writable_config;
+        assert!(writable.end <= config.device_config_length);
+        let driver_offset = 8 * u64::from(WritableConfig::window(writable));
         Self::with(LegacyRegistersGiven {
             selected: Reg::new(1.into()),
             config_vector_reg: Reg::new(0x7f.into()),
             pfn: (0..queues).map(|_| Reg::default()).collect(),
             vector: (0..queues).map(|_| Reg::new(0x7f.into())).collect(),
-            writable: (0..usize::from(writable > 0)).map(|_| WritableConfig::new(writable)).collect(),
+            writable: (0..usize::from(!writable.is_empty())).map(|_| WritableConfig::new(writable)).collect(),
             queue_size: config.queue_sizes.iter().map(|size| Constant::new(u64::from(*size).into())).collect(),
             vectors: Constant::new(u64::from(config.vectors).into()),
             config_end: Constant::new((u64::from(config.device_config_length) + 0x14).into()),
             shifted_end: Constant::new((u64::from(config.device_config_length) + 0x18).into()),
             safe_features: Constant::new(u64::from(config.safe_features).into()),
+            driver_offset: Constant::new(driver_offset.into()),
             not_driver_bytes: Constant::new(Bits::from(
-                (BigUint::from(1u8) << DEVICE_CONFIG_BITS) - (BigUint::from(1u8) << 64u32),
+                ((BigUint::from(1u8) << DEVICE_CONFIG_BITS) - 1u8) - (BigUint::from(u64::MAX) << driver_offset),
             )),
         })
     }
@@ -271,7 +281,8 @@ impl Logic for LegacyRegisters {
         }
         self.config_shift.next = bit_cast::<9, 4>(self.config_dword.val()) << 5;
 
-        self.driver_bytes.next = self.device_config.val().get_bits::<64>(0);
+        self.driver_bytes.next = self.device_config.val().get_bits::<64>(self.driver_offset.val().index());
+        self.driver_touched.next = 0.into();
         self.shown_config.next = self.device_config.val();
         for i in 0..self.writable.len() {
             self.writable[i].reset.next = self.clear.val();
@@ -279,10 +290,11 @@ impl Logic for LegacyRegisters {
             self.writable[i].dword.next = self.config_dword.val();
             self.writable[i].enable.next = self.enable.val();
             self.writable[i].data.next = self.bus.write_data.val();
-            self.writable[i].own.next = self.device_config.val().get_bits::<64>(0);
+            self.writable[i].own.next = self.device_config.val().get_bits::<64>(self.driver_offset.val().index());
             self.driver_bytes.next = self.writable[i].shown.val();
+            self.driver_touched.next = self.writable[i].touched.val();
             self.shown_config.next = (self.device_config.val() & self.not_driver_bytes.val())
-                | bit_cast::<DEVICE_CONFIG_BITS, 64>(self.driver_bytes.val());
+                | (bit_cast::<DEVICE_CONFIG_BITS, 64>(self.driver_bytes.val()) << self.driver_offset.val());
         }
 
         comment!("reads: the registers at the double word's own offset, at that plus 2 and at that plus 3");
@@ -427,6 +439,7 @@ impl Logic for LegacyRegisters {
         }
         self.driver_features.next = self.accepted.q.val();
         self.driver_config.next = self.driver_bytes.val();
+        self.driver_config_written.next = self.driver_touched.val();
         self.config_vector.next = self.shown_config_vector.val();
         self.notify.next = self.notify_reg.q.val();
         self.driver_ok.next = self.status.q.val().get_bit(2);

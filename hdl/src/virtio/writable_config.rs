@@ -3,9 +3,10 @@ use crate::block::Block;
 use crate::cells::Reg;
 use crate::comment;
 use rust_hdl::prelude::*;
+use std::ops::Range;
 
-/// The first eight bytes of the device config as the driver reads them: those of the device, until it has written one of those
-/// that it may write. From then on, and until the reset, these are its own.
+/// Eight bytes of the device config as the driver reads them: those of the device, until it has written one of those that it may
+/// write. From then on, and until the reset, these are its own.
 #[derive(Block)]
 pub struct WritableConfig {
     pub clock: Signal<In, Clock>,
@@ -21,25 +22,45 @@ pub struct WritableConfig {
     pub own: Signal<In, Bits<64>>,
     /// What the driver reads.
     pub shown: Signal<Out, Bits<64>>,
+    /// One cycle: which of them the driver has written, as `shown` says from this cycle on.
+    pub touched: Signal<Out, Bits<8>>,
 
     written: Reg<Bit>,
     bytes: DFF<Bits<64>>,
+    touched_reg: Reg<Bits<8>>,
 
     lanes: Signal<Local, Bits<32>>,
     lanes_64: Signal<Local, Bits<64>>,
     data_64: Signal<Local, Bits<64>>,
     mask: Signal<Local, Bits<64>>,
     own_or_written: Signal<Local, Bits<64>>,
+    touched_now: Signal<Local, Bits<8>>,
 
+    #[given]
+    lower_dword: Constant<Bits<4>>,
+    #[given]
+    upper_dword: Constant<Bits<4>>,
     #[given]
     writable: Constant<Bits<64>>,
 }
 
 impl WritableConfig {
-    /// The first `length` bytes may be written, 1 to 8.
-    pub fn new(length: u16) -> Self {
-        assert!((1..=8).contains(&length));
-        Self::with(WritableConfigGiven { writable: Constant::new((u64::MAX >> (64 - 8 * u32::from(length))).into()) })
+    /// These bytes of the device config may be written: all in one [`window`](Self::window).
+    pub fn new(bytes: &Range<u16>) -> Self {
+        let window = Self::window(bytes);
+        assert!(!bytes.is_empty() && bytes.end <= window + 8, "{bytes:?} in the window at {window}");
+        let writable = (bytes.start - window..bytes.end - window).fold(0, |mask, byte| mask | 0xff_u64 << (8 * byte));
+        let dword = u64::from(window / 4);
+        Self::with(WritableConfigGiven {
+            lower_dword: Constant::new(dword.into()),
+            upper_dword: Constant::new((dword + 1).into()),
+            writable: Constant::new(writable.into()),
+        })
+    }
+
+    /// Where the eight bytes begin that these are of: at a multiple of eight.
+    pub fn window(bytes: &Range<u16>) -> u16 {
+        bytes.start & !7
     }
 }
 
@@ -56,10 +77,10 @@ impl Logic for WritableConfig {
         self.lanes_64.next = bit_cast::<64, 32>(self.lanes.val());
         self.mask.next = 0.into();
         if self.write.val() {
-            if self.dword.val() == 0 {
+            if self.dword.val() == self.lower_dword.val() {
                 self.mask.next = self.lanes_64.val() & self.writable.val();
             }
-            if self.dword.val() == 1 {
+            if self.dword.val() == self.upper_dword.val() {
                 self.mask.next = (self.lanes_64.val() << 32) & self.writable.val();
             }
         }
@@ -73,6 +94,14 @@ impl Logic for WritableConfig {
         if self.mask.val().any() {
             self.written.d.next = true;
         }
+        self.touched_now.next = 0.into();
+        for i in 0..8 {
+            if self.mask.val().get_bit(i * 8) {
+                self.touched_now.next = self.touched_now.val().replace_bit(i, true);
+            }
+        }
+        self.touched_reg.d.next = self.touched_now.val();
+        self.touched.next = self.touched_reg.q.val();
         self.shown.next = (self.bytes.q.val() & self.writable.val()) | (self.own.val() & !self.writable.val());
     }
 }

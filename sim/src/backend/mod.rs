@@ -1,6 +1,8 @@
-//! What sits behind the device: a disk, or what the Ethernet port is connected to. Each is a
+//! What sits behind the device: a disk, or what the Ethernet port or the console is connected to. Each is a
 //! [`DeviceSide`](crate::model::DeviceSide).
 mod blk_ports;
+pub mod console;
+mod console_port;
 pub mod disk;
 mod disk_port;
 mod image_lock;
@@ -11,6 +13,7 @@ mod net_ports;
 use crate::model::ModelError;
 
 pub use blk_ports::{BlkCommand, BlkEvent, BlkOperation, BlkPorts};
+pub use console_port::ConsolePort;
 pub use disk::{Disk, DiskError, Storage, SECTOR_BYTES};
 pub use disk_port::DiskPort;
 pub use net_port::{NetPort, WireStatistics, WIRE_BYTES_PER_SECOND};

@@ -1,8 +1,8 @@
 //! Which device a configuration is of, for the commands that put something behind it, into the guest, or on its rings.
-use crate::guest::{Initramfs, BLK_MODULES, NET_MODULES};
+use crate::guest::{Initramfs, BLK_MODULES, CONSOLE_MODULES, NET_MODULES};
 use anyhow::bail;
 use virtio_hdl_rtl::config::DeviceType;
-use virtio_hdl_rtl::device::{BLK, NET};
+use virtio_hdl_rtl::device::{BLK, CONSOLE, NET};
 
 /// The device types that the commands know; a `match` over them shows the compiler each place that a further one needs.
 #[derive(Copy, Clone, Debug, PartialEq, Eq)]
@@ -11,12 +11,14 @@ pub enum Device {
     Blk,
     /// virtio-net: a network card.
     Net,
+    /// virtio-console: a console.
+    Console,
 }
 
 impl Device {
     /// The device of a type; an error for one that has no commands.
     pub fn of(device: &DeviceType) -> anyhow::Result<Self> {
-        let known = [(&BLK, Device::Blk), (&NET, Device::Net)];
+        let known = [(&BLK, Device::Blk), (&NET, Device::Net), (&CONSOLE, Device::Console)];
         let Some((_, found)) = known.into_iter().find(|(known, _)| *known == device) else {
             bail!("{} can be generated, but no command drives it", device.title);
         };
@@ -28,6 +30,7 @@ impl Device {
         match self {
             Device::Blk => include_str!("qemu/blk.sh"),
             Device::Net => include_str!("qemu/net.sh"),
+            Device::Console => include_str!("qemu/console.sh"),
         }
     }
 
@@ -36,6 +39,7 @@ impl Device {
         match self {
             Device::Blk => initramfs.modules(BLK_MODULES).wait_for("/dev/vda"),
             Device::Net => initramfs.modules(NET_MODULES),
+            Device::Console => initramfs.modules(CONSOLE_MODULES),
         }
     }
 }

@@ -3,8 +3,9 @@ use super::device::Device;
 use super::files::Files;
 use super::progress::shown;
 use super::trace::TraceArguments;
+use crate::backend::console::{ConsoleBackend, ConsoleSpec, TerminalSize};
 use crate::backend::net::{NetBackend, NetSpec, Recorder};
-use crate::backend::{Disk, DiskPort, NetPort};
+use crate::backend::{ConsolePort, Disk, DiskPort, NetPort};
 use crate::bridge::{Bridge, BridgeOptions, MsixMode};
 use crate::design::{self, OwnRtl};
 use crate::model::DeviceSide;
@@ -14,7 +15,7 @@ use std::path::{Path, PathBuf};
 use vfio_user_server::ServerOptions;
 use virtio_hdl_rtl::config::{DeviceType, EndpointConfig};
 use virtio_hdl_rtl::device::net::NetOptions;
-use virtio_hdl_rtl::device::{BLK, NET};
+use virtio_hdl_rtl::device::{BLK, CONSOLE, NET};
 
 #[derive(Copy, Clone, Debug, PartialEq, Eq, ValueEnum)]
 pub(super) enum Dma {
@@ -43,6 +44,8 @@ pub(super) enum Opened {
     Disk(Disk),
     /// The network, connected, and the card's address.
     Net(Box<dyn NetBackend>, [u8; 6]),
+    /// What the console is connected to, and its size where that has none.
+    Console(Box<dyn ConsoleBackend>, TerminalSize),
 }
 
 #[derive(Args)]
@@ -68,6 +71,9 @@ pub(super) struct EndpointArguments {
     /// Write what crosses the wire as pcapng (net)
     #[arg(long, value_name = "FILE")]
     pcap: Option<PathBuf>,
+    /// What the console is connected to (console): stdio (this terminal), pty, unix:PATH (a socket for one client at a time), file:PATH
+    #[arg(long, value_name = "CONSOLE")]
+    console: Option<ConsoleSpec>,
     /// Who turns MSI-X messages into interrupts
     #[arg(long, value_enum, default_value_t = MsixMode::Table)]
     pub msix: MsixMode,
@@ -97,6 +103,7 @@ impl EndpointArguments {
             ("--net", self.net.is_some(), &NET),
             ("--mac", self.mac.is_some(), &NET),
             ("--pcap", self.pcap.is_some(), &NET),
+            ("--console", self.console.is_some(), &CONSOLE),
             ("--disk", self.disk.is_some(), &BLK),
             ("--read-only", self.read_only, &BLK),
             ("--disk-latency", self.disk_latency.is_some(), &BLK),
@@ -123,6 +130,11 @@ impl EndpointArguments {
         };
         let files = Files::default().reads("CONFIG", Some(Path::new(&self.config)).filter(|path| path.is_file()));
         let files = files.reads("--disk", self.disk.as_deref()).reads("--net", capture);
+        let printed = match &self.console {
+            Some(ConsoleSpec::File(path)) => Some(path.as_path()),
+            _ => None,
+        };
+        let files = files.writes("--console", printed);
         self.trace.add_to(files.writes("--pcap", self.pcap.as_deref()))
     }
 
@@ -142,6 +154,16 @@ impl EndpointArguments {
             Device::Net => {
                 let network = self.net.as_ref().unwrap_or(&NetSpec::Peer).open()?;
                 Ok(Opened::Net(network, self.mac.unwrap_or(config.net_options().mac)))
+            }
+            Device::Console => {
+                let console = self.console.as_ref().context(
+                    "something to connect the console to is needed: --console stdio, pty, unix:PATH or file:PATH",
+                )?;
+                let console = console.open()?;
+                if let Some(place) = console.place() {
+                    note!("the console is {place}");
+                }
+                Ok(Opened::Console(console, terminal_size(config)))
             }
         }
     }
@@ -169,6 +191,7 @@ impl EndpointArguments {
                 }
                 Box::new(NetPort::new(backend, mac, clock_hz))
             }
+            Opened::Console(backend, size) => Box::new(ConsolePort::new(backend, size, clock_hz)),
         };
         let options = BridgeOptions { clock_hz, msix: self.msix, seed: self.seed, trace: self.trace.options() };
         Bridge::new(&library, side, &options).context("cannot start the endpoint")
@@ -177,6 +200,12 @@ impl EndpointArguments {
     pub fn server_options(&self) -> ServerOptions {
         ServerOptions { map: self.dma == Dma::Map }
     }
+}
+
+/// What a console's configuration says of the terminal.
+pub(super) fn terminal_size(config: &EndpointConfig) -> TerminalSize {
+    let options = config.console_options();
+    TerminalSize { cols: options.cols, rows: options.rows }
 }
 
 /// The address of one card.

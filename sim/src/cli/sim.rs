@@ -5,8 +5,10 @@ use super::machine::{outcome, BoundDisk};
 use super::progress;
 use super::summary::{Phase, Summary};
 use super::trace::TraceArguments;
-use crate::backend::{Disk, DiskPort, NetPort, SECTOR_BYTES};
+use crate::backend::console::Typist;
+use crate::backend::{ConsolePort, Disk, DiskPort, NetPort, SECTOR_BYTES};
 use crate::design;
+use crate::host::console::{self, Console};
 use crate::host::net::{self, Net};
 use crate::host::pci::{self, Bus};
 use crate::link::{CompletionCut, LinkConfig};
@@ -14,7 +16,7 @@ use crate::machine::{Machine, MachineOptions, SLOT};
 use crate::model::{Library, Stall};
 use crate::scenario::transfer::Way;
 use crate::scenario::wire::FarEnd;
-use crate::scenario::{depth, events, frames, random, transfer};
+use crate::scenario::{bytes, depth, events, frames, random, transfer};
 use crate::trace::TraceOptions;
 use anyhow::{bail, Context};
 use clap::{Args, ValueEnum};
@@ -45,6 +47,8 @@ pub(super) enum Scenario {
     Depth,
     /// Random frames both ways, each of which must arrive once, in order and whole (net)
     Frames,
+    /// Random bytes both ways, each of which must arrive once and in order (console)
+    Bytes,
     /// Control events at random moments under load: limits, sleep, bus mastering, interrupts, resets, failing reads
     Events,
 }
@@ -66,6 +70,7 @@ enum Cut {
     virtio-hdl sim blk --scenario random --requests 5000 --seed 7 --cut random --stall 40\n  \
     virtio-hdl sim blk --disk disk.img --read-only --vcd notify.vcd --vcd-trigger notify --vcd-to 2000\n  \
     virtio-hdl sim net --scenario frames --requests 50000 --seed 3 --stall 40\n  \
+    virtio-hdl sim console --scenario bytes --requests 100000 --stall 40\n  \
     virtio-hdl sim net --scenario events --requests 1000 --seed 5\n  \
     virtio-hdl sim blk --speed")]
 pub(super) struct Arguments {
@@ -86,7 +91,7 @@ pub(super) struct Arguments {
     /// Cycles that the disk takes for a request
     #[arg(long, default_value_t = 0, value_name = "CYCLES", value_parser = clap::value_parser!(u64).range(..=MOST_DISK_LATENCY))]
     disk_latency: u64,
-    /// Requests (scenarios random and depth), frames each way (frames), control events (events)
+    /// Requests (scenarios random and depth), frames each way (frames), bytes each way (bytes), control events (events)
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=MOST_REQUESTS))]
     requests: Option<u64>,
     /// Requests outstanding, if the queue holds so many
@@ -122,11 +127,16 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<()> {
     let mut config = super::configuration(&arguments.config)?;
     match (Device::of(config.device)?, arguments.scenario) {
         // late answers and sleeps longer than the completion timeout are among the events: a short one makes them cheap
-        (_, Scenario::Events) => config.completion_timeout_us = events::COMPLETION_TIMEOUT_US,
+        (Device::Blk | Device::Net, Scenario::Events) => config.completion_timeout_us = events::COMPLETION_TIMEOUT_US,
         (Device::Net, Scenario::Frames) => {}
         (Device::Net, _) => bail!("{} is a network endpoint: give --scenario frames or events", arguments.config),
+        (Device::Console, Scenario::Bytes) => {}
+        (Device::Console, _) => bail!("{} is a console: give --scenario bytes", arguments.config),
         (Device::Blk, Scenario::Frames) => {
             bail!("{} is a disk: --scenario frames is for network endpoints", arguments.config)
+        }
+        (Device::Blk, Scenario::Bytes) => {
+            bail!("{} is a disk: --scenario bytes is for consoles", arguments.config)
         }
         (Device::Blk, _) => {}
     }
@@ -156,6 +166,7 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<()> {
         Scenario::Random => setup.random()?,
         Scenario::Depth => setup.depth()?,
         Scenario::Frames => setup.frames()?,
+        Scenario::Bytes => setup.bytes()?,
         Scenario::Events => setup.events()?,
     };
     summary.print(arguments.json)
@@ -342,6 +353,33 @@ impl Setup<'_> {
         Ok(summary)
     }
 
+    fn bytes(&self) -> anyhow::Result<Summary> {
+        let mut summary = self.summary();
+        let options = self.machine_options(true);
+        let typist = Typist::default();
+        let size = super::endpoint::terminal_size(&self.config);
+        let port = ConsolePort::new(Box::new(typist.console()), size, options.link.clock_hz);
+        let mut machine = Machine::new(&self.library, Box::new(port), &options)?;
+        let mut bus = Bus::scan(&mut machine, &pci::Options::default())?;
+        let driver = console::Options { scatter: Some(self.arguments.seed), ..console::Options::default() };
+        let mut console = Console::probe(&mut machine, &mut bus, SLOT, &driver)?;
+        let run = bytes::Options {
+            bytes: self.arguments.requests.unwrap_or(50_000),
+            depth: self.arguments.depth as usize,
+            seed: self.arguments.seed,
+        };
+        let bar = progress_bar("bytes", 2 * run.bytes);
+        let mut phase = Phase::begin("bytes", &machine);
+        let result = bytes::run(&mut machine, &mut console, &typist, &run, &mut |done| bar.set_position(done));
+        let report = outcome(&mut machine, result)?;
+        bar.finish_and_clear();
+        phase.requests = report.printed_chains + report.typed_chains;
+        phase.bytes = report.printed_bytes + report.typed_bytes;
+        phase.end(&mut machine)?;
+        summary.add(phase);
+        Ok(summary)
+    }
+
     fn events(&self) -> anyhow::Result<Summary> {
         let mut summary = self.summary();
         let options = self.machine_options(true);
@@ -361,6 +399,7 @@ impl Setup<'_> {
                 phase = Phase::begin("events", &machine);
                 result = events::run_disk(&mut machine, &run, progress);
             }
+            Device::Console => bail!("no control events are made for consoles"),
             Device::Net => {
                 let wire = FarEnd::default();
                 let port = NetPort::new(wire.backend(), self.config.net_options().mac, options.link.clock_hz);

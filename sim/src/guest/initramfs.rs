@@ -18,6 +18,8 @@ pub const BLK_MODULES: &[&str] = &["virtio_pci", "virtio_blk", "crc32c_generic?"
 
 /// What a guest needs for a virtio-net port.
 pub const NET_MODULES: &[&str] = &["virtio_pci", "virtio_net"];
+/// What a guest with a console needs.
+pub const CONSOLE_MODULES: &[&str] = &["virtio_pci", "virtio_console"];
 
 const FOLDER: u32 = 0o040755;
 const PROGRAM: u32 = 0o100755;

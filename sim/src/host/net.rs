@@ -1,4 +1,5 @@
 //! The network driver: frames out, and buffers for frames that come in.
+use super::chain::Chain;
 use super::pci::Bus;
 use super::ring::{Buffer, RingError, RingOptions, Shape, Virtqueue};
 use super::virtio_pci::{DriverError, Interrupted, QueueOptions, QueueUse, VectorPolicy, VirtioPci};
@@ -103,13 +104,6 @@ impl From<RingError> for NetError {
     fn from(error: RingError) -> Self {
         NetError::Driver(error.into())
     }
-}
-
-/// A chain's memory, from one allocation.
-#[derive(Clone, Debug)]
-struct Chain {
-    address: u64,
-    bytes: u32,
 }
 
 /// A network port.
@@ -254,15 +248,15 @@ impl Net {
         cut: &[u32],
         shape: Shape,
     ) -> Result<(), NetError> {
-        let chain = allocate(platform, bytes)?;
-        let buffers: Vec<_> = cut_up(&chain, cut).map(|(address, bytes)| Buffer::writable(address, bytes)).collect();
+        let chain = Chain::allocate(platform, bytes)?;
+        let buffers: Vec<_> = chain.cut_up(cut).map(|(address, bytes)| Buffer::writable(address, bytes)).collect();
         match self.receive.add(platform, &buffers, shape) {
             Ok(head) => {
                 self.incoming.insert(head, chain);
                 Ok(())
             }
             Err(error) => {
-                free(platform, &chain);
+                chain.free(platform);
                 Err(error.into())
             }
         }
@@ -271,7 +265,7 @@ impl Net {
     /// Gives the device a frame to send. It learns of it with [`kick`](Self::kick).
     pub fn send(&mut self, platform: &mut dyn Platform, outgoing: &Outgoing) -> Result<(), NetError> {
         let header = self.header_bytes();
-        let chain = allocate(platform, header + outgoing.frame.len() as u32)?;
+        let chain = Chain::allocate(platform, header + outgoing.frame.len() as u32)?;
         let mut bytes = vec![0; header as usize];
         if let Some((start, offset)) = outgoing.checksum {
             bytes[0] = FLAG_NEEDS_CSUM;
@@ -281,14 +275,14 @@ impl Net {
         bytes.extend_from_slice(&outgoing.frame);
         platform.memory().write_slice(&bytes, GuestAddress(chain.address))?;
         let buffers: Vec<_> =
-            cut_up(&chain, &outgoing.cut).map(|(address, bytes)| Buffer::readable(address, bytes)).collect();
+            chain.cut_up(&outgoing.cut).map(|(address, bytes)| Buffer::readable(address, bytes)).collect();
         match self.transmit.add(platform, &buffers, outgoing.shape) {
             Ok(head) => {
                 self.outgoing.insert(head, chain);
                 Ok(())
             }
             Err(error) => {
-                free(platform, &chain);
+                chain.free(platform);
                 Err(error.into())
             }
         }
@@ -309,7 +303,7 @@ impl Net {
         loop {
             while let Some(used) = self.transmit.take(platform)? {
                 if let Some(chain) = self.outgoing.remove(&used.head) {
-                    free(platform, &chain);
+                    chain.free(platform);
                 }
             }
             if let Some(frame) = self.take_frame(platform)? {
@@ -383,7 +377,7 @@ impl Net {
         }
         let mut data = vec![0; used.written as usize];
         platform.memory().read_slice(&mut data, GuestAddress(chain.address))?;
-        free(platform, &chain);
+        chain.free(platform);
         Ok(Some(data))
     }
 
@@ -395,35 +389,9 @@ impl Net {
         self.receive.discard(platform);
         self.transmit.discard(platform);
         for chain in self.incoming.values().chain(self.outgoing.values()) {
-            free(platform, chain);
+            chain.free(platform);
         }
         let removed = self.transport.remove(platform, bus);
         resumed.and(reset).and(removed)
     }
-}
-
-fn allocate(platform: &mut dyn Platform, bytes: u32) -> Result<Chain, NetError> {
-    // No two chains share a cache line.
-    let address = platform.allocate(bytes.into(), 64).ok_or(DriverError::NoMemory(bytes.into()))?;
-    Ok(Chain { address, bytes })
-}
-
-fn free(platform: &mut dyn Platform, chain: &Chain) {
-    platform.free(chain.address, chain.bytes.into());
-}
-
-/// Cuts a chain's memory into buffers: each as long as `cut` says while there is something left, then the rest.
-fn cut_up<'a>(chain: &'a Chain, cut: &'a [u32]) -> impl Iterator<Item = (u64, u32)> + 'a {
-    let mut done = 0;
-    let mut lengths = cut.iter();
-    std::iter::from_fn(move || {
-        let left = chain.bytes - done;
-        if left == 0 {
-            return None;
-        }
-        let bytes = lengths.next().map_or(left, |length| (*length).clamp(1, left));
-        let address = chain.address + u64::from(done);
-        done += bytes;
-        Some((address, bytes))
-    })
 }

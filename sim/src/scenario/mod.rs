@@ -1,4 +1,5 @@
-//! What the host model does with a disk or a network port: measurements and tests that the command line and the test suite share.
+//! What the host model does with a disk, a network port or a console: measurements and tests that the command line and the test suite share.
+pub mod bytes;
 pub mod depth;
 pub mod events;
 pub mod frames;
@@ -10,6 +11,7 @@ pub mod transfer;
 pub mod wire;
 
 use crate::host::blk::BlkError;
+use crate::host::console::ConsoleError;
 use crate::host::net::NetError;
 use crate::host::virtio_pci::DriverError;
 use crate::machine::MachineError;
@@ -25,6 +27,9 @@ pub enum ScenarioError {
     /// A frame failed.
     #[error(transparent)]
     Net(#[from] NetError),
+    /// A byte failed.
+    #[error(transparent)]
+    Console(#[from] ConsoleError),
     /// The driver failed.
     #[error(transparent)]
     Driver(#[from] DriverError),

@@ -100,6 +100,9 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<()> {
                     rig.blk(&mut bench, &bar)?;
                     rig.blk_alone(&mut bench)?;
                 }
+                Device::Console => {
+                    bail!("{} is a console: no figure of it is near a limit of the link", config.device.title)
+                }
                 Device::Net => {
                     rig.net(&mut bench, &bar)?;
                     rig.net_alone(&mut bench)?;

@@ -1,0 +1,109 @@
+//! virtio-console behind the endpoint's core.
+use super::super::change::ChangeDetector;
+use super::receive::Receive;
+use super::transmit::Transmit;
+use super::types::ConsoleByte;
+use crate::block::Block;
+use crate::cells::{Sink, Source};
+use crate::comment;
+use crate::config::EndpointConfig;
+use crate::dma::types::*;
+use crate::virtio::types::*;
+use crate::virtio::DEVICE_CONFIG_BITS;
+use rust_hdl::prelude::*;
+
+/// The console with what virtio-console says of itself: features, device config. Queue 0 receives, queue 1 transmits.
+///
+/// The ports from `device_features` on are those of [`crate::endpoint::core::EndpointCore`], the other way round.
+#[derive(Block)]
+pub struct ConsoleSide {
+    pub clock: Signal<In, Clock>,
+    pub reset: Signal<In, Bit>,
+    /// What the driver prints: one byte a cycle.
+    pub console_tx: Source<ConsoleByte>,
+    /// What is typed, of the same form.
+    pub console_rx: Sink<ConsoleByte>,
+    /// Columns of the terminal.
+    pub console_cols: Signal<In, Bits<16>>,
+    /// Its rows.
+    pub console_rows: Signal<In, Bits<16>>,
+
+    pub device_features: Signal<Out, Bits<32>>,
+    pub device_config: Signal<Out, Bits<DEVICE_CONFIG_BITS>>,
+    pub config_changed: Signal<Out, Bit>,
+    /// From `emerg_wr` on.
+    pub driver_config: Signal<In, Bits<64>>,
+    pub driver_config_written: Signal<In, Bits<8>>,
+    pub device_reset: Signal<In, Bit>,
+    pub device_stop: Signal<In, Bit>,
+    pub device_idle: Signal<Out, Bit>,
+    #[given]
+    pub chain: Vec<Sink<Chain>>,
+    /// Of the transmit queue.
+    pub bytes_1: Sink<ByteBeat>,
+    #[given]
+    pub command: Vec<Source<ScatterCommand>>,
+    /// Of the receive queue.
+    pub data_0: Source<ByteBeat>,
+    #[given]
+    pub device_events: Vec<Signal<Out, Bit>>,
+
+    transmit: Transmit,
+    receive: Receive,
+    size_change: ChangeDetector<Bits<32>>,
+
+    #[given]
+    offered: Constant<Bits<32>>,
+    #[given]
+    config_constants: Constant<Bits<DEVICE_CONFIG_BITS>>,
+    size: Signal<Local, Bits<32>>,
+}
+
+impl ConsoleSide {
+    /// The device of a checked configuration.
+    pub fn new(config: &EndpointConfig) -> Self {
+        Self::with(ConsoleSideGiven {
+            chain: (0..2).map(|_| Default::default()).collect(),
+            command: (0..2).map(|_| Default::default()).collect(),
+            device_events: (0..3).map(|_| Default::default()).collect(),
+            offered: Constant::new(u64::from(config.host_features()).into()),
+            config_constants: Constant::new(config.fixed_config().into()),
+        })
+    }
+}
+
+impl Logic for ConsoleSide {
+    #[hdl_gen]
+    fn update(&mut self) {
+        comment!("module virtio_console: the console, its features and device config");
+        comment!("---- features and device config: cols, rows, what is constant; emerg_wr is the driver's");
+        self.device_features.next = self.offered.val();
+        self.size.next =
+            bit_cast::<32, 16>(self.console_cols.val()) | (bit_cast::<32, 16>(self.console_rows.val()) << 16);
+        self.device_config.next = self.config_constants.val() | bit_cast::<DEVICE_CONFIG_BITS, 32>(self.size.val());
+        self.size_change.value.next = self.size.val();
+        self.config_changed.next = self.size_change.changed.val() & self.offered.val().get_bit(0);
+
+        comment!("---- queues");
+        self.receive.reset.next = self.reset.val() | self.device_reset.val();
+        self.receive.stop.next = self.device_stop.val();
+        Sink::<Chain>::link(&mut self.chain[0], &mut self.receive.chain);
+        Source::<ScatterCommand>::link(&mut self.command[0], &mut self.receive.command);
+        Source::<ByteBeat>::link(&mut self.data_0, &mut self.receive.writable);
+        self.transmit.clear.next = self.device_reset.val();
+        self.transmit.stop.next = self.device_stop.val();
+        Sink::<Chain>::link(&mut self.chain[1], &mut self.transmit.chain);
+        Sink::<ByteBeat>::link(&mut self.bytes_1, &mut self.transmit.readable);
+        Source::<ScatterCommand>::link(&mut self.command[1], &mut self.transmit.command);
+        self.transmit.emergency_valid.next = self.driver_config_written.val().get_bit(0);
+        self.transmit.emergency.next = self.driver_config.val().get_bits::<8>(0);
+        self.device_idle.next = self.device_stop.val() | (self.transmit.idle.val() & self.receive.idle.val());
+        self.device_events[0].next = self.transmit.read_failed.val();
+        self.device_events[1].next = self.transmit.emergency_lost.val();
+        self.device_events[2].next = self.receive.empty.val();
+
+        comment!("---- bytes");
+        Source::<ConsoleByte>::link(&mut self.console_tx, &mut self.transmit.byte_out);
+        Sink::<ConsoleByte>::link(&mut self.console_rx, &mut self.receive.byte_in);
+    }
+}
