@@ -5,7 +5,7 @@ use std::sync::OnceLock;
 use virtio_hdl::backend::{Disk, DiskPort};
 use virtio_hdl::guest::{
     busybox, busybox_for, DebianOptions, FindOptions, Guest, Initramfs, Kernel, Processor, Qemu, BLK_MODULES,
-    NET_MODULES,
+    CONSOLE_MODULES, NET_MODULES,
 };
 
 /// Functions for the guest's jobs.
@@ -82,6 +82,20 @@ fn blk_guest(qemu: &'static Qemu, suite: &str, job: &str) -> Guest<'static> {
 /// Linux 6.1 with a network port and this job.
 pub fn net_guest(job: &str) -> Guest<'static> {
     boots(qemu(), "bookworm", NET_MODULES, |initramfs| initramfs.job(&format!("{NET_FUNCTIONS}{job}")))
+}
+
+/// Functions for the jobs of guests with a console.
+const CONSOLE_FUNCTIONS: &str = r#"set -e
+# As file 3: the settings last as long as it is open.
+open() {
+    exec 3<>/dev/hvc0
+    stty raw -echo <&3
+}
+"#;
+
+/// Linux 6.1 with a console and this job.
+pub fn console_guest(job: &str) -> Guest<'static> {
+    boots(qemu(), "bookworm", CONSOLE_MODULES, |initramfs| initramfs.job(&format!("{CONSOLE_FUNCTIONS}{job}")))
 }
 
 /// Linux 6.1 with this job and nothing to drive.

@@ -136,6 +136,11 @@ impl Console {
         &self.transport
     }
 
+    /// The receive queue and the transmit queue, for chains that the driver itself would not make.
+    pub fn queues_mut(&mut self) -> (&mut Virtqueue, &mut Virtqueue) {
+        (&mut self.receive, &mut self.transmit)
+    }
+
     /// Whether a feature bit was accepted by both sides.
     pub fn has_feature(&self, bit: u32) -> bool {
         self.features >> bit & 1 == 1

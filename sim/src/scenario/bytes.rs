@@ -212,23 +212,27 @@ impl Run<'_> {
         Ok(())
     }
 
-    /// Between two chains, so that it is known where the byte comes.
+    /// When all has been printed, so that it is known where the byte comes.
     fn emergency(&mut self) -> Result<(), ScenarioError> {
-        let can = self.console.has_feature(FEATURE_EMERG_WRITE) && self.printing.is_empty();
-        if !can || self.submitted >= self.options.bytes || !self.rng.random_bool(0.5) {
+        if !self.console.has_feature(FEATURE_EMERG_WRITE) || !self.rng.random_bool(0.1) {
             return Ok(());
         }
-        let byte = self.rng.random();
         self.typist.allow(None);
+        self.all_is_printed()?;
+        let byte = self.rng.random();
         self.console.emergency_write(self.platform, byte);
         self.printing.push_back(byte);
         self.report.emergencies += 1;
+        self.all_is_printed()
+    }
+
+    fn all_is_printed(&mut self) -> Result<(), ScenarioError> {
         let deadline = self.platform.now() + PATIENCE;
         while !self.printing.is_empty() {
             self.platform.run(100);
             self.look()?;
             if self.platform.now() >= deadline {
-                return Err(self.difference("the byte of an emergency is not printed".into()));
+                return Err(self.difference(format!("{} bytes are not printed", self.printing.len())));
             }
         }
         Ok(())

@@ -4,7 +4,7 @@ use super::receive::Receive;
 use super::transmit::Transmit;
 use super::types::ConsoleByte;
 use crate::block::Block;
-use crate::cells::{Sink, Source};
+use crate::cells::{Reg, Sink, Source};
 use crate::comment;
 use crate::config::EndpointConfig;
 use crate::dma::types::*;
@@ -13,6 +13,10 @@ use crate::virtio::DEVICE_CONFIG_BITS;
 use rust_hdl::prelude::*;
 
 /// The console with what virtio-console says of itself: features, device config. Queue 0 receives, queue 1 transmits.
+///
+/// A driver that has accepted SIZE is told of each change of the terminal's size, and once with the first chain that it prints: Linux reads
+/// the size then alone. It must not be told of it as soon as it sets DRIVER_OK: Linux's driver makes ready what handles the
+/// interrupt only after that (`virtcons_probe`).
 ///
 /// The ports from `device_features` on are those of [`crate::endpoint::core::EndpointCore`], the other way round.
 #[derive(Block)]
@@ -34,6 +38,7 @@ pub struct ConsoleSide {
     /// From `emerg_wr` on.
     pub driver_config: Signal<In, Bits<64>>,
     pub driver_config_written: Signal<In, Bits<8>>,
+    pub driver_features: Signal<In, Bits<32>>,
     pub device_reset: Signal<In, Bit>,
     pub device_stop: Signal<In, Bit>,
     pub device_idle: Signal<Out, Bit>,
@@ -51,12 +56,16 @@ pub struct ConsoleSide {
     transmit: Transmit,
     receive: Receive,
     size_change: ChangeDetector<Bits<32>>,
+    // since the reset of the device
+    has_printed: Reg<Bit>,
+    first_print: Reg<Bit>,
 
     #[given]
     offered: Constant<Bits<32>>,
     #[given]
     config_constants: Constant<Bits<DEVICE_CONFIG_BITS>>,
     size: Signal<Local, Bits<32>>,
+    prints: Signal<Local, Bit>,
 }
 
 impl ConsoleSide {
@@ -82,7 +91,8 @@ impl Logic for ConsoleSide {
             bit_cast::<32, 16>(self.console_cols.val()) | (bit_cast::<32, 16>(self.console_rows.val()) << 16);
         self.device_config.next = self.config_constants.val() | bit_cast::<DEVICE_CONFIG_BITS, 32>(self.size.val());
         self.size_change.value.next = self.size.val();
-        self.config_changed.next = self.size_change.changed.val() & self.offered.val().get_bit(0);
+        self.config_changed.next =
+            (self.size_change.changed.val() | self.first_print.q.val()) & self.driver_features.val().get_bit(0);
 
         comment!("---- queues");
         self.receive.reset.next = self.reset.val() | self.device_reset.val();
@@ -95,6 +105,12 @@ impl Logic for ConsoleSide {
         Sink::<Chain>::link(&mut self.chain[1], &mut self.transmit.chain);
         Sink::<ByteBeat>::link(&mut self.bytes_1, &mut self.transmit.readable);
         Source::<ScatterCommand>::link(&mut self.command[1], &mut self.transmit.command);
+        self.has_printed.reset.next = self.reset.val() | self.device_reset.val();
+        self.prints.next = self.chain[1].valid.val() & self.transmit.chain.ready.val();
+        if self.prints.val() {
+            self.has_printed.d.next = true;
+        }
+        self.first_print.d.next = self.prints.val() & !self.has_printed.q.val();
         self.transmit.emergency_valid.next = self.driver_config_written.val().get_bit(0);
         self.transmit.emergency.next = self.driver_config.val().get_bits::<8>(0);
         self.device_idle.next = self.device_stop.val() | (self.transmit.idle.val() & self.receive.idle.val());
