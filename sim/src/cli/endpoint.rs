@@ -2,6 +2,7 @@
 use super::device::Device;
 use super::files::Files;
 use super::progress::shown;
+use super::settings::Settings;
 use super::trace::TraceArguments;
 use crate::backend::net::{NetBackend, NetSpec, Recorder};
 use crate::backend::{Disk, DiskPort, NetPort};
@@ -49,6 +50,8 @@ pub(super) enum Opened {
 pub(super) struct EndpointArguments {
     /// TOML file, of a configuration or of RTL of your own (docs/own-rtl.md), or name of an example
     pub config: String,
+    #[command(flatten)]
+    settings: Settings,
     /// Disk image, raw, or a block device (blk)
     #[arg(long, value_name = "IMAGE")]
     disk: Option<PathBuf>,
@@ -84,7 +87,7 @@ pub(super) struct EndpointArguments {
 impl EndpointArguments {
     /// The configuration that is named. What belongs to the other kind of device is refused.
     pub fn configuration(&self) -> anyhow::Result<EndpointConfig> {
-        let config = super::configuration(&self.config)?;
+        let config = self.settings.load(&self.config)?;
         if let Some((option, _)) = self.of_the_device_side().find(|(_, device)| *device != config.device) {
             bail!("{option} has no effect: {} is {}", self.config, config.device.title);
         }
@@ -111,6 +114,9 @@ impl EndpointArguments {
         };
         if let Some((option, _)) = self.of_the_device_side().next() {
             bail!("{option} has no effect: {} is RTL of your own, with nothing behind it", self.config);
+        }
+        if !self.settings.set.is_empty() {
+            bail!("--set has no effect: {} is RTL of your own, which no configuration generates", self.config);
         }
         Ok(Subject::Own(Box::new(OwnRtl::load(path)?)))
     }

@@ -15,6 +15,7 @@ use vfio_user_server::Server;
     virtio-hdl serve blk --socket /tmp/blk.sock --disk disk.img\n  \
     virtio-hdl serve blk-intx --socket /tmp/blk.sock --disk disk.img --read-only --tlp-log tlp.log\n  \
     virtio-hdl serve net --socket /tmp/net.sock --net peer --pcap wire.pcapng\n  \
+    virtio-hdl serve net --set net.max_frame=9022 --socket /tmp/net.sock\n  \
     virtio-hdl serve examples/own-rtl/own.toml --socket /tmp/own.sock --vcd own.vcd\n\n\
     It serves one guest after the other until SIGINT, SIGTERM or SIGHUP; QEMU must be 10.1 or later.\n\
     `virtio-hdl qemu` starts QEMU and a small Linux as well.")]

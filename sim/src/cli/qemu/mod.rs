@@ -33,6 +33,7 @@ enum Accelerator {
     virtio-hdl qemu blk --disk disk.img --append pci=nomsi --tlp-log tlp.log\n  \
     virtio-hdl qemu blk --disk disk.img --job test.sh --cpus 2 --suite trixie\n  \
     virtio-hdl qemu blk --disk disk.img --shell -- -netdev user,id=n -device e1000,netdev=n\n  \
+    virtio-hdl qemu blk --disk disk.img --set blk.queues=2 --cpus 2\n  \
     virtio-hdl qemu blk --compare 5\n  \
     virtio-hdl qemu net --pcap wire.pcapng\n\n\
     Without --job and --shell a guest with a disk mounts the ext4 file system on it, reads its files, writes 8 MiB to the \
