@@ -206,11 +206,7 @@ impl EndpointConfig {
     }
 
     /// The same with settings, as [`EndpointConfig::read_set_with`] takes them.
-    pub fn load_set_with(
-        types: &[&'static DeviceType],
-        name: &str,
-        settings: &[Setting],
-    ) -> Result<Self, ConfigError> {
+    pub fn load_set_with(types: &[&'static DeviceType], name: &str, settings: &[Setting]) -> Result<Self, ConfigError> {
         let notation = || name.rsplit_once('@').filter(|(_, link)| !link.contains('/'));
         let (plain, link) = match Path::new(name).is_file() {
             true => (name, None),

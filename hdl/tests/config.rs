@@ -460,8 +460,16 @@ fn a_wrong_setting_is_named_and_not_a_line_of_the_file() {
         let error = EndpointConfig::load_set(name, &settings(texts)).map(|_| ()).unwrap_err().to_string();
         assert!(error.lines().any(|line| line.starts_with(message)), "{texts:?}: {error}");
     };
-    refused("blk", &["queue_size=3"], "--set queue_size=3: queue_size = 3 is out of range; allowed: a power of 2 from 4");
-    refused("blk", &["vectors=many"], "--set vectors=many: vectors must be a number, not a text; allowed: 0 (no MSI-X)");
+    refused(
+        "blk",
+        &["queue_size=3"],
+        "--set queue_size=3: queue_size = 3 is out of range; allowed: a power of 2 from 4",
+    );
+    refused(
+        "blk",
+        &["vectors=many"],
+        "--set vectors=many: vectors must be a number, not a text; allowed: 0 (no MSI-X)",
+    );
     refused("blk", &["blk.serial=64"], "--set blk.serial=64: blk.serial must be a text, not a number");
     refused("blk", &["colour=1"], "--set colour=1: unknown key colour at the top; allowed: device, queue_size");
     refused("blk", &["blk.que=1"], "--set blk.que=1: unknown key que in blk");

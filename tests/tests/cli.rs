@@ -76,7 +76,10 @@ fn every_command_that_takes_a_configuration_takes_settings_too() {
     let output = run(&[&["generate", "blk", "--out", &out], set.as_slice()].concat());
     assert!(output.status.success(), "{}", text(&output.stderr));
     let file = |name: &str| fs::read_to_string(folder.path().join(name)).unwrap();
-    assert!(file("virtio_blk_endpoint.v").contains("blk queue_size=64 blk.queues=2 queue_size=128"), "the head says so");
+    assert!(
+        file("virtio_blk_endpoint.v").contains("blk queue_size=64 blk.queues=2 queue_size=128"),
+        "the head says so"
+    );
     assert!(file("virtio_blk_registers.md").contains("128"), "the last one counts");
     refused(&["generate", "blk", "--out", &out], "or --set generate.prefix=second_, or another folder with --out");
     for command in [
@@ -93,7 +96,11 @@ fn every_command_that_takes_a_configuration_takes_settings_too() {
         refused("blk.queues=9", "--set blk.queues=9: blk.queues = 9 is out of range; allowed: 1 to 4");
         let output = run(&[command, &["--set", "queue_size"]].concat());
         assert_eq!(output.status.code(), Some(2), "{command:?}");
-        assert!(text(&output.stderr).contains("`queue_size` has no value; write KEY=VALUE"), "{}", text(&output.stderr));
+        assert!(
+            text(&output.stderr).contains("`queue_size` has no value; write KEY=VALUE"),
+            "{}",
+            text(&output.stderr)
+        );
     }
     let own = concat!(env!("CARGO_MANIFEST_DIR"), "/../examples/own-rtl/own.toml");
     let serve = ["serve", own, "--socket", "/nowhere/socket", "--set", "queue_size=64"];

@@ -1,6 +1,8 @@
 //! From TOML to an [`EndpointConfig`]: ranges first, then what must fit together.
 use super::table::{Problems, Table};
-use super::{Bar0, ConfigError, DeviceType, EndpointConfig, Ids, LinkInterface, LinkOptions, LinkSpeed, Problem, Setting};
+use super::{
+    Bar0, ConfigError, DeviceType, EndpointConfig, Ids, LinkInterface, LinkOptions, LinkSpeed, Problem, Setting,
+};
 use std::ops::Range;
 use toml::de::DeTable;
 

@@ -62,8 +62,11 @@ impl Setting {
     /// What an interface behind a configuration's name stands for, of a configuration that has this link because of it.
     pub(super) fn of_interface(link: &LinkOptions, name: &str) -> [Self; 3] {
         let interface = format!("\"{}\"", link.interface.name());
-        let values =
-            [("interface", interface), ("data_bits", link.data_bits.to_string()), ("clock_hz", link.clock_hz.to_string())];
+        let values = [
+            ("interface", interface),
+            ("data_bits", link.data_bits.to_string()),
+            ("clock_hz", link.clock_hz.to_string()),
+        ];
         values.map(|(key, value)| Setting { key: format!("link.{key}"), value, name: name.into() })
     }
 
@@ -83,7 +86,9 @@ impl Setting {
             let empty = || Spanned::new(place.clone(), DeValue::Table(DeTable::new()));
             match table.entry(here(section)).or_insert_with(empty).get_mut() {
                 DeValue::Table(inner) => table = inner,
-                other => return problems.add(place, format!("{section} is {}, and has no keys of its own", kind(other))),
+                other => {
+                    return problems.add(place, format!("{section} is {}, and has no keys of its own", kind(other)))
+                }
             }
         }
         table.insert(here(key), placed(self.value(), place));

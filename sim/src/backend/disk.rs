@@ -11,6 +11,9 @@ use std::path::{Path, PathBuf};
 /// Bytes of a sector.
 pub const SECTOR_BYTES: u64 = 512;
 
+/// A file is no longer.
+const MOST_SECTORS: u64 = i64::MAX as u64 / SECTOR_BYTES;
+
 /// An image that cannot be a disk.
 #[derive(Debug, thiserror::Error)]
 pub enum DiskError {
@@ -80,6 +83,11 @@ pub trait Storage: Send {
     /// Makes all writes permanent.
     fn flush(&mut self) -> io::Result<()>;
 
+    /// Makes room for so many sectors, unless there is; what is there stays.
+    fn grow(&mut self, _sectors: u64) -> io::Result<()> {
+        Err(io::Error::other("it cannot grow"))
+    }
+
     /// Nothing of it outlives the process: there is nothing to flush.
     fn is_volatile(&self) -> bool {
         false
@@ -99,6 +107,15 @@ impl Storage for Image {
 
     fn flush(&mut self) -> io::Result<()> {
         self.0.sync_data()
+    }
+
+    fn grow(&mut self, sectors: u64) -> io::Result<()> {
+        let (is, wanted) = (self.0.seek(SeekFrom::End(0))?, sectors * SECTOR_BYTES);
+        match wanted > is {
+            true if !self.0.metadata()?.is_file() => Err(io::Error::other(format!("the block device has {is} bytes"))),
+            true => self.0.set_len(wanted),
+            false => Ok(()),
+        }
     }
 }
 
@@ -131,6 +148,10 @@ impl Storage for Memory {
         Ok(())
     }
 
+    fn grow(&mut self, _sectors: u64) -> io::Result<()> {
+        Ok(())
+    }
+
     fn is_volatile(&self) -> bool {
         true
     }
@@ -158,6 +179,8 @@ pub struct Disk {
     storage: Box<dyn Storage>,
     sectors: u64,
     read_only: bool,
+    /// Its storage takes no writes.
+    for_reading: bool,
     serial: String,
     /// A flush has failed: what was written before it may be lost.
     flush_failed: bool,
@@ -200,7 +223,15 @@ impl Disk {
 
     /// A disk whose sectors are kept there.
     pub fn on(storage: Box<dyn Storage>, sectors: u64, read_only: bool) -> Self {
-        Disk { storage, sectors, read_only, serial: String::new(), flush_failed: false, flushes: 0 }
+        Disk {
+            storage,
+            sectors,
+            read_only,
+            for_reading: read_only,
+            serial: String::new(),
+            flush_failed: false,
+            flushes: 0,
+        }
     }
 
     /// The same disk with a name for GET_ID, of which 20 bytes count.
@@ -211,6 +242,27 @@ impl Disk {
     /// Size in sectors.
     pub fn sectors(&self) -> u64 {
         self.sectors
+    }
+
+    /// Changes its size. Storage that is too small grows; of a disk that becomes smaller it keeps what is behind the end.
+    pub fn resize(&mut self, sectors: u64) -> io::Result<()> {
+        if !(1..=MOST_SECTORS).contains(&sectors) {
+            return Err(io::Error::other(format!("a disk has 1 to {MOST_SECTORS} sectors")));
+        }
+        if sectors > self.sectors {
+            self.storage.grow(sectors)?;
+        }
+        self.sectors = sectors;
+        Ok(())
+    }
+
+    /// Lets it refuse writes, or take them again; an error where its image was opened for reading only.
+    pub fn set_read_only(&mut self, read_only: bool) -> io::Result<()> {
+        if self.for_reading && !read_only {
+            return Err(io::Error::other("its image was opened for reading only: serve it without --read-only"));
+        }
+        self.read_only = read_only;
+        Ok(())
     }
 
     /// Whether it refuses writes.
@@ -231,6 +283,11 @@ impl Disk {
         self.storage.read(sector, data)
     }
 
+    /// Goes on with a read that was allowed when it began: the disk may have become smaller since.
+    pub(super) fn read_on(&self, sector: u64, data: &mut [u8]) -> io::Result<()> {
+        self.storage.read(sector, data)
+    }
+
     /// Writes from `sector` on.
     pub fn write(&mut self, sector: u64, data: &[u8]) -> io::Result<()> {
         self.check(sector, data.len())?;
@@ -243,7 +300,7 @@ impl Disk {
     /// Makes all writes permanent. When that has failed once it does so for ever: Linux tells of a failed write once, and
     /// holds what could not be written for written from then on (as QEMU's file-posix has it).
     pub fn flush(&mut self) -> io::Result<()> {
-        if self.read_only || self.storage.is_volatile() {
+        if self.for_reading || self.storage.is_volatile() {
             return Ok(());
         }
         if self.flush_failed {

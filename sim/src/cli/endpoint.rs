@@ -1,12 +1,14 @@
 //! The endpoint that the commands `serve` and `qemu` put on a socket.
+use super::ctl;
 use super::device::Device;
 use super::files::Files;
 use super::progress::shown;
 use super::settings::Settings;
 use super::trace::TraceArguments;
-use crate::backend::net::{NetBackend, NetSpec, Recorder};
+use crate::backend::net::{Link, NetBackend, NetSpec, Recorder};
 use crate::backend::{Disk, DiskPort, NetPort};
 use crate::bridge::{Bridge, BridgeOptions, MsixMode};
+use crate::control::Control;
 use crate::design::{self, OwnRtl};
 use crate::model::DeviceSide;
 use anyhow::{bail, Context};
@@ -80,6 +82,9 @@ pub(super) struct EndpointArguments {
     /// Decides what registers without reset hold at power on
     #[arg(long, default_value_t = 0, value_name = "N")]
     seed: u64,
+    /// Unix socket to make for commands: see `virtio-hdl ctl --help`
+    #[arg(long, value_name = "PATH")]
+    pub control: Option<PathBuf>,
     #[command(flatten)]
     trace: TraceArguments,
 }
@@ -157,8 +162,13 @@ impl EndpointArguments {
         Ok(Opened::Disk(Disk::open(image, self.read_only)?.with_serial(&config.blk_options().serial)))
     }
 
+    /// Makes the socket for commands, if there is to be one.
+    pub fn control(&self) -> anyhow::Result<Option<Control>> {
+        ctl::bind(self.control.as_deref())
+    }
+
     /// Builds the endpoint, and opens what is written.
-    pub fn bridge(&self, subject: &Subject, opened: Opened) -> anyhow::Result<Bridge> {
+    pub fn bridge(&self, subject: &Subject, opened: Opened, control: Option<Control>) -> anyhow::Result<Bridge> {
         let (library, clock_hz) = match subject {
             Subject::Virtio(config) => {
                 let library = shown(|progress| design::library_telling(config, progress))?;
@@ -169,15 +179,22 @@ impl EndpointArguments {
         let side: Box<dyn DeviceSide> = match opened {
             Opened::Nothing => Box::new(()),
             Opened::Disk(disk) => Box::new(DiskPort::new(disk, self.disk_latency.unwrap_or(0))),
-            Opened::Net(mut backend, mac) => {
+            Opened::Net(backend, mac) => {
+                let link = Link::new(backend)?;
+                let switch = link.switch();
+                let mut backend: Box<dyn NetBackend> = Box::new(link);
                 if let Some(path) = &self.pcap {
                     backend = Box::new(Recorder::create(backend, path)?);
                 }
-                Box::new(NetPort::new(backend, mac, clock_hz))
+                Box::new(NetPort::new(backend, mac, clock_hz).with_switch(switch))
             }
         };
         let options = BridgeOptions { clock_hz, msix: self.msix, seed: self.seed, trace: self.trace.options() };
-        Bridge::new(&library, side, &options).context("cannot start the endpoint")
+        let mut bridge = Bridge::new(&library, side, &options).context("cannot start the endpoint")?;
+        if let Some(control) = control {
+            bridge.controlled_by(control, ctl::identity(subject, self.settings.name(&self.config)));
+        }
+        Ok(bridge)
     }
 
     pub fn server_options(&self) -> ServerOptions {

@@ -8,6 +8,7 @@ use tracing_subscriber::EnvFilter;
 
 mod bench;
 mod boards;
+mod ctl;
 mod device;
 mod doctor;
 mod endpoint;
@@ -60,6 +61,8 @@ enum Command {
     Serve(serve::Arguments),
     /// Boot a stock QEMU with a small Linux on the endpoint
     Qemu(qemu::Arguments),
+    /// Ask an endpoint that `serve` or `qemu` runs, or change what is at its device side
+    Ctl(ctl::Arguments),
     /// Which tools are there, which versions, what is missing and how to get it
     Doctor(doctor::Arguments),
 }
@@ -84,6 +87,7 @@ pub fn main() -> ExitCode {
         Command::Synth(arguments) => synth::run(&arguments),
         Command::Serve(arguments) => serve::run(&arguments),
         Command::Qemu(arguments) => qemu::run(&arguments),
+        Command::Ctl(arguments) => ctl::run(&arguments),
         Command::Doctor(arguments) => doctor::run(&arguments),
     };
     match output::failure() {

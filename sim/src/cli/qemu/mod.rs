@@ -77,7 +77,7 @@ pub(super) struct Arguments {
     #[arg(long, value_enum, default_value_t = Accelerator::Tcg)]
     accel: Accelerator,
     /// Boot N times each on the endpoint and on QEMU's own virtio-blk, read, write and compare 1 MiB, and print the times
-    #[arg(long, value_name = "N", conflicts_with_all = ["disk", "shell", "job", "read_only"],
+    #[arg(long, value_name = "N", conflicts_with_all = ["disk", "shell", "job", "read_only", "control"],
         value_parser = clap::value_parser!(u32).range(1..=100))]
     compare: Option<u32>,
     /// Print what happened as JSON; the guest's console goes to standard error
