@@ -329,8 +329,9 @@ impl Disk {
 
 #[cfg(test)]
 mod tests {
-    use super::{holds_sectors, Disk, Image};
+    use super::{holds_sectors, Disk, Image, SECTOR_BYTES};
     use std::fs::{self, File};
+    use std::io::ErrorKind;
     use std::os::unix::fs::FileTypeExt as _;
 
     /// By its node alone, as few users may open one.
@@ -341,6 +342,25 @@ mod tests {
         assert!(holds_sectors(device));
         assert!(!holds_sectors(fs::metadata("/dev/null").unwrap().file_type()));
         assert!(!holds_sectors(fs::metadata("/dev").unwrap().file_type()));
+    }
+
+    #[test]
+    fn a_disk_that_was_made_read_only_still_flushes_what_was_written() {
+        let image = tempfile::NamedTempFile::new().unwrap();
+        image.as_file().set_len(2 * SECTOR_BYTES).unwrap();
+        let mut disk = Disk::open(image.path(), false).unwrap();
+        disk.write(0, &[1; 512]).unwrap();
+        disk.set_read_only(true).unwrap();
+        assert_eq!(disk.write(0, &[2; 512]).unwrap_err().kind(), ErrorKind::ReadOnlyFilesystem);
+        disk.flush().unwrap();
+        assert_eq!(disk.flushes(), 1);
+        disk.set_read_only(false).unwrap();
+        disk.write(0, &[2; 512]).unwrap();
+        drop(disk);
+        let mut disk = Disk::open(image.path(), true).unwrap();
+        assert!(disk.set_read_only(true).is_ok() && disk.set_read_only(false).is_err());
+        assert!(disk.resize(3).is_err() && disk.resize(1).is_ok() && disk.resize(2).is_ok());
+        assert_eq!(image.as_file().metadata().unwrap().len(), 2 * SECTOR_BYTES);
     }
 
     #[test]
