@@ -224,8 +224,9 @@ impl EndpointConfig {
             }
         };
         // Where the text spells the defaults out, as examples do, those that follow from other values would contradict a setting.
-        let defaults = example.and_then(|_| read::read(types, &text, &file, &[]).ok());
-        let defaults = defaults.filter(|config| !settings.is_empty() && *config == Self::of(config.device));
+        let read_alone =
+            example.filter(|_| !settings.is_empty()).and_then(|_| read::read(types, &text, &file, &[]).ok());
+        let defaults = read_alone.filter(|config| *config == Self::of(config.device));
         let text = defaults.map_or(text, |config| format!("device = \"{}\"", config.device.name));
         let Some(link) = link else { return read::read(types, &text, &file, settings) };
         let mut config = read::read(types, &text, &file, &[])?;

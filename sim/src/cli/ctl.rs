@@ -48,7 +48,7 @@ fn print(answer: &Value, indent: usize) {
     for (key, value) in keys {
         let key = key.replace('_', " ");
         match value {
-            Value::Object(_) => {
+            Value::Object(inner) if !inner.is_empty() => {
                 outln!("{:indent$}{key}:", "");
                 print(value, indent + 2);
             }
@@ -65,7 +65,8 @@ fn print(answer: &Value, indent: usize) {
 
 fn words(value: &Value) -> String {
     match value {
-        Value::Null => "none".into(),
+        // An object with something in it is printed line by line.
+        Value::Null | Value::Object(_) => "none".into(),
         Value::String(text) => text.clone(),
         Value::Array(items) if items.is_empty() => "none".into(),
         Value::Array(items) => items.iter().map(words).collect::<Vec<_>>().join(", "),
