@@ -20,6 +20,7 @@ mod feature;
 mod link;
 mod options;
 mod read;
+mod setting;
 mod table;
 
 pub use crate::virtio::types::Buffers;
@@ -31,6 +32,7 @@ pub use error::{ConfigError, Problem};
 pub use feature::Feature;
 pub use link::{LinkInterface, LinkOptions, LinkSpeed};
 pub use options::Options;
+pub use setting::{Setting, SettingError};
 pub use table::{Found, Problems, Table};
 
 /// No configuration is longer.
@@ -185,12 +187,27 @@ impl EndpointConfig {
     /// Checks the text of a configuration for one of these device types, the first unless it says another; `file` is how messages
     /// call it.
     pub fn read_with(types: &[&'static DeviceType], text: &str, file: &str) -> Result<Self, ConfigError> {
-        read::read(types, text, file)
+        Self::read_set_with(types, text, file, &[])
+    }
+
+    /// The same with values that count more than the text's: of several for a key the last.
+    pub fn read_set_with(
+        types: &[&'static DeviceType],
+        text: &str,
+        file: &str,
+        settings: &[Setting],
+    ) -> Result<Self, ConfigError> {
+        read::read(types, text, file, settings)
     }
 
     /// Reads a file, or takes the example of that name where there is no such file, as [`EndpointConfig::read_with`].
     /// `NAME@INTERFACE-BITS`, as `blk@7-series-128`, is the same with that interface and `data_bits` in `[link]`.
     pub fn load_with(types: &[&'static DeviceType], name: &str) -> Result<Self, ConfigError> {
+        Self::load_set_with(types, name, &[])
+    }
+
+    /// The same with settings, as [`EndpointConfig::read_set_with`] takes them.
+    pub fn load_set_with(types: &[&'static DeviceType], name: &str, settings: &[Setting]) -> Result<Self, ConfigError> {
         let notation = || name.rsplit_once('@').filter(|(_, link)| !link.contains('/'));
         let (plain, link) = match Path::new(name).is_file() {
             true => (name, None),
@@ -198,19 +215,29 @@ impl EndpointConfig {
         };
         let examples: Vec<_> = types.iter().flat_map(|device| device.examples).collect();
         let example = examples.iter().find(|(example, _)| *example == plain && !Path::new(plain).is_file());
-        let mut config = match example {
-            Some((example, text)) => Self::read_with(types, text, &format!("example {example}"))?,
+        let (text, file) = match example {
+            Some((example, text)) => (text.to_string(), format!("example {example}")),
             None => {
                 let names = examples.iter().map(|(name, _)| *name).collect::<Vec<_>>().join(", ");
                 let text =
                     read_file(Path::new(plain)).map_err(|error| ConfigError::unreadable(plain, &error, &names))?;
-                Self::read_with(types, &text, plain)?
+                (text, plain.to_string())
             }
         };
-        if let Some(link) = link {
-            config.link.set_interface(link).map_err(|message| ConfigError::of_name(name, message))?;
+        // Where the text spells the defaults out, as examples do, those that follow from other values would contradict a setting.
+        let read_alone =
+            example.filter(|_| !settings.is_empty()).and_then(|_| read::read(types, &text, &file, &[]).ok());
+        let defaults = read_alone.filter(|config| *config == Self::of(config.device));
+        let text = defaults.map_or(text, |config| format!("device = \"{}\"", config.device.name));
+        let Some(link) = link else { return read::read(types, &text, &file, settings) };
+        let mut config = read::read(types, &text, &file, &[])?;
+        config.link.set_interface(link).map_err(|message| ConfigError::of_name(name, message))?;
+        if settings.is_empty() {
+            return Ok(config);
         }
-        Ok(config)
+        // All is checked together: the interface comes with what it needs, and the settings have the last word.
+        let all: Vec<_> = Setting::of_interface(&config.link, name).iter().chain(settings).cloned().collect();
+        read::read(types, &text, &file, &all)
     }
 
     /// The options of its device type, as the row's section made them.

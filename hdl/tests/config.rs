@@ -1,5 +1,5 @@
 //! Configurations: the defaults, the examples, and an exact message for everything that can be wrong.
-use virtio_hdl_rtl::config::{Bar0, EndpointConfig, Feature, LinkInterface};
+use virtio_hdl_rtl::config::{Bar0, ConfigError, EndpointConfig, Feature, LinkInterface, Setting};
 use virtio_hdl_rtl::device;
 use virtio_hdl_rtl::endpoint::top_name;
 
@@ -431,4 +431,97 @@ fn the_rows_of_the_crate_are_sound() {
         assert_eq!(device.check(), Ok(()), "{}", device.name);
         assert!(device.examples.iter().any(|(name, _)| *name == device.name), "{}", device.name);
     }
+}
+
+fn settings(texts: &[&str]) -> Vec<Setting> {
+    texts.iter().map(|text| text.parse().unwrap_or_else(|error| panic!("{text}: {error}"))).collect()
+}
+
+#[test]
+fn a_setting_counts_more_than_the_file_and_the_last_one_most() {
+    let set = |texts: &[&str]| EndpointConfig::load_set("blk", &settings(texts)).unwrap_or_else(|e| panic!("{e}"));
+    assert_eq!(set(&[]), EndpointConfig::blk());
+    let short = set(&["queue_size=64"]);
+    assert_eq!((short.queue_size, short.blk_options().seg_max), (64, 62), "what follows from it follows");
+    assert_eq!(set(&["device=net"]), EndpointConfig::net());
+    assert_eq!(set(&["queue_size=64", "queue_size = 0x20"]).queue_size, 32);
+    let queues = set(&["blk.queues=2", "vectors=3", "ids.subsystem_vendor=0x1234"]);
+    assert_eq!((queues.blk_options().queues, queues.vectors, queues.ids.subsystem_vendor), (2, 3, 0x1234));
+    let behind = set(&["link.interface=7-series", "link.data_bits=64", "link.clock_hz=250_000_000"]);
+    assert_eq!((behind.link.interface, behind.link.data_bits), (LinkInterface::SevenSeries, 64));
+    assert_eq!(set(&["link.speed=gen3 x4", "link.clock_hz=250_000_000"]).link.speed.name(), "gen3 x4");
+    assert_eq!(set(&["features=[\"ro\", 'flush']"]).features.len(), 2);
+    assert_eq!(set(&["blk.geometry.heads=8"]).blk_options().geometry.heads, 8);
+    assert_eq!(set(&["blk.serial=a=b"]).blk_options().serial, "a=b");
+    assert_eq!(set(&["blk.serial=\"64\""]).blk_options().serial, "64");
+}
+
+#[test]
+fn a_wrong_setting_is_named_and_not_a_line_of_the_file() {
+    let refused = |name: &str, texts: &[&str], message: &str| {
+        let error = EndpointConfig::load_set(name, &settings(texts)).map(|_| ()).unwrap_err().to_string();
+        assert!(error.lines().any(|line| line.starts_with(message)), "{texts:?}: {error}");
+    };
+    refused(
+        "blk",
+        &["queue_size=3"],
+        "--set queue_size=3: queue_size = 3 is out of range; allowed: a power of 2 from 4",
+    );
+    refused(
+        "blk",
+        &["vectors=many"],
+        "--set vectors=many: vectors must be a number, not a text; allowed: 0 (no MSI-X)",
+    );
+    refused("blk", &["blk.serial=64"], "--set blk.serial=64: blk.serial must be a text, not a number");
+    refused("blk", &["colour=1"], "--set colour=1: unknown key colour at the top; allowed: device, queue_size");
+    refused("blk", &["blk.que=1"], "--set blk.que=1: unknown key que in blk");
+    refused("blk", &["net.mac=52:54:00:12:34:56"], "--set net.mac=52:54:00:12:34:56: unknown key net at the top");
+    refused("blk", &["generate.prefix="], "--set generate.prefix=: generate.prefix = \"\" is not possible");
+    refused("blk", &["link=1"], "--set link=1: link must be a section or table, not a number");
+    let below = ["queue_size=64", "queue_size.low=1"];
+    refused("blk", &below, "--set queue_size.low=1: queue_size is a number, and has no keys of its own");
+    refused("blk", &["features=[\"ro\", 'rw']"], "--set features=[\"ro\", 'rw']: features: \"rw\" is not known");
+    refused("blk", &["link.data_bits=64"], "--set link.data_bits=64: link.data_bits = 64 with the interface \"tlp\"");
+    refused("blk", &["blk={ queues = 9 }"], "--set blk={ queues = 9 }: blk.queues = 9 is out of range");
+    // Two at once, and what is wrong in the file stays there.
+    refused("blk", &["vectors=9", "bar0=7"], "--set vectors=9: vectors = 9");
+    refused("blk", &["vectors=9", "bar0=7"], "--set bar0=7: bar0 takes a name, not a number");
+    let problems = read_set("vectors = 9\n", &["queue_size=64"]).unwrap_err().to_string();
+    assert!(problems.starts_with("x.toml:1:11: vectors = 9"), "{problems}");
+    assert!(read_set("vectors = 9\n", &["vectors=2"]).is_ok(), "what counts is checked");
+    let warned = EndpointConfig::load_set("net", &settings(&["queue_size=16"])).unwrap().warnings;
+    assert!(warned[0].in_file("net").starts_with("--set queue_size=16: queue_size = 16"), "{warned:?}");
+}
+
+fn read_set(text: &str, texts: &[&str]) -> Result<EndpointConfig, ConfigError> {
+    EndpointConfig::read_set_with(&device::TYPES, text, "x.toml", &settings(texts))
+}
+
+#[test]
+fn what_is_no_setting_says_how_to_write_one() {
+    for (text, message) in [
+        ("queue_size", "`queue_size` has no value; write KEY=VALUE, as queue_size=64"),
+        ("", "`` has no value"),
+        ("=64", "`` is no key"),
+        ("blk..queues=2", "`blk..queues` is no key"),
+        (".queues=2", "`.queues` is no key"),
+        ("features=[ro]", "the value [ro] is not TOML's: "),
+        ("blk.serial=\"open", "the value \"open is not TOML's: "),
+    ] {
+        let error = text.parse::<Setting>().unwrap_err().to_string();
+        assert!(error.starts_with(message), "{text}: {error}");
+    }
+}
+
+#[test]
+fn settings_have_the_last_word_behind_an_interface_in_the_name() {
+    let set = |texts: &[&str]| EndpointConfig::load_set("blk@7-series-64", &settings(texts));
+    let config = set(&["queue_size=64"]).unwrap();
+    assert_eq!(config.link, EndpointConfig::load("blk@7-series-64").unwrap().link);
+    assert_eq!(config.queue_size, 64);
+    assert_eq!(set(&["link.data_bits=128"]).unwrap().link.data_bits, 128);
+    let error = set(&["link.clock_hz=125_000_000"]).unwrap_err().to_string();
+    assert!(error.contains("a 64-bit datapath at 125000000 Hz only"), "{error}");
+    let error = set(&["link.speed=gen3 x4"]).unwrap_err().to_string();
+    assert!(error.starts_with("--set link.speed=gen3 x4: link.speed = \"gen3 x4\" with the interface"), "{error}");
 }

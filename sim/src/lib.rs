@@ -14,6 +14,7 @@ pub mod bridge;
 mod cache;
 #[cfg(feature = "cli")]
 pub mod cli;
+pub mod control;
 pub mod design;
 pub mod guest;
 pub mod host;

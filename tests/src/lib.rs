@@ -2,6 +2,7 @@
 pub mod blocks;
 pub mod qtest;
 pub mod rig;
+pub mod serve;
 
 use virtio_hdl::backend::{Disk, DiskPort};
 use virtio_hdl::design;

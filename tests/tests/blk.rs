@@ -1,12 +1,13 @@
 //! virtio-blk on the Verilated endpoint, driven by the host model.
 use virtio_hdl::backend::{Disk, DiskPort};
+use virtio_hdl::control::Command;
 use virtio_hdl::host::blk::{Blk, Operation, Options, Request, Status};
 use virtio_hdl::host::pci::Bus;
 use virtio_hdl::host::ring::{Buffer, Shape};
 use virtio_hdl::host::Platform;
 use virtio_hdl::link::CompletionCut;
 use virtio_hdl::machine::{Machine, MachineOptions};
-use virtio_hdl::model::Stall;
+use virtio_hdl::model::{DeviceSide as _, Stall};
 use virtio_hdl::scenario::{depth, random};
 use virtio_hdl_tests::{bound, example};
 use vm_memory::{Bytes, GuestAddress};
@@ -100,6 +101,35 @@ fn long_requests_go_in_pieces_and_take_little_memory() {
     let mut back = vec![0; bytes as usize];
     machine.memory().read_slice(&mut back, GuestAddress(buffer)).unwrap();
     assert!(back == content, "what was read is not what was written");
+}
+
+/// A read that has been answered goes on, though the disk ends before it by now; the next one fails.
+#[test]
+fn a_disk_that_shrinks_amid_a_long_read_finishes_it() {
+    let config = example("blk");
+    let bytes = 6_u32 << 20;
+    let sectors = 2 * u64::from(bytes) / 512;
+    let (mut machine, _, mut blk) =
+        bound(&config, Disk::in_memory(sectors), &MachineOptions::default(), &Options::default());
+    let address = machine.allocate(bytes.into(), 4096).unwrap();
+    let data = vec![Buffer { address, bytes, writable: true }];
+    let request = Request { operation: Operation::In, sector: 8, data, shape: Shape::Direct };
+    let mut ended = |shrinks: bool| {
+        blk.submit(&mut machine, &request).unwrap();
+        blk.kick(&mut machine).unwrap();
+        loop {
+            machine.run(5000);
+            let (port, endpoint) = machine.side_and_endpoint::<DiskPort>().unwrap();
+            if shrinks && port.ports().unwrap().read_queued(endpoint).unwrap() > 0 {
+                port.control(&Command::Capacity { sectors: 8 }, endpoint).unwrap();
+            }
+            if let Some(ended) = blk.poll(&mut machine).unwrap().pop() {
+                break ended.status;
+            }
+            machine.check().unwrap();
+        }
+    };
+    assert_eq!((ended(true), ended(false)), (Status::Ok, Status::IoError));
 }
 
 #[test]

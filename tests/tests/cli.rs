@@ -69,6 +69,47 @@ fn mistakes_of_the_user_are_explained_and_exit_with_1() {
 }
 
 #[test]
+fn every_command_that_takes_a_configuration_takes_settings_too() {
+    let folder = tempfile::tempdir().unwrap();
+    let out = folder.path().to_string_lossy().into_owned();
+    let set = ["--set", "queue_size=64", "--set", "blk.queues=2", "--set", "queue_size=128"];
+    let output = run(&[&["generate", "blk", "--out", &out], set.as_slice()].concat());
+    assert!(output.status.success(), "{}", text(&output.stderr));
+    let file = |name: &str| fs::read_to_string(folder.path().join(name)).unwrap();
+    assert!(
+        file("virtio_blk_endpoint.v").contains("blk queue_size=64 blk.queues=2 queue_size=128"),
+        "the head says so"
+    );
+    assert!(file("virtio_blk_registers.md").contains("128"), "the last one counts");
+    refused(&["generate", "blk", "--out", &out], "or --set generate.prefix=second_, or another folder with --out");
+    for command in [
+        ["generate", "blk"].as_slice(),
+        &["sim", "blk"],
+        &["serve", "blk", "--socket", "/nowhere/socket"],
+        &["qemu", "blk"],
+        &["bench", "blk"],
+        &["synth", "blk"],
+    ] {
+        let refused = |setting: &str, message: &str| refused(&[command, &["--set", setting]].concat(), message);
+        refused("colour=1", "--set colour=1: unknown key colour at the top; allowed: device, ");
+        refused("vectors=\"2\"", "--set vectors=\"2\": vectors must be a number, not a text");
+        refused("blk.queues=9", "--set blk.queues=9: blk.queues = 9 is out of range; allowed: 1 to 4");
+        let output = run(&[command, &["--set", "queue_size"]].concat());
+        assert_eq!(output.status.code(), Some(2), "{command:?}");
+        assert!(
+            text(&output.stderr).contains("`queue_size` has no value; write KEY=VALUE"),
+            "{}",
+            text(&output.stderr)
+        );
+    }
+    let own = concat!(env!("CARGO_MANIFEST_DIR"), "/../examples/own-rtl/own.toml");
+    let serve = ["serve", own, "--socket", "/nowhere/socket", "--set", "queue_size=64"];
+    refused(&serve, "--set has no effect: ");
+    let simulated = simulate("blk", &["--scenario", "depth", "--requests", "8", "--set", "features=[\"flush\"]"]);
+    assert!(simulated.contains("\"phases\""), "{simulated}");
+}
+
+#[test]
 fn numbers_out_of_range_name_the_option_and_its_range() {
     let most = u64::MAX.to_string();
     for (option, value, range) in [

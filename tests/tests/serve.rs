@@ -1,91 +1,18 @@
 //! `virtio-hdl serve` and `virtio-hdl qemu` as processes: sockets, signals, sudden deaths, and what an idle guest costs.
-use std::io::{BufRead, BufReader, Read, Write as _};
-use std::path::{Path, PathBuf};
+use std::io::{Read, Write as _};
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 use virtio_hdl::backend::Disk;
-use virtio_hdl::guest::{vfio_user_pci, Guest, Running};
+use virtio_hdl::guest::vfio_user_pci;
 use virtio_hdl::host::blk::{Blk, Options};
-use virtio_hdl::host::pci::{Bus, Options as BusOptions};
 use virtio_hdl::host::Platform;
-use virtio_hdl::link::FunctionId;
-use virtio_hdl::qtest::{Chipset, QtestOptions, QtestPlatform};
 use virtio_hdl_rtl::pcie::layout::COMMAND_BUS_MASTER;
 use virtio_hdl_tests::guest::{guest, run, Ext4};
+use virtio_hdl_tests::serve::{processor_seconds, Serve, SLOT};
 use virtio_hdl_tests::{output, program};
 
 const TIMEOUT: Duration = Duration::from_secs(120);
-
-/// A server's process; it is killed with this.
-struct Serve {
-    child: Child,
-    folder: tempfile::TempDir,
-    /// What it said when it was ready.
-    said: String,
-}
-
-impl Serve {
-    fn start(disk: &Path) -> Self {
-        Serve::start_with(disk, &[])
-    }
-
-    fn start_with(disk: &Path, arguments: &[&str]) -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        let mut child = program()
-            .args(["serve", "blk", "--socket"])
-            .arg(folder.path().join("socket"))
-            .arg("--disk")
-            .arg(disk)
-            .args(arguments)
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-            .unwrap();
-        let mut said = String::new();
-        let mut errors = BufReader::new(child.stderr.take().unwrap());
-        while !said.contains("-device") {
-            assert_ne!(errors.read_line(&mut said).unwrap(), 0, "{said}");
-        }
-        child.stderr = Some(errors.into_inner());
-        Serve { child, folder, said }
-    }
-
-    fn socket(&self) -> PathBuf {
-        self.folder.path().join("socket")
-    }
-
-    fn signal(&self, name: &str) {
-        run(Command::new("kill").args(["-s", name, &self.child.id().to_string()]));
-    }
-
-    /// Waits for the end: exit code, standard output, and the rest of standard error.
-    fn end(mut self) -> (Option<i32>, String, String) {
-        let (mut output, mut errors) = (String::new(), String::new());
-        self.child.stdout.take().unwrap().read_to_string(&mut output).unwrap();
-        self.child.stderr.take().unwrap().read_to_string(&mut errors).unwrap();
-        (self.child.wait().unwrap().code(), output, errors)
-    }
-
-    fn boot(&self, guest: Guest) -> Running {
-        guest.device(vfio_user_pci(&self.socket(), &[])).start(|_| {}).unwrap()
-    }
-}
-
-impl Drop for Serve {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
-
-/// Seconds of processor time that a process has had.
-fn processor_seconds(pid: u32) -> f64 {
-    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap();
-    let fields: Vec<&str> = stat.rsplit_once(')').unwrap().1.split_whitespace().collect();
-    // utime and stime, fields 14 and 15 of proc(5), in ticks of 10 ms
-    let ticks: u64 = fields[11..13].iter().map(|field| field.parse::<u64>().unwrap()).sum();
-    ticks as f64 / 100.0
-}
 
 #[test]
 fn serve_says_what_to_give_qemu_and_ends_cleanly_on_a_signal() {
@@ -296,20 +223,9 @@ fn a_boot_takes_at_most_half_as_long_again_as_with_qemus_own_disk() {
 /// What a driver does wrong is told in words, on standard error, while the guest runs.
 #[test]
 fn serve_says_which_rule_stopped_a_queue_and_that_bus_master_is_off() {
-    const SLOT: FunctionId = FunctionId::new(0, 4, 0);
     let disk = Ext4::new(37);
     let serve = Serve::start(&disk.path());
-    let device = vfio_user_pci(&serve.socket(), &[("addr", "04.0".into())]);
-    let options = QtestOptions {
-        qemu: virtio_hdl_tests::guest::qemu(),
-        chipset: Chipset::Q35,
-        memory_bytes: 64 << 20,
-        arguments: vec!["-device".into(), device.into()],
-        functions: vec![SLOT],
-        timeout: Duration::from_secs(60),
-    };
-    let mut platform = QtestPlatform::start(&options).unwrap_or_else(|error| panic!("{error}"));
-    let mut bus = Bus::scan(&mut platform, &BusOptions::default()).unwrap();
+    let (mut platform, mut bus) = serve.on_a_bus();
     let mut blk = Blk::probe(&mut platform, &mut bus, SLOT, &Options::default()).unwrap();
     blk.queue_mut().offer(platform.memory(), 256).unwrap();
     blk.kick(&mut platform).unwrap();

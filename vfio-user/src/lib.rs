@@ -86,6 +86,16 @@ pub trait Device {
     fn watched(&self) -> Option<BorrowedFd<'_>> {
         None
     }
+    /// What is readable when somebody besides the VMM wants something of the device, whether there is a VMM or not: see
+    /// [`control`](Self::control).
+    fn controlled(&self) -> Option<BorrowedFd<'_>> {
+        None
+    }
+    /// Does what somebody besides the VMM wants, with the client if one is attached. As [`work`](Self::work) it must not wait, and
+    /// may fail.
+    fn control(&mut self, _client: Option<&mut Client>) -> Work {
+        Work::Idle
+    }
     /// When the device has [work](Self::work) without anybody asking for it.
     fn deadline(&self) -> Option<Instant> {
         None

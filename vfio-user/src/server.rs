@@ -73,6 +73,8 @@ struct Ready {
     client: bool,
     /// INTx may be unmasked.
     resample: bool,
+    /// Somebody else wants something of the device.
+    control: bool,
 }
 
 /// What a look at the client showed.
@@ -125,6 +127,12 @@ impl Server {
             }
             if ready.listener {
                 self.accept()?;
+            }
+            if ready.control {
+                let attached = client.as_mut().filter(|client| client.attached);
+                if device.control(attached) == Work::Failed {
+                    return Ok(());
+                }
             }
             // The client may have gone before the newcomer came.
             ready.client |= self.newcomer.is_some();
@@ -194,6 +202,7 @@ impl Server {
         if let (true, Some(descriptor)) = (attached, device.watched()) {
             watch(descriptor, PollFlags::IN);
         }
+        let control = device.controlled().map(|descriptor| watch(descriptor, PollFlags::IN));
         let timeout = match work {
             Work::Busy => Some(Duration::ZERO),
             _ if attached => device.deadline().map(|deadline| deadline.saturating_duration_since(now)),
@@ -206,7 +215,13 @@ impl Server {
             Err(error) => return Err(ServerError::Poll(error)),
         }
         let ready = |index: Option<usize>| index.is_some_and(|index| !watched[index].revents().is_empty());
-        Ok(Ready { stop: ready(Some(0)), listener: ready(listener), client: ready(client), resample: ready(resample) })
+        Ok(Ready {
+            stop: ready(Some(0)),
+            listener: ready(listener),
+            client: ready(client),
+            resample: ready(resample),
+            control: ready(control),
+        })
     }
 }
 

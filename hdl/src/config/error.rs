@@ -8,8 +8,25 @@ pub struct Problem {
     pub line: usize,
     /// Column, from 1.
     pub column: usize,
+    /// Of a value that is not the file's, how it came: `--set KEY=VALUE`.
+    pub setting: Option<String>,
     /// What is wrong and what is allowed.
     pub message: String,
+}
+
+impl Problem {
+    pub(super) fn without_place(message: String) -> Self {
+        Problem { line: 0, column: 0, setting: None, message }
+    }
+
+    /// Where it is, and what: for messages about this file.
+    pub fn in_file(&self, file: &str) -> String {
+        match (&self.setting, self.line) {
+            (Some(setting), _) => format!("{setting}: {}", self.message),
+            (None, 0) => format!("{file}: {}", self.message),
+            (None, line) => format!("{file}:{line}:{}: {}", self.column, self.message),
+        }
+    }
 }
 
 /// A configuration that cannot be used: every problem found, in the order of the file.
@@ -30,7 +47,7 @@ impl ConfigError {
 
     /// Something is wrong with the name, rather than in the file.
     pub(super) fn of_name(name: &str, message: String) -> Self {
-        ConfigError { file: name.into(), problems: vec![Problem { line: 0, column: 0, message }] }
+        ConfigError { file: name.into(), problems: vec![Problem::without_place(message)] }
     }
 }
 
@@ -40,10 +57,7 @@ impl fmt::Display for ConfigError {
             if index > 0 {
                 writeln!(f)?;
             }
-            match problem.line {
-                0 => write!(f, "{}: {}", self.file, problem.message)?,
-                line => write!(f, "{}:{line}:{}: {}", self.file, problem.column, problem.message)?,
-            }
+            f.write_str(&problem.in_file(&self.file))?;
         }
         Ok(())
     }

@@ -1,20 +1,33 @@
 //! From TOML to an [`EndpointConfig`]: ranges first, then what must fit together.
 use super::table::{Problems, Table};
-use super::{Bar0, ConfigError, DeviceType, EndpointConfig, Ids, LinkInterface, LinkOptions, LinkSpeed, Problem};
+use super::{
+    Bar0, ConfigError, DeviceType, EndpointConfig, Ids, LinkInterface, LinkOptions, LinkSpeed, Problem, Setting,
+};
 use std::ops::Range;
 use toml::de::DeTable;
 
 /// Largest queue: what the ring engine's index memories hold.
 const MAX_QUEUE_SIZE: u64 = 256;
 
-pub(super) fn read(types: &[&'static DeviceType], text: &str, file: &str) -> Result<EndpointConfig, ConfigError> {
+pub(super) fn read(
+    types: &[&'static DeviceType],
+    text: &str,
+    file: &str,
+    settings: &[Setting],
+) -> Result<EndpointConfig, ConfigError> {
     let Some(first) = types.first() else {
         return Err(ConfigError::of_name(file, "there are no device types".into()));
     };
-    let mut problems = Problems::new(text);
+    let mut problems = Problems::new(text, settings);
     let mut warnings = vec![];
     let config = match DeTable::parse(text) {
-        Ok(document) => document_of(types, document.into_inner(), &mut problems, &mut warnings),
+        Ok(document) => {
+            let mut document = document.into_inner();
+            for (setting, place) in settings.iter().zip(problems.first_setting()..) {
+                setting.apply(&mut document, &(place..place), &mut problems);
+            }
+            document_of(types, document, &mut problems, &mut warnings)
+        }
         Err(error) => {
             problems.add(&error.span().unwrap_or(0..0), error.message());
             EndpointConfig::of(first)

@@ -1,5 +1,5 @@
 //! A TOML table that is read key by key: each value with its place, and an error for whatever is left over.
-use super::Problem;
+use super::{Problem, Setting};
 use std::collections::BTreeSet;
 use std::fmt::Display;
 use std::ops::{Range, RangeInclusive};
@@ -12,22 +12,34 @@ const MOST_PROBLEMS: usize = 50;
 /// Collects problems while a document is read.
 pub struct Problems<'t> {
     text: &'t str,
+    /// They lie behind the text: each at one place, from `first_setting` on.
+    settings: &'t [Setting],
     /// Where each begins, and what it is.
     found: Vec<(usize, String)>,
 }
 
 impl<'t> Problems<'t> {
-    pub(super) fn new(text: &'t str) -> Self {
-        Problems { text, found: vec![] }
+    pub(super) fn new(text: &'t str, settings: &'t [Setting]) -> Self {
+        Problems { text, settings, found: vec![] }
+    }
+
+    /// The places of settings begin here: no place in the text is behind its end.
+    pub(super) fn first_setting(&self) -> usize {
+        self.text.len() + 1
     }
 
     /// Where a place of the text lies, with a message.
     pub(super) fn at(&self, place: &Range<usize>, message: impl Display) -> Problem {
+        let setting = place.start.checked_sub(self.first_setting()).and_then(|index| self.settings.get(index));
+        if let Some(setting) = setting {
+            return Problem { setting: Some(setting.name().into()), ..Problem::without_place(message.to_string()) };
+        }
         let before = &self.text[..place.start.min(self.text.len())];
         let line_start = before.rfind('\n').map_or(0, |newline| newline + 1);
         Problem {
             line: before.matches('\n').count() + 1,
             column: before[line_start..].chars().count() + 1,
+            setting: None,
             message: message.to_string(),
         }
     }
@@ -46,7 +58,7 @@ impl<'t> Problems<'t> {
         let mut problems: Vec<_> =
             found.into_iter().map(|(start, message)| self.at(&(start..start), message)).collect();
         if more > 0 {
-            problems.push(Problem { line: 0, column: 0, message: format!("and {more} more problems") });
+            problems.push(Problem::without_place(format!("and {more} more problems")));
         }
         problems
     }
@@ -219,7 +231,7 @@ fn list<T>(names: &[(&str, T)]) -> String {
     names.iter().map(|(name, _)| format!("\"{name}\"")).collect::<Vec<_>>().join(", ")
 }
 
-fn kind(value: &DeValue) -> &'static str {
+pub(super) fn kind(value: &DeValue) -> &'static str {
     match value {
         DeValue::String(_) => "a text",
         DeValue::Integer(_) => "a number",

@@ -12,7 +12,7 @@ pub use blk::BLK;
 pub use console::CONSOLE;
 pub use net::NET;
 
-use crate::config::{ConfigError, DeviceType, EndpointConfig};
+use crate::config::{ConfigError, DeviceType, EndpointConfig, Setting};
 
 /// The device types that are built in; the first is that of a configuration that names none.
 pub static TYPES: [&DeviceType; 3] = [&BLK, &NET, &CONSOLE];
@@ -47,5 +47,10 @@ impl EndpointConfig {
     /// [`EndpointConfig::load_with`] these types.
     pub fn load(name: &str) -> Result<Self, ConfigError> {
         Self::load_with(&TYPES, name)
+    }
+
+    /// [`EndpointConfig::load_set_with`] these types.
+    pub fn load_set(name: &str, settings: &[Setting]) -> Result<Self, ConfigError> {
+        Self::load_set_with(&TYPES, name, settings)
     }
 }

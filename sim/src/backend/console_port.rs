@@ -1,5 +1,6 @@
 //! The byte streams of a console, and what they are connected to.
 use super::console::{ConsoleBackend, TerminalSize};
+use crate::control::{Command, Refusal};
 use crate::model::{DevicePacket, DeviceSide, Direction, Endpoint, InputLevel, ModelError, Stream, StreamShape};
 use serde_json::{json, Map, Value};
 use std::collections::VecDeque;
@@ -150,6 +151,25 @@ impl DeviceSide for ConsolePort {
 
     fn latency(&self) -> u64 {
         LOOKAHEAD
+    }
+
+    fn control(&mut self, command: &Command, _endpoint: &mut Endpoint) -> Result<(), Refusal> {
+        let Command::Size { cols, rows } = *command else { return Err(Refusal::OtherDevice) };
+        if let Some(TerminalSize { cols, rows }) = self.backend.size() {
+            let own = format!("the terminal has a size of its own, {cols} columns and {rows} rows: change that");
+            return Err(Refusal::Because(own));
+        }
+        if cols == 0 || rows == 0 {
+            return Err(Refusal::Because("a terminal has at least one column and one row".into()));
+        }
+        // It is shown by the next poll, which follows.
+        self.default_size = TerminalSize { cols, rows };
+        Ok(())
+    }
+
+    fn state(&self) -> Map<String, Value> {
+        let TerminalSize { cols, rows } = self.backend.size().unwrap_or(self.default_size);
+        [("cols".to_string(), json!(cols)), ("rows".to_string(), json!(rows))].into_iter().collect()
     }
 
     fn statistics(&self) -> Map<String, Value> {

@@ -11,6 +11,9 @@ use std::path::{Path, PathBuf};
 /// Bytes of a sector.
 pub const SECTOR_BYTES: u64 = 512;
 
+/// A file is no longer.
+const MOST_SECTORS: u64 = i64::MAX as u64 / SECTOR_BYTES;
+
 /// An image that cannot be a disk.
 #[derive(Debug, thiserror::Error)]
 pub enum DiskError {
@@ -80,6 +83,11 @@ pub trait Storage: Send {
     /// Makes all writes permanent.
     fn flush(&mut self) -> io::Result<()>;
 
+    /// Makes room for so many sectors, unless there is; what is there stays.
+    fn grow(&mut self, _sectors: u64) -> io::Result<()> {
+        Err(io::Error::other("it cannot grow"))
+    }
+
     /// Nothing of it outlives the process: there is nothing to flush.
     fn is_volatile(&self) -> bool {
         false
@@ -99,6 +107,15 @@ impl Storage for Image {
 
     fn flush(&mut self) -> io::Result<()> {
         self.0.sync_data()
+    }
+
+    fn grow(&mut self, sectors: u64) -> io::Result<()> {
+        let (is, wanted) = (self.0.seek(SeekFrom::End(0))?, sectors * SECTOR_BYTES);
+        match wanted > is {
+            true if !self.0.metadata()?.is_file() => Err(io::Error::other(format!("the block device has {is} bytes"))),
+            true => self.0.set_len(wanted),
+            false => Ok(()),
+        }
     }
 }
 
@@ -131,6 +148,10 @@ impl Storage for Memory {
         Ok(())
     }
 
+    fn grow(&mut self, _sectors: u64) -> io::Result<()> {
+        Ok(())
+    }
+
     fn is_volatile(&self) -> bool {
         true
     }
@@ -158,6 +179,8 @@ pub struct Disk {
     storage: Box<dyn Storage>,
     sectors: u64,
     read_only: bool,
+    /// Its storage takes no writes.
+    for_reading: bool,
     serial: String,
     /// A flush has failed: what was written before it may be lost.
     flush_failed: bool,
@@ -200,7 +223,15 @@ impl Disk {
 
     /// A disk whose sectors are kept there.
     pub fn on(storage: Box<dyn Storage>, sectors: u64, read_only: bool) -> Self {
-        Disk { storage, sectors, read_only, serial: String::new(), flush_failed: false, flushes: 0 }
+        Disk {
+            storage,
+            sectors,
+            read_only,
+            for_reading: read_only,
+            serial: String::new(),
+            flush_failed: false,
+            flushes: 0,
+        }
     }
 
     /// The same disk with a name for GET_ID, of which 20 bytes count.
@@ -211,6 +242,27 @@ impl Disk {
     /// Size in sectors.
     pub fn sectors(&self) -> u64 {
         self.sectors
+    }
+
+    /// Changes its size. Storage that is too small grows; of a disk that becomes smaller it keeps what is behind the end.
+    pub fn resize(&mut self, sectors: u64) -> io::Result<()> {
+        if !(1..=MOST_SECTORS).contains(&sectors) {
+            return Err(io::Error::other(format!("a disk has 1 to {MOST_SECTORS} sectors")));
+        }
+        if sectors > self.sectors {
+            self.storage.grow(sectors)?;
+        }
+        self.sectors = sectors;
+        Ok(())
+    }
+
+    /// Lets it refuse writes, or take them again; an error where its image was opened for reading only.
+    pub fn set_read_only(&mut self, read_only: bool) -> io::Result<()> {
+        if self.for_reading && !read_only {
+            return Err(io::Error::other("its image was opened for reading only: serve it without --read-only"));
+        }
+        self.read_only = read_only;
+        Ok(())
     }
 
     /// Whether it refuses writes.
@@ -231,6 +283,11 @@ impl Disk {
         self.storage.read(sector, data)
     }
 
+    /// Goes on with a read that was allowed when it began: the disk may have become smaller since.
+    pub(super) fn read_on(&self, sector: u64, data: &mut [u8]) -> io::Result<()> {
+        self.storage.read(sector, data)
+    }
+
     /// Writes from `sector` on.
     pub fn write(&mut self, sector: u64, data: &[u8]) -> io::Result<()> {
         self.check(sector, data.len())?;
@@ -243,7 +300,7 @@ impl Disk {
     /// Makes all writes permanent. When that has failed once it does so for ever: Linux tells of a failed write once, and
     /// holds what could not be written for written from then on (as QEMU's file-posix has it).
     pub fn flush(&mut self) -> io::Result<()> {
-        if self.read_only || self.storage.is_volatile() {
+        if self.for_reading || self.storage.is_volatile() {
             return Ok(());
         }
         if self.flush_failed {
@@ -272,8 +329,9 @@ impl Disk {
 
 #[cfg(test)]
 mod tests {
-    use super::{holds_sectors, Disk, Image};
+    use super::{holds_sectors, Disk, Image, SECTOR_BYTES};
     use std::fs::{self, File};
+    use std::io::ErrorKind;
     use std::os::unix::fs::FileTypeExt as _;
 
     /// By its node alone, as few users may open one.
@@ -284,6 +342,25 @@ mod tests {
         assert!(holds_sectors(device));
         assert!(!holds_sectors(fs::metadata("/dev/null").unwrap().file_type()));
         assert!(!holds_sectors(fs::metadata("/dev").unwrap().file_type()));
+    }
+
+    #[test]
+    fn a_disk_that_was_made_read_only_still_flushes_what_was_written() {
+        let image = tempfile::NamedTempFile::new().unwrap();
+        image.as_file().set_len(2 * SECTOR_BYTES).unwrap();
+        let mut disk = Disk::open(image.path(), false).unwrap();
+        disk.write(0, &[1; 512]).unwrap();
+        disk.set_read_only(true).unwrap();
+        assert_eq!(disk.write(0, &[2; 512]).unwrap_err().kind(), ErrorKind::ReadOnlyFilesystem);
+        disk.flush().unwrap();
+        assert_eq!(disk.flushes(), 1);
+        disk.set_read_only(false).unwrap();
+        disk.write(0, &[2; 512]).unwrap();
+        drop(disk);
+        let mut disk = Disk::open(image.path(), true).unwrap();
+        assert!(disk.set_read_only(true).is_ok() && disk.set_read_only(false).is_err());
+        assert!(disk.resize(3).is_err() && disk.resize(1).is_ok() && disk.resize(2).is_ok());
+        assert_eq!(image.as_file().metadata().unwrap().len(), 2 * SECTOR_BYTES);
     }
 
     #[test]

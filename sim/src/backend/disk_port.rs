@@ -1,5 +1,6 @@
 //! The disk at the endpoint's device-side ports: carries commands out in their order.
 use super::{BlkCommand, BlkEvent, BlkOperation, BlkPorts, Disk, SECTOR_BYTES};
+use crate::control::{Command, Refusal, Switch};
 use crate::model::{DevicePacket, DeviceSide, Endpoint, ModelError, SideError};
 use serde_json::{json, Map, Value};
 use std::collections::VecDeque;
@@ -177,7 +178,7 @@ impl DiskPort {
             }
             let mut piece = vec![0; reading.left.min(PIECE)];
             let promised = "the disk image cannot be read where it could be read a moment ago";
-            let read = self.disk.read(reading.sector, &mut piece);
+            let read = self.disk.read_on(reading.sector, &mut piece);
             read.map_err(|error| ModelError::Side(format!("{promised}: {error}").into()))?;
             reading.left -= piece.len();
             reading.sector += piece.len() as u64 / SECTOR_BYTES;
@@ -289,6 +290,25 @@ impl DeviceSide for DiskPort {
             Ok(STATUS | QUEUE_PFN) if zero => self.write_through = true,
             _ => {}
         }
+    }
+
+    fn control(&mut self, command: &Command, endpoint: &mut Endpoint) -> Result<(), Refusal> {
+        let because = |error: &dyn std::fmt::Display| Refusal::Because(format!("the disk stays as it is: {error}"));
+        match command {
+            Command::Capacity { sectors } => self.disk.resize(*sectors).map_err(|error| because(&error))?,
+            Command::ReadOnly { state } => {
+                self.disk.set_read_only(*state == Switch::On).map_err(|error| because(&error))?;
+            }
+            _ => return Err(Refusal::OtherDevice),
+        }
+        let ports = self.ports().map_err(|error| because(&error))?;
+        ports.show(endpoint, self.disk.sectors(), self.disk.is_read_only());
+        Ok(())
+    }
+
+    fn state(&self) -> Map<String, Value> {
+        let state = [("capacity", json!(self.disk.sectors())), ("read_only", json!(self.disk.is_read_only()))];
+        state.into_iter().map(|(name, value)| (name.to_string(), value)).collect()
     }
 
     fn forget(&mut self) {

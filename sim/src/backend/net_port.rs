@@ -1,6 +1,7 @@
 //! The Ethernet port of the endpoint, and what it is connected to.
-use super::net::NetBackend;
+use super::net::{LinkSwitch, NetBackend};
 use super::NetPorts;
+use crate::control::{Command, Plug, Refusal};
 use crate::model::{DevicePacket, DeviceSide, Endpoint, ModelError, SideError};
 use serde::{Deserialize, Serialize};
 use serde_json::{json, Map, Value};
@@ -50,6 +51,8 @@ pub struct NetPort {
     bytes_per_second: f64,
     ports: Option<NetPorts>,
     link_up: Option<bool>,
+    /// The plug of its wire, if there is a hand at it.
+    switch: Option<LinkSwitch>,
     statistics: WireStatistics,
     /// When there was no room for a frame that there may be.
     full: Option<u64>,
@@ -65,6 +68,7 @@ impl NetPort {
             bytes_per_second: WIRE_BYTES_PER_SECOND,
             ports: None,
             link_up: None,
+            switch: None,
             statistics: WireStatistics::default(),
             full: None,
         }
@@ -73,6 +77,11 @@ impl NetPort {
     /// The same with a wire on which so many bytes come a second, at most.
     pub fn with_wire_rate(self, bytes_per_second: f64) -> Self {
         NetPort { bytes_per_second, ..self }
+    }
+
+    /// The same with this plug in its wire for [`Command::Link`].
+    pub fn with_switch(self, switch: LinkSwitch) -> Self {
+        NetPort { switch: Some(switch), ..self }
     }
 
     /// Its ports, for what does not come by the wire.
@@ -147,6 +156,21 @@ impl DeviceSide for NetPort {
     /// Readable when something comes from outside for which there is room.
     fn as_fd(&self) -> Option<BorrowedFd<'_>> {
         self.backend.as_fd().filter(|_| self.full.is_none())
+    }
+
+    fn control(&mut self, command: &Command, _endpoint: &mut Endpoint) -> Result<(), Refusal> {
+        let Command::Link { state } = command else { return Err(Refusal::OtherDevice) };
+        let missing = "there is no plug in its wire that could be moved";
+        let switch = self.switch.as_ref().ok_or_else(|| Refusal::Because(missing.into()))?;
+        // It is shown by the next poll, which follows.
+        switch.set(*state == Plug::Up);
+        Ok(())
+    }
+
+    fn state(&self) -> Map<String, Value> {
+        let mac = self.mac.map(|byte| format!("{byte:02x}")).join(":");
+        let link = if self.backend.link_up() { Plug::Up } else { Plug::Down };
+        [("link".to_string(), json!(link)), ("mac".to_string(), json!(mac))].into_iter().collect()
     }
 
     fn finish(&mut self) -> Result<(), SideError> {

@@ -183,7 +183,7 @@ impl Bridge {
         Ok(())
     }
 
-    fn read_request(
+    pub(super) fn read_request(
         &mut self,
         client: &mut Client,
         index: u32,

@@ -1,12 +1,14 @@
 //! The endpoint at the end of a link without delay: requests go in, and what it sends is carried out by the client.
 use super::interrupts::Interrupts;
 use super::{BridgeError, Report};
+use crate::control::{Command, Refusal};
 use crate::link::tlp::{ASSERT_INTA, DEASSERT_INTA, ERR_COR, ERR_FATAL, ERR_NONFATAL};
 use crate::link::{
     answer, Completion, CompletionStatus, Header, HostRequest, Kind, MemoryRequest, Message, RootComplex, Routing, Tlp,
 };
 use crate::model::{DeviceSide, Endpoint, SideError, Stop, Transmitted};
 use crate::trace::Trace;
+use serde_json::{Map, Value};
 use std::collections::HashMap;
 use std::os::fd::BorrowedFd;
 use std::time::{Duration, Instant};
@@ -58,6 +60,8 @@ pub(super) struct Engine {
     resting_since: Option<Instant>,
     /// What the endpoint said last of a queue that has stopped.
     violation: u32,
+    /// The same in words, of the last one that there was.
+    last_violation: Option<String>,
     /// Interrupts of the endpoint.
     pub interrupts: Interrupts,
     /// What happened.
@@ -78,6 +82,7 @@ impl Engine {
             held: false,
             resting_since: None,
             violation: 0,
+            last_violation: None,
             interrupts: Interrupts::default(),
             report: Report::default(),
         }
@@ -104,6 +109,28 @@ impl Engine {
     /// Tells the device side of a register that the host writes.
     pub fn host_wrote(&mut self, bar: u32, offset: u64, data: &[u8]) {
         self.side.host_wrote(bar, offset, data);
+    }
+
+    /// Gives the device side a command that is for it.
+    pub fn control(&mut self, command: &Command) -> Result<(), Refusal> {
+        // The clock goes on before anything moves.
+        self.wake();
+        self.side.control(command, &mut self.endpoint)
+    }
+
+    /// What the device side shows the endpoint.
+    pub fn side_state(&self) -> Map<String, Value> {
+        self.side.state()
+    }
+
+    /// What the endpoint says of a queue that has stopped; 0 while all go on.
+    pub fn queue_violation(&self) -> u32 {
+        self.endpoint.queue_violation()
+    }
+
+    /// The broken rule that was told last, in words.
+    pub fn last_violation(&self) -> Option<&str> {
+        self.last_violation.as_deref()
     }
 
     /// Whether the endpoint is one whose queues tell of broken rules, which makes its first BAR virtio's registers.
@@ -357,6 +384,7 @@ impl Engine {
         if let Some(words) = violation_in_words(violation) {
             tracing::warn!("the driver broke a rule of the ring: {words}");
             self.report.queue_violations += 1;
+            self.last_violation = Some(words);
         }
     }
 

@@ -3,6 +3,7 @@ use super::engine::Engine;
 use super::BridgeError;
 use crate::link::{HostRequest, SLOT};
 use virtio_hdl_rtl::pcie::layout;
+use virtio_hdl_rtl::pcie::registers::{DIAGNOSTICS, VENDOR_CAPABILITY};
 
 /// Base address registers of a function.
 pub(super) const BARS: usize = 6;
@@ -38,6 +39,8 @@ pub(super) struct Function {
     pub msix: Option<Msix>,
     /// Where the PCI Express capability is, if it knows function-level resets.
     pub express: Option<u16>,
+    /// Where the diagnostics of a generated endpoint begin in configuration space, if it has a vendor-specific capability there.
+    pub diagnostics: Option<u16>,
 }
 
 impl Function {
@@ -71,6 +74,7 @@ impl Function {
                         offset: u64::from(table & !layout::MSIX_BAR),
                     });
                 }
+                layout::CAPABILITY_VENDOR if at == VENDOR_CAPABILITY => function.diagnostics = Some(DIAGNOSTICS),
                 _ => {}
             }
             at = (head >> 8) as u16 & 0xfc;

@@ -8,19 +8,22 @@
 //! ```
 //! The link has no delay and no limit here: simulated time counts clock cycles of the endpoint, and while it rests the
 //! clock stands still.
+use crate::control::Control;
 use crate::model::{DeviceSide, Endpoint, EndpointOptions, Library, ModelError, SideError};
 use crate::trace::{Trace, TraceOptions};
 use std::io;
-use std::os::fd::BorrowedFd;
+use std::os::fd::{AsFd as _, BorrowedFd};
 use std::time::Instant;
 use vfio_user_server::{irq, region, Client, ClientStatistics, Device, Errno, Work};
 
 mod access;
+mod control;
 mod engine;
 mod function;
 mod interrupts;
 mod report;
 
+pub use control::Identity;
 use engine::{Engine, Progress};
 use function::{Function, BARS};
 use interrupts::Interrupts;
@@ -105,6 +108,9 @@ pub struct Bridge {
     /// A kick without has been told of.
     told_bus_master: bool,
     failure: Option<BridgeError>,
+    /// Where commands come from besides the guest's.
+    control: Option<Control>,
+    identity: Identity,
 }
 
 impl Bridge {
@@ -134,6 +140,8 @@ impl Bridge {
             bus_master: None,
             told_bus_master: false,
             failure: None,
+            control: None,
+            identity: Identity::default(),
         })
     }
 
@@ -227,6 +235,14 @@ impl Device for Bridge {
 
     fn watched(&self) -> Option<BorrowedFd<'_>> {
         self.engine.as_fd()
+    }
+
+    fn controlled(&self) -> Option<BorrowedFd<'_>> {
+        self.control.as_ref().map(Control::as_fd)
+    }
+
+    fn control(&mut self, client: Option<&mut Client>) -> Work {
+        self.serve_control(client)
     }
 
     fn deadline(&self) -> Option<Instant> {

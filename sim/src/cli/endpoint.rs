@@ -1,12 +1,15 @@
 //! The endpoint that the commands `serve` and `qemu` put on a socket.
+use super::ctl;
 use super::device::Device;
 use super::files::Files;
 use super::progress::shown;
+use super::settings::Settings;
 use super::trace::TraceArguments;
 use crate::backend::console::{ConsoleBackend, ConsoleSpec, TerminalSize};
-use crate::backend::net::{NetBackend, NetSpec, Recorder};
+use crate::backend::net::{Link, NetBackend, NetSpec, Recorder};
 use crate::backend::{ConsolePort, Disk, DiskPort, NetPort};
 use crate::bridge::{Bridge, BridgeOptions, MsixMode};
+use crate::control::Control;
 use crate::design::{self, OwnRtl};
 use crate::model::DeviceSide;
 use anyhow::{bail, Context};
@@ -52,6 +55,8 @@ pub(super) enum Opened {
 pub(super) struct EndpointArguments {
     /// TOML file, of a configuration or of RTL of your own (docs/own-rtl.md), or name of an example
     pub config: String,
+    #[command(flatten)]
+    settings: Settings,
     /// Disk image, raw, or a block device (blk)
     #[arg(long, value_name = "IMAGE")]
     disk: Option<PathBuf>,
@@ -83,6 +88,9 @@ pub(super) struct EndpointArguments {
     /// Decides what registers without reset hold at power on
     #[arg(long, default_value_t = 0, value_name = "N")]
     seed: u64,
+    /// Unix socket to make for commands: see `virtio-hdl ctl --help`
+    #[arg(long, value_name = "PATH")]
+    pub control: Option<PathBuf>,
     #[command(flatten)]
     trace: TraceArguments,
 }
@@ -90,7 +98,7 @@ pub(super) struct EndpointArguments {
 impl EndpointArguments {
     /// The configuration that is named. What belongs to the other kind of device is refused.
     pub fn configuration(&self) -> anyhow::Result<EndpointConfig> {
-        let config = super::configuration(&self.config)?;
+        let config = self.settings.load(&self.config)?;
         if let Some((option, _)) = self.of_the_device_side().find(|(_, device)| *device != config.device) {
             bail!("{option} has no effect: {} is {}", self.config, config.device.title);
         }
@@ -118,6 +126,9 @@ impl EndpointArguments {
         };
         if let Some((option, _)) = self.of_the_device_side().next() {
             bail!("{option} has no effect: {} is RTL of your own, with nothing behind it", self.config);
+        }
+        if !self.settings.set.is_empty() {
+            bail!("--set has no effect: {} is RTL of your own, which no configuration generates", self.config);
         }
         Ok(Subject::Own(Box::new(OwnRtl::load(path)?)))
     }
@@ -173,8 +184,13 @@ impl EndpointArguments {
         Ok(Opened::Disk(Disk::open(image, self.read_only)?.with_serial(&config.blk_options().serial)))
     }
 
+    /// Makes the socket for commands, if there is to be one.
+    pub fn control(&self) -> anyhow::Result<Option<Control>> {
+        ctl::bind(self.control.as_deref())
+    }
+
     /// Builds the endpoint, and opens what is written.
-    pub fn bridge(&self, subject: &Subject, opened: Opened) -> anyhow::Result<Bridge> {
+    pub fn bridge(&self, subject: &Subject, opened: Opened, control: Option<Control>) -> anyhow::Result<Bridge> {
         let (library, clock_hz) = match subject {
             Subject::Virtio(config) => {
                 let library = shown(|progress| design::library_telling(config, progress))?;
@@ -185,16 +201,23 @@ impl EndpointArguments {
         let side: Box<dyn DeviceSide> = match opened {
             Opened::Nothing => Box::new(()),
             Opened::Disk(disk) => Box::new(DiskPort::new(disk, self.disk_latency.unwrap_or(0))),
-            Opened::Net(mut backend, mac) => {
+            Opened::Net(backend, mac) => {
+                let link = Link::new(backend)?;
+                let switch = link.switch();
+                let mut backend: Box<dyn NetBackend> = Box::new(link);
                 if let Some(path) = &self.pcap {
                     backend = Box::new(Recorder::create(backend, path)?);
                 }
-                Box::new(NetPort::new(backend, mac, clock_hz))
+                Box::new(NetPort::new(backend, mac, clock_hz).with_switch(switch))
             }
             Opened::Console(backend, size) => Box::new(ConsolePort::new(backend, size, clock_hz)),
         };
         let options = BridgeOptions { clock_hz, msix: self.msix, seed: self.seed, trace: self.trace.options() };
-        Bridge::new(&library, side, &options).context("cannot start the endpoint")
+        let mut bridge = Bridge::new(&library, side, &options).context("cannot start the endpoint")?;
+        if let Some(control) = control {
+            bridge.controlled_by(control, ctl::identity(subject, self.settings.name(&self.config)));
+        }
+        Ok(bridge)
     }
 
     pub fn server_options(&self) -> ServerOptions {

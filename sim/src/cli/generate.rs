@@ -1,5 +1,6 @@
 //! `virtio-hdl generate`
 use super::output::outln;
+use super::settings::Settings;
 use crate::design::{register_map, Resources};
 use anyhow::Context;
 use clap::Args;
@@ -17,6 +18,7 @@ const BUILD_SCRIPT: &str = "build.tcl";
 
 #[derive(Args)]
 #[command(after_help = "Examples:\n  virtio-hdl generate blk\n  virtio-hdl generate my-card.toml --out rtl\n  \
+                        virtio-hdl generate blk --set queue_size=64 --set blk.queues=2 --set generate.prefix=two_queues_\n  \
                         verilator --lint-only -Wall -f virtio_blk_endpoint.f   (in the folder)\n  \
                         virtio-hdl generate blk --board vcu118\n  \
                         vivado -mode batch -source build.tcl     (in the folder build/vcu118)\n\
@@ -24,6 +26,8 @@ const BUILD_SCRIPT: &str = "build.tcl";
 pub(super) struct Arguments {
     /// TOML file, or name of an example
     config: String,
+    #[command(flatten)]
+    settings: Settings,
     /// Also write what builds a bitstream for this card: top level, constraints, scripts for Vivado
     #[arg(long, value_name = "NAME")]
     board: Option<String>,
@@ -83,7 +87,7 @@ struct Output {
 }
 
 pub(super) fn run(arguments: &Arguments) -> anyhow::Result<()> {
-    let config = super::configuration(&arguments.config)?;
+    let config = arguments.settings.load(&arguments.config)?;
     let begin = Instant::now();
     let output = match &arguments.board {
         None => endpoint_alone(config)?,
@@ -153,6 +157,7 @@ fn for_board(board: &'static Board, config: &EndpointConfig) -> anyhow::Result<O
 fn source(arguments: &Arguments) -> String {
     let path = Path::new(&arguments.config);
     let name = path.file_name().map_or(arguments.config.clone(), |name| name.to_string_lossy().into_owned());
+    let name = arguments.settings.name(&name);
     match &arguments.board {
         None => name,
         Some(board) => format!("{name} for {board}"),
@@ -167,7 +172,7 @@ fn spare(folder: &Path, name: &str, text: &str, source: &str) -> anyhow::Result<
     match verilog::other_configuration(&before, source) {
         Some(other) if body(&before) != body(text) => anyhow::bail!(
             "{} belongs to the configuration {other}, and has another text with {source}: give one of them a name of its own, \
-             as prefix = \"second_\" in the section [generate], or another folder with --out",
+             as prefix = \"second_\" in the section [generate] or --set generate.prefix=second_, or another folder with --out",
             path.display()
         ),
         _ => Ok(()),

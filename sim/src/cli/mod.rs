@@ -8,6 +8,7 @@ use tracing_subscriber::EnvFilter;
 
 mod bench;
 mod boards;
+mod ctl;
 mod device;
 mod doctor;
 mod endpoint;
@@ -19,6 +20,7 @@ mod progress;
 mod qemu;
 mod report;
 mod serve;
+mod settings;
 mod sim;
 mod speed;
 mod stop;
@@ -34,7 +36,9 @@ mod trace;
     after_help = "CONFIG is a TOML file, or the name of an example: net, net-intx, net-plain, blk, \
                   blk-multiqueue, blk-memory-bar, blk-one-vector, blk-intx, blk-plain.\n\
                   CONFIG@INTERFACE-BITS, as blk@7-series-128, is the same behind that interface: tlp-128, 7-series-64, \
-                  7-series-128, ultrascale+-128, ultrascale+-256.\nRUST_LOG=debug shows what happens inside."
+                  7-series-128, ultrascale+-128, ultrascale+-256.\n\
+                  --set KEY=VALUE sets any key of it, as in virtio-hdl generate blk --set queue_size=64 --set blk.queues=2.\n\
+                  RUST_LOG=debug shows what happens inside."
 )]
 struct Cli {
     #[command(subcommand)]
@@ -57,6 +61,8 @@ enum Command {
     Serve(serve::Arguments),
     /// Boot a stock QEMU with a small Linux on the endpoint
     Qemu(qemu::Arguments),
+    /// Ask an endpoint that `serve` or `qemu` runs, or change what is at its device side
+    Ctl(ctl::Arguments),
     /// Which tools are there, which versions, what is missing and how to get it
     Doctor(doctor::Arguments),
 }
@@ -81,6 +87,7 @@ pub fn main() -> ExitCode {
         Command::Synth(arguments) => synth::run(&arguments),
         Command::Serve(arguments) => serve::run(&arguments),
         Command::Qemu(arguments) => qemu::run(&arguments),
+        Command::Ctl(arguments) => ctl::run(&arguments),
         Command::Doctor(arguments) => doctor::run(&arguments),
     };
     match output::failure() {
@@ -108,16 +115,4 @@ fn for_qemu(path: &std::path::Path) -> anyhow::Result<()> {
 /// The file, if that is one which describes RTL of the user's own.
 fn own_rtl(name: &str) -> Option<&std::path::Path> {
     Some(std::path::Path::new(name)).filter(|path| OwnRtl::is_described_by(path))
-}
-
-/// Reads a configuration, and shows what was replaced in it.
-fn configuration(name: &str) -> anyhow::Result<virtio_hdl_rtl::config::EndpointConfig> {
-    if own_rtl(name).is_some() {
-        anyhow::bail!("{name} describes RTL of your own: `serve` and `qemu` run it, and nothing here generates it");
-    }
-    let config = virtio_hdl_rtl::config::EndpointConfig::load(name)?;
-    for warning in &config.warnings {
-        note!("warning: {name}:{}:{}: {}", warning.line, warning.column, warning.message);
-    }
-    Ok(config)
 }

@@ -15,6 +15,8 @@ use vfio_user_server::Server;
     virtio-hdl serve blk --socket /tmp/blk.sock --disk disk.img\n  \
     virtio-hdl serve blk-intx --socket /tmp/blk.sock --disk disk.img --read-only --tlp-log tlp.log\n  \
     virtio-hdl serve net --socket /tmp/net.sock --net peer --pcap wire.pcapng\n  \
+    virtio-hdl serve net --set net.max_frame=9022 --socket /tmp/net.sock\n  \
+    virtio-hdl serve net --socket /tmp/net.sock --control /tmp/net.ctl   (and: virtio-hdl ctl /tmp/net.ctl link down)\n  \
     virtio-hdl serve examples/own-rtl/own.toml --socket /tmp/own.sock --vcd own.vcd\n\n\
     It serves one guest after the other until SIGINT, SIGTERM or SIGHUP; QEMU must be 10.1 or later.\n\
     `virtio-hdl qemu` starts QEMU and a small Linux as well.")]
@@ -37,8 +39,12 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<()> {
     let opened = arguments.endpoint.open(&subject)?;
     let mut server = Server::bind(&arguments.socket, arguments.endpoint.server_options())?;
     let leftover = Leftover::path(&arguments.socket);
-    let mut bridge = arguments.endpoint.bridge(&subject, opened)?;
+    let control = arguments.endpoint.control()?;
+    let mut bridge = arguments.endpoint.bridge(&subject, opened, control)?;
     let stop = Stop::on_signals()?;
+    if let Some(control) = &arguments.endpoint.control {
+        note!("it takes commands: virtio-hdl ctl {} status", control.display());
+    }
     note!("{} waits at {}; add to QEMU (10.1 or later):", arguments.endpoint.config, arguments.socket.display());
     if arguments.endpoint.dma == Dma::Map {
         note!("  -object memory-backend-memfd,id=ram,size=1G,share=on -machine memory-backend=ram -m 1G \\");

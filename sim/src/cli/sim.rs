@@ -3,6 +3,7 @@ use super::device::Device;
 use super::files::Files;
 use super::machine::{outcome, BoundDisk};
 use super::progress;
+use super::settings::Settings;
 use super::summary::{Phase, Summary};
 use super::trace::TraceArguments;
 use crate::backend::console::Typist;
@@ -67,6 +68,7 @@ enum Cut {
 #[command(after_help = "Examples:\n  \
     virtio-hdl sim blk --disk disk.img --to copy.img\n  \
     virtio-hdl sim blk --scenario depth\n  \
+    virtio-hdl sim blk --set blk.queues=4 --set read_tags=64 --scenario depth\n  \
     virtio-hdl sim blk --scenario random --requests 5000 --seed 7 --cut random --stall 40\n  \
     virtio-hdl sim blk --disk disk.img --read-only --vcd notify.vcd --vcd-trigger notify --vcd-to 2000\n  \
     virtio-hdl sim net --scenario frames --requests 50000 --seed 3 --stall 40\n  \
@@ -76,6 +78,8 @@ enum Cut {
 pub(super) struct Arguments {
     /// TOML file, or name of an example
     config: String,
+    #[command(flatten)]
+    settings: Settings,
     /// What to do
     #[arg(long, value_enum, default_value_t = Scenario::Copy)]
     scenario: Scenario,
@@ -124,7 +128,7 @@ struct Setup<'a> {
 }
 
 pub(super) fn run(arguments: &Arguments) -> anyhow::Result<()> {
-    let mut config = super::configuration(&arguments.config)?;
+    let mut config = arguments.settings.load(&arguments.config)?;
     match (Device::of(config.device)?, arguments.scenario) {
         // late answers and sleeps longer than the completion timeout are among the events: a short one makes them cheap
         (Device::Blk | Device::Net, Scenario::Events) => config.completion_timeout_us = events::COMPLETION_TIMEOUT_US,

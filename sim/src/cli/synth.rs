@@ -1,5 +1,6 @@
 //! `virtio-hdl synth`
 use super::output::outln;
+use super::settings::Settings;
 use crate::synth::{self, compare, tree, Design, Document, Done, Effort, Flow, Job, Outcome, Row, Tools};
 use anyhow::{bail, Context};
 use clap::{Args, ValueEnum};
@@ -35,6 +36,7 @@ enum Target {
     virtio-hdl synth\n  \
     virtio-hdl synth blk net --only ecp5 --check\n  \
     virtio-hdl synth blk@7-series-128 --only 7-series\n  \
+    virtio-hdl synth blk --set queue_size=64 --only ecp5 --table build/short.md\n  \
     virtio-hdl synth my-card.toml --table build/my-card.md\n\n\
     CONFIG@INTERFACE-BITS stands for the configuration with that interface and data_bits in [link].\n\
     What was synthesised before is taken from the cache. The tools come with scripts/setup.sh synth.")]
@@ -42,6 +44,8 @@ pub(super) struct Arguments {
     /// TOML files, or names of examples; all examples if none is given
     #[arg(value_name = "CONFIG")]
     configs: Vec<String>,
+    #[command(flatten)]
+    settings: Settings,
     /// Folder for bitstreams, slowest paths and the tools' reports
     #[arg(long, default_value = "build/synth", value_name = "DIR")]
     out: PathBuf,
@@ -88,7 +92,7 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<()> {
         true => examples.iter().map(|name| name.to_string()).collect(),
         false => arguments.configs.clone(),
     };
-    let designs = names.iter().map(|name| design(name)).collect::<anyhow::Result<Vec<_>>>()?;
+    let designs = names.iter().map(|name| design(name, &arguments.settings)).collect::<anyhow::Result<Vec<_>>>()?;
     let committed = match fs::read_to_string(&arguments.table) {
         Ok(text) => Document::parse(&text),
         Err(error) if error.kind() == std::io::ErrorKind::NotFound && !arguments.check => Document::default(),
@@ -116,8 +120,8 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<()> {
     let mut measured = Document::default();
     for (job, done) in jobs.iter().zip(&done) {
         enter(&mut measured, job, done);
-        let name = Path::new(&job.design.name).file_stem().unwrap_or_default();
-        keep(&arguments.out.join(name).join(job.flow.name().replace(' ', "-").to_lowercase()), &done.folder)?;
+        let folder = folder(&job.design.name, &arguments.settings);
+        keep(&arguments.out.join(folder).join(job.flow.name().replace(' ', "-").to_lowercase()), &done.folder)?;
     }
     if arguments.json {
         outln!("{}", serde_json::to_string_pretty(&figures(&jobs, &done, &measured))?);
@@ -133,7 +137,7 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<()> {
     if !arguments.check {
         document.merge(&measured);
         let mut order = examples.clone();
-        order.extend(names.iter().map(String::as_str));
+        order.extend(designs.iter().map(|(design, _)| design.name.as_str()));
         document.arrange(&order);
         fs::write(&arguments.table, document.markdown())
             .with_context(|| format!("cannot write {}; give another file with --table", arguments.table.display()))?;
@@ -171,7 +175,7 @@ fn outdated(document: &Document, names: &[&str]) -> anyhow::Result<Vec<String>> 
     let mut outdated = vec![];
     let known = |name: &str| document.tables.iter().flat_map(|table| &table.rows).any(|row| row.name == name);
     for name in names.iter().filter(|name| known(name)) {
-        let (design, interface) = design(name)?;
+        let (design, interface) = design(name, &Settings { set: vec![] })?;
         let rows = targets(interface).iter().filter_map(|flow| Some((*flow, document.row(*flow, name)?)));
         let rows = rows.filter(|(flow, row)| row.text != flow.text(&design));
         outdated.extend(rows.map(|(flow, _)| format!("{name} ({})", flow.name())));
@@ -193,10 +197,10 @@ fn measure(arguments: &Arguments, jobs: &[Job]) -> anyhow::Result<Vec<Done>> {
     Ok(synth::run(jobs, &Tools::find()?, arguments.jobs.unwrap_or_else(processors), &finished)?)
 }
 
-/// The design of this configuration.
-fn design(name: &str) -> anyhow::Result<(Design, LinkInterface)> {
-    let config = super::configuration(name)?;
-    Ok((Design::of(name, &config)?, config.link.interface))
+/// The design of this configuration; its row names what is set beside it.
+fn design(name: &str, settings: &Settings) -> anyhow::Result<(Design, LinkInterface)> {
+    let config = settings.load(name)?;
+    Ok((Design::of(&settings.name(name), &config)?, config.link.interface))
 }
 
 /// A check is content with what is as fast as it was, with the tolerance that it has; its seed comes first.
@@ -232,6 +236,13 @@ fn enter(document: &mut Document, job: &Job, done: &Done) {
         Outcome::Mapped(area) => document.put(job.flow, Row::mapped(name, &text, area)),
         Outcome::Modules(modules) => document.put_tree(name, tree(modules, &job.design.top)),
     }
+}
+
+/// The folder for this design's files.
+fn folder(design: &str, settings: &Settings) -> String {
+    let set = settings.name("");
+    let config = Path::new(design.strip_suffix(&set).unwrap_or(design));
+    format!("{}{}", config.file_stem().unwrap_or_default().to_string_lossy(), set.replace('/', "-"))
 }
 
 /// Copies what is of use from the cache.

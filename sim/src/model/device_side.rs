@@ -1,5 +1,6 @@
 //! What stands at the device side of an endpoint: a disk, an Ethernet port, or a part of the user's.
 use super::{Endpoint, ModelError, Stream};
+use crate::control::{Command, Refusal};
 use serde_json::{Map, Value};
 use std::any::Any;
 use std::error::Error;
@@ -73,6 +74,17 @@ pub trait DeviceSide: AsAny + Send {
 
     /// The host writes to a register: the number of the BAR, the offset in it, the bytes.
     fn host_wrote(&mut self, _bar: u32, _offset: u64, _data: &[u8]) {}
+
+    /// Carries out a command that is for what stands here, as a hand at the card would: moves its plug, changes its medium. What it
+    /// shows afterwards is told by [`state`](Self::state).
+    fn control(&mut self, _command: &Command, _endpoint: &mut Endpoint) -> Result<(), Refusal> {
+        Err(Refusal::OtherDevice)
+    }
+
+    /// What it shows the endpoint, by name: for whoever asks while it runs.
+    fn state(&self) -> Map<String, Value> {
+        Map::new()
+    }
 
     /// The endpoint was reset: forgets what it had asked for.
     fn forget(&mut self) {}

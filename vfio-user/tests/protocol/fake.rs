@@ -1,6 +1,7 @@
 //! A device to test the server with, and a server with it in a thread.
 use rustix::fs::OFlags;
-use std::os::fd::{AsFd, OwnedFd};
+use std::io::Read as _;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::sync::mpsc::{channel, Receiver, Sender};
@@ -28,6 +29,8 @@ pub enum Event {
     Detached(ClientStatistics),
     Reset,
     Unmasked,
+    /// Somebody else wants something, with or without a client.
+    Controlled(bool),
     Read(u64, Result<Vec<u8>, Errno>),
 }
 
@@ -39,13 +42,15 @@ pub struct FakeDevice {
     bar0: Vec<u8>,
     events: Sender<Event>,
     orders: Receiver<Order>,
+    /// What comes here is seen, and `!` ends the server.
+    control: UnixStream,
 }
 
 impl FakeDevice {
-    pub fn new() -> (Self, Receiver<Event>, Sender<Order>) {
+    pub fn new(control: UnixStream) -> (Self, Receiver<Event>, Sender<Order>) {
         let (events, seen) = channel();
         let (order, orders) = channel();
-        (FakeDevice { config: vec![0; CONFIG_BYTES], bar0: vec![0; BAR0_BYTES], events, orders }, seen, order)
+        (FakeDevice { config: vec![0; CONFIG_BYTES], bar0: vec![0; BAR0_BYTES], events, orders, control }, seen, order)
     }
 
     fn bytes(&mut self, region: u32, offset: u64, count: usize) -> Result<&mut [u8], Errno> {
@@ -108,6 +113,24 @@ impl Device for FakeDevice {
         self.tell(Event::Detached(statistics));
     }
 
+    fn controlled(&self) -> Option<BorrowedFd<'_>> {
+        Some(self.control.as_fd())
+    }
+
+    fn control(&mut self, client: Option<&mut Client>) -> Work {
+        let mut byte = [0];
+        // Its other end is there as long as a test looks at it.
+        if self.control.read(&mut byte).unwrap() == 0 {
+            return Work::Failed;
+        }
+        self.tell(Event::Controlled(client.is_some()));
+        if byte == *b"!" {
+            Work::Failed
+        } else {
+            Work::Busy
+        }
+    }
+
     fn work(&mut self, client: &mut Client) -> Work {
         let order = self.orders.try_recv();
         let busy = order.is_ok();
@@ -149,6 +172,8 @@ pub struct Setup {
     pub client: TestClient,
     events: Receiver<Event>,
     orders: Sender<Order>,
+    /// Somebody else than the client.
+    pub control: UnixStream,
     stop: Arc<OwnedFd>,
     server: Option<JoinHandle<()>>,
 }
@@ -163,11 +188,12 @@ impl Setup {
 
     /// `connect` gives the client's end once the server is there.
     pub fn with(mut server: Server, connect: impl FnOnce() -> UnixStream) -> Self {
-        let (mut device, events, orders) = FakeDevice::new();
+        let (control, controlled) = UnixStream::pair().unwrap();
+        let (mut device, events, orders) = FakeDevice::new(controlled);
         let stop = Arc::new(new_eventfd());
         let stopped = stop.clone();
         let server = std::thread::spawn(move || server.serve(&mut device, stopped.as_fd()).unwrap());
-        Setup { client: TestClient::new(connect()), events, orders, stop, server: Some(server) }
+        Setup { client: TestClient::new(connect()), events, orders, control, stop, server: Some(server) }
     }
 
     /// VERSION is agreed on.

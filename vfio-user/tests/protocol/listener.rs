@@ -1,5 +1,6 @@
 //! The socket in the file system, and clients that come and go.
 use crate::fake::*;
+use std::io::Write as _;
 use std::os::fd::AsFd;
 use std::os::unix::fs::{symlink, FileTypeExt, PermissionsExt};
 use std::os::unix::net::{UnixDatagram, UnixListener, UnixStream};
@@ -28,6 +29,28 @@ fn the_socket_is_for_its_owner_and_goes_with_the_server() {
     assert_eq!(metadata.permissions().mode() & 0o777, 0o600);
     drop(server);
     assert!(!path.exists());
+}
+
+#[test]
+fn somebody_else_is_heard_with_and_without_a_client_and_may_end_it_all() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("socket");
+    let mut setup = Setup::with(bind(&path).unwrap(), || UnixStream::connect(&path).unwrap());
+    let hears = |setup: &mut Setup, byte: &[u8]| {
+        setup.control.write_all(byte).unwrap();
+        setup.event()
+    };
+    assert_eq!(hears(&mut setup, b"?"), Event::Controlled(false), "nobody has agreed on anything yet");
+    setup.client.agree();
+    assert_eq!(setup.event(), Event::Attached);
+    assert_eq!(hears(&mut setup, b"?"), Event::Controlled(true));
+    setup.reconnect(&path);
+    assert!(matches!(setup.event(), Event::Detached(_)));
+    assert_eq!(hears(&mut setup, b"?"), Event::Controlled(false));
+    setup.client.agree();
+    assert_eq!(setup.event(), Event::Attached);
+    assert_eq!(hears(&mut setup, b"!"), Event::Controlled(true));
+    assert!(matches!(setup.event(), Event::Detached(_)), "the server ends");
 }
 
 #[test]

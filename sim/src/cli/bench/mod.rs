@@ -7,6 +7,7 @@ mod table;
 
 use super::device::Device;
 use super::output::outln;
+use super::settings::Settings;
 use crate::link::LinkSpeed;
 use anyhow::{bail, Context};
 use clap::{Args, ValueEnum};
@@ -42,6 +43,7 @@ impl Link {
     virtio-hdl bench\n  \
     virtio-hdl bench blk --link gen2x4 --json\n  \
     virtio-hdl bench net --plot share.svg\n  \
+    virtio-hdl bench blk --set read_tags=64 --requests 500\n  \
     virtio-hdl bench --table README.md\n\n\
     All figures are counted in clock cycles: they do not depend on the machine. The limit counts the bytes of all packets that a\n\
     request takes, in batches of as many as are outstanding (32 frames), with memory above 4 GiB, where headers are longer; the share\n\
@@ -51,6 +53,8 @@ pub(super) struct Arguments {
     /// TOML files, or names of examples
     #[arg(value_name = "CONFIG", default_values = ["net", "blk"])]
     configs: Vec<String>,
+    #[command(flatten)]
+    settings: Settings,
     /// Only this link
     #[arg(long, value_enum)]
     link: Option<Link>,
@@ -61,7 +65,7 @@ pub(super) struct Arguments {
     #[arg(long, value_name = "FILE.svg")]
     plot: Option<PathBuf>,
     /// Write the table of figures into a text, between the lines `<!-- bench -->` and `<!-- end of bench -->`
-    #[arg(long, value_name = "FILE.md", conflicts_with = "configs")]
+    #[arg(long, value_name = "FILE.md", conflicts_with_all = ["configs", "set"])]
     table: Option<PathBuf>,
     /// Print JSON
     #[arg(long)]
@@ -69,7 +73,7 @@ pub(super) struct Arguments {
 }
 
 pub(super) fn run(arguments: &Arguments) -> anyhow::Result<()> {
-    let configs = arguments.configs.iter().map(|name| super::configuration(name));
+    let configs = arguments.configs.iter().map(|name| arguments.settings.load(name));
     let configs = configs.collect::<anyhow::Result<Vec<_>>>()?;
     // the folder and the text are there before the long work, whose result would be lost
     let document = arguments.table.as_deref().map(table::Document::read).transpose()?;

@@ -43,7 +43,7 @@ pub(super) fn run(arguments: &Arguments, runs: u32) -> anyhow::Result<()> {
         bail!("--compare is for disks: CONFIG must be a virtio-blk endpoint");
     }
     let opened = arguments.endpoint.open_disk(&config, image.path())?;
-    let mut bridge = arguments.endpoint.bridge(&Subject::Virtio(Box::new(config)), opened)?;
+    let mut bridge = arguments.endpoint.bridge(&Subject::Virtio(Box::new(config)), opened, None)?;
     let parts = arguments.parts(Some(Device::Blk), Some(JOB))?;
     let bar = ProgressBar::new(u64::from(2 * runs));
     bar.set_style(ProgressStyle::with_template("{bar:40} {pos} of {len} boots ({elapsed})")?);

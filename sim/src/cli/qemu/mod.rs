@@ -33,6 +33,7 @@ enum Accelerator {
     virtio-hdl qemu blk --disk disk.img --append pci=nomsi --tlp-log tlp.log\n  \
     virtio-hdl qemu blk --disk disk.img --job test.sh --cpus 2 --suite trixie\n  \
     virtio-hdl qemu blk --disk disk.img --shell -- -netdev user,id=n -device e1000,netdev=n\n  \
+    virtio-hdl qemu blk --disk disk.img --set blk.queues=2 --cpus 2\n  \
     virtio-hdl qemu blk --compare 5\n  \
     virtio-hdl qemu net --pcap wire.pcapng\n\n\
     Without --job and --shell a guest with a disk mounts the ext4 file system on it, reads its files, writes 8 MiB to the \
@@ -76,7 +77,7 @@ pub(super) struct Arguments {
     #[arg(long, value_enum, default_value_t = Accelerator::Tcg)]
     accel: Accelerator,
     /// Boot N times each on the endpoint and on QEMU's own virtio-blk, read, write and compare 1 MiB, and print the times
-    #[arg(long, value_name = "N", conflicts_with_all = ["disk", "shell", "job", "read_only"],
+    #[arg(long, value_name = "N", conflicts_with_all = ["disk", "shell", "job", "read_only", "control"],
         value_parser = clap::value_parser!(u32).range(1..=100))]
     compare: Option<u32>,
     /// Print what happened as JSON; the guest's console goes to standard error

@@ -49,7 +49,8 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<()> {
     let files = arguments.endpoint.files().reads("--job", arguments.job.as_deref());
     files.reads("--kernel", arguments.kernel.as_deref()).check()?;
     let opened = arguments.endpoint.open(&subject)?;
-    let mut bridge = arguments.endpoint.bridge(&subject, opened)?;
+    let control = arguments.endpoint.control()?;
+    let mut bridge = arguments.endpoint.bridge(&subject, opened, control)?;
     let parts = arguments.parts(device, (!arguments.shell).then_some(&job))?;
     note!("QEMU {}, Linux {}, {}", parts.qemu.version(), parts.kernel.version, arguments.endpoint.config);
     let json = arguments.json;
