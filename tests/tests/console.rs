@@ -184,7 +184,7 @@ fn without_the_feature_a_write_to_the_device_config_prints_nothing() {
 }
 
 /// Both bits of the ISR, as for every change of a device config. Linux reads the size when it is told of a change, so that it is told once
-/// of the one that is there; where the size is not negotiated, nobody is told.
+/// of the one that is there; where the size is not offered, nobody is told.
 #[test]
 fn the_size_of_the_terminal_interrupts_when_it_changes_and_with_the_first_chain() {
     for (name, isr) in [("console-intx", 3), ("console-plain", 0)] {

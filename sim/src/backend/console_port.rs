@@ -62,6 +62,11 @@ impl ConsolePort {
         }
     }
 
+    /// Typed bytes that were asked for and that the endpoint has not taken.
+    pub fn untaken(&self, endpoint: &mut Endpoint) -> Result<usize, ModelError> {
+        endpoint.model().queued(super::connected(self.ports)?.typed)
+    }
+
     /// Hands over what has been printed, and stops the endpoint while too much of it waits.
     fn print(&mut self, ports: Ports, endpoint: &mut Endpoint) -> Result<(), ModelError> {
         while !self.waiting.is_empty() {

@@ -131,11 +131,11 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<()> {
     let mut config = arguments.settings.load(&arguments.config)?;
     match (Device::of(config.device)?, arguments.scenario) {
         // late answers and sleeps longer than the completion timeout are among the events: a short one makes them cheap
-        (Device::Blk | Device::Net, Scenario::Events) => config.completion_timeout_us = events::COMPLETION_TIMEOUT_US,
+        (_, Scenario::Events) => config.completion_timeout_us = events::COMPLETION_TIMEOUT_US,
         (Device::Net, Scenario::Frames) => {}
         (Device::Net, _) => bail!("{} is a network endpoint: give --scenario frames or events", arguments.config),
         (Device::Console, Scenario::Bytes) => {}
-        (Device::Console, _) => bail!("{} is a console: give --scenario bytes", arguments.config),
+        (Device::Console, _) => bail!("{} is a console: give --scenario bytes or events", arguments.config),
         (Device::Blk, Scenario::Frames) => {
             bail!("{} is a disk: --scenario frames is for network endpoints", arguments.config)
         }
@@ -357,13 +357,16 @@ impl Setup<'_> {
         Ok(summary)
     }
 
+    fn console_port(&self, typist: &Typist) -> ConsolePort {
+        let size = super::endpoint::terminal_size(&self.config);
+        ConsolePort::new(Box::new(typist.console()), size, self.config.link.clock_hz)
+    }
+
     fn bytes(&self) -> anyhow::Result<Summary> {
         let mut summary = self.summary();
         let options = self.machine_options(true);
         let typist = Typist::default();
-        let size = super::endpoint::terminal_size(&self.config);
-        let port = ConsolePort::new(Box::new(typist.console()), size, options.link.clock_hz);
-        let mut machine = Machine::new(&self.library, Box::new(port), &options)?;
+        let mut machine = Machine::new(&self.library, Box::new(self.console_port(&typist)), &options)?;
         let mut bus = Bus::scan(&mut machine, &pci::Options::default())?;
         let driver = console::Options { scatter: Some(self.arguments.seed), ..console::Options::default() };
         let mut console = Console::probe(&mut machine, &mut bus, SLOT, &driver)?;
@@ -403,7 +406,12 @@ impl Setup<'_> {
                 phase = Phase::begin("events", &machine);
                 result = events::run_disk(&mut machine, &run, progress);
             }
-            Device::Console => bail!("no control events are made for consoles"),
+            Device::Console => {
+                let typist = Typist::default();
+                machine = Machine::new(&self.library, Box::new(self.console_port(&typist)), &options)?;
+                phase = Phase::begin("events", &machine);
+                result = events::run_console(&mut machine, &typist, &run, progress);
+            }
             Device::Net => {
                 let wire = FarEnd::default();
                 let port = NetPort::new(wire.backend(), self.config.net_options().mac, options.link.clock_hz);

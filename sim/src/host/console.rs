@@ -136,7 +136,12 @@ impl Console {
         &self.transport
     }
 
-    /// The receive queue and the transmit queue, for chains that the driver itself would not make.
+    /// The receive queue and the transmit queue.
+    pub fn queues(&self) -> (&Virtqueue, &Virtqueue) {
+        (&self.receive, &self.transmit)
+    }
+
+    /// The same, for chains that the driver itself would not make.
     pub fn queues_mut(&mut self) -> (&mut Virtqueue, &mut Virtqueue) {
         (&mut self.receive, &mut self.transmit)
     }
@@ -163,6 +168,11 @@ impl Console {
     /// Prints a byte without a queue, as Linux's driver does: byte by byte of a register of 32 bits.
     pub fn emergency_write(&self, platform: &mut dyn Platform, byte: u8) {
         self.transport.set_config(platform, CONFIG_EMERG_WR, &u32::from(byte).to_le_bytes());
+    }
+
+    /// Entries of each queue; of the shorter one, were they to differ.
+    pub fn queue_size(&self) -> u16 {
+        self.receive.size().min(self.transmit.size())
     }
 
     /// Buffers that the device has for bytes that come in.
@@ -281,7 +291,8 @@ impl Console {
         }
     }
 
-    fn interrupt(&self, platform: &mut dyn Platform, interrupt: Interrupt) -> Result<Interrupted, RingError> {
+    /// Handles an interrupt of the platform.
+    pub fn interrupt(&self, platform: &mut dyn Platform, interrupt: Interrupt) -> Result<Interrupted, RingError> {
         self.transport.interrupt(platform, interrupt, &[&self.receive, &self.transmit])
     }
 

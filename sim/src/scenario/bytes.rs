@@ -133,15 +133,20 @@ impl Run<'_> {
         }
     }
 
-    /// Bytes of a chain, and the lengths of its buffers, of which there are at most eight.
+    /// Buffers of a chain, at most.
+    fn most_buffers(&self) -> usize {
+        8.min(self.console.queue_size().into())
+    }
+
+    /// Bytes of a chain, and the lengths of its buffers.
     fn chain(&mut self) -> (u32, Vec<u32>) {
         let most = if self.rng.random_bool(0.5) { 40 } else { LONGEST };
         let bytes = self.rng.random_range(1..=most);
-        (bytes, (0..self.rng.random_range(0..7)).map(|_| self.rng.random_range(1..=bytes)).collect())
+        (bytes, (0..self.rng.random_range(0..self.most_buffers())).map(|_| self.rng.random_range(1..=bytes)).collect())
     }
 
     fn provide(&mut self) -> Result<(), ScenarioError> {
-        while self.console.receive_buffers() < PROVIDED && self.console.has_room(8).0 {
+        while self.console.receive_buffers() < PROVIDED && self.console.has_room(self.most_buffers()).0 {
             let ((bytes, cut), shape) = (self.chain(), self.shape());
             self.console.provide(self.platform, bytes, &cut, shape)?;
         }
@@ -151,7 +156,7 @@ impl Run<'_> {
     fn print(&mut self) -> Result<(), ScenarioError> {
         while self.submitted < self.options.bytes
             && self.console.transmitting() < self.options.depth
-            && self.console.has_room(8).1
+            && self.console.has_room(self.most_buffers()).1
         {
             let ((bytes, cut), shape) = (self.chain(), self.shape());
             let mut text = vec![0; bytes as usize];

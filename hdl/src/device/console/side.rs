@@ -14,8 +14,8 @@ use rust_hdl::prelude::*;
 
 /// The console with what virtio-console says of itself: features, device config. Queue 0 receives, queue 1 transmits.
 ///
-/// A driver that has accepted SIZE is told of each change of the terminal's size, and once with the first chain that it prints: Linux reads
-/// the size then alone. It must not be told of it as soon as it sets DRIVER_OK: Linux's driver makes ready what handles the
+/// The driver is told of each change of the terminal's size, where that is offered; one that has accepted SIZE once more with the first
+/// chain that it prints: Linux reads the size when it is told of a change, and only then. It must not be told of it as soon as it sets DRIVER_OK: Linux's driver makes ready what handles the
 /// interrupt only after that (`virtcons_probe`).
 ///
 /// The ports from `device_features` on are those of [`crate::endpoint::core::EndpointCore`], the other way round.
@@ -91,8 +91,8 @@ impl Logic for ConsoleSide {
             bit_cast::<32, 16>(self.console_cols.val()) | (bit_cast::<32, 16>(self.console_rows.val()) << 16);
         self.device_config.next = self.config_constants.val() | bit_cast::<DEVICE_CONFIG_BITS, 32>(self.size.val());
         self.size_change.value.next = self.size.val();
-        self.config_changed.next =
-            (self.size_change.changed.val() | self.first_print.q.val()) & self.driver_features.val().get_bit(0);
+        self.config_changed.next = (self.size_change.changed.val() & self.offered.val().get_bit(0))
+            | (self.first_print.q.val() & self.driver_features.val().get_bit(0));
 
         comment!("---- queues");
         self.receive.reset.next = self.reset.val() | self.device_reset.val();

@@ -1,10 +1,11 @@
-//! Control events under load: while requests or frames are under way, the host does at random moments what a host may do at
+//! Control events under load: while requests, frames or bytes are under way, the host does at random moments what a host may do at
 //! any moment: it changes limits, takes bus mastering away, lets the function sleep, masks interrupts, rewrites registers,
 //! resets; and reads of the device fail or are answered too late.
 //!
 //! Checked always: no memory request outside what the rings name at that time, none behind the answer to a reset, without bus
 //! mastering or asleep; nothing is delivered twice, to another chain, or with wrong data; what goes on comes to its end with
 //! an interrupt; a reset brings the device back.
+mod console;
 mod disk;
 mod guard;
 mod happening;
@@ -12,12 +13,14 @@ mod port;
 
 use super::wire::FarEnd;
 use super::ScenarioError;
+use crate::backend::console::Typist;
 use crate::host::pci::{self, Bus, Function};
 use crate::host::ring::{RingError, Shape};
 use crate::host::virtio_pci::{DriverError, Interrupted, VectorPolicy, VirtioPci};
 use crate::host::{Platform, Width};
 use crate::link::{Fault, Interrupt};
 use crate::machine::{Machine, MachineError, SLOT};
+use console::ConsoleTraffic;
 use disk::DiskTraffic;
 use guard::Guard;
 use happening::{Aftermath, Happening};
@@ -123,6 +126,17 @@ pub fn run_port(
     progress: &mut dyn FnMut(u64),
 ) -> Result<Report, ScenarioError> {
     let traffic = PortTraffic::new(wire.clone(), &options.config, options.seed);
+    run(machine, traffic, options, progress)
+}
+
+/// Runs `options.events` events on a console, with this one at its other end.
+pub fn run_console(
+    machine: &mut Machine,
+    typist: &Typist,
+    options: &Options,
+    progress: &mut dyn FnMut(u64),
+) -> Result<Report, ScenarioError> {
+    let traffic = ConsoleTraffic::new(typist.clone(), options.seed);
     run(machine, traffic, options, progress)
 }
 
