@@ -25,6 +25,12 @@ fn available_reader() {
     check_where(uut, "available_reader", &[("returns_retire_valid", "1'b0")]);
 }
 
+/// Slots that nobody has asked for do not come.
+#[test]
+fn head_guess() {
+    check_where(virtio::guess::HeadGuess::default(), "head_guess", &[("returned", "1'b0")]);
+}
+
 /// Only a context that there is can be freed, once.
 #[test]
 fn window_reader() {
