@@ -226,3 +226,33 @@ fn lut_ram() {
     }
     bench.finish();
 }
+
+#[test]
+fn two_write_ram() {
+    let mut model = [0u64; 8];
+    let mut bench = Bench::new("two_write_ram", TwoWriteRam::<5, 3>::default(), |u| &mut u.clock);
+    for _ in 0..2000 {
+        bench.cycle(
+            |u, rng| {
+                let (first, other) = (rng.below(8), 1 + rng.below(7));
+                u.first_waddr.next = first.into();
+                u.second_waddr.next = ((first + other) % 8).into();
+                u.first_wdata.next = Port::random(rng);
+                u.second_wdata.next = Port::random(rng);
+                u.first_wen.next = Port::random(rng);
+                u.second_wen.next = Port::random(rng);
+                u.raddr.next = Port::random(rng);
+            },
+            |u| {
+                assert_eq!(u.rdata.val().to_u64(), model[u.raddr.val().index()]);
+                if u.first_wen.val() {
+                    model[u.first_waddr.val().index()] = u.first_wdata.val().to_u64();
+                }
+                if u.second_wen.val() {
+                    model[u.second_waddr.val().index()] = u.second_wdata.val().to_u64();
+                }
+            },
+        );
+    }
+    bench.finish();
+}

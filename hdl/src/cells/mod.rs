@@ -13,6 +13,7 @@ pub mod register;
 pub mod skid;
 pub mod stage;
 pub mod stream;
+pub mod two_write_ram;
 
 pub use bank::Bank;
 pub use block_ram::BlockRam;
@@ -24,6 +25,7 @@ pub use register::Reg;
 pub use skid::Skid;
 pub use stage::Stage;
 pub use stream::{Sink, Source};
+pub use two_write_ram::TwoWriteRam;
 
 use rust_hdl::prelude::Verilog;
 
