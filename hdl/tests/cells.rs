@@ -2,6 +2,7 @@
 use rust_hdl::prelude::*;
 use std::collections::VecDeque;
 use virtio_hdl_rtl::cells::*;
+use virtio_hdl_rtl::comment;
 use virtio_hdl_rtl::testing::{Bench, Port, Rng};
 
 /// Phases of a sender that idles, a receiver that blocks, and both at full speed; reset now and then.
@@ -199,6 +200,43 @@ fn block_ram() {
                     model[u.waddr.val().index()] = u.wdata.val().to_u64();
                 }
             },
+        );
+    }
+    bench.finish();
+}
+
+/// The multiplexer, which has no clock, in a block with one.
+#[derive(virtio_hdl_rtl::block::Block)]
+struct Mux4World {
+    pub clock: Signal<In, Clock>,
+    pub inputs: [Signal<In, Bits<5>>; 4],
+    pub select: Signal<In, Bits<2>>,
+    pub chosen: Signal<Out, Bits<5>>,
+    mux: Mux4<Bits<5>>,
+}
+
+impl Logic for Mux4World {
+    #[hdl_gen]
+    fn update(&mut self) {
+        comment!("module mux4_world: a multiplexer");
+        for i in 0..4 {
+            self.mux.inputs[i].next = self.inputs[i].val();
+        }
+        self.mux.select.next = self.select.val();
+        self.chosen.next = self.mux.chosen.val();
+    }
+}
+
+#[test]
+fn mux4() {
+    let mut bench = Bench::new("mux4", Mux4World::default(), |u| &mut u.clock);
+    for _ in 0..2000 {
+        bench.cycle(
+            |u, rng| {
+                u.inputs.iter_mut().for_each(|input| input.next = Port::random(rng));
+                u.select.next = Port::random(rng);
+            },
+            |u| assert_eq!(u.chosen.val(), u.inputs[u.select.val().index()].val()),
         );
     }
     bench.finish();

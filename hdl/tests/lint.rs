@@ -79,7 +79,7 @@ blocks! {
     read_engine_64: dma::SizedReadEngine::new(64, 1000);
     write_engine: dma::WriteEngine::default();
     turn_arbiter: dma::TurnArbiter::new(4);
-    write_arbiter: dma::WriteArbiter::new(5);
+    write_arbiter: dma::WriteArbiter::new(3);
     gather: dma::Gather::<8>::new(3);
     scatter: dma::Scatter::<6>::new(4);
     give_back: dma::GiveBack::default();
