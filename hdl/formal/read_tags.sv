@@ -2,7 +2,7 @@
 // is outstanding or, if that one was given up, for a timeout afterwards; and none is given up that has not been out for a timeout.
 // Assumed, as the read engine sees to it: a read is made when a tag is available and none waits to leave; it waits from the next
 // cycle on, until it leaves or is withdrawn. Completions are accounted for when they were found, and a read is finished once,
-// after its last one. Two of the same tag have a cycle between them.
+// after its last one, and not while another is accounted for. Two of the same tag have a cycle between them.
 reg waits;
 reg [7:0] its_tag;
 // any cycle may be the last one in which it waits
@@ -31,6 +31,7 @@ always @* if (started) begin
     assume (!(advance || refuse || spoil) || (found && !was_reset));
     assume (!(advance || refuse || spoil) || coming_tag != lookup_tag);
     assume (!(advance && refuse));
+    assume (!finish || !(refuse || spoil));
 end
 
 (* anyconst *) reg [SLOT_BITS-1:0] slot;
@@ -59,17 +60,17 @@ reg [7:0] out_for;
 // it never left; it has been answered or was given up
 reg withdrawn, over;
 // cycles since it was given up
-reg rests;
+reg must_rest;
 reg [7:0] rested_for;
 always @(posedge clock) begin
-    abandoned <= abandon;
+    abandoned <= abandon || (abandoned && is_out);
     if (reset) begin
         outstanding <= 1'b0;
         is_out <= 1'b0;
         passed <= 1'b0;
         withdrawn <= 1'b0;
         over <= 1'b0;
-        rests <= 1'b0;
+        must_rest <= 1'b0;
         out_for <= TIMEOUT;
         rested_for <= TIMEOUT;
     end else begin
@@ -93,12 +94,12 @@ always @(posedge clock) begin
             if (out_for < TIMEOUT) out_for <= out_for + 8'd1;
         end
         if (gives_up && !abandon) begin
-            rests <= 1'b1;
+            must_rest <= 1'b1;
             rested_for <= 8'd0;
         end else if (rested_for < TIMEOUT) begin
             rested_for <= rested_for + 8'd1;
         end else begin
-            rests <= 1'b0;
+            must_rest <= 1'b0;
         end
     end
 end
@@ -110,15 +111,10 @@ always @(posedge clock) begin
     told <= outstanding && last_of_request;
 end
 
-// slots between the oldest and the newest
-wire [SLOTS-1:0] circle;
-genvar place;
-generate
-    for (place = 0; place < SLOTS; place = place + 1) begin : each
-        wire [SLOT_BITS-1:0] distance = place - oldest[SLOT_BITS-1:0];
-        assign circle[place] = distance < count;
-    end
-endgenerate
+// behind a reset
+wire cleared = !clearing || slot < newest[SLOT_BITS-1:0];
+wire open = open_for_oldest_watched;
+wire is_looked_up = !was_reset && lookup_tag[SLOT_BITS-1:0] == slot;
 
 reg [5:0] gave_up_at;
 always @(posedge clock) if (gives_up && !abandon) gave_up_at <= ticks;
@@ -130,35 +126,36 @@ wire it_waits = waits && its_tag[SLOT_BITS-1:0] == slot;
 
 always @* if (started) begin
     no_tag_is_used_while_it_is_outstanding: assert (!makes || !outstanding);
-    no_tag_is_used_while_it_rests: assert (!makes || !rests);
+    no_tag_is_used_while_it_rests: assert (!makes || !must_rest);
     only_what_was_made_ends: assert (!ends || outstanding || passed);
     a_read_ends_when_it_was_answered_given_up_or_withdrawn: assert (!ends || passed || (is_out && over) || withdrawn);
     only_what_has_left_is_given_up: assert (!gives_up || (outstanding && is_out));
     none_is_given_up_before_its_time: assert (!gives_up || abandoned || out_for == TIMEOUT);
     the_end_of_a_request_is_told_once: assert (!ended || ended_valid == told);
+    only_what_is_out_is_answered: assert (!(found && is_looked_up) || is_out);
     // what the proof of the others needs
-    the_circle_is_as_long_as_its_count: assert (count <= SLOTS && (newest[SLOT_BITS-1:0] - oldest[SLOT_BITS-1:0] - count[SLOT_BITS-1:0]) % SLOTS == 0);
+    nothing_is_made_before_all_is_cleared: assert (!clearing || (!must_rest && !available && !pass_over && !waits && count == 0 && oldest[SLOT_BITS-1:0] == 0));
+    the_circle_is_as_long_as_its_count: assert (clearing || count <= SLOTS && (newest[SLOT_BITS-1:0] - oldest[SLOT_BITS-1:0] - count[SLOT_BITS-1:0]) % SLOTS == 0);
     what_is_in_the_circle_is_known: assert ((outstanding || passed) == inside);
     not_both: assert (!(outstanding && passed));
-    none_is_open_outside: assert (!open_reg[slot] || outstanding);
+    none_is_open_outside: assert (!cleared || !open || outstanding);
+    both_places_know_what_is_open: assert (!cleared || open_for_coming_watched == open);
     a_tick_is_a_cycle: assert (prescaler == 0);
-    only_the_circle_is_open: assert ((open_reg & ~circle) == 0);
-    only_the_circle_is_complete: assert ((complete & ~circle) == 0);
-    only_the_circle_is_found: assert (was_reset || !open_then || circle[lookup_tag[SLOT_BITS-1:0]]);
-    what_waits_is_the_newest: assert (!waits || (count != 0 && its_tag[SLOT_BITS-1:0] == newest_inside));
-    what_waits_is_open_and_not_complete: assert (!waits || (open_reg[its_tag[SLOT_BITS-1:0]] && !complete[its_tag[SLOT_BITS-1:0]]
-                                                            && !(finished && finished_slot == its_tag[SLOT_BITS-1:0])
-                                                            && !(refused && looked_slot == its_tag[SLOT_BITS-1:0])));
-    what_waits_is_open_and_not_out: assert (!it_waits || (outstanding && open_reg[slot] && !is_out && !withdrawn));
-    what_is_open_waits_or_is_out: assert (!(outstanding && open_reg[slot]) || it_waits || is_out);
-    what_is_closed_is_over_or_withdrawn: assert (!outstanding || open_reg[slot] || (is_out && over) || withdrawn);
+    what_is_answered_is_out: assert (!(open_then && known_then && is_looked_up) || is_out);
+    none_is_passed_over_behind_what_waits: assert (!(pass_over && waits));
+    what_waits_is_the_newest: assert (!it_waits || (count != 0 && its_tag[SLOT_BITS-1:0] == newest_inside));
+    what_waits_is_not_complete: assert (!it_waits || !(complete[slot] || (finished && finished_slot == slot) || (refused && looked_slot == slot)));
+    what_waits_is_open_and_not_out: assert (!it_waits || (outstanding && open && !is_out && !withdrawn));
+    what_is_open_waits_or_is_out: assert (!(outstanding && open) || it_waits || is_out);
+    what_is_closed_is_over_or_withdrawn: assert (!outstanding || open || (is_out && over) || withdrawn);
     what_is_about_to_be_closed_is_over: assert (!(outstanding && ((finished && finished_slot == slot) || (refused && looked_slot == slot))) || over);
     what_is_out_is_outstanding: assert (!is_out || (outstanding && !withdrawn));
-    what_is_withdrawn_is_outstanding: assert (!withdrawn || (outstanding && !open_reg[slot]));
+    what_is_withdrawn_is_outstanding: assert (!withdrawn || (outstanding && !open));
     what_is_complete_is_out: assert (!complete[slot] || is_out);
     its_time_is_counted: assert (out_for <= TIMEOUT && (!is_out || out_for == TIMEOUT || since_it_left == out_for + 6'd1));
-    what_is_too_old_is_out: assert (!(too_old && is_oldest && !closed) || (is_out && open_reg[slot] && (abandoned || out_for == TIMEOUT)));
-    what_rests_is_marked: assert (!rests || (!open_reg[slot] && rests_reg[slot] && rest_watched == gave_up_at[5:4]));
+    what_is_too_old_is_out: assert (!(too_old && is_oldest && !closed) || (is_out && open && (abandoned || out_for == TIMEOUT)));
+    what_has_just_been_closed_ends: assert (!(too_old && is_oldest && closed && open) || (finished && finished_slot == slot) || (refused && looked_slot == slot));
+    what_rests_is_marked: assert (!must_rest || (!open && rests_watched && rest_watched == gave_up_at[5:4]));
     the_memory_knows_what_is_to_be_told: assert (!(outstanding || passed) || retire_last_watched == (outstanding && last_of_request));
-    its_rest_is_counted: assert (rested_for <= TIMEOUT && (!rests || since_it_was_given_up == rested_for + 6'd1));
+    its_rest_is_counted: assert (rested_for <= TIMEOUT && (!must_rest || since_it_was_given_up == rested_for + 6'd1));
 end

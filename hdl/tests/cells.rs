@@ -2,6 +2,7 @@
 use rust_hdl::prelude::*;
 use std::collections::VecDeque;
 use virtio_hdl_rtl::cells::*;
+use virtio_hdl_rtl::comment;
 use virtio_hdl_rtl::testing::{Bench, Port, Rng};
 
 /// Phases of a sender that idles, a receiver that blocks, and both at full speed; reset now and then.
@@ -204,6 +205,43 @@ fn block_ram() {
     bench.finish();
 }
 
+/// The multiplexer, which has no clock, in a block with one.
+#[derive(virtio_hdl_rtl::block::Block)]
+struct Mux4World {
+    pub clock: Signal<In, Clock>,
+    pub inputs: [Signal<In, Bits<5>>; 4],
+    pub select: Signal<In, Bits<2>>,
+    pub chosen: Signal<Out, Bits<5>>,
+    mux: Mux4<Bits<5>>,
+}
+
+impl Logic for Mux4World {
+    #[hdl_gen]
+    fn update(&mut self) {
+        comment!("module mux4_world: a multiplexer");
+        for i in 0..4 {
+            self.mux.inputs[i].next = self.inputs[i].val();
+        }
+        self.mux.select.next = self.select.val();
+        self.chosen.next = self.mux.chosen.val();
+    }
+}
+
+#[test]
+fn mux4() {
+    let mut bench = Bench::new("mux4", Mux4World::default(), |u| &mut u.clock);
+    for _ in 0..2000 {
+        bench.cycle(
+            |u, rng| {
+                u.inputs.iter_mut().for_each(|input| input.next = Port::random(rng));
+                u.select.next = Port::random(rng);
+            },
+            |u| assert_eq!(u.chosen.val(), u.inputs[u.select.val().index()].val()),
+        );
+    }
+    bench.finish();
+}
+
 #[test]
 fn lut_ram() {
     let mut model = [0u64; 8];
@@ -220,6 +258,36 @@ fn lut_ram() {
                 assert_eq!(u.rdata.val().to_u64(), model[u.raddr.val().index()]);
                 if u.wen.val() {
                     model[u.waddr.val().index()] = u.wdata.val().to_u64();
+                }
+            },
+        );
+    }
+    bench.finish();
+}
+
+#[test]
+fn two_write_ram() {
+    let mut model = [0u64; 8];
+    let mut bench = Bench::new("two_write_ram", TwoWriteRam::<5, 3>::default(), |u| &mut u.clock);
+    for _ in 0..2000 {
+        bench.cycle(
+            |u, rng| {
+                let (first, other) = (rng.below(8), 1 + rng.below(7));
+                u.first_waddr.next = first.into();
+                u.second_waddr.next = ((first + other) % 8).into();
+                u.first_wdata.next = Port::random(rng);
+                u.second_wdata.next = Port::random(rng);
+                u.first_wen.next = Port::random(rng);
+                u.second_wen.next = Port::random(rng);
+                u.raddr.next = Port::random(rng);
+            },
+            |u| {
+                assert_eq!(u.rdata.val().to_u64(), model[u.raddr.val().index()]);
+                if u.first_wen.val() {
+                    model[u.first_waddr.val().index()] = u.first_wdata.val().to_u64();
+                }
+                if u.second_wen.val() {
+                    model[u.second_waddr.val().index()] = u.second_wdata.val().to_u64();
                 }
             },
         );

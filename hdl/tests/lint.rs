@@ -25,6 +25,12 @@ fn available_reader() {
     check_where(uut, "available_reader", &[("returns_retire_valid", "1'b0")]);
 }
 
+/// Slots that nobody has asked for do not come.
+#[test]
+fn head_guess() {
+    check_where(virtio::guess::HeadGuess::default(), "head_guess", &[("returned", "1'b0")]);
+}
+
 /// Only a context that there is can be freed, once.
 #[test]
 fn window_reader() {
@@ -73,7 +79,7 @@ blocks! {
     read_engine_64: dma::SizedReadEngine::new(64, 1000);
     write_engine: dma::WriteEngine::default();
     turn_arbiter: dma::TurnArbiter::new(4);
-    write_arbiter: dma::WriteArbiter::new(5);
+    write_arbiter: dma::WriteArbiter::new(3);
     gather: dma::Gather::<8>::new(3);
     scatter: dma::Scatter::<6>::new(4);
     give_back: dma::GiveBack::default();

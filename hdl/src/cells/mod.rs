@@ -9,10 +9,12 @@ pub mod fifo;
 pub mod half_stage;
 pub mod lane_ram;
 pub mod lut_ram;
+pub mod mux4;
 pub mod register;
 pub mod skid;
 pub mod stage;
 pub mod stream;
+pub mod two_write_ram;
 
 pub use bank::Bank;
 pub use block_ram::BlockRam;
@@ -20,10 +22,12 @@ pub use fifo::StreamFifo;
 pub use half_stage::HalfStage;
 pub use lane_ram::LaneRam;
 pub use lut_ram::LutRam;
+pub use mux4::Mux4;
 pub use register::Reg;
 pub use skid::Skid;
 pub use stage::Stage;
 pub use stream::{Sink, Source};
+pub use two_write_ram::TwoWriteRam;
 
 use rust_hdl::prelude::Verilog;
 

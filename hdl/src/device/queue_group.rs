@@ -63,7 +63,7 @@ pub struct QueueGroup {
     begun: Reg<Bit>,
 
     here: Signal<Local, Bit>,
-    others: Signal<Local, Bits<16>>,
+    others: Signal<Local, Bits<4>>,
     chain_here: Signal<Local, Bit>,
     byte_here: Signal<Local, Bit>,
     begins: Signal<Local, Bit>,
@@ -129,12 +129,12 @@ impl Logic for QueueGroup {
 
         comment!("---- the next turn: behind the last byte, or where there is nothing");
         self.choice.asking.next = self.others.val();
-        self.choice.last.next = bit_cast::<4, 2>(self.turn.q.val());
+        self.choice.last.next = self.turn.q.val();
         if self.choice.found.val()
             & ((self.moves.val() & self.byte_stage.input.data.val().last)
                 | (!self.begun.q.val() & !(self.chain_here.val() & self.byte_here.val())))
         {
-            self.turn.d.next = self.choice.chosen.val().get_bits::<2>(0);
+            self.turn.d.next = self.choice.chosen.val();
         }
 
         comment!("---- out");

@@ -1,25 +1,25 @@
 //! Many clients, one engine.
 use super::types::{ReadRequest, WriteRequest};
 use crate::block::Block;
-use crate::cells::{Reg, Sink, Source};
+use crate::cells::{Mux4, Reg, Sink, Source};
 use crate::comment;
 use rust_hdl::prelude::*;
 
 /// Most clients of an arbiter.
-const CLIENTS: usize = 16;
+const CLIENTS: usize = 4;
 
 /// Round-robin choice: the first that asks behind the last one, else the first of all. Combinational.
 #[derive(Block)]
 pub struct RoundRobin {
     /// Who asks, one bit each.
-    pub asking: Signal<In, Bits<16>>,
+    pub asking: Signal<In, Bits<4>>,
     /// Who was last.
-    pub last: Signal<In, Bits<4>>,
+    pub last: Signal<In, Bits<2>>,
     /// Who is next; 0 if nobody asks.
-    pub chosen: Signal<Out, Bits<4>>,
+    pub chosen: Signal<Out, Bits<2>>,
     /// Somebody asks.
     pub found: Signal<Out, Bit>,
-    first: Signal<Local, Bits<4>>,
+    first: Signal<Local, Bits<2>>,
     any: Signal<Local, Bit>,
     behind: Signal<Local, Bit>,
 }
@@ -30,15 +30,15 @@ impl Logic for RoundRobin {
         comment!("module round_robin: the first that asks behind the last one, else the first of all");
         self.first.next = 0.into();
         self.any.next = false;
-        for i in 0..16 {
+        for i in 0..4 {
             if self.asking.val().get_bit(i) & !self.any.val() {
                 self.first.next = i.to_bits();
                 self.any.next = true;
             }
         }
         self.behind.next = false;
-        for i in 0..16 {
-            if self.asking.val().get_bit(i) & !self.behind.val() & (self.last.val() < i.to_bits::<4>()) {
+        for i in 0..4 {
+            if self.asking.val().get_bit(i) & !self.behind.val() & (self.last.val() < i.to_bits::<2>()) {
                 self.first.next = i.to_bits();
                 self.behind.next = true;
             }
@@ -48,7 +48,7 @@ impl Logic for RoundRobin {
     }
 }
 
-/// Arbiter over the reads of a queue: round robin over up to 16 request streams, up to a request per cycle.
+/// Arbiter over the reads of a queue: round robin over up to four request streams, up to a request per cycle.
 ///
 /// Whose turn it is stands in a register; its request passes through a multiplexer, for the engine to take. So no client's `valid`
 /// is on the path of the data, and a request is held once, by its client. The turn goes on to the next client that asks when a
@@ -77,9 +77,10 @@ pub struct TurnArbiter {
     pub request: Source<ReadRequest>,
     choice: RoundRobin,
     /// Whose turn it is, or was last.
-    turn: Reg<Bits<4>>,
+    turn: Reg<Bits<2>>,
+    mux: Mux4<ReadRequest>,
     offered: Signal<Local, Bit>,
-    others: Signal<Local, Bits<16>>,
+    others: Signal<Local, Bits<4>>,
 }
 
 impl TurnArbiter {
@@ -94,17 +95,23 @@ impl Logic for TurnArbiter {
     #[hdl_gen]
     fn update(&mut self) {
         comment!("module turn_arbiter: round robin over read requests, the turn in a register");
-        self.request.data.next = self.clients[0].data.val();
+        for i in 0..4 {
+            self.mux.inputs[i].next = self.clients[0].data.val();
+        }
+        for i in 1..self.clients.len() {
+            self.mux.inputs[i].next = self.clients[i].data.val();
+        }
+        self.mux.select.next = self.turn.q.val();
+        self.request.data.next = self.mux.chosen.val();
         self.offered.next = false;
         self.others.next = 0.into();
         for i in 0..self.clients.len() {
-            if self.turn.q.val() == i.to_bits::<4>() {
-                self.request.data.next = self.clients[i].data.val();
+            if self.turn.q.val() == i.to_bits::<2>() {
                 self.offered.next = self.clients[i].valid.val();
             } else {
                 self.others.next = self.others.val().replace_bit(i, self.clients[i].valid.val());
             }
-            self.clients[i].ready.next = self.request.ready.val() & (self.turn.q.val() == i.to_bits::<4>());
+            self.clients[i].ready.next = self.request.ready.val() & (self.turn.q.val() == i.to_bits::<2>());
         }
         self.request.valid.next = self.offered.val();
 
@@ -118,7 +125,7 @@ impl Logic for TurnArbiter {
     }
 }
 
-/// Arbiter in front of an engine: round robin over up to 16 request streams, a request every other cycle.
+/// Arbiter in front of an engine: round robin over up to four request streams, a request every other cycle.
 ///
 /// The choice is made at once, and the request taken is registered before it goes on: its client makes the next one ready
 /// meanwhile. Requests leave in the order in which they were taken.
@@ -137,9 +144,10 @@ pub struct RequestArbiter<T: Synth> {
     full: Reg<Bit>,
     held: DFF<T>,
     /// Whose request was taken last.
-    last: Reg<Bits<4>>,
+    last: Reg<Bits<2>>,
+    mux: Mux4<T>,
     take: Signal<Local, Bit>,
-    valid: Signal<Local, Bits<16>>,
+    valid: Signal<Local, Bits<4>>,
 }
 
 /// Arbiter in front of the read engine.
@@ -173,21 +181,23 @@ impl<T: Synth> Logic for RequestArbiter<T> {
         }
         self.choice.asking.next = self.valid.val();
         self.choice.last.next = self.last.q.val();
+        for i in 0..4 {
+            self.mux.inputs[i].next = self.clients[0].data.val();
+        }
+        for i in 1..self.clients.len() {
+            self.mux.inputs[i].next = self.clients[i].data.val();
+        }
+        self.mux.select.next = self.choice.chosen.val();
         if self.take.val() {
             self.full.d.next = self.choice.found.val();
             if self.choice.found.val() {
                 self.last.d.next = self.choice.chosen.val();
             }
-            self.held.d.next = self.clients[0].data.val();
-            for i in 1..self.clients.len() {
-                if self.choice.chosen.val() == i.to_bits::<4>() {
-                    self.held.d.next = self.clients[i].data.val();
-                }
-            }
+            self.held.d.next = self.mux.chosen.val();
         }
         for i in 0..self.clients.len() {
             self.clients[i].ready.next =
-                self.take.val() & self.valid.val().get_bit(i) & (self.choice.chosen.val() == i.to_bits::<4>());
+                self.take.val() & self.valid.val().get_bit(i) & (self.choice.chosen.val() == i.to_bits::<2>());
         }
     }
 }

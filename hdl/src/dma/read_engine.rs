@@ -10,7 +10,7 @@ use crate::comment;
 use crate::tlp::types::{CompletionBeat, TransmitBeat, TransmitKind};
 use rust_hdl::prelude::*;
 
-/// DMA read engine with 2^TW tags (`TAGS`).
+/// DMA read engine with 2^TW tags.
 ///
 /// ```text
 /// request -> splitter -> MRd with the next tag of the circle -> transmit
@@ -25,7 +25,7 @@ use rust_hdl::prelude::*;
 ///
 /// One chunk leaves in two cycles; completions are taken without a pause, but for packets of one beat and the same tag.
 #[derive(Block)]
-pub struct ReadEngine<const TW: usize, const TAGS: usize> {
+pub struct ReadEngine<const TW: usize> {
     /// Rising edge.
     pub clock: Signal<In, Clock>,
     /// Synchronous, active high.
@@ -64,7 +64,7 @@ pub struct ReadEngine<const TW: usize, const TAGS: usize> {
 
     splitter: Splitter,
     #[given]
-    tags: TagTable<TW, TAGS>,
+    tags: TagTable<TW>,
     receiver: CompletionReceiver,
     placer: BeatPlacer,
     read: DFF<TransmitBeat>,
@@ -76,14 +76,14 @@ pub struct ReadEngine<const TW: usize, const TAGS: usize> {
     beat: Signal<Local, TransmitBeat>,
 }
 
-impl<const TW: usize, const TAGS: usize> ReadEngine<TW, TAGS> {
+impl<const TW: usize> ReadEngine<TW> {
     /// An engine that gives a read up when it has not been answered `timeout` cycles after it left.
     pub fn new(timeout: u64) -> Self {
         Self::with(ReadEngineGiven { tags: TagTable::new(timeout) })
     }
 }
 
-impl<const TW: usize, const TAGS: usize> Logic for ReadEngine<TW, TAGS> {
+impl<const TW: usize> Logic for ReadEngine<TW> {
     #[hdl_gen]
     fn update(&mut self) {
         comment!("module dma_read_engine: reads host memory into client RAMs, many tags in flight");

@@ -2,14 +2,14 @@
 use super::splitter::Chunk;
 use super::types::ReadRetire;
 use crate::block::Block;
-use crate::cells::{LutRam, Reg};
+use crate::cells::{LutRam, Reg, TwoWriteRam};
 use crate::comment;
 use rust_hdl::prelude::*;
 
 /// Tag table: who asked, where the data go, what is still to come.
 ///
 /// Tags are given out in a circle and taken back in the same order, so a retirement needs no search. The
-/// circle has 2^TW slots (`TAGS`); with extended tags the 8-bit tag counts on beyond them, and what is above
+/// circle has 2^TW slots; with extended tags the 8-bit tag counts on beyond them, and what is above
 /// the slot number is a generation by which a late completion of an earlier request is recognised.
 ///
 /// A read counts its age from the cycle in which it leaves: it may have waited for the link partner's credit or for the end of
@@ -19,9 +19,11 @@ use rust_hdl::prelude::*;
 /// the next read of the same length. The circle passes such a slot over: it is taken and given back without a read.
 ///
 /// What the request set up and how far its completions have come are in separate RAMs, because both are
-/// written in the same cycle; `fresh` says that no completion has come yet.
+/// written in the same cycle; `fresh` says that no completion has come yet. That mark and the others of a slot, whether it is open, has
+/// failed, rests, have two writers: where reads are made, and where they end. They are RAM as well, and cleared slot by slot behind a
+/// reset, before the first tag is given out.
 #[derive(Block)]
-pub struct TagTable<const TW: usize, const TAGS: usize> {
+pub struct TagTable<const TW: usize> {
     /// Rising edge.
     pub clock: Signal<In, Clock>,
     /// Synchronous, active high.
@@ -116,9 +118,11 @@ pub struct TagTable<const TW: usize, const TAGS: usize> {
     space: Signal<Local, Bit>,
     free: Reg<Bit>,
     spent: Reg<Bit>,
+    /// Since the reset: `newest` walks over the slots, and their marks are cleared.
+    #[given]
+    clearing: Reg<Bit>,
     // slots that rest, and the quarter of `ticks` in which each began to
-    rests: Reg<Bits<TAGS>>,
-    rests_next: Signal<Local, Bits<TAGS>>,
+    rests: TwoWriteRam<1, TW>,
     rest: LutRam<2, TW>,
     quarter: Signal<Local, Bits<2>>,
     rested: Signal<Local, Bits<2>>,
@@ -131,14 +135,19 @@ pub struct TagTable<const TW: usize, const TAGS: usize> {
     lookup_slot: Signal<Local, Bits<TW>>,
     finish_slot: Signal<Local, Bits<TW>>,
 
-    // one bit per slot
-    open: Reg<Bits<TAGS>>,
-    open_next: Signal<Local, Bits<TAGS>>,
+    // one bit per slot; whether it is open is asked in two places
+    open_for_coming: TwoWriteRam<1, TW>,
+    open_for_oldest: TwoWriteRam<1, TW>,
+    failed: TwoWriteRam<1, TW>,
+    fresh: TwoWriteRam<1, TW>,
     accounts: Signal<Local, Bit>,
-    failed: Reg<Bits<TAGS>>,
-    failed_next: Signal<Local, Bits<TAGS>>,
-    fresh: Reg<Bits<TAGS>>,
-    fresh_next: Signal<Local, Bits<TAGS>>,
+    marks: Signal<Local, Bit>,
+    marked_slot: Signal<Local, Bits<TW>>,
+    opens: Signal<Local, Bits<1>>,
+    closes: Signal<Local, Bit>,
+    completed_slot: Signal<Local, Bits<TW>>,
+    closed_slot: Signal<Local, Bits<TW>>,
+    pop_failed: Signal<Local, Bit>,
 
     // set up by the request, read by completions
     issued_tag: LutRam<8, TW>,
@@ -199,19 +208,21 @@ pub struct TagTable<const TW: usize, const TAGS: usize> {
     expiring: Signal<Local, Bit>,
 }
 
-impl<const TW: usize, const TAGS: usize> TagTable<TW, TAGS> {
+impl<const TW: usize> TagTable<TW> {
     /// A table whose reads are given up `timeout` cycles after they left (up to 1/8 later).
     pub fn new(timeout: u64) -> Self {
-        assert!((1..=8).contains(&TW) && TAGS == 1 << TW, "TAGS must be 2^TW, TW 1 to 8");
+        assert!((1..=8).contains(&TW), "tags of 1 to 8 bits, not {TW}");
+        let tags: u64 = 1 << TW;
         Self::with(TagTableGiven {
-            limit_wide: Constant::new((TAGS as u64).into()),
-            limit_narrow: Constant::new((TAGS.min(32) as u64).into()),
+            clearing: Reg::new(true),
+            limit_wide: Constant::new(tags.into()),
+            limit_narrow: Constant::new(tags.min(32).into()),
             period: Constant::new(((timeout / 16).clamp(1, u32::MAX as u64) - 1).into()),
         })
     }
 }
 
-impl<const TW: usize, const TAGS: usize> Logic for TagTable<TW, TAGS> {
+impl<const TW: usize> Logic for TagTable<TW> {
     #[hdl_gen]
     fn update(&mut self) {
         comment!("module dma_read_tags: outstanding reads, one per tag, retired in the order of issue");
@@ -269,15 +280,20 @@ impl<const TW: usize, const TAGS: usize> Logic for TagTable<TW, TAGS> {
         }
         self.retire_stamp.raddr.next = self.oldest_slot.val();
         self.age.next = self.ticks.q.val() - self.retire_stamp.rdata.val();
-        self.pop.next = self.count.q.val().any() & !self.open.q.val().get_bit(self.oldest_slot.val().index());
+        self.open_for_oldest.raddr.next = self.oldest_slot.val();
+        self.pop.next = self.count.q.val().any() & !self.open_for_oldest.rdata.val().any();
         comment!("the read that waits is the newest: it is the oldest as well when it is alone");
         self.one_left.next = !self.count.q.val().get_bits::<8>(1).any();
+        comment!("once it is it stays so: completions for it are not accepted any more");
         self.too_old.d.next = self.count.q.val().any()
             & !self.pop.val()
-            & (((self.age.val() > 16) & !self.patient.val()) | self.abandon.val())
+            & (((self.age.val() > 16) & !self.patient.val()) | self.abandon.val() | self.too_old.q.val())
             & !(self.waiting.val() & self.one_left.val());
-        comment!("it was open one cycle ago; `closed` says whether it has been closed since");
-        self.expiring.next = self.too_old.q.val() & !self.closed.q.val();
+        comment!(
+            "it was open one cycle ago; `closed` says whether it has been closed since. While another slot is being closed it waits"
+        );
+        self.expiring.next =
+            self.too_old.q.val() & !self.closed.q.val() & !self.finished.q.val() & !self.refused.q.val();
         self.closed.d.next = self.expiring.val()
             | (self.finish.val() & (self.finish_slot.val() == self.oldest_slot.val()))
             | (self.finished.q.val() & (self.finished_slot.q.val() == self.oldest_slot.val()))
@@ -312,8 +328,8 @@ impl<const TW: usize, const TAGS: usize> Logic for TagTable<TW, TAGS> {
         self.next_lower.wdata.next = self.advance_lower_address.val();
         self.next_lower.wen.next = self.accounts.val();
         self.looked_again.next = self.looked_slot.q.val() == self.coming_slot.val();
-        self.is_fresh.next = self.fresh.q.val().get_bit(self.coming_slot.val().index())
-            & !(self.accounted.q.val() & self.looked_again.val());
+        self.fresh.raddr.next = self.coming_slot.val();
+        self.is_fresh.next = self.fresh.rdata.val().any() & !(self.accounted.q.val() & self.looked_again.val());
         self.address_then.d.next = self.next_address.rdata.val();
         self.left.next = bit_cast::<13, 14>(self.next_remaining.rdata.val());
         self.some_left.next = self.next_remaining.rdata.val().get_bit(13);
@@ -327,7 +343,8 @@ impl<const TW: usize, const TAGS: usize> Logic for TagTable<TW, TAGS> {
         self.left_then.d.next = self.left.val();
         self.client_then.d.next = self.issued_client.rdata.val();
         comment!("three registers, each with a path of its own");
-        self.open_then.d.next = self.open.q.val().get_bit(self.coming_slot.val().index());
+        self.open_for_coming.raddr.next = self.coming_slot.val();
+        self.open_then.d.next = self.open_for_coming.rdata.val().any() & !self.clearing.q.val();
         comment!("nobody answers a read that has not left");
         self.known_then.d.next = self.some_left.val()
             & (self.issued_tag.rdata.val() == self.coming_tag.val())
@@ -355,42 +372,61 @@ impl<const TW: usize, const TAGS: usize> Logic for TagTable<TW, TAGS> {
         self.finished.d.next = self.finish.val();
         self.finished_slot.d.next = self.finish_slot.val();
         self.finished_error.d.next = self.finish_error.val();
-        self.open_next.next = self.open.q.val();
-        self.failed_next.next = self.failed.q.val();
-        self.fresh_next.next = self.fresh.q.val();
-        if self.accounted.q.val() {
-            self.fresh_next.next = self.fresh_next.val().replace_bit(self.looked_slot.q.val().index(), false);
+        comment!(
+            "the first port is for what is made, or never leaves; a read that waits to leave is the only one of them"
+        );
+        self.marked_slot.next = self.newest_slot.val();
+        if self.waiting.val() {
+            self.marked_slot.next = self.waiting_slot.val();
         }
-        if self.refused.q.val() {
-            self.open_next.next = self.open_next.val().replace_bit(self.looked_slot.q.val().index(), false);
-        }
-        if self.refused.q.val() | self.spoilt.q.val() {
-            self.failed_next.next = self.failed_next.val().replace_bit(self.looked_slot.q.val().index(), true);
-        }
-        if self.finished.q.val() {
-            self.open_next.next = self.open_next.val().replace_bit(self.finished_slot.q.val().index(), false);
-            if self.finished_error.q.val() {
-                self.failed_next.next = self.failed_next.val().replace_bit(self.finished_slot.q.val().index(), true);
-            }
-        }
-        if self.expiring.val() {
-            self.open_next.next = self.open_next.val().replace_bit(self.oldest_slot.val().index(), false);
-            self.failed_next.next = self.failed_next.val().replace_bit(self.oldest_slot.val().index(), true);
-        }
-        if self.withdraw.val() {
-            self.open_next.next = self.open_next.val().replace_bit(self.waiting_slot.val().index(), false);
-            self.failed_next.next = self.failed_next.val().replace_bit(self.waiting_slot.val().index(), true);
-        }
-        if self.allocate.val() | self.pass_over.q.val() {
-            self.failed_next.next = self.failed_next.val().replace_bit(self.newest_slot.val().index(), false);
-        }
+        self.marks.next = self.allocate.val() | self.pass_over.q.val() | self.withdraw.val() | self.clearing.q.val();
+        self.opens.next = 0.into();
         if self.allocate.val() {
-            self.open_next.next = self.open_next.val().replace_bit(self.newest_slot.val().index(), true);
-            self.fresh_next.next = self.fresh_next.val().replace_bit(self.newest_slot.val().index(), true);
+            self.opens.next = 1.into();
         }
-        self.open.d.next = self.open_next.val();
-        self.failed.d.next = self.failed_next.val();
-        self.fresh.d.next = self.fresh_next.val();
+        comment!(
+            "the second one for what ends: a read is not finished in the cycle in which a header is looked up, which would be one amid \
+             another packet"
+        );
+        self.completed_slot.next = self.looked_slot.q.val();
+        if self.finished.q.val() {
+            self.completed_slot.next = self.finished_slot.q.val();
+        }
+        self.closed_slot.next = self.oldest_slot.val();
+        if self.finished.q.val() | self.refused.q.val() {
+            self.closed_slot.next = self.completed_slot.val();
+        }
+        self.closes.next = self.finished.q.val() | self.refused.q.val() | self.expiring.val();
+        self.open_for_coming.first_waddr.next = self.marked_slot.val();
+        self.open_for_coming.first_wdata.next = self.opens.val();
+        self.open_for_coming.first_wen.next = self.marks.val();
+        self.open_for_coming.second_waddr.next = self.closed_slot.val();
+        self.open_for_coming.second_wdata.next = 0.into();
+        self.open_for_coming.second_wen.next = self.closes.val();
+        self.open_for_oldest.first_waddr.next = self.marked_slot.val();
+        self.open_for_oldest.first_wdata.next = self.opens.val();
+        self.open_for_oldest.first_wen.next = self.marks.val();
+        self.open_for_oldest.second_waddr.next = self.closed_slot.val();
+        self.open_for_oldest.second_wdata.next = 0.into();
+        self.open_for_oldest.second_wen.next = self.closes.val();
+        self.failed.first_waddr.next = self.marked_slot.val();
+        self.failed.first_wdata.next = 0.into();
+        if self.withdraw.val() {
+            self.failed.first_wdata.next = 1.into();
+        }
+        self.failed.first_wen.next = self.marks.val();
+        self.failed.second_waddr.next = self.completed_slot.val();
+        self.failed.second_wdata.next = 1.into();
+        self.failed.second_wen.next = self.refused.q.val() | self.spoilt.q.val();
+        if self.finished.q.val() {
+            self.failed.second_wen.next = self.finished_error.q.val();
+        }
+        self.fresh.first_waddr.next = self.newest_slot.val();
+        self.fresh.first_wdata.next = 1.into();
+        self.fresh.first_wen.next = self.allocate.val();
+        self.fresh.second_waddr.next = self.looked_slot.q.val();
+        self.fresh.second_wdata.next = 0.into();
+        self.fresh.second_wen.next = self.accounted.q.val();
 
         comment!("the circle");
         self.newest_inc.next = self.newest.q.val() + 1;
@@ -408,20 +444,20 @@ impl<const TW: usize, const TAGS: usize> Logic for TagTable<TW, TAGS> {
         self.quarter.next = self.ticks.q.val().get_bits::<2>(4);
         self.rest.raddr.next = self.newest_slot.val();
         self.rested.next = self.quarter.val() - self.rest.rdata.val();
-        self.resting.next = self.rests.q.val().get_bit(self.newest_slot.val().index()) & !self.rested.val().get_bit(1);
+        self.rests.raddr.next = self.newest_slot.val();
+        self.resting.next = self.rests.rdata.val().any() & !self.rested.val().get_bit(1);
         self.rest.waddr.next = self.oldest_slot.val();
         self.rest.wdata.next = self.quarter.val();
         self.rest.wen.next = self.expiring.val();
-        self.rests_next.next = self.rests.q.val();
-        if self.allocate.val() {
-            self.rests_next.next = self.rests_next.val().replace_bit(self.newest_slot.val().index(), false);
-        }
-        if self.expiring.val() & !self.abandon.val() {
-            self.rests_next.next = self.rests_next.val().replace_bit(self.oldest_slot.val().index(), true);
-        }
-        self.rests.d.next = self.rests_next.val();
+        self.rests.first_waddr.next = self.newest_slot.val();
+        self.rests.first_wdata.next = 0.into();
+        self.rests.first_wen.next = self.allocate.val() | self.clearing.q.val();
+        self.rests.second_waddr.next = self.oldest_slot.val();
+        self.rests.second_wdata.next = 1.into();
+        self.rests.second_wen.next = self.expiring.val() & !self.abandon.val();
         comment!("other tags than those allowed now drain first");
-        self.steady.next = !self.allocate.val()
+        self.steady.next = !self.clearing.q.val()
+            & !self.allocate.val()
             & !self.pass_over.q.val()
             & (self.wide.q.val() == self.extended_tag.val())
             & self.space.val();
@@ -442,6 +478,13 @@ impl<const TW: usize, const TAGS: usize> Logic for TagTable<TW, TAGS> {
         if self.pop.val() {
             self.oldest.d.next = self.oldest_inc.val();
         }
+        if self.clearing.q.val() {
+            self.newest.d.next = self.newest.q.val() + 1;
+            if self.newest_slot.val().all() {
+                self.newest.d.next = 0.into();
+                self.clearing.d.next = false;
+            }
+        }
         if !self.count.q.val().any()
             & !self.allocate.val()
             & !self.pass_over.q.val()
@@ -459,11 +502,12 @@ impl<const TW: usize, const TAGS: usize> Logic for TagTable<TW, TAGS> {
         self.retire_last.raddr.next = self.oldest_slot.val();
         self.pop_first.next = self.retire_first.rdata.val().any();
         self.pop_last.next = self.retire_last.rdata.val().any();
-        self.pop_error.next = self.failed.q.val().get_bit(self.oldest_slot.val().index())
-            | (self.earlier_error.q.val() & !self.pop_first.val());
+        self.failed.raddr.next = self.oldest_slot.val();
+        self.pop_failed.next = self.failed.rdata.val().any();
         comment!("a tag that was given up is popped in the next cycle");
-        self.bad_event.d.next =
-            self.pop.val() & self.failed.q.val().get_bit(self.oldest_slot.val().index()) & !self.expired.q.val();
+        self.pop_error.next =
+            self.pop_failed.val() | self.expired.q.val() | (self.earlier_error.q.val() & !self.pop_first.val());
+        self.bad_event.d.next = self.pop.val() & self.pop_failed.val() & !self.expired.q.val();
         if self.pop.val() {
             self.earlier_error.d.next = self.pop_error.val();
         }

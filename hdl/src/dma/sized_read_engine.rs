@@ -48,9 +48,9 @@ pub struct SizedReadEngine {
 
     // one of both
     #[given]
-    tags_32: Vec<ReadEngine<5, 32>>,
+    tags_32: Vec<ReadEngine<5>>,
     #[given]
-    tags_64: Vec<ReadEngine<6, 64>>,
+    tags_64: Vec<ReadEngine<6>>,
 }
 
 impl SizedReadEngine {

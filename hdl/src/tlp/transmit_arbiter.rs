@@ -2,7 +2,7 @@
 #![allow(missing_docs, reason = "rust-hdl's derives write bare methods; hdl/tests/lint_source.rs sees to the rest")]
 use super::types::{TransmitBeat, TransmitKind};
 use crate::block::Block;
-use crate::cells::{Reg, Sink, Skid, Source, StreamFifo};
+use crate::cells::{Mux4, Reg, Sink, Skid, Source, StreamFifo};
 use crate::comment;
 use rust_hdl::prelude::*;
 
@@ -70,6 +70,7 @@ pub struct TransmitArbiter {
     may_go: Signal<Local, Bits<4>>,
     offered: Signal<Local, Bit>,
     space: Signal<Local, Bit>,
+    beat: Mux4<TransmitBeat>,
     chosen: Signal<Local, TransmitBeat>,
     rest: Signal<Local, TransmitBeat>,
     control: Signal<Local, TransmitControl>,
@@ -127,12 +128,12 @@ impl Logic for TransmitArbiter {
         self.posted.ready.next = self.space.val() & self.may_go.val().get_bit(1);
         self.interrupt.ready.next = self.space.val() & self.may_go.val().get_bit(2);
         self.nonposted.ready.next = self.space.val() & self.may_go.val().get_bit(3);
-        match self.owner.q.val().index() {
-            0 => self.chosen.next = self.completion.data.val(),
-            1 => self.chosen.next = self.posted.data.val(),
-            2 => self.chosen.next = self.interrupt.data.val(),
-            _ => self.chosen.next = self.nonposted.data.val(),
-        }
+        self.beat.inputs[0].next = self.completion.data.val();
+        self.beat.inputs[1].next = self.posted.data.val();
+        self.beat.inputs[2].next = self.interrupt.data.val();
+        self.beat.inputs[3].next = self.nonposted.data.val();
+        self.beat.select.next = self.owner.q.val();
+        self.chosen.next = self.beat.chosen.val();
         self.offered.next = (self.may_go.val() & self.valid.val()).any();
         self.chosen_fifo.input.data.next = self.chosen.val();
         self.chosen_fifo.input.valid.next = self.offered.val();

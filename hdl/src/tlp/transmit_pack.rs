@@ -2,7 +2,7 @@
 use super::header_encode::HeaderEncode;
 use super::types::{TlpBeat, TransmitBeat};
 use crate::block::Block;
-use crate::cells::{Reg, Sink, Source, Stage};
+use crate::cells::{Mux4, Reg, Sink, Source, Stage};
 use crate::comment;
 use rust_hdl::prelude::*;
 
@@ -49,7 +49,12 @@ pub struct TransmitPack {
     last_keep: Signal<Local, Bits<4>>,
     rest_keep: Signal<Local, Bits<4>>,
     payload: Signal<Local, Bits<128>>,
-    out_data: Signal<Local, Bits<128>>,
+    header: Signal<Local, Bits<128>>,
+    /// Lanes 0 to 2.
+    lower: Mux4<Bits<96>>,
+    /// Lane 3.
+    upper: Signal<Local, Bits<32>>,
+    lower_out: Signal<Local, Bits<96>>,
     out_keep: Signal<Local, Bits<4>>,
     out_last: Signal<Local, Bit>,
     consume: Signal<Local, Bit>,
@@ -84,14 +89,20 @@ impl Logic for TransmitPack {
         comment!("the beat that leaves");
         self.consume.next = true;
         self.next_state.next = self.state.q.val();
-        self.out_data.next = self.payload.val();
+        self.header.next = self.encode.header.val();
+        self.lower.inputs[0].next = self.header.val().get_bits::<96>(0);
+        self.lower.inputs[1].next = self.payload.val().get_bits::<96>(0);
+        self.lower.inputs[2].next = self.held.q.val();
+        self.lower.inputs[3].next = self.payload.val().get_bits::<96>(32);
+        self.lower.select.next = 0.into();
+        comment!("of the rest it is not kept");
+        self.upper.next = self.payload.val().get_bits::<32>(0);
         self.out_keep.next = bits::<4>(15);
         self.out_last.next = false;
         match self.state.q.val() {
             PackState::Header => {
-                self.out_data.next = self.encode.header.val();
-                if !self.four.val() {
-                    self.out_data.next = (self.payload.val() << 96) | self.encode.header.val();
+                if self.four.val() {
+                    self.upper.next = self.header.val().get_bits::<32>(96);
                 }
                 if !self.has_data.val() {
                     self.out_last.next = true;
@@ -112,6 +123,8 @@ impl Logic for TransmitPack {
                 }
             }
             PackState::Aligned => {
+                self.lower.select.next = 1.into();
+                self.upper.next = self.payload.val().get_bits::<32>(96);
                 if self.transmit.data.val().last {
                     self.out_keep.next = self.last_keep.val();
                     self.out_last.next = true;
@@ -119,7 +132,7 @@ impl Logic for TransmitPack {
                 }
             }
             PackState::Shifted => {
-                self.out_data.next = (self.payload.val() << 96) | bit_cast::<128, 96>(self.held.q.val());
+                self.lower.select.next = 2.into();
                 if self.transmit.data.val().last {
                     if self.last_lane.val() == 0 {
                         self.out_last.next = true;
@@ -131,14 +144,16 @@ impl Logic for TransmitPack {
                 }
             }
             PackState::Rest => {
-                self.out_data.next = self.payload.val() >> 32;
+                self.lower.select.next = 3.into();
                 self.out_keep.next = self.rest_keep.val();
                 self.out_last.next = true;
                 self.next_state.next = PackState::Header;
             }
         }
         self.stage.input.valid.next = self.transmit.valid.val();
-        self.stage.input.data.next.data = self.out_data.val();
+        self.lower_out.next = self.lower.chosen.val();
+        self.stage.input.data.next.data =
+            (bit_cast::<128, 32>(self.upper.val()) << 96) | bit_cast::<128, 96>(self.lower_out.val());
         self.stage.input.data.next.keep = self.out_keep.val();
         self.stage.input.data.next.last = self.out_last.val();
         self.transmit.ready.next = self.stage.input.ready.val() & self.consume.val();

@@ -1,4 +1,5 @@
 //! Reads the available ring: index, then slots in batches, while the driver's notifications are off.
+use super::guess::HeadGuess;
 use super::types::*;
 use crate::block::Block;
 use crate::cells::{HalfStage, LutRam, Reg, Source, Stage};
@@ -105,11 +106,12 @@ pub struct AvailableReader {
     known_index: Reg<Bits<16>>,
     fetch_index: Reg<Bits<16>>,
     offer: Reg<Bit>,
-    offer_count: Reg<Bits<5>>,
-    offer_place: DFF<Bits<16>>,
-    // how far the fetched entries are behind the index and before the end of the ring, one cycle ago
+    // of the slot behind the fetched ones, one cycle ago: where it is from the begin of the ring on, how far behind the index and before
+    // the end of the ring; and two cycles ago how many are read at once from it on
+    slot_place: DFF<Bits<16>>,
     missing: DFF<Bits<9>>,
     to_wrap: DFF<Bits<9>>,
+    offer_count: DFF<Bits<5>>,
     measured: Reg<Bit>,
     fill: Reg<Bit>,
     drain: Reg<Bit>,
@@ -121,24 +123,7 @@ pub struct AvailableReader {
     count1: Reg<Bits<5>>,
     position: Reg<Bits<5>>,
     index: DFF<Bits<16>>,
-    // slots read beside an index: how many, what they hold, on their way, here; and it is the index that is on its way
-    guess_count: DFF<Bits<3>>,
-    guess_line: DFF<Bits<64>>,
-    guess_pending: Reg<Bit>,
-    guess_here: Reg<Bit>,
-    guessing: Reg<Bit>,
-    // that has come, and its slots have not: how many heads of the guess there are, have been taken, and been handed on; no more of them
-    // are, and one was wrong
-    confirming: Reg<Bit>,
-    guess_limit: DFF<Bits<3>>,
-    guess_taken: Reg<Bits<3>>,
-    guess_passed: Reg<Bits<3>>,
-    guess_over: Reg<Bit>,
-    guess_wrong: Reg<Bit>,
-    // the head in the register is one of them
-    head_is_guess: Reg<Bit>,
-    // until what was guessed is forgotten
-    forgetting: Reg<Bit>,
+    guess: HeadGuess,
     // of the index against what has been fetched, one cycle ago
     too_far: DFF<Bit>,
     news: DFF<Bit>,
@@ -163,7 +148,7 @@ pub struct AvailableReader {
     ring_position: Signal<Local, Bits<16>>,
     batch: Signal<Local, Bits<9>>,
     poll_request: Signal<Local, Bit>,
-    // from the begin of the ring to what is read next
+    // of what is read next, from the begin of the ring on
     place: Signal<Local, Bits<16>>,
     address: Signal<Local, Bits<64>>,
     index_request: Signal<Local, ReadRequest>,
@@ -172,18 +157,12 @@ pub struct AvailableReader {
     fill_busy: Signal<Local, Bit>,
     can_guess: Signal<Local, Bit>,
     guess_offered: Signal<Local, Bit>,
-    guess_ready: Signal<Local, Bit>,
     guess_request: Signal<Local, ReadRequest>,
     guess_slots: Signal<Local, Bits<3>>,
     guess_bytes: Signal<Local, Bits<13>>,
-    guess_slot: Signal<Local, Bits<16>>,
-    confirm_word: Signal<Local, Bits<12>>,
-    guess_next: Signal<Local, Bits<3>>,
-    passes: Signal<Local, Bit>,
-    confirmed: Signal<Local, Bit>,
-    confirms: Signal<Local, Bit>,
+    first_word: Signal<Local, Bits<3>>,
+    news_here: Signal<Local, Bit>,
     buffer_ends: Signal<Local, Bit>,
-    changed: Signal<Local, Bits<16>>,
     drain_ready: Signal<Local, Bit>,
     drain_count: Signal<Local, Bits<5>>,
     slot_shift: Signal<Local, Bits<8>>,
@@ -229,14 +208,15 @@ impl Logic for AvailableReader {
         comment!("RAM: slot buffers at bytes 32 and 64, a guess at byte 16; the index comes at byte 0, and goes into a register as well");
         self.write_client.next = self.returns.write.val().client;
         self.write_mine.next = self.returns.write_valid.val() & (self.write_client.val() == self.client.val());
-        self.read_word.next = 2.into();
+        self.first_word.next = 2.into();
         if self.drain.q.val() {
-            self.read_word.next = 4.into();
+            self.first_word.next = 4.into();
         }
+        self.read_word.next = self.first_word.val();
         if self.position.q.val().get_bit(3) {
-            self.read_word.next = self.read_word.val() | 1;
+            self.read_word.next = self.first_word.val() | 1;
         }
-        if self.confirming.q.val() {
+        if self.guess.hold.val() {
             self.read_word.next = 1.into();
         }
         if self.write_mine.val()
@@ -270,6 +250,8 @@ impl Logic for AvailableReader {
         }
         self.poll_request.next = false;
         self.guess_offered.next = false;
+        self.guess.asked.next = false;
+        self.news_here.next = false;
         self.ring_position.next = self.fetch_index.q.val() & self.queue_mask.val();
         self.guess_slots.next = 4.into();
         if self.to_wrap.q.val() < 4 {
@@ -283,7 +265,7 @@ impl Logic for AvailableReader {
             & (self.fetch_index.q.val() == self.known_index.q.val())
             & !self.busy0.q.val()
             & !self.busy1.q.val()
-            & !self.guess_pending.q.val();
+            & !self.guess.pending.val();
         self.update.next.enable = false;
         self.update.next.index = self.known_index.q.val();
         self.notify.valid.next = self.mute.q.val() & self.go.val();
@@ -306,11 +288,8 @@ impl Logic for AvailableReader {
             PollState::Request => self.poll_request.next = self.go.val(),
             PollState::Guess => {
                 self.guess_offered.next = self.go.val();
-                self.guess_count.d.next = self.guess_slots.val();
                 if self.go.val() & self.request_stage.input.ready.val() {
-                    self.guessing.d.next = true;
-                    self.guess_pending.d.next = true;
-                    self.guess_here.d.next = false;
+                    self.guess.asked.next = true;
                     self.poll.d.next = PollState::Wait;
                 }
             }
@@ -328,10 +307,8 @@ impl Logic for AvailableReader {
                 } else if self.news.q.val() {
                     self.mute.d.next = self.armed.q.val() & !self.event_idx.val();
                     self.armed.d.next = false;
+                    self.news_here.next = true;
                     self.poll.d.next = PollState::Follow;
-                    if self.guessing.q.val() {
-                        self.confirming.d.next = true;
-                    }
                 } else if self.armed.q.val() {
                     self.poll.d.next = PollState::Asleep;
                 } else {
@@ -361,10 +338,10 @@ impl Logic for AvailableReader {
             }
             _ => self.poll.d.next = PollState::Asleep,
         }
+        self.guess.index_asked.next = self.poll_request.val() & self.request_stage.input.ready.val();
         if self.poll_request.val() & self.request_stage.input.ready.val() {
             comment!("this read sees whatever the kick announced, but for one that comes while it is being taken");
             self.kicked.d.next = self.kick.val() & (self.poll.q.val() == PollState::Request);
-            self.guessing.d.next = false;
             self.poll.d.next = PollState::Wait;
             if self.can_guess.val() {
                 self.poll.d.next = PollState::Guess;
@@ -384,11 +361,9 @@ impl Logic for AvailableReader {
         }
         self.notify.data.next = self.update.val();
         comment!("the index goes first");
-        self.place.next = self.offer_place.q.val();
+        self.place.next = self.slot_place.q.val();
         if self.poll_request.val() {
             self.place.next = self.available_offset.val();
-        } else if self.guess_offered.val() {
-            self.place.next = self.slots_offset.val() + (self.ring_position.val() << 1);
         }
         self.address.next = self.ring_base.val() + bit_cast::<64, 16>(self.place.val());
         self.index_request.next.address = self.address.val();
@@ -401,6 +376,7 @@ impl Logic for AvailableReader {
             "---- the slots \
              batch: up to 16 slots, to the end of the ring at most"
         );
+        self.slot_place.d.next = self.slots_offset.val() + (self.ring_position.val() << 1);
         self.missing.d.next = self.known_index.q.val().get_bits::<9>(0) - self.fetch_index.q.val().get_bits::<9>(0);
         self.to_wrap.d.next = bit_cast::<9, 16>(self.queue_size.val()) - bit_cast::<9, 16>(self.ring_position.val());
         self.batch.next = 16.into();
@@ -422,9 +398,8 @@ impl Logic for AvailableReader {
             & !self.fill_busy.val()
         {
             self.offer.d.next = true;
-            self.offer_count.d.next = self.batch.val().get_bits::<5>(0);
-            self.offer_place.d.next = self.slots_offset.val() + (self.ring_position.val() << 1);
         }
+        self.offer_count.d.next = self.batch.val().get_bits::<5>(0);
         self.slot_bytes.next = bit_cast::<13, 5>(self.offer_count.q.val()) << 1;
         self.slot_request.next.address = self.address.val();
         self.slot_request.next.length = self.slot_bytes.val();
@@ -461,10 +436,9 @@ impl Logic for AvailableReader {
                 self.count0.d.next = self.offer_count.q.val();
             }
         }
-        if self.retired.val() & (self.retired_slot.val() == 3) {
-            self.guess_pending.d.next = false;
-            self.guess_here.d.next = !self.retired_error.val();
-        } else if self.retired.val() & self.retired_slot.val().any() {
+        self.guess.returned.next = self.retired.val() & (self.retired_slot.val() == 3);
+        self.guess.failed.next = self.retired_error.val();
+        if self.retired.val() & self.retired_slot.val().any() & (self.retired_slot.val() != 3) {
             if self.retired_error.val() {
                 self.found.next = true;
                 self.report.next.rule = Violation::RingRead;
@@ -483,15 +457,11 @@ impl Logic for AvailableReader {
             self.drain_count.next = self.count1.q.val();
         }
         self.slot_shift.next = bit_cast::<8, 3>(self.position.q.val().get_bits::<3>(0)) << 4;
-        self.head_valid.next = self.drain_ready.val() & self.go.val() & !self.forgetting.q.val();
+        self.head_valid.next = self.drain_ready.val() & self.go.val() & !self.heads_forgetting.val();
         comment!("guessed ones until the slots come that have been asked for again");
-        self.guess_ready.next = self.guess_here.q.val()
-            & (self.guess_taken.q.val() < self.guess_limit.q.val())
-            & !self.guess_over.q.val()
-            & !self.drain_ready.val();
-        if self.confirming.q.val() {
-            self.slot_shift.next = bit_cast::<8, 3>(self.guess_taken.q.val()) << 4;
-            self.head_valid.next = self.guess_ready.val() & self.go.val();
+        if self.guess.hold.val() {
+            self.slot_shift.next = bit_cast::<8, 3>(self.guess.slot.val()) << 4;
+            self.head_valid.next = self.guess.valid.val() & !self.drain_ready.val() & self.go.val();
         }
         self.head.next = self.line.val().get_bits::<16>(self.slot_shift.val().index());
         self.head_stage.input.data.next = self.head.val();
@@ -501,84 +471,40 @@ impl Logic for AvailableReader {
         self.heads.data.next = self.head_stage.output.data.val();
         self.heads.valid.next = self.head_stage.output.valid.val() & !self.head_bad.val() & self.go.val();
         self.head_stage.output.ready.next =
-            (self.heads.ready.val() | (self.head_bad.val() & self.head_is_guess.q.val())) & self.go.val();
-        if self.head_stage.input.ready.val() {
-            self.head_is_guess.d.next = self.confirming.q.val();
-        }
+            (self.heads.ready.val() | (self.head_bad.val() & self.guess.in_register.val())) & self.go.val();
         self.position_next.next = self.position.q.val() + 1;
-        if self.head_stage.output.valid.val() & self.head_bad.val() & self.head_is_guess.q.val() {
-            comment!("what a slot has held before may be anything");
-            self.guess_over.d.next = true;
-        } else if self.head_stage.output.valid.val() & self.head_bad.val() {
+        if self.head_stage.output.valid.val() & self.head_bad.val() & !self.guess.in_register.val() {
             self.found.next = true;
             self.report.next.rule = Violation::HeadRange;
             self.report.next.head = self.head_stage.output.data.val();
         }
         self.buffer_ends.next = false;
-        if self.head_valid.val() & self.head_stage.input.ready.val() & !self.confirming.q.val() {
+        if self.head_valid.val() & self.head_stage.input.ready.val() & !self.guess.hold.val() {
             self.position.d.next = self.position_next.val();
             self.buffer_ends.next = self.position_next.val() == self.drain_count.val();
         }
 
-        comment!("---- what was guessed against what the slots hold");
-        if (self.poll.q.val() == PollState::Look) & self.guessing.q.val() {
-            self.guess_limit.d.next = self.guess_count.q.val();
-            if self.ahead.val() < bit_cast::<16, 3>(self.guess_count.q.val()) {
-                self.guess_limit.d.next = self.ahead.val().get_bits::<3>(0);
-            }
-            self.guess_taken.d.next = 0.into();
-            self.guess_passed.d.next = 0.into();
-            self.guess_over.d.next = false;
-            self.guess_wrong.d.next = false;
+        comment!("---- what was guessed");
+        self.guess.news.next = self.news_here.val();
+        self.guess.ahead.next = self.ahead.val();
+        comment!("as many as when they were asked for: nothing has been fetched since");
+        self.guess.asked_slots.next = self.guess_slots.val();
+        self.guess.slots.next = self.line.val().get_bits::<64>(0);
+        self.guess.taken.next = self.guess.hold.val() & self.head_valid.val() & self.head_stage.input.ready.val();
+        self.guess.register_free.next = self.head_stage.input.ready.val();
+        self.guess.bad.next = self.head_stage.output.valid.val() & self.head_bad.val();
+        self.guess.passes.next = self.heads.valid.val() & self.heads.ready.val();
+        self.guess.write_valid.next =
+            self.write_mine.val() & (self.returns.write.val().word == bit_cast::<12, 3>(self.first_word.val()));
+        self.guess.write_data.next = self.returns.write.val().data.get_bits::<64>(0);
+        self.guess.write_enable.next = self.returns.write.val().enable.get_bits::<8>(0);
+        self.guess.certain.next = self.drain_ready.val() & !self.head_stage.output.valid.val() & self.go.val();
+        self.drop.next = self.guess.confirmed.val() & self.guess.wrong.val();
+        if self.guess.confirmed.val() & !self.guess.wrong.val() {
+            self.position.d.next = bit_cast::<5, 3>(self.guess.passed.val());
+            self.buffer_ends.next = bit_cast::<5, 3>(self.guess.passed.val()) == self.drain_count.val();
         }
-        self.guess_next.next = self.guess_taken.q.val() + 1;
-        if self.confirming.q.val() & self.head_valid.val() & self.head_stage.input.ready.val() {
-            self.guess_taken.d.next = self.guess_next.val();
-        }
-        self.passes.next = self.heads.valid.val() & self.heads.ready.val() & self.head_is_guess.q.val();
-        if self.passes.val() {
-            self.guess_passed.d.next = self.guess_passed.q.val() + 1;
-        }
-        self.confirm_word.next = 2.into();
-        if self.drain.q.val() {
-            self.confirm_word.next = 4.into();
-        }
-        self.confirms.next = self.confirming.q.val()
-            & self.write_mine.val()
-            & (self.returns.write.val().word == self.confirm_word.val());
-        if self.confirms.val() & !self.guess_here.q.val() {
-            comment!("data of a later read may come before those of an earlier one: with what is to be compared?");
-            self.guess_over.d.next = true;
-        }
-        self.guess_line.d.next = self.line.val().get_bits::<64>(0);
-        for i in 0..4 {
-            self.guess_slot.next = self.guess_line.q.val().get_bits::<16>(i * 16);
-            self.changed.next = self.guess_slot.val() ^ self.returns.write.val().data.get_bits::<16>(i * 16);
-            if self.confirms.val()
-                & self.returns.write.val().enable.get_bit(i * 2)
-                & (i.to_bits::<3>() < self.guess_limit.q.val())
-                & self.changed.val().any()
-            {
-                self.guess_wrong.d.next = true;
-            }
-        }
-        self.confirmed.next =
-            self.confirming.q.val() & self.drain_ready.val() & !self.head_stage.output.valid.val() & self.go.val();
-        self.drop.next = false;
-        if self.confirmed.val() {
-            self.confirming.d.next = false;
-            if self.guess_wrong.q.val() & self.guess_passed.q.val().any() {
-                self.drop.next = true;
-                self.forgetting.d.next = true;
-            } else {
-                self.position.d.next = bit_cast::<5, 3>(self.guess_passed.q.val());
-                self.buffer_ends.next = bit_cast::<5, 3>(self.guess_passed.q.val()) == self.drain_count.val();
-            }
-        }
-        self.hold.next = self.confirming.q.val();
-        if self.forgetting.q.val() & !self.heads_forgetting.val() {
-            self.forgetting.d.next = false;
-        }
+        self.hold.next = self.guess.hold.val();
 
         comment!("---- a buffer of slots ends");
         if self.buffer_ends.val() {

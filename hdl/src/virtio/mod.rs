@@ -1,6 +1,7 @@
 //! The virtio side: legacy register file and ring engine.
 pub mod available;
 pub mod buffer_store;
+pub mod guess;
 pub mod interrupt_decision;
 pub mod interrupts;
 pub mod layout;

@@ -104,8 +104,6 @@ pub struct ChainWalker {
     flag_write: DFF<Bit>,
     flag_indirect: DFF<Bit>,
     next_index: DFF<Bits<16>>,
-    further_address: DFF<Bits<64>>,
-    further_count: DFF<Bits<4>>,
 
     #[given]
     queue_size: Constant<Bits<16>>,
@@ -325,8 +323,6 @@ impl Logic for ChainWalker {
                 }
             }
             WalkState::Refetch => {
-                self.further_address.d.next = self.base.q.val() + (bit_cast::<64, 16>(self.wanted.q.val()) << 4);
-                self.further_count.d.next = self.further_window.val().get_bits::<4>(0);
                 self.window_base.d.next = self.wanted.q.val();
                 self.window_count.d.next = self.further_window.val();
                 self.place.d.next = 0.into();
@@ -372,8 +368,8 @@ impl Logic for ChainWalker {
         self.stopped.next = self.broken.q.val();
         self.violation_valid.next = self.told.q.val();
         self.violation.next = self.report.val();
-        self.window_request.next.address = self.further_address.q.val();
-        self.window_request.next.count = self.further_count.q.val();
+        self.window_request.next.address = self.base.q.val() + (bit_cast::<64, 16>(self.wanted.q.val()) << 4);
+        self.window_request.next.count = self.further_window.val().get_bits::<4>(0);
         self.further_stage.input.data.next = self.window_request.val();
         Source::<WindowRequest>::link(&mut self.further, &mut self.further_stage.output);
 

@@ -9,7 +9,7 @@ macro_rules! loses_nothing_keeps_order_per_client_and_starves_nobody {
     ($test:ident, $arbiter:ty, $request:ident, $cycles:literal) => {
         #[test]
         fn $test() {
-            const CLIENTS: usize = 5;
+            const CLIENTS: usize = 4;
             let mut b = Bench::new(stringify!($test), <$arbiter>::new(CLIENTS), |u| &mut u.clock);
             let mut sent = [0u64; CLIENTS];
             let mut taken = [0u64; CLIENTS];

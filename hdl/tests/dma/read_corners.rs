@@ -32,6 +32,11 @@ impl Situation {
         bench.low();
         bench.edge();
         bench.uut.reset.next = false;
+        // no tag is given out before the marks of all have been cleared
+        for _ in 0..tags + 2 {
+            bench.low();
+            bench.edge();
+        }
         Situation {
             bench,
             requests: VecDeque::new(),
@@ -125,8 +130,6 @@ impl Situation {
 #[test]
 fn read_engine_issues_a_read_every_other_cycle_and_takes_completions_with_one_cycle_between() {
     let mut s = Situation::new("dma_read_speed", 10_000, 0);
-    // behind a reset the kind of tags is taken over first
-    s.cycles(4);
     let begun = s.bench.cycles;
     // 32 reads of 128 bytes for one request, then no tag is left
     s.request(0x1000, 4096, 0x100);
@@ -495,4 +498,62 @@ fn read_engine_has_64_reads_in_flight_with_extended_tags_and_32_without() {
     }
     assert!(s.retired.iter().all(|(_, retire)| !retire.error));
     s.bench.finish();
+}
+
+/// The marks of tags are RAM, which a reset clears one after the other: nothing of the reads before is left, wherever it comes.
+#[test]
+fn read_engine_knows_nothing_of_its_reads_behind_a_reset_and_gives_tags_when_all_are_cleared() {
+    for tags in [32, 64] {
+        let timeout = 400;
+        let mut s = Situation::with_tags(&format!("dma_read_reset_{tags}"), tags, timeout, 0);
+        for again in 0..3 {
+            // some rest, and all others are outstanding
+            (0..5).for_each(|_| s.request(0x1000, 64, 0));
+            s.cycles(2 * timeout);
+            assert_eq!(s.timeouts.len(), 5);
+            (0..tags).for_each(|_| s.request(0x1000, 64, 0));
+            s.cycles(150);
+            let old: Vec<_> = (0..s.reads.len()).collect();
+            assert_eq!(old.len(), usize::from(tags), "five are passed over");
+            s.requests.clear();
+            s.bench.uut.reset.next = true;
+            s.cycle();
+            // and once more while they are being cleared
+            s.bench.uut.reset.next = false;
+            s.cycles(5 * again);
+            s.bench.uut.reset.next = true;
+            s.cycle();
+            s.bench.uut.reset.next = false;
+            s.retired.clear();
+            // late answers, while tags are being cleared and when they have been
+            old.iter().for_each(|read| s.answer(*read, 64));
+            s.cycles(6 * u64::from(tags));
+            assert_eq!((s.writes.len(), s.retired.len()), (0, 0), "nobody takes them");
+            assert!(s.beats.is_empty() && s.bench.uut.idle.val());
+            s.reads.clear();
+            s.timeouts.clear();
+            if again == 2 {
+                break;
+            }
+            // a read in the first cycle waits
+            s.bench.uut.reset.next = true;
+            s.cycle();
+            s.bench.uut.reset.next = false;
+            s.request(0x1000, 64, 0);
+            (1..tags).for_each(|_| s.request(0x1000, 64, 0));
+            let begun = s.bench.cycles;
+            s.cycles(4 * u64::from(tags));
+            let given: Vec<_> = s.reads.iter().map(|(_, read)| read.tag.to_u64()).collect();
+            assert_eq!(given, (0..u64::from(tags)).collect::<Vec<_>>(), "no tag rests");
+            assert!((u64::from(tags)..u64::from(tags) + 8).contains(&(s.reads[0].0 - begun)));
+            (0..given.len()).for_each(|read| s.answer(read, 64));
+            s.cycles(6 * u64::from(tags));
+            assert_eq!(s.retired.len(), given.len());
+            assert!(s.retired.iter().all(|(_, retire)| !retire.error));
+            s.reads.clear();
+            s.writes.clear();
+            s.retired.clear();
+        }
+        s.bench.finish();
+    }
 }

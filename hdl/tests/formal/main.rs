@@ -41,7 +41,7 @@ fn splitter() -> Claim {
 /// Four tags, and a timeout of 16 cycles.
 fn read_tags() -> Claim {
     let parameters = "localparam SLOT_BITS = 2, SLOTS = 4, TIMEOUT = 16;\n";
-    Claim::new("dma_read_tags", TagTable::<2, 4>::new(16), parameters, &["read_tags.sv"])
+    Claim::new("dma_read_tags", TagTable::<2>::new(16), parameters, &["read_tags.sv"])
         .watching_memories()
         .by_induction(2)
 }
@@ -151,19 +151,28 @@ fn every_read_tag_retires_once_and_is_not_reused_before_it_has_rested() {
 
 #[test]
 fn a_read_that_is_given_up_while_it_waits_is_found() {
-    let (right, wrong) = (" & !(waiting & one_left);", ";");
+    let (right, wrong) = ("!(waiting & one_left);", "1'b1;");
     read_tags().with_fault(right, wrong).is_refuted_by("only_what_has_left_is_given_up");
 }
 
 #[test]
 fn a_tag_that_does_not_rest_is_found() {
-    let (right, wrong) = ("assign resting = rests_reg[newest_slot] & !rested[1];", "assign resting = 1'b0;");
+    let (right, wrong) = ("assign resting = (|rests_rdata) & !rested[1];", "assign resting = 1'b0;");
     read_tags().with_fault(right, wrong).is_refuted_by("no_tag_is_used_while_it_rests");
 }
 
 #[test]
+fn a_tag_that_is_open_behind_a_reset_is_found() {
+    let (right, wrong) = (
+        "assign marks = allocate | pass_over | withdraw | clearing;",
+        "assign marks = allocate | pass_over | withdraw;",
+    );
+    read_tags().with_fault(right, wrong).is_refuted_by("only_what_is_out_is_answered");
+}
+
+#[test]
 fn a_read_that_ends_without_its_answer_is_found() {
-    let (right, wrong) = ("assign pop = (|count) & !open_reg[oldest_slot];", "assign pop = |count;");
+    let (right, wrong) = ("assign pop = (|count) & !(|open_for_oldest_rdata);", "assign pop = |count;");
     let property = "a_read_ends_when_it_was_answered_given_up_or_withdrawn";
     read_tags().with_fault(right, wrong).is_refuted_by(property);
 }

@@ -101,7 +101,7 @@ impl Claim {
         let line = |line: &str| {
             let words: Vec<&str> = line.split_whitespace().collect();
             match words[..] {
-                ["lut_ram", .., name, "("] => {
+                ["lut_ram" | "two_write_ram", .., name, "("] => {
                     let width = line.split_once(".WIDTH(").and_then(|(_, rest)| rest.split_once(')')).expect("a width");
                     instance = Some(name.to_string());
                     format!("    wire [{}-1:0] {name}_watched;\n{line}", width.0)
@@ -112,8 +112,8 @@ impl Claim {
                     let name = instance.take().expect("an instance of a memory");
                     format!("        .watch(slot),\n        .watched({name}_watched),\n{line}")
                 }
-                _ if line.contains("assign rdata = memory[raddr];") => {
-                    format!("{line}\n    assign watched = memory[watch];")
+                _ if line.contains("assign rdata = ") => {
+                    format!("{line}\n{}", line.replace("rdata", "watched").replace("raddr", "watch"))
                 }
                 _ => line.to_string(),
             }
@@ -180,7 +180,8 @@ impl Claim {
         let (mode, depth, engine, memories) = match self.proof {
             Proof::Reachability => ("prove", 0, "abc pdr", "memory_map -formal"),
             Proof::Induction(cycles) => ("prove", cycles, "smtbmc z3", "memory_nordff"),
-            Proof::Refutation(cycles) => ("bmc", cycles, "smtbmc z3", "memory_nordff"),
+            // a search through cycles is quicker where each word is a register
+            Proof::Refutation(cycles) => ("bmc", cycles, "smtbmc z3", "memory_map -formal"),
         };
         let script = format!(
             "[options]\nmode {mode}\ndepth {depth}\naigsmt z3\ntimeout {LIMIT}\n[engines]\n{engine}\n[script]\n\

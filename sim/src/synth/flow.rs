@@ -142,8 +142,11 @@ impl Flow {
             )
         };
         match self {
-            // of each module what stands in front of its nets: it is in the dump if some net of it is, here the clock
-            Flow::Modules => xilinx(&format!("hierarchy -top {top}\ndump -m -o {HEADS} w:clock\n"), "-family xc7"),
+            // of each module what stands in front of its nets: it is in the dump if some net of it is, here the clock, or
+            // what a multiplexer selects with
+            Flow::Modules => {
+                xilinx(&format!("hierarchy -top {top}\ndump -m -o {HEADS} w:clock w:select\n"), "-family xc7")
+            }
             Flow::Ecp5 => {
                 format!("read_verilog design.v harness.v\nsynth_ecp5 -top {} -json netlist.json\n", harness::TOP)
             }

@@ -40,7 +40,7 @@ pub struct ReceiveChains {
     #[given]
     beyond: Constant<Bits<32>>,
 
-    header_bytes: Signal<Local, Bits<32>>,
+    too_short: Signal<Local, Bit>,
     writable: Signal<Local, Bits<32>>,
     room: Signal<Local, Bits<32>>,
     may_take: Signal<Local, Bit>,
@@ -63,11 +63,12 @@ impl Logic for ReceiveChains {
     #[hdl_gen]
     fn update(&mut self) {
         comment!("module net_receive_chains: takes the chains of the receive queue");
-        self.header_bytes.next = self.short_header.val();
-        if self.merge.val() {
-            self.header_bytes.next = self.long_header.val();
-        }
+        comment!("every comparison is with a constant, the kind of header selects");
         self.writable.next = self.chain.data.val().writable_length;
+        self.too_short.next = self.writable.val() < self.short_header.val();
+        if self.merge.val() {
+            self.too_short.next = self.writable.val() < self.long_header.val();
+        }
         self.room.next = self.writable.val() & self.most.val();
         if (self.writable.val() & self.beyond.val()).any() {
             self.room.next = self.most.val();
@@ -86,7 +87,7 @@ impl Logic for ReceiveChains {
         if self.may_take.val() & self.chain.valid.val() {
             if self.halted.q.val() | self.chain.data.val().error {
                 self.halted.d.next = true;
-            } else if self.writable.val() < self.header_bytes.val() {
+            } else if self.too_short.val() {
                 self.halted.d.next = true;
                 self.short.d.next = true;
             } else {

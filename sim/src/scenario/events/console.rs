@@ -147,14 +147,16 @@ impl ConsoleTraffic {
         self.some_are_lost = true;
         self.typist.allow(None);
         guard.run(REST);
+        let mut untaken = self.typist.untaken();
+        if let Some((port, endpoint)) = guard.machine().side_and_endpoint::<ConsolePort>() {
+            // what waited at the other end
+            port.poll(endpoint).map_err(MachineError::from)?;
+            untaken = self.typist.untaken() + port.untaken(endpoint).map_err(MachineError::from)?;
+        }
         self.look()?;
         self.given_up += self.printing.len() as u64;
         self.printing.clear();
         self.some_are_lost = false;
-        let untaken = match guard.machine().side_and_endpoint::<ConsolePort>() {
-            Some((port, endpoint)) => port.untaken(endpoint).map_err(MachineError::from)? + self.typist.untaken(),
-            None => 0,
-        };
         let Some(lost) = self.typing.len().checked_sub(untaken) else {
             return Err(self.differ("bytes wait that were not typed".into()));
         };
