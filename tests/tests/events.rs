@@ -1,11 +1,11 @@
 //! Control events under load, at random moments: see `scenario::events`. Few seeds here, many in `make soak`.
-use virtio_hdl::backend::{Disk, DiskPort, NetPort};
+use virtio_hdl::backend::console::{TerminalSize, Typist};
+use virtio_hdl::backend::{ConsolePort, Disk, DiskPort, NetPort};
 use virtio_hdl::machine::{Machine, MachineOptions};
 use virtio_hdl::model::Stall;
 use virtio_hdl::scenario::events::{self, Options, Report};
 use virtio_hdl::scenario::wire::FarEnd;
 use virtio_hdl_rtl::config::EndpointConfig;
-use virtio_hdl_rtl::device::BLK;
 use virtio_hdl_tests::blocks::{behind, BLOCKS};
 use virtio_hdl_tests::{example, impatient, library};
 
@@ -21,13 +21,20 @@ fn run(config: EndpointConfig, seed: u64, events: u64) -> Report {
     (options.link.seed, options.link.clock_hz) = (seed, config.link.clock_hz);
     let library = library(&config);
     let run = Options { events, seed, config: config.clone() };
-    let report = match config.device == &BLK {
-        true => {
+    let report = match config.device.name {
+        "blk" => {
             let mut machine =
                 Machine::new(&library, Box::new(DiskPort::new(Disk::in_memory(SECTORS), 0)), &options).unwrap();
             events::run_disk(&mut machine, &run, &mut |_| {})
         }
-        false => {
+        "console" => {
+            let typist = Typist::default();
+            let size = TerminalSize { cols: 80, rows: 25 };
+            let port = ConsolePort::new(Box::new(typist.console()), size, config.link.clock_hz);
+            let mut machine = Machine::new(&library, Box::new(port), &options).unwrap();
+            events::run_console(&mut machine, &typist, &run, &mut |_| {})
+        }
+        _ => {
             let wire = FarEnd::default();
             let port = NetPort::new(wire.backend(), config.net_options().mac, config.link.clock_hz);
             let mut machine = Machine::new(&library, Box::new(port), &options).unwrap();
@@ -50,6 +57,14 @@ fn a_port_lives_through_control_events_under_load() {
     for seed in 1..=3 {
         let report = run(example("net"), seed, 150);
         assert!(report.ended > 500, "{report:?}");
+    }
+}
+
+#[test]
+fn a_console_lives_through_control_events_under_load() {
+    for seed in 1..=3 {
+        let report = run(example("console"), seed, 150);
+        assert!(report.ended > 50_000, "{report:?}");
     }
 }
 
