@@ -62,6 +62,11 @@ impl ConsolePort {
         }
     }
 
+    /// Looks at the other end at once, and not when it is time to.
+    pub fn look(&mut self, endpoint: &mut Endpoint) -> Result<(), ModelError> {
+        self.poll(endpoint)
+    }
+
     /// Typed bytes that were asked for and that the endpoint has not taken.
     pub fn untaken(&self, endpoint: &mut Endpoint) -> Result<usize, ModelError> {
         endpoint.model().queued(super::connected(self.ports)?.typed)

@@ -8,7 +8,6 @@ use crate::host::pci::Bus;
 use crate::host::virtio_pci::VirtioPci;
 use crate::host::Platform;
 use crate::machine::{MachineError, SLOT};
-use crate::model::DeviceSide;
 use crate::scenario::ScenarioError;
 use rand::{Rng, RngCore, SeedableRng};
 use rand_chacha::ChaCha8Rng;
@@ -150,7 +149,7 @@ impl ConsoleTraffic {
         let mut untaken = self.typist.untaken();
         if let Some((port, endpoint)) = guard.machine().side_and_endpoint::<ConsolePort>() {
             // what waited at the other end
-            port.poll(endpoint).map_err(MachineError::from)?;
+            port.look(endpoint).map_err(MachineError::from)?;
             untaken = self.typist.untaken() + port.untaken(endpoint).map_err(MachineError::from)?;
         }
         self.look()?;
@@ -257,7 +256,7 @@ impl Traffic for ConsoleTraffic {
             typist.resize(size);
             // at once, not at the next look
             if let Some((port, endpoint)) = machine.side_and_endpoint::<ConsolePort>() {
-                port.poll(endpoint)?;
+                port.look(endpoint)?;
             }
             Ok(())
         })
