@@ -1,13 +1,15 @@
-//! Disks and network cards on QEMU's PCI bus, with no guest: QEMU's own, and the Verilated endpoint through vfio-user-pci.
+//! Disks, network cards and consoles on QEMU's PCI bus, with no guest: QEMU's own, and the Verilated endpoint through vfio-user-pci.
 use crate::Served;
 use std::fmt::Display;
 use std::fs::File;
 use std::io::Write as _;
 use std::os::unix::fs::FileExt as _;
+use std::os::unix::net::UnixStream;
 use std::time::Duration;
 use tempfile::{NamedTempFile, TempDir};
+use virtio_hdl::backend::console::{SocketConsole, TerminalSize};
 use virtio_hdl::backend::net::Loopback;
-use virtio_hdl::backend::{Disk, DiskPort, NetPort};
+use virtio_hdl::backend::{ConsolePort, Disk, DiskPort, NetPort};
 use virtio_hdl::bridge::{BridgeOptions, Report};
 use virtio_hdl::guest::{FindOptions, Qemu};
 use virtio_hdl::host::blk::{Blk, Operation, Options, Request};
@@ -19,7 +21,6 @@ use virtio_hdl::link::FunctionId;
 use virtio_hdl::model::DeviceSide;
 use virtio_hdl::qtest::{Chipset, QtestOptions, QtestPlatform};
 use virtio_hdl::vfio_user::ServerOptions;
-use virtio_hdl_rtl::device::BLK;
 use virtio_hdl_rtl::virtio::layout::blk::SECTOR_BYTES;
 
 /// Size of each disk.
@@ -48,6 +49,8 @@ pub enum Kind {
     Theirs(&'static str),
     /// QEMU's `virtio-net-pci` with these properties, on a wire without another end.
     TheirNet(&'static str),
+    /// QEMU's `virtio-serial-pci` with one console and these properties, on the socket [`Rig::console`].
+    TheirConsole(&'static str),
     /// The Verilated endpoint of an example configuration.
     Ours {
         /// Its name.
@@ -76,7 +79,7 @@ pub struct Rig {
     /// Its disks.
     pub bus: Bus,
     images: Vec<NamedTempFile>,
-    _sockets: TempDir,
+    sockets: TempDir,
     served: Vec<Served>,
 }
 
@@ -93,6 +96,7 @@ impl Rig {
         for (n, kind) in kinds.iter().enumerate() {
             let mut image = ok(NamedTempFile::new());
             ok(image.write_all(&pattern(n as u64, (SECTORS * SECTOR_BYTES) as usize)));
+            let mut behind = None;
             let device = match *kind {
                 Kind::Theirs(properties) => {
                     arguments.push("-drive".into());
@@ -119,14 +123,30 @@ impl Rig {
                         slot(n).device()
                     )
                 }
+                Kind::TheirConsole(properties) => {
+                    let path = sockets.path().join(format!("console{n}"));
+                    arguments.push("-chardev".into());
+                    let socket = format!("socket,id=chardev{n},server=on,wait=off,path={}", path.display());
+                    arguments.push(socket.into());
+                    behind = Some(format!("virtconsole,bus=serial{n}.0,chardev=chardev{n}"));
+                    format!(
+                        "virtio-serial-pci,disable-modern=on,disable-legacy=off,addr={:02x}.0,id=serial{n},max_ports=1,{properties}",
+                        slot(n).device()
+                    )
+                }
                 Kind::Ours { example, bridge, server } => {
                     let config = crate::example(example);
-                    let side: Box<dyn DeviceSide> = match config.device == &BLK {
-                        true => {
+                    let side: Box<dyn DeviceSide> = match config.device.name {
+                        "blk" => {
                             let disk = ok(Disk::open(image.path(), false)).with_serial(SERIAL);
                             Box::new(DiskPort::new(disk, 0))
                         }
-                        false => {
+                        "console" => {
+                            let socket = SocketConsole::bind(&sockets.path().join(format!("console{n}")));
+                            let size = TerminalSize { cols: 80, rows: 25 };
+                            Box::new(ConsolePort::new(Box::new(ok(socket)), size, config.link.clock_hz))
+                        }
+                        _ => {
                             let wire = Box::new(Loopback::new());
                             Box::new(NetPort::new(wire, config.net_options().mac, config.link.clock_hz))
                         }
@@ -143,7 +163,9 @@ impl Rig {
                     device
                 }
             };
-            arguments.extend(["-device".into(), device.into()]);
+            for device in [Some(device), behind].into_iter().flatten() {
+                arguments.extend(["-device".into(), device.into()]);
+            }
             images.push(image);
         }
         let options = QtestOptions {
@@ -156,7 +178,7 @@ impl Rig {
         };
         let mut platform = ok(QtestPlatform::start(&options));
         let bus = ok(Bus::scan(&mut platform, &BusOptions::default()));
-        Rig { platform, bus, images, _sockets: sockets, served }
+        Rig { platform, bus, images, sockets, served }
     }
 
     /// Scans the bus anew, as after a reset.
@@ -167,6 +189,13 @@ impl Rig {
     /// Binds the driver to a disk.
     pub fn probe(&mut self, disk: usize, options: &Options) -> Blk {
         ok(Blk::probe(&mut self.platform, &mut self.bus, slot(disk), options))
+    }
+
+    /// The other end of a console.
+    pub fn console(&self, console: usize) -> UnixStream {
+        let stream = ok(UnixStream::connect(self.sockets.path().join(format!("console{console}"))));
+        ok(stream.set_read_timeout(Some(PATIENCE)));
+        stream
     }
 
     /// What the image of a disk holds.
