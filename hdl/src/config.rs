@@ -284,6 +284,11 @@ impl EndpointConfig {
         range.start as u16..range.end as u16
     }
 
+    /// Whether the driver reads what it has written there.
+    pub fn reads_back(&self) -> bool {
+        self.config_fields().all(|field| !matches!(field.value, FieldValue::WriteOnly(_)))
+    }
+
     /// Bytes of the device config behind the registers, a multiple of four.
     pub fn config_bytes(&self) -> u32 {
         let ends = self.config_fields().map(|field| field.offset + field.bytes);
@@ -297,7 +302,7 @@ impl EndpointConfig {
                 let bits = u64::MAX >> (64 - 8 * field.bytes.clamp(1, 8));
                 Some(BigUint::from(value(self) & bits) << (8 * field.offset))
             }
-            FieldValue::Live(_) => None,
+            FieldValue::Live(_) | FieldValue::WriteOnly(_) => None,
         });
         fixed.fold(BigUint::ZERO, |all, field| all | field)
     }

@@ -21,6 +21,7 @@ impl Registers {
             vectors: 3,
             device_config_length: 24,
             writable_config: 0..6,
+            reads_back: true,
             safe_features: 0x20,
         };
         let mut bench = Bench::new(name, LegacyRegisters::new(&config), |uut| &mut uut.clock);
@@ -339,6 +340,7 @@ fn device_config_that_is_writable_may_lie_anywhere_and_each_write_is_told() {
         vectors: 3,
         device_config_length: 12,
         writable_config: 8..12,
+        reads_back: false,
         safe_features: 0,
     };
     let mut bench = Bench::new("registers_config_told", LegacyRegisters::new(&config), |uut| &mut uut.clock);
@@ -357,7 +359,7 @@ fn device_config_that_is_writable_may_lie_anywhere_and_each_write_is_told() {
     }
     assert_eq!(told, [vec![(1, 0x41)], vec![(2, 0x41)], vec![(1, 0x41)], vec![(15, 0x4443_4241)], vec![], vec![]]);
     assert_eq!(registers.read(layout::DEVICE_CONFIG, 4), CONFIG as u32, "the rest is the device's");
-    assert_eq!(registers.read(layout::DEVICE_CONFIG + 8, 4), 0x4443_4241);
+    assert_eq!(registers.read(layout::DEVICE_CONFIG + 8, 4), 0, "as QEMU's console has it");
     registers.finish();
 }
 

@@ -21,6 +21,7 @@ use virtio_hdl::link::FunctionId;
 use virtio_hdl::model::DeviceSide;
 use virtio_hdl::qtest::{Chipset, QtestOptions, QtestPlatform};
 use virtio_hdl::vfio_user::ServerOptions;
+use virtio_hdl_rtl::device::CONSOLE;
 use virtio_hdl_rtl::virtio::layout::blk::SECTOR_BYTES;
 
 /// Size of each disk.
@@ -32,6 +33,8 @@ const MEMORY_BYTES: u64 = 64 << 20;
 /// Longest wait for QEMU, and QEMU's for the endpoint: the machine may have much else to do.
 const PATIENCE: Duration = Duration::from_secs(30);
 
+/// QEMU's console has no property for the size of its queues, which ours has, too.
+pub const THEIR_CONSOLES_QUEUES: u16 = 128;
 /// Cycles in which an interrupt that is on its way has come.
 const QUIET: u64 = 20_000;
 /// Cycles after which an interrupt will never come.
@@ -135,7 +138,10 @@ impl Rig {
                     )
                 }
                 Kind::Ours { example, bridge, server } => {
-                    let config = crate::example(example);
+                    let mut config = crate::example(example);
+                    if config.device == &CONSOLE {
+                        config.queue_size = THEIR_CONSOLES_QUEUES;
+                    }
                     let side: Box<dyn DeviceSide> = match config.device.name {
                         "blk" => {
                             let disk = ok(Disk::open(image.path(), false)).with_serial(SERIAL);
@@ -143,7 +149,8 @@ impl Rig {
                         }
                         "console" => {
                             let socket = SocketConsole::bind(&sockets.path().join(format!("console{n}")));
-                            let size = TerminalSize { cols: 80, rows: 25 };
+                            // as QEMU's, which tells nothing of it
+                            let size = TerminalSize { cols: 0, rows: 0 };
                             Box::new(ConsolePort::new(Box::new(ok(socket)), size, config.link.clock_hz))
                         }
                         _ => {

@@ -80,7 +80,7 @@ pub struct ConfigField {
     pub name: &'static str,
     /// It is there only if this is offered.
     pub needs: Option<Feature>,
-    /// The driver may write it, and reads what it has written until the next reset. All such fields of a device lie in eight bytes
+    /// The driver may write it, and reads what it has written until the next reset, unless they are [`FieldValue::WriteOnly`]. All such fields of a device lie in eight bytes
     /// that begin at a multiple of 8.
     pub writable: bool,
     /// What is in it.
@@ -94,6 +94,8 @@ pub enum FieldValue {
     Fixed(fn(&EndpointConfig) -> u64),
     /// What the device's block says at the time; in words, for the register map.
     Live(&'static str),
+    /// 0: a writable field that does something when it is written; what, in words.
+    WriteOnly(&'static str),
 }
 
 /// Which way a port leads.

@@ -105,7 +105,7 @@ pub struct EndpointCore {
     pub device_config: Signal<In, Bits<DEVICE_CONFIG_BITS>>,
     /// One cycle: it has changed, and the driver is to know.
     pub config_changed: Signal<In, Bit>,
-    /// Eight bytes of it as the driver reads them, with what it has written: those in which its fields are that are writable.
+    /// Eight bytes of it with what the driver has written: those in which its fields are that are writable.
     pub driver_config: Signal<Out, Bits<64>>,
     /// One cycle: which of these bytes the driver has just written.
     pub driver_config_written: Signal<Out, Bits<8>>,
@@ -214,6 +214,7 @@ impl EndpointCore {
             vectors: u16::from(config.vectors),
             device_config_length: config.config_bytes() as u16,
             writable_config: config.writable_config(),
+            reads_back: config.reads_back(),
             safe_features: config.safe_features(),
         };
         let read_tags = config.read_tags.min(config.link.interface.read_tags());

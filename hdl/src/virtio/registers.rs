@@ -20,6 +20,8 @@ pub struct LegacyRegistersConfig {
     pub device_config_length: u16,
     /// Which of its bytes the driver may write: all in eight bytes that begin at a multiple of 8, or none.
     pub writable_config: Range<u16>,
+    /// The driver reads what it has written there, and not what the device says.
+    pub reads_back: bool,
     /// What a driver that writes BAD_FEATURE (bit 30) back is given instead.
     pub safe_features: u32,
 }
@@ -60,8 +62,8 @@ pub struct LegacyRegisters {
     /// Features the driver accepted: what GUEST_FEATURES holds until DRIVER_OK, and what it held then as long as that is set. A
     /// device that is at work is not given others; drivers that use queues before DRIVER_OK may negotiate after that.
     pub driver_features: Signal<Out, Bits<32>>,
-    /// Eight bytes of the device config as the driver reads them, with what it has written: those of which it may write some, the
-    /// first ones if there are none.
+    /// Eight bytes of the device config with what the driver has written: those of which it may write some, the first ones if there are
+    /// none.
     pub driver_config: Signal<Out, Bits<64>>,
     /// One cycle: which of these bytes the driver has just written.
     pub driver_config_written: Signal<Out, Bits<8>>,
@@ -123,6 +125,9 @@ pub struct LegacyRegisters {
     /// Where the driver's eight bytes are in the device config, bits.
     #[given]
     driver_offset: Constant<Bits<9>>,
+    /// All of them, or none, where the driver reads what the device says.
+    #[given]
+    driver_shown: Constant<Bits<64>>,
     /// All of the device config but these.
     #[given]
     not_driver_bytes: Constant<Bits<DEVICE_CONFIG_BITS>>,
@@ -180,6 +185,7 @@ impl LegacyRegisters {
         let writable = &config.writable_config;
         assert!(writable.end <= config.device_config_length);
         let driver_offset = 8 * u64::from(WritableConfig::window(writable));
+        let shown = if config.reads_back { u64::MAX } else { 0 };
         Self::with(LegacyRegistersGiven {
             selected: Reg::new(1.into()),
             config_vector_reg: Reg::new(0x7f.into()),
@@ -192,8 +198,9 @@ impl LegacyRegisters {
             shifted_end: Constant::new((u64::from(config.device_config_length) + 0x18).into()),
             safe_features: Constant::new(u64::from(config.safe_features).into()),
             driver_offset: Constant::new(driver_offset.into()),
+            driver_shown: Constant::new(shown.into()),
             not_driver_bytes: Constant::new(Bits::from(
-                ((BigUint::from(1u8) << DEVICE_CONFIG_BITS) - 1u8) - (BigUint::from(u64::MAX) << driver_offset),
+                ((BigUint::from(1u8) << DEVICE_CONFIG_BITS) - 1u8) - (BigUint::from(shown) << driver_offset),
             )),
         })
     }
@@ -294,7 +301,8 @@ impl Logic for LegacyRegisters {
             self.driver_bytes.next = self.writable[i].shown.val();
             self.driver_touched.next = self.writable[i].touched.val();
             self.shown_config.next = (self.device_config.val() & self.not_driver_bytes.val())
-                | (bit_cast::<DEVICE_CONFIG_BITS, 64>(self.driver_bytes.val()) << self.driver_offset.val());
+                | (bit_cast::<DEVICE_CONFIG_BITS, 64>(self.driver_bytes.val() & self.driver_shown.val())
+                    << self.driver_offset.val());
         }
 
         comment!("reads: the registers at the double word's own offset, at that plus 2 and at that plus 3");

@@ -92,7 +92,7 @@ fn device_config(text: &mut String, config: &EndpointConfig) {
     for field in config.config_fields() {
         let value = match field.value {
             FieldValue::Fixed(value) => value(config).to_string(),
-            FieldValue::Live(words) => words.into(),
+            FieldValue::Live(words) | FieldValue::WriteOnly(words) => words.into(),
         };
         let _ = writeln!(text, "| {:#04x} | {} | {} | {value} |", field.offset, field.bytes, field.name);
     }

@@ -65,7 +65,7 @@ pub static CONSOLE: DeviceType = DeviceType {
             name: "emerg_wr",
             needs: Some(EMERG_WRITE),
             writable: true,
-            value: FieldValue::Live("a write to its lowest byte prints that byte"),
+            value: FieldValue::WriteOnly("0; a write to its lowest byte prints that byte"),
         },
     ],
     events: &[
