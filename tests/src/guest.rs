@@ -98,6 +98,13 @@ pub fn console_guest(job: &str) -> Guest<'static> {
     boots(qemu(), "bookworm", CONSOLE_MODULES, |initramfs| initramfs.job(&format!("{CONSOLE_FUNCTIONS}{job}")))
 }
 
+/// Linux 6.1 with every kind of device and this job, which has the functions of all.
+pub fn guest_of_all(job: &str) -> Guest<'static> {
+    let modules = [BLK_MODULES, NET_MODULES, CONSOLE_MODULES].concat();
+    let job = format!("{FUNCTIONS}{NET_FUNCTIONS}{CONSOLE_FUNCTIONS}{job}");
+    boots(qemu(), "bookworm", &modules, |initramfs| initramfs.wait_for("/dev/vda").job(&job))
+}
+
 /// Linux 6.1 with this job and nothing to drive.
 pub fn bare_guest(job: &str) -> Guest<'static> {
     boots(qemu(), "bookworm", &[], |initramfs| initramfs.job(job))
