@@ -63,7 +63,6 @@ impl Devices {
             done
             while [ ! -b /dev/vda ]; do sleep 0.05; done
             work";
-        // Interrupt pins of slots that are four apart meet (PCI-to-PCI bridge specification, section 9.1).
         let slots = ["0x4", "0x8", "0xc"];
         let guest = slots.iter().zip(&self.served).fold(change(guest_of_all(job)), |guest, (slot, served)| {
             guest.device(vfio_user_pci(&served.socket(), &[("addr", json!(slot))]))
@@ -102,11 +101,20 @@ fn devices_of_every_kind_work_in_one_guest_with_msix() {
     }
 }
 
-/// And without shared memory: each access of theirs is a message.
+/// Interrupt pins of slots that are four apart meet (PCI-to-PCI bridge specification, section 9.1).
 #[test]
-fn devices_of_every_kind_work_in_one_guest_on_one_interrupt_line_and_by_messages() {
+fn devices_of_every_kind_work_in_one_guest_on_one_interrupt_line() {
+    for report in Devices::serve(ServerOptions::default()).work(|guest| guest.append("pci=nomsi")) {
+        assert!(report.intx_asserted > 2 && report.msix_table_writes == 0, "{report:?}");
+    }
+}
+
+/// Without shared memory each access of theirs is a message, and QEMU answers reads of an ISR before it carries out writes that are on
+/// their way.
+#[test]
+fn devices_of_every_kind_work_in_one_guest_on_one_interrupt_line_by_messages() {
     let devices = Devices::serve(ServerOptions { map: false });
     for report in devices.work(|guest| guest.append("pci=nomsi").memory(Memory::Anonymous, 256)) {
-        assert!(report.intx_asserted > 4 && report.msix_table_writes == 0, "{report:?}");
+        assert!(report.intx_asserted > 2 && report.msix_table_writes == 0, "{report:?}");
     }
 }

@@ -6,7 +6,7 @@ use crate::link::{HostRequest, SLOT};
 use std::ops::Range;
 use vfio_user_server::{region, Client};
 use virtio_hdl_rtl::pcie::layout;
-use virtio_hdl_rtl::virtio::layout::QUEUE_NOTIFY;
+use virtio_hdl_rtl::virtio::layout::{ISR, QUEUE_NOTIFY};
 
 /// QEMU reads all of configuration space at once, and only then, when it learns the capabilities.
 const LONGEST_ACCESS: usize = 8;
@@ -33,6 +33,10 @@ impl Bridge {
         offset: u64,
         data: &mut [u8],
     ) -> Result<(), BridgeError> {
+        if self.is_early(client, index, offset) {
+            data.fill(0);
+            return Ok(());
+        }
         let whole = index == region::CONFIG && data.len() > LONGEST_ACCESS;
         for (at, part) in double_words(offset, data.len()) {
             let bytes = part.len();
@@ -49,6 +53,13 @@ impl Bridge {
             hide_capabilities(offset, data);
         }
         Ok(())
+    }
+
+    /// Whether this is a read of virtio's ISR that would tell the driver of a used ring which it does not see yet: QEMU answers it before
+    /// it carries out the writes that are on their way by message. It is one from before those writes: the ISR stays, and the interrupt
+    /// comes behind them. (A driver on a line of its own reads the ISR when that has come; one that shares its line at any time.)
+    fn is_early(&self, client: &Client, index: u32, offset: u64) -> bool {
+        index == region::BAR0 && offset == u64::from(ISR) && self.engine.has_queues() && client.writes_pending()
     }
 
     pub(super) fn write(
