@@ -43,3 +43,9 @@ set_property -dict {PACKAGE_PIN T25 IOSTANDARD LVCMOS33} [get_ports {led[2]}]
 # Asynchronous: the IP synchronises PERST#, nobody times an LED
 set_false_path -from [get_ports pcie_perst_n]
 set_false_path -to [get_ports {led[*]}]
+
+# UART: USB bridge CP2103, U44; asynchronous, and at rest with nobody there
+set_property -dict {PACKAGE_PIN U19 IOSTANDARD LVCMOS18} [get_ports uart_txd]
+set_property -dict {PACKAGE_PIN T19 IOSTANDARD LVCMOS18 PULLUP true} [get_ports uart_rxd]
+set_false_path -to [get_ports uart_txd]
+set_false_path -from [get_ports uart_rxd]

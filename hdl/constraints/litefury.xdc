@@ -49,3 +49,9 @@ set_property -dict {PACKAGE_PIN G1 IOSTANDARD LVCMOS33} [get_ports pcie_clkreq_n
 set_false_path -from [get_ports pcie_perst_n]
 set_false_path -to [get_ports {led[*]}]
 set_false_path -to [get_ports pcie_clkreq_n]
+
+# UART: connector P2, 3.3 V; asynchronous, and at rest with nobody there
+set_property -dict {PACKAGE_PIN K2 IOSTANDARD LVCMOS33} [get_ports uart_txd]
+set_property -dict {PACKAGE_PIN J2 IOSTANDARD LVCMOS33 PULLUP true} [get_ports uart_rxd]
+set_false_path -to [get_ports uart_txd]
+set_false_path -from [get_ports uart_rxd]

@@ -64,3 +64,9 @@ set_property -dict {PACKAGE_PIN BA20 IOSTANDARD LVCMOS12 SLEW SLOW DRIVE 8} [get
 # Asynchronous: the IP synchronises PERST#, nobody times an LED
 set_false_path -from [get_ports pcie_perst_n]
 set_false_path -to [get_ports {led[*]}]
+
+# UART: USB bridge FT4232, its third port; asynchronous, and at rest with nobody there
+set_property -dict {PACKAGE_PIN BB20 IOSTANDARD LVCMOS12 SLEW SLOW DRIVE 8} [get_ports uart_txd]
+set_property -dict {PACKAGE_PIN BF18 IOSTANDARD LVCMOS12 PULLUP true} [get_ports uart_rxd]
+set_false_path -to [get_ports uart_txd]
+set_false_path -from [get_ports uart_rxd]

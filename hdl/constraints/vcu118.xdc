@@ -60,3 +60,9 @@ set_property -dict {PACKAGE_PIN AY30 IOSTANDARD LVCMOS12 SLEW SLOW DRIVE 8} [get
 # Asynchronous: the IP synchronises PERST#, nobody times an LED
 set_false_path -from [get_ports pcie_perst_n]
 set_false_path -to [get_ports {led[*]}]
+
+# UART: USB bridge CP2105, U34, its port SCI; asynchronous, and at rest with nobody there
+set_property -dict {PACKAGE_PIN BB21 IOSTANDARD LVCMOS18 SLEW SLOW DRIVE 8} [get_ports uart_txd]
+set_property -dict {PACKAGE_PIN AW25 IOSTANDARD LVCMOS18 PULLUP true} [get_ports uart_rxd]
+set_false_path -to [get_ports uart_txd]
+set_false_path -from [get_ports uart_rxd]

@@ -265,6 +265,26 @@ fn lut_ram() {
     bench.finish();
 }
 
+/// Two edges behind, and high from a reset on.
+#[test]
+fn synchroniser() {
+    let mut seen = [true; 2];
+    let mut bench = Bench::new("synchroniser", Synchroniser::default(), |u| &mut u.clock);
+    for _ in 0..2000 {
+        bench.cycle(
+            |u, rng| {
+                u.asynchronous.next = Port::random(rng);
+                u.reset.next = rng.chance(1, 20);
+            },
+            |u| {
+                assert_eq!(u.synchronous.val(), seen[1]);
+                seen = if u.reset.val() { [true; 2] } else { [u.asynchronous.val(), seen[0]] };
+            },
+        );
+    }
+    bench.finish();
+}
+
 #[test]
 fn two_write_ram() {
     let mut model = [0u64; 8];

@@ -45,6 +45,22 @@ fn the_net_example_spells_the_default_out() {
 }
 
 #[test]
+fn the_console_example_spells_the_default_out() {
+    let default = EndpointConfig::console();
+    assert_eq!(EndpointConfig::parse("device = \"console\"", "x.toml"), Ok(default.clone()));
+    assert_eq!(EndpointConfig::load("console"), Ok(default.clone()));
+    let options = default.console_options();
+    assert_eq!((options.cols, options.rows, options.baud), (80, 25, 115_200));
+    let set = |baud: &str| EndpointConfig::load_set("console", &settings(&[&format!("console.baud={baud}")]));
+    assert_eq!(set("300").unwrap().console_options().baud, 300);
+    assert_eq!(set("12_000_000").unwrap().console_options().baud, 12_000_000);
+    for baud in ["299", "12000001"] {
+        let text = format!("device = \"console\"\n[console]\nbaud = {baud}");
+        refused(&text, &format!("x.toml:3:8: console.baud = {baud} is out of range; allowed: 300 to 12_000_000"));
+    }
+}
+
+#[test]
 fn default_features_are_those_of_the_virtio_blk_specification() {
     let config = EndpointConfig::blk();
     // SEG_MAX 2, GEOMETRY 4, RO 5, BLK_SIZE 6, FLUSH 9, NOTIFY_ON_EMPTY 24, INDIRECT 28, EVENT_IDX 29, BAD 30.

@@ -97,6 +97,7 @@ blocks! {
     net_device_jumbo: device::net::NetDevice::new(device::net::types::FrameSizes::new(9022), 256);
     console_transmit: device::console::transmit::Transmit::default();
     console_receive: device::console::receive::Receive::default();
+    console_uart: device::console::uart::Uart::new(16);
     ram_disk: device::blk::ram_disk::RamDisk::<10>::new("virtio-hdl");
     mac_swap: device::net::mac_swap::MacSwap::default();
     pcie_7series_64: shim::SevenSeries64::new(1);

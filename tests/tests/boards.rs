@@ -10,6 +10,7 @@ use virtio_hdl_rtl::board::hard_ip::Direction;
 use virtio_hdl_rtl::board::project::{project, Project};
 use virtio_hdl_rtl::board::{Board, BoardError, Fitted, HardIp, BOARDS};
 use virtio_hdl_rtl::config::{EndpointConfig, LinkInterface, LinkSpeed};
+use virtio_hdl_rtl::device::console::ConsoleOptions;
 use virtio_hdl_rtl::endpoint::core::function_config;
 use virtio_hdl_rtl::pcie::function::{BarSpace, FunctionConfig};
 use virtio_hdl_tests::{example, program};
@@ -44,10 +45,16 @@ fn at(speed: LinkSpeed, config: &EndpointConfig) -> EndpointConfig {
     config
 }
 
-/// Every board with both devices at its first link, those without a card with all links and widths.
+/// Whether the board is no card, or has the pins for what is behind the device on one.
+fn has_pins(board: &Board, config: &EndpointConfig) -> bool {
+    board.card.is_none() || config.device.card.is_some_and(|side| board.without_pin(side.pins).is_empty())
+}
+
+/// Every board with all devices it can have at its first link, those without a card with all links and widths.
 fn combinations() -> Vec<(&'static Board, EndpointConfig)> {
     let mut all = vec![];
-    for (board, device) in BOARDS.iter().flat_map(|board| ["blk", "net"].map(|device| (board, example(device)))) {
+    let pairs = BOARDS.iter().flat_map(|board| ["blk", "net", "console"].map(|device| (board, example(device))));
+    for (board, device) in pairs.filter(|(board, device)| has_pins(board, device)) {
         all.push((board, at(board.links[0], &device)));
         if board.card.is_none() && device == example("blk") {
             for speed in board.links {
@@ -235,6 +242,88 @@ fn constraints_name_the_lanes_of_the_link_only() {
             assert_eq!(lanes, usize::from(speed.lanes()), "{} {}", board.name, speed.name());
         }
     }
+}
+
+/// A file of the project of a configuration on a board, and its top.
+fn xdc_and_top(board: &Board, config: &EndpointConfig) -> Result<(String, String), BoardError> {
+    let project = project(board, &board.fit(config).unwrap())?;
+    let (_, constraints) = project.files.into_iter().find(|(name, _)| name.ends_with(".xdc")).unwrap();
+    Ok((constraints, project.design.modules.last().unwrap().text.clone()))
+}
+
+/// The names of the boards, as messages have them.
+fn names(kind: impl Fn(&Board) -> bool) -> String {
+    BOARDS.iter().filter(|board| kind(board)).map(|board| board.name).collect::<Vec<_>>().join(", ")
+}
+
+#[test]
+fn a_console_has_a_uart_on_a_card_and_its_streams_without_one() {
+    let console = example("console");
+    assert_eq!(
+        names(|board| board.card.is_some() && has_pins(board, &console)),
+        "vcu118, u200, ac701, litefury, acorn"
+    );
+    for board in BOARDS.iter().filter(|board| board.card.is_some()) {
+        let (constraints, top) = xdc_and_top(board, &console).unwrap();
+        let paths = ["set_false_path -to [get_ports uart_txd]", "set_false_path -from [get_ports uart_rxd]"];
+        assert!(paths.iter().all(|path| constraints.lines().any(|line| line == *path)), "{constraints}");
+        let placed = |name: &str| named_ports(&constraints).iter().any(|port| port.name == name && port.pin);
+        assert!(placed("uart_txd") && placed("uart_rxd"), "{constraints}");
+        for text in [
+            "output wire       uart_txd",
+            "input  wire       uart_rxd",
+            ".uart_txd(uart_txd)",
+            ".console_cols(16'h0050)",
+        ] {
+            assert!(top.contains(text), "{text}: {top}");
+        }
+        // a port that is not there would be a warning of Vivado's
+        let (constraints, top) = xdc_and_top(board, &example("blk")).unwrap();
+        assert!(
+            !constraints.contains("UART") && !constraints.contains("uart") && !top.contains("uart"),
+            "{constraints}"
+        );
+    }
+    for board in BOARDS.iter().filter(|board| board.card.is_none()) {
+        let (constraints, top) = xdc_and_top(board, &console).unwrap();
+        assert!(!constraints.contains("uart") && !top.contains("uart"), "{top}");
+        for stream in ["m_axis_tx", "s_axis_rx"] {
+            let there = ["tvalid", "tready", "tdata"].iter().all(|field| top.contains(&format!(" {stream}_{field}")));
+            assert!(there, "{stream}: {top}");
+        }
+    }
+}
+
+#[test]
+fn a_card_without_a_uart_has_no_console_and_says_which_boards_have() {
+    let known = Board::find("ac701").unwrap();
+    let without = known.constraints.split("\n\n").filter(|text| !text.contains("uart_rxd")).collect::<Vec<_>>();
+    let half = known.constraints.replace("{PACKAGE_PIN U19 IOSTANDARD LVCMOS18}", "{IOSTANDARD LVCMOS18}");
+    for (constraints, missing) in [(without.join("\n\n"), "uart_txd, uart_rxd"), (half, "uart_txd")] {
+        assert!(constraints.len() < known.constraints.len());
+        let board = Board { name: "bare", constraints: constraints.leak(), ..known.clone() };
+        let error = xdc_and_top(&board, &example("console")).unwrap_err().to_string();
+        let message = format!(
+            "bare has no pins {missing}, and a device \"console\" on a card needs them; take vcu118, u200, ac701, litefury, acorn, \
+             which have, or generic-7series, generic-usplus, which bring out its streams"
+        );
+        assert_eq!(error, message);
+        assert!(xdc_and_top(&board, &example("blk")).is_ok());
+    }
+}
+
+/// A clock of 250 MHz does what one of 125 MHz does not.
+#[test]
+fn a_uart_has_the_clock_of_the_card() {
+    let mut config = example("console");
+    config.options_mut::<ConsoleOptions>().baud = 12_000_000;
+    let board = Board::find("vcu118").unwrap();
+    let refused = xdc_and_top(board, &config).unwrap_err();
+    assert!(matches!(refused, BoardError::CardSide { board: "vcu118", .. }), "{refused}");
+    let project = project(board, &board.fit(&at(LinkSpeed::Gen3X8, &config)).unwrap()).unwrap();
+    let uart = project.design.modules.iter().find(|module| module.name == "virtio_console_uart").unwrap();
+    // 21 cycles a bit
+    assert!(uart.text.contains("21'd20") || uart.text.contains("21'h000014"), "{}", uart.text);
 }
 
 /// Calls of the vendor's commands: command and arguments.
@@ -464,6 +553,7 @@ fn fusesoc_core_files_name_what_is_there() {
     for (arguments, top, filesets) in [
         (vec!["generate", "net"], "virtio_net_endpoint", vec!["rtl"]),
         (vec!["generate", "blk", "--board", "ac701"], "virtio_blk_ac701", vec!["rtl", "card"]),
+        (vec!["generate", "console", "--board", "ac701"], "virtio_console_ac701", vec!["rtl", "card"]),
         (vec!["generate", "net", "--board", "acorn"], "virtio_net_acorn", vec!["rtl"]),
         (vec!["generate", "net", "--board", "generic-usplus"], "virtio_net_generic_usplus", vec!["rtl", "card"]),
     ] {
@@ -496,6 +586,7 @@ fn what_a_board_does_not_have_is_said_with_what_it_has() {
         path.to_string_lossy().into_owned()
     };
     let gen3 = file("gen3.toml", "device = \"blk\"\n[link]\nspeed = \"gen3 x4\"\nclock_hz = 250_000_000\n");
+    let fast = file("fast.toml", "device = \"console\"\n[console]\nbaud = 12_000_000\n");
     let wide = file("wide.toml", "device = \"net\"\n[link]\ninterface = \"ultrascale+\"\ndata_bits = 256\n");
     for (config, board, message) in [
         ("blk", "vcu119", "there is no board vcu119; boards: vcu118, u200, ac701, litefury, acorn, generic-7series, generic-usplus"),
@@ -509,6 +600,12 @@ fn what_a_board_does_not_have_is_said_with_what_it_has() {
             &wide,
             "u200",
             "the configuration asks for a datapath of 256 bits, with a gen2 x4 link u200 has 128 bits; set link.data_bits or leave it out",
+        ),
+        (
+            &fast,
+            "ac701",
+            "ac701 cannot have this device \"console\": console.baud = 12000000 is too fast for a clock of 125000000 Hz; \
+             allowed: 16 cycles a bit at least, up to 7812500",
         ),
     ] {
         let output = program().args(["generate", config, "--board", board]).arg("--out").arg(folder.path()).output().unwrap();

@@ -6,6 +6,15 @@ pub fn for_lanes(text: &str, lanes: u8) -> String {
     text.lines().filter(|line| !missing(line)).map(|line| format!("{line}\n")).collect()
 }
 
+/// The constraints for a device whose far end has these pins: without the paragraphs, up to an empty line, that name others. Ports of
+/// the connector and LEDs are always there.
+pub fn for_pins(text: &str, pins: &[&str]) -> String {
+    let there = |name: &str| name.starts_with("pcie_") || name.starts_with("led[") || pins.contains(&name);
+    let paragraphs = text.trim_end().split("\n\n");
+    let kept: Vec<_> = paragraphs.filter(|text| named_ports(text).iter().all(|port| there(&port.name))).collect();
+    kept.join("\n\n") + "\n"
+}
+
 /// The lane of a line of a PCI Express pin.
 fn lanes_named(line: &str) -> Option<u32> {
     let (_, rest) = line.split_once("{pcie_rx_").or_else(|| line.split_once("{pcie_tx_"))?;

@@ -1,5 +1,6 @@
 //! What does not go together: boards and configurations.
 use super::table::BOARDS;
+use super::Board;
 use crate::config::{LinkInterface, LinkSpeed};
 use crate::verilog::PrintError;
 
@@ -60,6 +61,30 @@ pub enum BoardError {
         /// What the configuration asks for.
         device: &'static str,
     },
+    /// The card does not have the pins for what is behind the device.
+    #[error(
+        "{board} has no pins {}, and a device \"{device}\" on a card needs them; take {}, which have, or {}, which bring out its streams",
+        list(pins.iter()), list(names(|board| board.card.is_some() && board.without_pin(pins).is_empty())),
+        list(names(|board| board.card.is_none()))
+    )]
+    Pins {
+        /// The board.
+        board: &'static str,
+        /// What the configuration asks for.
+        device: &'static str,
+        /// Ports that have no pin.
+        pins: Vec<&'static str>,
+    },
+    /// What is behind the device cannot be had with this configuration on this card.
+    #[error("{board} cannot have this device \"{device}\": {reason}")]
+    CardSide {
+        /// The board.
+        board: &'static str,
+        /// What the configuration asks for.
+        device: &'static str,
+        /// Why.
+        reason: String,
+    },
     /// The endpoint cannot be printed: a mistake in the RTL.
     #[error("the endpoint cannot be printed")]
     Print(#[from] PrintError),
@@ -71,6 +96,11 @@ pub enum BoardError {
         /// Why.
         reason: String,
     },
+}
+
+/// Names of the boards of this kind.
+fn names(kind: impl Fn(&Board) -> bool) -> impl Iterator<Item = &'static str> {
+    BOARDS.iter().filter(move |board| kind(board)).map(|board| board.name)
 }
 
 fn list(names: impl Iterator<Item = impl AsRef<str>>) -> String {

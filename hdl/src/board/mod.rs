@@ -26,7 +26,7 @@ use crate::config::{EndpointConfig, LinkInterface, LinkSpeed};
 use hard_ip::Mode;
 
 /// A card, or a family of parts without one.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Board {
     /// What the command line calls it; names of modules have `_` for `-`.
     pub name: &'static str,
@@ -51,7 +51,7 @@ pub struct Board {
 }
 
 /// What a card has besides its connector.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Card {
     /// Its LEDs light when driven low.
     pub leds_active_low: bool,
@@ -64,7 +64,7 @@ pub struct Card {
 }
 
 /// Configuration memory.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Flash {
     /// Its part number in the vendor's tool.
     pub device: &'static str,
@@ -94,6 +94,19 @@ impl Board {
     /// The name of its modules.
     pub fn identifier(&self) -> String {
         self.name.replace('-', "_")
+    }
+
+    /// The ports that are pins besides the connector's and the LEDs', with this configuration.
+    fn pins(&self, config: &EndpointConfig) -> &'static [&'static str] {
+        let side = self.card.as_ref().and(config.device.card.as_ref());
+        side.map_or(&[], |side| side.pins)
+    }
+
+    /// Those of these ports that its constraints give no pin.
+    pub fn without_pin(&self, ports: &[&'static str]) -> Vec<&'static str> {
+        let placed = constraints::named_ports(self.constraints);
+        let is_placed = |port: &&&str| placed.iter().any(|named| named.pin && named.name == **port);
+        ports.iter().filter(|port| !is_placed(port)).copied().collect()
     }
 
     /// Makes a configuration one for this board: the interface is the IP's, the clock the IP's for the link and the width. The

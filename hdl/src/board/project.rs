@@ -29,6 +29,7 @@ pub fn project(board: &Board, fitted: &Fitted) -> Result<Project, BoardError> {
     let sources: Vec<String> = design.modules.iter().map(PrintedModule::file_name).collect();
     let constraints_name = format!("{}.xdc", board.name);
     let constraints_text = constraints::for_lanes(board.constraints, config.link.speed.lanes());
+    let constraints_text = constraints::for_pins(&constraints_text, board.pins(config));
     let target = match board.channels {
         [] => Target::Vivado(Vivado { part: board.part, constraints: &constraints_name, pins: board.card.is_some() }),
         // only build.tcl moves transceivers
@@ -53,8 +54,13 @@ fn with_device_side(board: &Board, config: &EndpointConfig) -> Result<Generated,
     let Some(side) = &device.card else {
         return Err(BoardError::Device { board: board.name, device: device.name });
     };
+    let pins = board.without_pin(side.pins);
+    if !pins.is_empty() {
+        return Err(BoardError::Pins { board: board.name, device: device.name, pins });
+    }
     let part = Part { instance: "endpoint".into(), design: generated.design, ports: generated.ports };
-    let block = (side.block)(config, card.disk_words_log2);
+    let refused = |reason| BoardError::CardSide { board: board.name, device: device.name, reason };
+    let block = (side.block)(config, card.disk_words_log2).map_err(refused)?;
     let behind = endpoint::part(&config.prefix, side.module, block, side.module)?;
     let name = format!("{}with_{}", config.prefix, side.module);
     let title = format!("virtio-{} endpoint with what is behind it on a card", device.name);

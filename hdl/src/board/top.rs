@@ -42,6 +42,7 @@ pub fn print(
     let mut user = UserSide::new(config.device);
     let mut driven = BTreeSet::new();
     let mut connections = vec![];
+    let mut pins = vec![];
     for (name, width, is_input) in nets(ports) {
         let expression = match (name, by_name.get(name)) {
             ("clock", _) => clock.to_string(),
@@ -57,6 +58,10 @@ pub fn print(
             (_, None) if config.vectors == 0 && is_input && name.starts_with("cfg_interrupt_msix_") => {
                 format!("{width}'d0")
             }
+            _ if board.pins(config).contains(&name) => {
+                pins.push(TopPort { input: is_input, width, name: name.into() });
+                name.to_string()
+            }
             _ if board.card.is_none() => user.connect(name, width, is_input)?,
             _ if config.device.levels.iter().any(|level| level.name == name) => level_on_card(config, name)?,
             _ => return Err(mismatch(name, "the IP has no such port")),
@@ -70,6 +75,11 @@ pub fn print(
     if board.card.as_ref().is_some_and(|card| card.clkreq) {
         top_ports.push(TopPort { input: false, width: 1, name: "pcie_clkreq_n".into() });
     }
+    let missing = board.pins(config).iter().find(|name| pins.iter().all(|pin| pin.name != **name || pin.width != 1));
+    if let Some(name) = missing {
+        return Err(mismatch(name, "what is behind the device has no such pin of one bit"));
+    }
+    top_ports.append(&mut pins);
     if board.card.is_none() {
         for name in ["user_clk", "user_reset", "user_lnk_up", "busy"] {
             top_ports.push(TopPort { input: false, width: 1, name: name.into() });

@@ -14,6 +14,7 @@ pub mod register;
 pub mod skid;
 pub mod stage;
 pub mod stream;
+pub mod synchroniser;
 pub mod two_write_ram;
 
 pub use bank::Bank;
@@ -27,6 +28,7 @@ pub use register::Reg;
 pub use skid::Skid;
 pub use stage::Stage;
 pub use stream::{Sink, Source};
+pub use synchroniser::Synchroniser;
 pub use two_write_ram::TwoWriteRam;
 
 use rust_hdl::prelude::Verilog;

@@ -169,9 +169,12 @@ pub struct Section {
 pub struct CardSide {
     /// Name of its module.
     pub module: &'static str,
-    /// Makes it: its ports are [`DeviceType::ports`], the other way round, but for levels that it leaves out, `clock` and `reset`. It
-    /// may use block RAM of this many words of 16 bytes, as a power of two.
-    pub block: fn(&EndpointConfig, u8) -> AnyBlock,
+    /// Makes it: its ports are [`DeviceType::ports`], the other way round, but for levels that it leaves out, [`pins`](Self::pins),
+    /// `clock` and `reset`. It may use block RAM of this many words of 16 bytes, as a power of two. Or says why the card cannot have it:
+    /// the configuration is the one made for the card, with its clock.
+    pub block: fn(&EndpointConfig, u8) -> Result<AnyBlock, String>,
+    /// Ports of it that are pins, of one bit each. A card has this device if its constraints place all of them.
+    pub pins: &'static [&'static str],
 }
 
 /// A port between a device's block and what is behind the endpoint.

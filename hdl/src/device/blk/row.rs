@@ -85,7 +85,7 @@ pub static BLK: DeviceType = DeviceType {
     ],
     section: Some(Section { default: |queue_size| Options::new(BlkOptions::of(queue_size)), read: options::read }),
     side: |config| AnyBlock::new(BlkSide::new(config)),
-    card: Some(CardSide { module: "ram_disk", block: ram_disk }),
+    card: Some(CardSide { module: "ram_disk", block: ram_disk, pins: &[] }),
     examples: &[
         ("blk", include_str!("../../../configs/blk.toml")),
         ("blk-memory-bar", include_str!("../../../configs/blk-memory-bar.toml")),
@@ -111,11 +111,11 @@ const fn fixed(offset: u32, bytes: u32, name: &'static str, value: fn(&EndpointC
 }
 
 /// A RAM disk of 2^`words_log2` words.
-fn ram_disk(config: &EndpointConfig, words_log2: u8) -> AnyBlock {
+fn ram_disk(config: &EndpointConfig, words_log2: u8) -> Result<AnyBlock, String> {
     let serial = &config.blk_options().serial;
-    match words_log2 {
+    Ok(match words_log2 {
         14 => AnyBlock::new(RamDisk::<14>::new(serial)),
         15 => AnyBlock::new(RamDisk::<15>::new(serial)),
         _ => AnyBlock::new(RamDisk::<16>::new(serial)),
-    }
+    })
 }

@@ -9,11 +9,13 @@ pub struct ConsoleOptions {
     pub cols: u16,
     /// Its rows (`rows` of the device config).
     pub rows: u16,
+    /// Bits a second of the UART on a card.
+    pub baud: u32,
 }
 
 impl Default for ConsoleOptions {
     fn default() -> Self {
-        ConsoleOptions { cols: 80, rows: 25 }
+        ConsoleOptions { cols: 80, rows: 25, baud: 115_200 }
     }
 }
 
@@ -40,5 +42,9 @@ pub(super) fn read(table: &mut Table, problems: &mut Problems, config: &mut Endp
             true => options.cols = value as u16,
             false => options.rows = value as u16,
         }
+    }
+    // whether the clock can do it is for the card to say, whose clock is not the file's
+    if let Some((baud, _)) = table.number(problems, "baud", 300..=12_000_000, "300 to 12_000_000", |_| true) {
+        config.options_mut::<ConsoleOptions>().baud = baud as u32;
     }
 }

@@ -1,10 +1,11 @@
 //! virtio-console's row.
 use super::options::{self, ConsoleOptions};
 use super::side::ConsoleSide;
+use super::uart::Uart;
 use crate::block::AnyBlock;
 use crate::config::{
-    Axis, Buffers, ConfigField, DeviceType, Feature, FieldValue, Flow, Level, Options, Queue, Section, Stream,
-    StreamField,
+    Axis, Buffers, CardSide, ConfigField, DeviceType, EndpointConfig, Feature, FieldValue, Flow, Level, Options, Queue,
+    Section, Stream, StreamField,
 };
 use crate::virtio::layout::{self, console};
 
@@ -93,10 +94,15 @@ pub static CONSOLE: DeviceType = DeviceType {
     ],
     section: Some(Section { default: |_| Options::new(ConsoleOptions::default()), read: options::read }),
     side: |config| AnyBlock::new(ConsoleSide::new(config)),
-    card: None,
+    card: Some(CardSide { module: "uart", block: uart, pins: &["uart_txd", "uart_rxd"] }),
     examples: &[
         ("console", include_str!("../../../configs/console.toml")),
         ("console-intx", include_str!("../../../configs/console-intx.toml")),
         ("console-plain", include_str!("../../../configs/console-plain.toml")),
     ],
 };
+
+fn uart(config: &EndpointConfig, _: u8) -> Result<AnyBlock, String> {
+    let cycles = Uart::cycles_per_bit(config.link.clock_hz, config.console_options().baud)?;
+    Ok(AnyBlock::new(Uart::new(cycles)))
+}

@@ -126,7 +126,7 @@ pub static NET: DeviceType = DeviceType {
     ],
     section: Some(Section { default: |_| Options::new(NetOptions::default()), read: options::read }),
     side: |config| AnyBlock::new(NetSide::new(config)),
-    card: Some(CardSide { module: "mac_swap", block: |_, _| AnyBlock::new(MacSwap::default()) }),
+    card: Some(CardSide { module: "mac_swap", block: |_, _| Ok(AnyBlock::new(MacSwap::default())), pins: &[] }),
     examples: &[
         ("net", include_str!("../../../configs/net.toml")),
         ("net-intx", include_str!("../../../configs/net-intx.toml")),
