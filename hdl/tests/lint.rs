@@ -91,6 +91,8 @@ blocks! {
     net_device_jumbo: device::net::NetDevice::new(device::net::types::FrameSizes::new(9022), 256);
     console_transmit: device::console::transmit::Transmit::default();
     console_receive: device::console::receive::Receive::default();
+    balloon_pages: device::balloon::pages::Pages::default();
+    balloon_statistics: device::balloon::statistics::Statistics::default();
     ram_disk: device::blk::ram_disk::RamDisk::<10>::new("virtio-hdl");
     mac_swap: device::net::mac_swap::MacSwap::default();
     pcie_7series_64: shim::SevenSeries64::new(1);
