@@ -5,7 +5,7 @@ use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::process::{Output, Stdio};
 use virtio_hdl_rtl::config::EndpointConfig;
-use virtio_hdl_rtl::device::{self, BLK};
+use virtio_hdl_rtl::device;
 use virtio_hdl_tests::{output, program};
 
 fn run(arguments: &[&str]) -> Output {
@@ -146,24 +146,33 @@ fn every_example_runs_every_scenario_that_fits_it() {
     fs::write(path("disk.img"), &content).unwrap();
     let mut configs: Vec<String> = device::examples().map(|(name, _)| name.to_string()).collect();
     // and the shortest queues that are allowed
-    for (name, text) in
-        [("blk-4", "device = \"blk\"\nqueue_size = 4\n"), ("net-2", "device = \"net\"\nqueue_size = 2\n")]
-    {
+    for (name, text) in [
+        ("blk-4", "device = \"blk\"\nqueue_size = 4\n"),
+        ("net-2", "device = \"net\"\nqueue_size = 2\n"),
+        ("balloon-2", "device = \"balloon\"\nqueue_size = 2\n"),
+    ] {
         fs::write(path(name), text).unwrap();
         configs.push(path(name));
     }
     for config in &configs {
-        match EndpointConfig::load(config).unwrap().device == &BLK {
-            true => {
+        match EndpointConfig::load(config).unwrap().device.name {
+            "blk" => {
                 simulate(config, &["--disk", &path("disk.img"), "--to", &path("copy.img")]);
                 assert!(fs::read(path("copy.img")).unwrap() == content, "{config}");
                 simulate(config, &["--scenario", "random", "--requests", "60", "--seed", "1"]);
                 simulate(config, &["--scenario", "random", "--requests", "1"]);
                 simulate(config, &["--scenario", "depth", "--requests", "40"]);
             }
-            false => {
+            "net" => {
                 simulate(config, &["--scenario", "frames", "--requests", "60", "--seed", "1"]);
             }
+            "console" => {
+                simulate(config, &["--scenario", "bytes", "--requests", "2000", "--seed", "1"]);
+            }
+            "balloon" => {
+                simulate(config, &["--scenario", "pages", "--requests", "500", "--seed", "1"]);
+            }
+            other => panic!("no scenario of {other}"),
         }
     }
 }

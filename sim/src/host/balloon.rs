@@ -175,6 +175,11 @@ impl Balloon {
         self.chains.keys().filter(|(number, _)| *number == queue as usize).count()
     }
 
+    /// Descriptors of a queue; none where there is no such queue.
+    pub fn queue_size(&self, queue: BalloonQueue) -> usize {
+        self.queues.get(queue as usize).map_or(0, |queue| queue.size().into())
+    }
+
     /// Whether a queue has room for another chain of so many buffers.
     pub fn has_room(&self, queue: BalloonQueue, buffers: usize) -> bool {
         self.queues.get(queue as usize).is_some_and(|queue| queue.free_descriptors() >= buffers)

@@ -182,9 +182,16 @@ impl Run<'_> {
         }
     }
 
-    /// The lengths of a chain's buffers, of which there are at most eight: pages may lie in two.
-    fn cut(&mut self, bytes: usize) -> Vec<u32> {
-        (0..self.rng.random_range(0..7)).map(|_| self.rng.random_range(1..=bytes as u32)).collect()
+    /// Most buffers of a chain.
+    fn most_buffers(&self, queue: BalloonQueue) -> usize {
+        self.balloon.queue_size(queue).min(8)
+    }
+
+    /// The lengths of a chain's buffers: pages may lie in two.
+    fn cut(&mut self, queue: BalloonQueue, bytes: usize) -> Vec<u32> {
+        (0..self.rng.random_range(0..self.most_buffers(queue)))
+            .map(|_| self.rng.random_range(1..=bytes as u32))
+            .collect()
     }
 
     fn give(&mut self, queue: BalloonQueue) -> Result<(), ScenarioError> {
@@ -192,7 +199,9 @@ impl Run<'_> {
             BalloonQueue::Inflate => matches!(place, Place::Free(_)),
             _ => *place == Place::Balloon,
         };
-        while self.balloon.outstanding(queue) < self.options.depth && self.balloon.has_room(queue, 8) {
+        while self.balloon.outstanding(queue) < self.options.depth
+            && self.balloon.has_room(queue, self.most_buffers(queue))
+        {
             let mut pages: Vec<u32> =
                 self.places.iter().filter(|(_, place)| is_wanted(place)).map(|(page, _)| *page).collect();
             if pages.is_empty() || self.rng.random_bool(0.3) {
@@ -205,7 +214,7 @@ impl Run<'_> {
             }
             let most = if self.rng.random_bool(0.5) { 8 } else { MOST_IN_CHAIN };
             pages.truncate(self.rng.random_range(1..=most));
-            pages.iter().for_each(|page| drop(self.places.insert(*page, Place::Moving)));
+            self.places.extend(pages.iter().map(|page| (*page, Place::Moving)));
             if queue == BalloonQueue::Inflate && self.rng.random_bool(0.1) {
                 pages.push(NOWHERE + self.rng.random_range(0..1 << 16));
                 self.report.nowhere += 1;
@@ -213,7 +222,7 @@ impl Run<'_> {
             let mut bytes: Vec<u8> = pages.iter().flat_map(|page| page.to_le_bytes()).collect();
             let odd = self.rng.random_range(0..2 * FRAME_BYTES).min(FRAME_BYTES - 1);
             bytes.extend(vec![0xee; odd as usize]);
-            let (cut, shape) = (self.cut(bytes.len()), self.shape());
+            let (cut, shape) = (self.cut(queue, bytes.len()), self.shape());
             let number = self.balloon.give(self.platform, queue, &bytes, &cut, shape)?;
             self.expected[queue as usize].extend(&pages);
             self.submitted += pages.len() as u64;
@@ -283,18 +292,19 @@ impl Run<'_> {
 
     /// Says something of the memory, or looks whether what was said has arrived, and asks for more.
     fn tell(&mut self) -> Result<(), ScenarioError> {
-        if !self.balloon.has_feature(FEATURE_STATS_VQ) || !self.balloon.has_room(BalloonQueue::Statistics, 8) {
+        let queue = BalloonQueue::Statistics;
+        if !self.balloon.has_feature(FEATURE_STATS_VQ) {
             return Ok(());
         }
-        if self.told.is_none() {
+        if self.told.is_none() && self.balloon.has_room(queue, self.most_buffers(queue)) {
             let entries = self.rng.random_range(1..20);
             let told: Vec<(u16, u64)> =
                 (0..entries).map(|_| (self.rng.random_range(0..30), self.rng.random())).collect();
             let mut bytes: Vec<u8> =
                 told.iter().flat_map(|(tag, value)| [&tag.to_le_bytes()[..], &value.to_le_bytes()].concat()).collect();
             bytes.extend(vec![0xee; self.rng.random_range(0..STAT_BYTES) as usize]);
-            let (cut, shape) = (self.cut(bytes.len()), self.shape());
-            self.balloon.give(self.platform, BalloonQueue::Statistics, &bytes, &cut, shape)?;
+            let (cut, shape) = (self.cut(queue, bytes.len()), self.shape());
+            self.balloon.give(self.platform, queue, &bytes, &cut, shape)?;
             self.told = Some(told.into_iter().collect());
             return Ok(());
         }

@@ -63,8 +63,9 @@ pub static BALLOON: DeviceType = DeviceType {
         },
     ],
     events: &[
-        "chains of which a part was not given out: it could not be read",
-        "chains with bytes behind their last page or number",
+        "chains of pages of which a part was not given out: it could not be read",
+        "chains of pages with bytes behind the last page",
+        "chains of statistics of which a part was not given out: it could not be read, or is no number",
     ],
     streams: &[
         Stream {

@@ -62,8 +62,7 @@ pub struct BalloonSide {
     offered: Constant<Bits<32>>,
     stop: Signal<Local, Bit>,
     statistics_idle: Signal<Local, Bit>,
-    statistics_failed: Signal<Local, Bit>,
-    statistics_odd: Signal<Local, Bit>,
+    statistics_cut: Signal<Local, Bit>,
     no_statistic: Signal<Local, BalloonStatistic>,
 }
 
@@ -75,7 +74,7 @@ impl BalloonSide {
             chain: (0..queues).map(|_| Default::default()).collect(),
             bytes: (0..queues).map(|_| Default::default()).collect(),
             command: (0..queues).map(|_| Default::default()).collect(),
-            device_events: (0..2).map(|_| Default::default()).collect(),
+            device_events: (0..3).map(|_| Default::default()).collect(),
             statistics: (2..queues).map(|_| Default::default()).collect(),
             offered: Constant::new(u64::from(config.host_features()).into()),
         })
@@ -113,8 +112,7 @@ impl Logic for BalloonSide {
         self.balloon_stat.valid.next = false;
         self.balloon_stat_request_ready.next = true;
         self.statistics_idle.next = true;
-        self.statistics_failed.next = false;
-        self.statistics_odd.next = false;
+        self.statistics_cut.next = false;
         for i in 0..self.statistics.len() {
             self.statistics[i].stop.next = self.stop.val();
             Sink::<Chain>::link(&mut self.chain[i + 2], &mut self.statistics[i].chain);
@@ -126,12 +124,12 @@ impl Logic for BalloonSide {
             self.statistics[i].request_valid.next = self.balloon_stat_request_valid.val();
             self.balloon_stat_request_ready.next = self.statistics[i].request_ready.val();
             self.statistics_idle.next = self.statistics[i].idle.val();
-            self.statistics_failed.next = self.statistics[i].read_failed.val();
-            self.statistics_odd.next = self.statistics[i].odd.val();
+            self.statistics_cut.next = self.statistics[i].read_failed.val() | self.statistics[i].odd.val();
         }
 
         self.device_idle.next = self.pages.idle.val() & self.statistics_idle.val();
-        self.device_events[0].next = self.pages.read_failed.val() | self.statistics_failed.val();
-        self.device_events[1].next = self.pages.odd.val() | self.statistics_odd.val();
+        self.device_events[0].next = self.pages.read_failed.val();
+        self.device_events[1].next = self.pages.odd.val();
+        self.device_events[2].next = self.statistics_cut.val();
     }
 }
