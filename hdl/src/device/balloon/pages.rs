@@ -34,9 +34,10 @@ pub enum PagesState {
 /// The two queues take turns. What could not be read of a chain is not offered, nor are the last bytes of one whose length is no multiple
 /// of four. A chain that breaks a rule of the ring is not offered at all.
 ///
-/// What has been begun is ended, whatever happens to the device: a drain cuts a chain short, waits for the answer to it, and only then is
-/// `idle`. So when the driver sees its reset done, nothing that it lent before is still to be taken from it. Where the answer comes
-/// later than the drain has patience, the next chain waits for it: an answer is never taken for that to another chain.
+/// What has been begun is ended, whatever happens to the device: a drain cuts a chain short, offers its end and waits for the answer.
+/// Where that comes later than the drain has patience, the next chain waits for it: an answer is never taken for that to another chain.
+/// The driver has the answer to its reset before the drain has ended: what is behind the endpoint must be quick with a page that it has
+/// taken, as the driver may use it again.
 #[derive(Block)]
 pub struct Pages {
     /// Rising edge.
