@@ -160,7 +160,7 @@ impl EndpointConfig {
 
     /// Virtqueues.
     pub fn queue_count(&self) -> usize {
-        self.device.queues.len() * (self.device.queue_sets)(self)
+        self.queues().len()
     }
 
     /// Its virtqueues by their numbers, each with its name.
@@ -171,7 +171,9 @@ impl EndpointConfig {
             1 => queue.name.to_string(),
             _ => format!("{}{}", queue.name, set + 1),
         };
-        (0..sets).flat_map(|set| self.device.queues.iter().map(move |queue| (name(queue, set), *queue))).collect()
+        let offered = |queue: &&Queue| queue.needs.is_none_or(|feature| self.offers(feature));
+        let queues = |set| self.device.queues.iter().filter(offered).map(move |queue| (name(queue, set), *queue));
+        (0..sets).flat_map(queues).collect()
     }
 
     /// What the device uses of each queue's chains.

@@ -209,7 +209,7 @@ fn values_out_of_range_say_what_is_allowed() {
         ("vectors = 9", "1:11: vectors = 9 is out of range; allowed: 0 (no MSI-X) to 8"),
         ("bar0 = \"mem\"", "1:8: bar0: \"mem\" is not known; allowed: \"io\", \"memory\""),
         ("bar0 = 0", "1:8: bar0 takes a name, not a number; allowed: \"io\", \"memory\""),
-        ("device = \"floppy\"", "1:10: device: \"floppy\" is not known; allowed: \"blk\", \"net\", \"console\""),
+        ("device = \"floppy\"", "1:10: device: \"floppy\" is not known; allowed: \"blk\", \"net\", \"console\", \"balloon\""),
         ("max_payload = 200", "1:15: max_payload = 200 is out of range; allowed: 128, 256, 512"),
         ("read_tags = 16", "1:13: read_tags = 16 is out of range; allowed: 32, 64"),
         ("completion_timeout_us = 0", "1:25: completion_timeout_us = 0 is out of range; allowed: 1 to 64000 microseconds"),
@@ -438,7 +438,7 @@ fn the_device_config_lies_where_the_specification_has_it() {
     let console = bytes(&EndpointConfig::console());
     assert_eq!(console, [0, 0, 0, 0, 1], "one port");
     let writable = device::TYPES.map(|device| EndpointConfig::of(device).writable_config());
-    assert_eq!(writable, [0..0, 0..6, 8..12], "the hardware address; the byte of an emergency");
+    assert_eq!(writable, [0..0, 0..6, 8..12, 4..8], "the hardware address; the byte of an emergency; `actual`");
 }
 
 #[test]

@@ -98,6 +98,8 @@ blocks! {
     console_transmit: device::console::transmit::Transmit::default();
     console_receive: device::console::receive::Receive::default();
     console_uart: device::console::uart::Uart::new(16);
+    balloon_pages: device::balloon::pages::Pages::default();
+    balloon_statistics: device::balloon::statistics::Statistics::default();
     ram_disk: device::blk::ram_disk::RamDisk::<10>::new("virtio-hdl");
     mac_swap: device::net::mac_swap::MacSwap::default();
     pcie_7series_64: shim::SevenSeries64::new(1);

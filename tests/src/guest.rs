@@ -4,8 +4,8 @@ use std::process::Command;
 use std::sync::OnceLock;
 use virtio_hdl::backend::{Disk, DiskPort};
 use virtio_hdl::guest::{
-    busybox, busybox_for, DebianOptions, FindOptions, Guest, Initramfs, Kernel, Processor, Qemu, BLK_MODULES,
-    CONSOLE_MODULES, NET_MODULES,
+    busybox, busybox_for, DebianOptions, FindOptions, Guest, Initramfs, Kernel, Processor, Qemu, BALLOON_MODULES,
+    BLK_MODULES, CONSOLE_MODULES, NET_MODULES,
 };
 
 /// Functions for the guest's jobs.
@@ -100,9 +100,25 @@ pub fn console_guest(job: &str) -> Guest<'static> {
 
 /// Linux 6.1 with every kind of device and this job, which has the functions of all.
 pub fn guest_of_all(job: &str) -> Guest<'static> {
-    let modules = [BLK_MODULES, NET_MODULES, CONSOLE_MODULES].concat();
-    let job = format!("{FUNCTIONS}{NET_FUNCTIONS}{CONSOLE_FUNCTIONS}{job}");
+    let modules = [BLK_MODULES, NET_MODULES, CONSOLE_MODULES, BALLOON_MODULES].concat();
+    let job = format!("{FUNCTIONS}{NET_FUNCTIONS}{CONSOLE_FUNCTIONS}{BALLOON_FUNCTIONS}{job}");
     boots(qemu(), "bookworm", &modules, |initramfs| initramfs.wait_for("/dev/vda").job(&job))
+}
+
+/// Functions for the jobs of guests with a balloon. The kernel counts pages of 4 KiB.
+const BALLOON_FUNCTIONS: &str = r#"set -e
+in_balloon() {
+    awk '/^balloon_inflate/ { n += $2 } /^balloon_deflate/ { n -= $2 } END { print n + 0 }' /proc/vmstat
+}
+# balloon PAGES: waits until so many are in it
+balloon() { until [ "$(in_balloon)" = "$1" ]; do sleep 0.02; done; }
+# memory KEY: of /proc/meminfo, KiB
+memory() { awk -v key="$1:" '$1 == key { print $2 }' /proc/meminfo; }
+"#;
+
+/// Linux 6.1 with a balloon and this job.
+pub fn balloon_guest(job: &str) -> Guest<'static> {
+    boots(qemu(), "bookworm", BALLOON_MODULES, |initramfs| initramfs.job(&format!("{BALLOON_FUNCTIONS}{job}")))
 }
 
 /// Linux 6.1 with this job and nothing to drive.

@@ -150,6 +150,7 @@ fn every_example_runs_every_scenario_that_fits_it() {
         ("blk-4", "device = \"blk\"\nqueue_size = 4\n"),
         ("net-2", "device = \"net\"\nqueue_size = 2\n"),
         ("console-2", "device = \"console\"\nqueue_size = 2\n"),
+        ("balloon-2", "device = \"balloon\"\nqueue_size = 2\n"),
     ] {
         fs::write(path(name), text).unwrap();
         configs.push(path(name));
@@ -168,6 +169,9 @@ fn every_example_runs_every_scenario_that_fits_it() {
             }
             "console" => {
                 simulate(config, &["--scenario", "bytes", "--requests", "2000", "--seed", "1"]);
+            }
+            "balloon" => {
+                simulate(config, &["--scenario", "pages", "--requests", "500", "--seed", "1"]);
             }
             other => panic!("no scenario of {other}"),
         }

@@ -4,7 +4,7 @@ use crate::dma::{DmaQueue, Surroundings};
 use crate::irq::Irqs;
 use crate::memory::Memory;
 use crate::message::Message;
-use crate::{ClientStatistics, Errno, ServerOptions};
+use crate::{ClientStatistics, Discarded, Errno, ServerOptions};
 use std::os::unix::net::UnixStream;
 
 /// One connection: the way from the device to the VMM's memory and interrupts.
@@ -51,6 +51,12 @@ impl Client {
     pub fn interrupt(&mut self, index: u32, vector: u32) {
         self.dma.interrupt(index, vector);
         self.advance();
+    }
+
+    /// Gives a range of the VMM's memory back to the host, for a guest that has no use for it: until it is written again it holds
+    /// zeros, and takes no memory. At once: what the device wrote there before may come behind it.
+    pub fn discard(&mut self, address: u64, bytes: u64) -> Discarded {
+        self.memory.discard(address, bytes)
     }
 
     /// A finished read: token and data. They come in no order.

@@ -115,6 +115,17 @@ pub enum Work {
     Failed,
 }
 
+/// What became of a range of the VMM's memory that was to be given back to the host, in bytes: together they are the range.
+#[derive(Copy, Clone, Debug, Default, PartialEq, Eq)]
+pub struct Discarded {
+    /// Given back.
+    pub given_back: u64,
+    /// Kept: the device reaches it by message, it is not known to be the guest's, or its file takes no holes.
+    pub kept: u64,
+    /// No memory that the device may write.
+    pub outside: u64,
+}
+
 /// How to serve.
 #[derive(Copy, Clone, Debug, PartialEq, Eq)]
 pub struct ServerOptions {

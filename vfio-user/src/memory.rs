@@ -9,7 +9,7 @@
 //! was cut ends a process that touches it with SIGBUS. So the file system is asked for the pages before each access, which
 //! costs a system call and fails in words.
 use crate::message::DmaMap;
-use crate::Errno;
+use crate::{Discarded, Errno};
 use rustix::fs::FallocateFlags;
 use rustix::mm::{MapFlags, ProtFlags};
 use std::collections::BTreeMap;
@@ -50,6 +50,18 @@ struct Mapping {
     writable: bool,
     /// The file, its mapping, and the offset there.
     file: Option<(FileId, Arc<MmapRegion>, u64)>,
+}
+
+impl Mapping {
+    /// Whether a range of it, which lies inside, has become a hole.
+    fn discard(&self, offset: u64, bytes: u64, shared: impl Fn(&FileId) -> bool) -> bool {
+        let Some((_, region, from)) = self.file.as_ref().filter(|(id, ..)| shared(id)) else { return false };
+        let Some(file) = region.file_offset() else { return false };
+        let Some(start) = file.start().checked_add(*from).and_then(|start| start.checked_add(offset)) else {
+            return false;
+        };
+        punch(file.file(), start, bytes).is_ok()
+    }
 }
 
 /// Reading or writing, as the device does it.
@@ -204,6 +216,30 @@ impl Memory {
         Ok(())
     }
 
+    /// Punches a hole into the file behind a range. What is not known to be the guest's memory stays as it is.
+    pub fn discard(&self, address: u64, bytes: u64) -> Discarded {
+        let mut discarded = Discarded::default();
+        let Some(last) = bytes.checked_sub(1).map(|more| address.saturating_add(more)) else { return discarded };
+        let mut left = bytes;
+        for (start, mapping) in self.mappings.range(..=last).rev() {
+            let end = start + (mapping.bytes - 1);
+            if end < address {
+                break;
+            }
+            if !mapping.writable {
+                continue;
+            }
+            let first = address.max(*start);
+            let part = last.min(end) - first + 1;
+            left = left.saturating_sub(part);
+            match mapping.discard(first - start, part, |id| self.sharing.get(id) == Some(&Sharing::Verified)) {
+                true => discarded.given_back += part,
+                false => discarded.kept += part,
+            }
+        }
+        Discarded { outside: left, ..discarded }
+    }
+
     /// What an unverified file holds now, to be compared with the reply of the DMA_READ that goes out.
     pub fn sample(&self, address: u64, bytes: usize) -> Option<Sample> {
         let (_, file, ..) = self.locate(address, bytes)?;
@@ -255,6 +291,16 @@ fn allocate(file: &File, start: u64, bytes: u64) -> Result<(), Errno> {
     }
     loop {
         match rustix::fs::fallocate(file, FallocateFlags::KEEP_SIZE, start, bytes) {
+            Err(Errno::INTR) => {}
+            result => return result,
+        }
+    }
+}
+
+/// Gives the memory of a range of a file back. The file keeps its size.
+fn punch(file: &File, start: u64, bytes: u64) -> Result<(), Errno> {
+    loop {
+        match rustix::fs::fallocate(file, FallocateFlags::PUNCH_HOLE | FallocateFlags::KEEP_SIZE, start, bytes) {
             Err(Errno::INTR) => {}
             result => return result,
         }

@@ -26,7 +26,7 @@ pub static RNG: DeviceType = DeviceType {
     pci_device: 0x1005,
     // unclassified, as QEMU's
     classes: &[0x00_ff00],
-    queues: &[Queue { name: "requestq", what: "buffers for random bytes", buffers: Buffers::Writable }],
+    queues: &[Queue { name: "requestq", what: "buffers for random bytes", buffers: Buffers::Writable, needs: None }],
     queue_sets: |_| 1,
     shortest_queue: 2,
     advised_queue: None,

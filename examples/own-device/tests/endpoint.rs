@@ -2,7 +2,7 @@
 use own_device::{RngOptions, RNG};
 use std::path::Path;
 use virtio_hdl_rtl::board::{project, Board};
-use virtio_hdl_rtl::config::{Axis, DeviceType, EndpointConfig, Flow, Level, Stream, StreamField};
+use virtio_hdl_rtl::config::{Axis, Buffers, DeviceType, EndpointConfig, Flow, Level, Queue, Stream, StreamField};
 use virtio_hdl_rtl::device::{BLK, NET};
 use virtio_hdl_rtl::endpoint::{generate, top_name};
 use virtio_hdl_rtl::testing::accepted;
@@ -110,6 +110,10 @@ fn a_row_that_does_not_fit_its_block_is_refused() {
         (DeviceType { read_tags: 16, ..like() }, "it needs 16 reads in flight; allowed: 32, 64"),
         (DeviceType { queues: &[RNG_QUEUE; 2], ..like() }, "the block has no port bytes_0_count"),
         (
+            DeviceType { queues: &[RNG_QUEUE, RO_QUEUE, RNG_QUEUE], ..like() },
+            "the number of requestq depends on the features",
+        ),
+        (
             DeviceType { features: &[RO_TWICE; 2], ..like() },
             "the bit of the feature ro is above 29, or that of another",
         ),
@@ -123,8 +127,8 @@ fn a_row_that_does_not_fit_its_block_is_refused() {
     }
 }
 
-const RNG_QUEUE: virtio_hdl_rtl::config::Queue =
-    virtio_hdl_rtl::config::Queue { name: "requestq", what: "", buffers: virtio_hdl_rtl::config::Buffers::Both };
+const RNG_QUEUE: Queue = Queue { name: "requestq", what: "", buffers: Buffers::Both, needs: None };
+const RO_QUEUE: Queue = Queue { name: "roq", needs: Some(RO_TWICE), ..RNG_QUEUE };
 const RO_TWICE: virtio_hdl_rtl::config::Feature = virtio_hdl_rtl::device::blk::RO;
 
 /// What `docs/add-a-device.md` quotes is in this folder.

@@ -67,6 +67,8 @@ pub struct Queue {
     /// The buffers of its chains that the device uses. Of a queue without readable ones its block needs no `bytes`, without writable
     /// ones no `data`.
     pub buffers: Buffers,
+    /// It is there only if this is offered. Behind such a queue there is none that is always there: its number would depend on it.
+    pub needs: Option<Feature>,
 }
 
 /// A field of the device config.
@@ -278,6 +280,10 @@ impl DeviceType {
         let writable = Self::writable_range(self.fields.iter());
         if writable.end > (writable.start & !7) + 8 {
             return Err("what the driver may write of the device config is not all in eight bytes that begin at a multiple of 8".into());
+        }
+        let mut not_always = self.queues.iter().skip_while(|queue| queue.needs.is_none());
+        if let Some(queue) = not_always.find(|queue| queue.needs.is_none()) {
+            return Err(format!("the number of {} depends on the features", queue.name));
         }
         let mut bits = BTreeSet::new();
         if let Some(feature) = self.features.iter().find(|feature| feature.bit > 29 || !bits.insert(feature.bit)) {

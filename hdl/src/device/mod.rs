@@ -2,12 +2,14 @@
 //!
 //! A row ([`DeviceType`]) is all that the rest knows of a device type. Those that are built in are here; one of a user's own is
 //! written in the same way in a crate of his own (`docs/add-a-device.md`).
+pub mod balloon;
 pub mod blk;
 pub mod change;
 pub mod console;
 pub mod net;
 pub mod queue_group;
 
+pub use balloon::BALLOON;
 pub use blk::BLK;
 pub use console::CONSOLE;
 pub use net::NET;
@@ -15,7 +17,7 @@ pub use net::NET;
 use crate::config::{ConfigError, DeviceType, EndpointConfig, Setting};
 
 /// The device types that are built in; the first is that of a configuration that names none.
-pub static TYPES: [&DeviceType; 3] = [&BLK, &NET, &CONSOLE];
+pub static TYPES: [&DeviceType; 4] = [&BLK, &NET, &CONSOLE, &BALLOON];
 
 /// The configurations that are built in: name and text.
 pub fn examples() -> impl Iterator<Item = (&'static str, &'static str)> {
@@ -37,6 +39,11 @@ impl EndpointConfig {
     /// The default virtio-console endpoint: the example `console`.
     pub fn console() -> Self {
         Self::of(&CONSOLE)
+    }
+
+    /// The default virtio-balloon endpoint: the example `balloon`.
+    pub fn balloon() -> Self {
+        Self::of(&BALLOON)
     }
 
     /// [`EndpointConfig::read_with`] these types.

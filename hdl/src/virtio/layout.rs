@@ -210,6 +210,40 @@ pub mod blk {
     pub const STATUS_UNSUPP: u8 = 2;
 }
 
+/// The balloon: features, device config, statistics.
+pub mod balloon {
+    /// Device feature: a page is used again only when the host knows.
+    pub const FEATURE_MUST_TELL_HOST: u32 = 0;
+    /// Device feature: a queue of statistics.
+    pub const FEATURE_STATS_VQ: u32 = 1;
+    /// Device feature: the balloon gets smaller when the guest has no memory left.
+    pub const FEATURE_DEFLATE_ON_OOM: u32 = 2;
+    /// Device config: pages that are wanted in the balloon, u32.
+    pub const CONFIG_NUM_PAGES: u32 = 0;
+    /// Device config: pages that are in it, u32, written by the driver.
+    pub const CONFIG_ACTUAL: u32 = 4;
+
+    /// Bytes of a page as the balloon counts them, whatever the guest's own pages.
+    pub const PAGE_BYTES: u64 = 4096;
+    /// Bytes of a page's number.
+    pub const FRAME_BYTES: u32 = 4;
+    /// Bytes of a statistic: tag u16, value u64.
+    pub const STAT_BYTES: u32 = 10;
+    /// Statistics, by their tags; bytes where it is memory.
+    pub const STATS: [&str; 10] = [
+        "swap_in",
+        "swap_out",
+        "major_faults",
+        "minor_faults",
+        "free_memory",
+        "total_memory",
+        "available_memory",
+        "disk_caches",
+        "hugetlb_allocations",
+        "hugetlb_failures",
+    ];
+}
+
 /// The console: features, device config.
 pub mod console {
     /// Device feature: the size of the terminal is in the device config.

@@ -1,5 +1,7 @@
-//! What sits behind the device: a disk, or what the Ethernet port or the console is connected to. Each is a
+//! What sits behind the device: a disk, or what the Ethernet port or the console is connected to, or who gets the memory
+//! of a balloon. Each is a
 //! [`DeviceSide`](crate::model::DeviceSide).
+mod balloon_port;
 mod blk_ports;
 pub mod console;
 mod console_port;
@@ -12,6 +14,7 @@ mod net_ports;
 
 use crate::model::ModelError;
 
+pub use balloon_port::{BalloonHandle, BalloonPort, BalloonState};
 pub use blk_ports::{BlkCommand, BlkEvent, BlkOperation, BlkPorts};
 pub use console_port::ConsolePort;
 pub use disk::{Disk, DiskError, Storage, SECTOR_BYTES};

@@ -127,20 +127,22 @@ impl Bridge {
                 Ok(json!(report))
             }
             Command::Diagnostics => self.diagnostics(client),
-            Command::Link { .. } | Command::Capacity { .. } | Command::ReadOnly { .. } | Command::Size { .. } => {
-                match self.engine.control(command) {
-                    Ok(()) => Ok(Value::Object(self.engine.side_state())),
-                    Err(Refusal::OtherDevice) => {
-                        let Identity { title, configuration, .. } = &self.identity;
-                        let (name, device) = (command.name(), command.device().unwrap_or("another device"));
-                        refused(format!(
+            Command::Link { .. }
+            | Command::Capacity { .. }
+            | Command::ReadOnly { .. }
+            | Command::Size { .. }
+            | Command::Balloon { .. } => match self.engine.control(command) {
+                Ok(()) => Ok(Value::Object(self.engine.side_state())),
+                Err(Refusal::OtherDevice) => {
+                    let Identity { title, configuration, .. } = &self.identity;
+                    let (name, device) = (command.name(), command.device().unwrap_or("another device"));
+                    refused(format!(
                             "{name} belongs to {device}, and this endpoint is {title} ({configuration}): give it to the control \
                              socket of an endpoint of {device}"
                         ))
-                    }
-                    Err(Refusal::Because(why)) => refused(why),
                 }
-            }
+                Err(Refusal::Because(why)) => refused(why),
+            },
             // The socket sees to it when this has been told.
             Command::Quit => Ok(json!({})),
         }

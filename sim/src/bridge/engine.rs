@@ -6,7 +6,7 @@ use crate::link::tlp::{ASSERT_INTA, DEASSERT_INTA, ERR_COR, ERR_FATAL, ERR_NONFA
 use crate::link::{
     answer, Completion, CompletionStatus, Header, HostRequest, Kind, MemoryRequest, Message, RootComplex, Routing, Tlp,
 };
-use crate::model::{DeviceSide, Endpoint, SideError, Stop, Transmitted};
+use crate::model::{DeviceSide, Discarded, Endpoint, HostMemory, SideError, Stop, Transmitted};
 use crate::trace::Trace;
 use serde_json::{Map, Value};
 use std::collections::HashMap;
@@ -41,6 +41,16 @@ struct Access {
     received: Vec<u8>,
     /// The end: bytes read, or `None` when the endpoint refuses.
     done: Option<Option<Vec<u8>>>,
+}
+
+/// Memory of the client's, for a device side that gives some of it back.
+struct GuestMemory<'a>(&'a mut Client);
+
+impl HostMemory for GuestMemory<'_> {
+    fn discard(&mut self, address: u64, bytes: u64) -> Discarded {
+        let vfio_user_server::Discarded { given_back, kept, outside } = self.0.discard(address, bytes);
+        Discarded { given_back, kept, outside }
+    }
 }
 
 /// The Verilated endpoint, what is at its device side, and what is on its way between it and the client.
@@ -283,6 +293,7 @@ impl Engine {
                 self.side.packet(packet, &mut self.endpoint)?;
             }
             if device_packets {
+                self.side.give_back(&mut GuestMemory(client), &mut self.endpoint)?;
                 self.side.poll(&mut self.endpoint)?;
             }
             if let Some(trace) = &mut self.trace {

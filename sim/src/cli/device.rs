@@ -1,8 +1,8 @@
 //! Which device a configuration is of, for the commands that put something behind it, into the guest, or on its rings.
-use crate::guest::{Initramfs, BLK_MODULES, CONSOLE_MODULES, NET_MODULES};
+use crate::guest::{Initramfs, BALLOON_MODULES, BLK_MODULES, CONSOLE_MODULES, NET_MODULES};
 use anyhow::bail;
 use virtio_hdl_rtl::config::DeviceType;
-use virtio_hdl_rtl::device::{BLK, CONSOLE, NET};
+use virtio_hdl_rtl::device::{BALLOON, BLK, CONSOLE, NET};
 
 /// The device types that the commands know; a `match` over them shows the compiler each place that a further one needs.
 #[derive(Copy, Clone, Debug, PartialEq, Eq)]
@@ -13,12 +13,15 @@ pub enum Device {
     Net,
     /// virtio-console: a console.
     Console,
+    /// virtio-balloon: a memory balloon.
+    Balloon,
 }
 
 impl Device {
     /// The device of a type; an error for one that has no commands.
     pub fn of(device: &DeviceType) -> anyhow::Result<Self> {
-        let known = [(&BLK, Device::Blk), (&NET, Device::Net), (&CONSOLE, Device::Console)];
+        let known =
+            [(&BLK, Device::Blk), (&NET, Device::Net), (&CONSOLE, Device::Console), (&BALLOON, Device::Balloon)];
         let Some((_, found)) = known.into_iter().find(|(known, _)| *known == device) else {
             bail!("{} can be generated, but no command drives it", device.title);
         };
@@ -31,6 +34,7 @@ impl Device {
             Device::Blk => include_str!("qemu/blk.sh"),
             Device::Net => include_str!("qemu/net.sh"),
             Device::Console => include_str!("qemu/console.sh"),
+            Device::Balloon => include_str!("qemu/balloon.sh"),
         }
     }
 
@@ -40,6 +44,7 @@ impl Device {
             Device::Blk => initramfs.modules(BLK_MODULES).wait_for("/dev/vda"),
             Device::Net => initramfs.modules(NET_MODULES),
             Device::Console => initramfs.modules(CONSOLE_MODULES),
+            Device::Balloon => initramfs.modules(BALLOON_MODULES),
         }
     }
 }

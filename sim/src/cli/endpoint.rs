@@ -7,9 +7,9 @@ use super::settings::Settings;
 use super::trace::TraceArguments;
 use crate::backend::console::{ConsoleBackend, ConsoleSpec, TerminalSize};
 use crate::backend::net::{Link, NetBackend, NetSpec, Recorder};
-use crate::backend::{ConsolePort, Disk, DiskPort, NetPort};
+use crate::backend::{BalloonPort, ConsolePort, Disk, DiskPort, NetPort};
 use crate::bridge::{Bridge, BridgeOptions, MsixMode};
-use crate::control::Control;
+use crate::control::{Control, MOST_MEBIBYTES};
 use crate::design::{self, OwnRtl};
 use crate::model::DeviceSide;
 use anyhow::{bail, Context};
@@ -18,7 +18,7 @@ use std::path::{Path, PathBuf};
 use vfio_user_server::ServerOptions;
 use virtio_hdl_rtl::config::{DeviceType, EndpointConfig};
 use virtio_hdl_rtl::device::net::NetOptions;
-use virtio_hdl_rtl::device::{BLK, CONSOLE, NET};
+use virtio_hdl_rtl::device::{BALLOON, BLK, CONSOLE, NET};
 
 #[derive(Copy, Clone, Debug, PartialEq, Eq, ValueEnum)]
 pub(super) enum Dma {
@@ -49,6 +49,8 @@ pub(super) enum Opened {
     Net(Box<dyn NetBackend>, [u8; 6]),
     /// What the console is connected to, and its size where that has none.
     Console(Box<dyn ConsoleBackend>, TerminalSize),
+    /// Pages that the balloon is to have at first.
+    Balloon(u32),
 }
 
 #[derive(Args)]
@@ -79,6 +81,9 @@ pub(super) struct EndpointArguments {
     /// What the console is connected to (console): stdio (this terminal), pty, unix:PATH (a socket for one client at a time), file:PATH
     #[arg(long, value_name = "CONSOLE")]
     console: Option<ConsoleSpec>,
+    /// Memory that the balloon takes from the guest at first, and gives to the host; 0 if not given (balloon)
+    #[arg(long, value_name = "MIB", value_parser = clap::value_parser!(u32).range(..=i64::from(MOST_MEBIBYTES)))]
+    balloon: Option<u32>,
     /// Who turns MSI-X messages into interrupts
     #[arg(long, value_enum, default_value_t = MsixMode::Table)]
     pub msix: MsixMode,
@@ -112,6 +117,7 @@ impl EndpointArguments {
             ("--mac", self.mac.is_some(), &NET),
             ("--pcap", self.pcap.is_some(), &NET),
             ("--console", self.console.is_some(), &CONSOLE),
+            ("--balloon", self.balloon.is_some(), &BALLOON),
             ("--disk", self.disk.is_some(), &BLK),
             ("--read-only", self.read_only, &BLK),
             ("--disk-latency", self.disk_latency.is_some(), &BLK),
@@ -176,6 +182,7 @@ impl EndpointArguments {
                 }
                 Ok(Opened::Console(console, terminal_size(config)))
             }
+            Device::Balloon => Ok(Opened::Balloon(BalloonPort::pages(self.balloon.unwrap_or(0)))),
         }
     }
 
@@ -211,6 +218,7 @@ impl EndpointArguments {
                 Box::new(NetPort::new(backend, mac, clock_hz).with_switch(switch))
             }
             Opened::Console(backend, size) => Box::new(ConsolePort::new(backend, size, clock_hz)),
+            Opened::Balloon(target) => Box::new(BalloonPort::new(target, clock_hz)),
         };
         let options = BridgeOptions { clock_hz, msix: self.msix, seed: self.seed, trace: self.trace.options() };
         let mut bridge = Bridge::new(&library, side, &options).context("cannot start the endpoint")?;

@@ -7,8 +7,9 @@ use super::settings::Settings;
 use super::summary::{Phase, Summary};
 use super::trace::TraceArguments;
 use crate::backend::console::Typist;
-use crate::backend::{ConsolePort, Disk, DiskPort, NetPort, SECTOR_BYTES};
+use crate::backend::{BalloonPort, ConsolePort, Disk, DiskPort, NetPort, SECTOR_BYTES};
 use crate::design;
+use crate::host::balloon::{self, Balloon};
 use crate::host::console::{self, Console};
 use crate::host::net::{self, Net};
 use crate::host::pci::{self, Bus};
@@ -17,7 +18,7 @@ use crate::machine::{Machine, MachineOptions, SLOT};
 use crate::model::{Library, Stall};
 use crate::scenario::transfer::Way;
 use crate::scenario::wire::FarEnd;
-use crate::scenario::{bytes, depth, events, frames, random, transfer};
+use crate::scenario::{bytes, depth, events, frames, pages, random, transfer};
 use crate::trace::TraceOptions;
 use anyhow::{bail, Context};
 use clap::{Args, ValueEnum};
@@ -25,6 +26,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 use std::fs;
 use std::path::{Path, PathBuf};
 use virtio_hdl_rtl::config::EndpointConfig;
+use virtio_hdl_rtl::virtio::layout;
 
 /// Sectors of the disk in memory where no image is given.
 const MEMORY_SECTORS: u64 = 8192;
@@ -50,6 +52,8 @@ pub(super) enum Scenario {
     Frames,
     /// Random bytes both ways, each of which must arrive once and in order (console)
     Bytes,
+    /// Random pages into the balloon and out of it, against a model of the guest's memory (balloon)
+    Pages,
     /// Control events at random moments under load: limits, sleep, bus mastering, interrupts, resets, failing reads
     Events,
 }
@@ -73,6 +77,7 @@ enum Cut {
     virtio-hdl sim blk --disk disk.img --read-only --vcd notify.vcd --vcd-trigger notify --vcd-to 2000\n  \
     virtio-hdl sim net --scenario frames --requests 50000 --seed 3 --stall 40\n  \
     virtio-hdl sim console --scenario bytes --requests 100000 --stall 40\n  \
+    virtio-hdl sim balloon --scenario pages --requests 20000 --stall 40\n  \
     virtio-hdl sim net --scenario events --requests 1000 --seed 5\n  \
     virtio-hdl sim blk --speed")]
 pub(super) struct Arguments {
@@ -95,7 +100,8 @@ pub(super) struct Arguments {
     /// Cycles that the disk takes for a request
     #[arg(long, default_value_t = 0, value_name = "CYCLES", value_parser = clap::value_parser!(u64).range(..=MOST_DISK_LATENCY))]
     disk_latency: u64,
-    /// Requests (scenarios random and depth), frames each way (frames), bytes each way (bytes), control events (events)
+    /// Requests (scenarios random and depth), frames each way (frames), bytes each way (bytes), pages (pages),
+    /// control events (events)
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=MOST_REQUESTS))]
     requests: Option<u64>,
     /// Requests outstanding, if the queue holds so many
@@ -136,11 +142,16 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<()> {
         (Device::Net, _) => bail!("{} is a network endpoint: give --scenario frames or events", arguments.config),
         (Device::Console, Scenario::Bytes) => {}
         (Device::Console, _) => bail!("{} is a console: give --scenario bytes or events", arguments.config),
+        (Device::Balloon, Scenario::Pages) => {}
+        (Device::Balloon, _) => bail!("{} is a memory balloon: give --scenario pages", arguments.config),
         (Device::Blk, Scenario::Frames) => {
             bail!("{} is a disk: --scenario frames is for network endpoints", arguments.config)
         }
         (Device::Blk, Scenario::Bytes) => {
             bail!("{} is a disk: --scenario bytes is for consoles", arguments.config)
+        }
+        (Device::Blk, Scenario::Pages) => {
+            bail!("{} is a disk: --scenario pages is for memory balloons", arguments.config)
         }
         (Device::Blk, _) => {}
     }
@@ -171,6 +182,7 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<()> {
         Scenario::Depth => setup.depth()?,
         Scenario::Frames => setup.frames()?,
         Scenario::Bytes => setup.bytes()?,
+        Scenario::Pages => setup.pages()?,
         Scenario::Events => setup.events()?,
     };
     summary.print(arguments.json)
@@ -387,6 +399,32 @@ impl Setup<'_> {
         Ok(summary)
     }
 
+    fn pages(&self) -> anyhow::Result<Summary> {
+        let mut summary = self.summary();
+        let options = self.machine_options(true);
+        let mut port = BalloonPort::new(0, options.link.clock_hz);
+        let handle = port.handle();
+        let mut machine = Machine::new(&self.library, Box::new(port), &options)?;
+        let mut bus = Bus::scan(&mut machine, &pci::Options::default())?;
+        let driver = balloon::Options { scatter: Some(self.arguments.seed), ..balloon::Options::default() };
+        let mut balloon = Balloon::probe(&mut machine, &mut bus, SLOT, &driver)?;
+        let run = pages::Options {
+            pages: self.arguments.requests.unwrap_or(20_000),
+            depth: self.arguments.depth as usize,
+            seed: self.arguments.seed,
+        };
+        let bar = progress_bar("pages", run.pages);
+        let mut phase = Phase::begin("pages", &machine);
+        let result = pages::run(&mut machine, &mut balloon, &handle, &run, &mut |done| bar.set_position(done));
+        let report = outcome(&mut machine, result)?;
+        bar.finish_and_clear();
+        phase.requests = report.chains;
+        phase.bytes = u64::from(layout::balloon::FRAME_BYTES) * (report.inflated + report.deflated);
+        phase.end(&mut machine)?;
+        summary.add(phase);
+        Ok(summary)
+    }
+
     fn events(&self) -> anyhow::Result<Summary> {
         let mut summary = self.summary();
         let options = self.machine_options(true);
@@ -412,6 +450,7 @@ impl Setup<'_> {
                 phase = Phase::begin("events", &machine);
                 result = events::run_console(&mut machine, &typist, &run, progress);
             }
+            Device::Balloon => bail!("no control events are made for {}", self.config.device.title),
             Device::Net => {
                 let wire = FarEnd::default();
                 let port = NetPort::new(wire.backend(), self.config.net_options().mac, options.link.clock_hz);

@@ -20,6 +20,9 @@ use serde_json::Value;
 /// Most bytes of a request, its newline among them.
 pub const MOST_REQUEST: usize = 8 << 10;
 
+/// Most memory that a balloon can be asked to have: what its 32 bits of pages of 4 KiB hold.
+pub const MOST_MEBIBYTES: u32 = (1 << 24) - 1;
+
 /// What an endpoint that runs can be told.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "cli", derive(clap::Subcommand))]
@@ -52,6 +55,12 @@ pub enum Command {
         /// Rows
         #[cfg_attr(feature = "cli", arg(value_parser = clap::value_parser!(u16).range(1..)))]
         rows: u16,
+    },
+    /// Ask the guest's driver to have so much memory in the balloon; the guest runs on what is left (balloon)
+    Balloon {
+        /// Of 2^20 bytes
+        #[cfg_attr(feature = "cli", arg(value_parser = clap::value_parser!(u32).range(..=i64::from(MOST_MEBIBYTES))))]
+        mebibytes: u32,
     },
     /// What happened at the endpoint and the bridge so far, as `serve` tells at its end
     Statistics,
@@ -92,6 +101,7 @@ impl Command {
             Command::Capacity { .. } => "capacity",
             Command::ReadOnly { .. } => "read-only",
             Command::Size { .. } => "size",
+            Command::Balloon { .. } => "balloon",
             Command::Statistics => "statistics",
             Command::Diagnostics => "diagnostics",
             Command::Quit => "quit",
@@ -104,6 +114,7 @@ impl Command {
             Command::Link { .. } => Some("net"),
             Command::Capacity { .. } | Command::ReadOnly { .. } => Some("blk"),
             Command::Size { .. } => Some("console"),
+            Command::Balloon { .. } => Some("balloon"),
             Command::Status | Command::Statistics | Command::Diagnostics | Command::Quit => None,
         }
     }
@@ -141,6 +152,7 @@ mod tests {
             (Command::Link { state: Plug::Down }, r#"{"command":"link","state":"down"}"#),
             (Command::Capacity { sectors: 64 }, r#"{"command":"capacity","sectors":64}"#),
             (Command::Size { cols: 132, rows: 50 }, r#"{"command":"size","cols":132,"rows":50}"#),
+            (Command::Balloon { mebibytes: 64 }, r#"{"command":"balloon","mebibytes":64}"#),
             (Command::ReadOnly { state: Switch::On }, r#"{"command":"read-only","state":"on"}"#),
         ] {
             assert_eq!(serde_json::to_string(&command).unwrap(), text);

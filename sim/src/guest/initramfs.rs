@@ -20,6 +20,8 @@ pub const BLK_MODULES: &[&str] = &["virtio_pci", "virtio_blk", "crc32c_generic?"
 pub const NET_MODULES: &[&str] = &["virtio_pci", "virtio_net"];
 /// What a guest with a console needs.
 pub const CONSOLE_MODULES: &[&str] = &["virtio_pci", "virtio_console"];
+/// What a guest with a balloon needs.
+pub const BALLOON_MODULES: &[&str] = &["virtio_pci", "virtio_balloon"];
 
 const FOLDER: u32 = 0o040755;
 const PROGRAM: u32 = 0o100755;

@@ -1,9 +1,10 @@
 //! The host model: what the operating system of a guest does with the endpoint.
 //!
 //! [`Platform`] is the machine, [`pci`] finds and sets up functions, [`virtio_pci`] is the transport driver,
-//! [`ring`] the driver's side of a virtqueue, [`blk`] the disk driver, [`net`] the network driver, [`console`] the console driver. All of
-//! it reaches the device through [`Platform`] alone.
+//! [`ring`] the driver's side of a virtqueue, [`blk`] the disk driver, [`net`] the network driver, [`console`] the console driver,
+//! [`balloon`] that of the balloon. All of it reaches the device through [`Platform`] alone.
 pub mod allocator;
+pub mod balloon;
 pub mod blk;
 mod chain;
 pub mod console;

@@ -13,10 +13,10 @@ pub use crate::link::SLOT;
 use crate::link::{
     Credits, FunctionId, HostCompletion, HostRequest, Interrupt, LinkConfig, RequestId, RootComplex, Statistics,
 };
-use crate::model::{DeviceSide, Endpoint, EndpointOptions, Library, ModelError, Stall, Stop};
+use crate::model::{DeviceSide, Discarded, Endpoint, EndpointOptions, HostMemory, Library, ModelError, Stall, Stop};
 use crate::trace::{Trace, TraceOptions};
 use std::io;
-use vm_memory::{GuestAddress, GuestMemoryMmap};
+use vm_memory::{Bytes, GuestAddress, GuestMemory, GuestMemoryMmap, GuestMemoryRegion};
 
 mod errors;
 
@@ -34,6 +34,25 @@ const MEMORY_START: u64 = 0x10_0000;
 /// The root port forwards configuration requests to the one device behind it only.
 fn is_behind_port(target: FunctionId) -> bool {
     (target.bus(), target.device()) == (SLOT.bus(), SLOT.device())
+}
+
+/// Guest memory, for a device side that gives some of it back: zeros.
+struct Memory<'a>(&'a GuestMemoryMmap);
+
+impl HostMemory for Memory<'_> {
+    fn discard(&mut self, address: u64, bytes: u64) -> Discarded {
+        let inside = (self.0.iter().map(|region| {
+            let (start, end) = (region.start_addr().0, region.start_addr().0 + region.len());
+            start.max(address)..end.min(address.saturating_add(bytes))
+        }))
+        .filter(|range| !range.is_empty());
+        let zero = |range: std::ops::Range<u64>| {
+            let bytes = (range.end - range.start) as usize;
+            self.0.write_slice(&vec![0; bytes], GuestAddress(range.start)).map_or(0, |()| bytes as u64)
+        };
+        let given_back = inside.map(zero).sum();
+        Discarded { given_back, kept: 0, outside: bytes - given_back }
+    }
 }
 
 /// How the machine is built.
@@ -233,12 +252,15 @@ impl Machine {
                 packets.push(Passed { at: packet.first_cycle, to_host: true, dwords: packet.dwords });
             }
         }
-        let mut poll = due.is_some_and(|due| due <= self.endpoint.cycle());
+        let mut packets = false;
         while let Some(packet) = self.endpoint.take_device_packet() {
-            poll = true;
             self.side.packet(packet, &mut self.endpoint)?;
+            packets = true;
         }
-        if poll {
+        if packets {
+            self.side.give_back(&mut Memory(self.root.memory()), &mut self.endpoint)?;
+        }
+        if packets || due.is_some_and(|due| due <= self.endpoint.cycle()) {
             self.side.poll(&mut self.endpoint)?;
         }
         if let Some(trace) = &mut self.trace {

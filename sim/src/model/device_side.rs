@@ -22,6 +22,23 @@ pub struct DevicePacket {
     pub words: Vec<u32>,
 }
 
+/// Memory of the host, for a side that gives some of it back. Below a hypervisor that is the guest's memory.
+pub trait HostMemory {
+    /// Gives a range back: until it is written again it holds zeros, and takes no memory.
+    fn discard(&mut self, address: u64, bytes: u64) -> Discarded;
+}
+
+/// What became of a range that was to be given back, in bytes: together they are the range.
+#[derive(Copy, Clone, Debug, Default, PartialEq, Eq)]
+pub struct Discarded {
+    /// Given back.
+    pub given_back: u64,
+    /// Memory that cannot be given back, and stays as it is.
+    pub kept: u64,
+    /// No memory.
+    pub outside: u64,
+}
+
 /// A way from a trait object to its type, which all types have.
 pub trait AsAny: Any {
     /// The same as [`Any`].
@@ -46,6 +63,11 @@ pub trait DeviceSide: AsAny + Send {
 
     /// Takes what left by one of its streams, in the order in which it left.
     fn packet(&mut self, packet: DevicePacket, endpoint: &mut Endpoint) -> Result<(), ModelError>;
+
+    /// Gives memory of the host back, as packets have asked for: called behind them, before [`poll`](Self::poll).
+    fn give_back(&mut self, _memory: &mut dyn HostMemory, _endpoint: &mut Endpoint) -> Result<(), ModelError> {
+        Ok(())
+    }
 
     /// Does what is due: at the beginning, behind packets, at the [`deadline`](Self::deadline), and when
     /// [`as_fd`](Self::as_fd) is readable.

@@ -20,7 +20,7 @@ mod raw_link;
 mod store;
 
 pub use bridge::ffi::Stop;
-pub use device_side::{AsAny, DevicePacket, DeviceSide, SideError};
+pub use device_side::{AsAny, DevicePacket, DeviceSide, Discarded, HostMemory, SideError};
 pub use endpoint::{Endpoint, EndpointOptions, Stall, Transmitted};
 pub use error::ModelError;
 pub use foreign::ForeignSources;

@@ -1,15 +1,17 @@
-//! What the host model does with a disk, a network port or a console: measurements and tests that the command line and the test suite share.
+//! What the host model does with a disk, a network port, a console or a balloon: measurements and tests that the command line and the test suite share.
 pub mod bytes;
 pub mod depth;
 pub mod events;
 pub mod frames;
 pub mod latency;
 pub mod limit;
+pub mod pages;
 pub mod random;
 pub mod rate;
 pub mod transfer;
 pub mod wire;
 
+use crate::host::balloon::BalloonError;
 use crate::host::blk::BlkError;
 use crate::host::console::ConsoleError;
 use crate::host::net::NetError;
@@ -30,6 +32,9 @@ pub enum ScenarioError {
     /// A byte failed.
     #[error(transparent)]
     Console(#[from] ConsoleError),
+    /// A page failed.
+    #[error(transparent)]
+    Balloon(#[from] BalloonError),
     /// The driver failed.
     #[error(transparent)]
     Driver(#[from] DriverError),

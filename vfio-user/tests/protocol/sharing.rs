@@ -2,8 +2,8 @@
 use crate::fake::*;
 use std::fs::File;
 use std::os::fd::AsFd;
-use std::os::unix::fs::FileExt;
-use vfio_user_server::Errno;
+use std::os::unix::fs::{FileExt, MetadataExt};
+use vfio_user_server::{Discarded, Errno};
 
 const SIZE: u64 = 0x4000;
 
@@ -49,6 +49,36 @@ fn memory_is_shared_when_a_reply_is_what_the_mapping_holds() {
     let mut written = [0; 4];
     file.read_exact_at(&mut written, 0x200).unwrap();
     assert_eq!(written, [8; 4]);
+}
+
+/// What the guest has no use for takes no memory, and reads as zeros; nothing around it changes.
+#[test]
+fn shared_memory_is_given_back_to_the_host_and_no_other() {
+    let (mut setup, file) = with_file();
+    file.write_all_at(&[9; SIZE as usize], 0).unwrap();
+    // which nobody has seen to be the guest's
+    let discarded = setup.look(|client| client.discard(0x1000, 0x1000));
+    assert_eq!(discarded, Discarded { kept: 0x1000, ..Discarded::default() });
+    setup.read_by_message(0x100, &[9; 4]);
+    let blocks = || file.metadata().unwrap().blocks();
+    let before = blocks();
+    let discarded = setup.look(|client| client.discard(0x1000, 0x2000));
+    assert_eq!(discarded, Discarded { given_back: 0x2000, ..Discarded::default() });
+    assert_eq!(before - blocks(), 0x2000 / 512);
+    assert_eq!(setup.read_mapped(0xffe, 4), [9, 9, 0, 0]);
+    assert_eq!(setup.read_mapped(0x2ffe, 4), [0, 0, 9, 9]);
+    // it ends with the mapping, and may lie in several
+    let discarded = setup.look(|client| client.discard(SIZE - 0x1000, 0x3000));
+    assert_eq!(discarded, Discarded { given_back: 0x1000, outside: 0x2000, ..Discarded::default() });
+    let other = memfd(0x2000);
+    let read_only = READ_WRITE & 1;
+    setup.client.ask_with(DMA_MAP, &dma_map(READ_WRITE, 0, SIZE, 0x1000), &[other.as_fd()]).unwrap();
+    setup.client.ask_with(DMA_MAP, &dma_map(read_only, 0x1000, SIZE + 0x1000, 0x1000), &[other.as_fd()]).unwrap();
+    let discarded = setup.look(|client| client.discard(0x3000, u64::MAX));
+    assert_eq!((discarded.given_back, discarded.kept), (0x1000, 0x1000), "{discarded:?}");
+    assert_eq!(discarded.outside, u64::MAX - 0x2000, "what may only be read is not the device's");
+    assert_eq!(setup.look(|client| client.discard(0, 0)), Discarded::default());
+    assert_eq!(file.metadata().unwrap().len(), SIZE);
 }
 
 #[test]

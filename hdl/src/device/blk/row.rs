@@ -30,7 +30,7 @@ pub static BLK: DeviceType = DeviceType {
     pci_device: layout::DEVICE_ID_BLK,
     // mass storage: SCSI, as QEMU's; or other
     classes: &[0x01_0000, 0x01_8000],
-    queues: &[Queue { name: "requestq", what: "requests", buffers: Buffers::Both }],
+    queues: &[Queue { name: "requestq", what: "requests", buffers: Buffers::Both, needs: None }],
     queue_sets: |config| config.blk_options().queues.into(),
     // header, data, status
     shortest_queue: 4,

@@ -25,8 +25,8 @@ pub static CONSOLE: DeviceType = DeviceType {
     // communication controller, as QEMU's; display controller, other: what older versions of it had
     classes: &[0x07_8000, 0x03_8000, 0x00_ff00],
     queues: &[
-        Queue { name: "receiveq", what: "buffers for what is typed", buffers: Buffers::Writable },
-        Queue { name: "transmitq", what: "what is printed", buffers: Buffers::Readable },
+        Queue { name: "receiveq", what: "buffers for what is typed", buffers: Buffers::Writable, needs: None },
+        Queue { name: "transmitq", what: "what is printed", buffers: Buffers::Readable, needs: None },
     ],
     queue_sets: |_| 1,
     shortest_queue: 2,

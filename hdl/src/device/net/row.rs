@@ -39,8 +39,8 @@ pub static NET: DeviceType = DeviceType {
     // network, Ethernet
     classes: &[0x02_0000],
     queues: &[
-        Queue { name: "receiveq1", what: "received frames", buffers: Buffers::Writable },
-        Queue { name: "transmitq1", what: "frames to send", buffers: Buffers::Readable },
+        Queue { name: "receiveq1", what: "received frames", buffers: Buffers::Writable, needs: None },
+        Queue { name: "transmitq1", what: "frames to send", buffers: Buffers::Readable, needs: None },
     ],
     queue_sets: |_| 1,
     // header and frame

@@ -104,8 +104,8 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<()> {
                     rig.blk(&mut bench, &bar)?;
                     rig.blk_alone(&mut bench)?;
                 }
-                Device::Console => {
-                    bail!("{} is a console: no figure of it is near a limit of the link", config.device.title)
+                Device::Console | Device::Balloon => {
+                    bail!("no figure of {} is near a limit of the link", config.device.title)
                 }
                 Device::Net => {
                     rig.net(&mut bench, &bar)?;
