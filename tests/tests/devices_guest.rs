@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 use virtio_hdl::backend::console::{SocketConsole, TerminalSize};
 use virtio_hdl::backend::net::NetSpec;
-use virtio_hdl::backend::{ConsolePort, NetPort};
+use virtio_hdl::backend::{BalloonPort, ConsolePort, NetPort};
 use virtio_hdl::bridge::{BridgeOptions, Report};
 use virtio_hdl::guest::{vfio_user_pci, Guest, Memory};
 use virtio_hdl::model::DeviceSide;
@@ -17,6 +17,8 @@ use virtio_hdl_tests::{check_clean, example, Served};
 const TIMEOUT: Duration = Duration::from_secs(180);
 /// What the guest prints each time.
 const TEXT: [u8; 4096] = [b'x'; 4096];
+/// In the balloon, 4,096 pages.
+const BALLOON_MIB: u32 = 16;
 const MAC: [u8; 6] = [0x52, 0x54, 0, 0xab, 0xcd, 1];
 
 /// Their endpoints.
@@ -34,10 +36,11 @@ impl Devices {
         let disk = Ext4::new(77);
         let clock_hz = example("net").link.clock_hz;
         let terminal = SocketConsole::bind(&console).unwrap();
-        let sides: [(&str, Box<dyn DeviceSide>); 3] = [
+        let sides: [(&str, Box<dyn DeviceSide>); 4] = [
             ("blk", disk.port()),
             ("net", Box::new(NetPort::new(NetSpec::Peer.open().unwrap(), MAC, clock_hz))),
             ("console", Box::new(ConsolePort::new(Box::new(terminal), TerminalSize { cols: 80, rows: 25 }, clock_hz))),
+            ("balloon", Box::new(BalloonPort::new(BalloonPort::pages(BALLOON_MIB), clock_hz))),
         ];
         let served = sides.map(|(name, side)| Served::start(&example(name), side, BridgeOptions::default(), server));
         Devices { disk, console, served: served.into(), _folder: folder }
@@ -49,21 +52,21 @@ impl Devices {
         let job = "size=262144
             work() {
                 copy /dev/vda & copying=$!
-                dhcp; pings; tcp
+                dhcp; pings; tcp; balloon 4096
                 open; cat /tmp/text >&3; read -r line <&3; echo \"line $line\"; exec 3>&-
                 wait $copying
             }
             head -c 4096 /dev/zero | tr '\\0' x >/tmp/text
             work
             ip link set eth0 down
-            for driver in virtio_blk virtio_net virtio_console; do
+            for driver in virtio_blk virtio_net virtio_console virtio_balloon; do
                 device=$(basename $(dirname $(readlink -f /sys/bus/virtio/drivers/$driver/virtio*)))
                 echo $device >/sys/bus/pci/drivers/virtio-pci/unbind
                 echo $device >/sys/bus/pci/drivers/virtio-pci/bind
             done
             while [ ! -b /dev/vda ]; do sleep 0.05; done
             work";
-        let slots = ["0x4", "0x8", "0xc"];
+        let slots = ["0x4", "0x8", "0xc", "0x10"];
         let guest = slots.iter().zip(&self.served).fold(change(guest_of_all(job)), |guest, (slot, served)| {
             guest.device(vfio_user_pci(&served.socket(), &[("addr", json!(slot))]))
         });
