@@ -202,7 +202,7 @@ fn the_size_of_the_terminal_interrupts_when_it_changes_and_with_the_first_chain(
         for (text, isr) in [("first", isr | 1), ("second", 1)] {
             s.print(text.as_bytes());
             s.machine.run(LONG);
-            assert_eq!(s.register(layout::ISR, Width::Byte), isr as u32, "{name}: {text}");
+            assert_eq!(s.register(layout::ISR, Width::Byte), isr, "{name}: {text}");
             s.console.poll(&mut s.machine).unwrap();
         }
     }
@@ -213,7 +213,7 @@ fn the_size_of_the_terminal_interrupts_when_it_changes_and_with_the_first_chain(
 fn a_reader_that_takes_nothing_holds_up_what_is_printed_and_nothing_else() {
     let mut s = Setup::default();
     s.typist.allow(Some(100));
-    let text: Vec<u8> = (0..80_000_u32).map(|n| (n * 7 >> 3) as u8).collect();
+    let text: Vec<u8> = (0..80_000_u32).map(|n| ((n * 7) >> 3) as u8).collect();
     let mut chains = text.chunks(1000);
     for chunk in chains.by_ref().take(70) {
         s.print(chunk);

@@ -46,7 +46,7 @@ fn read(stream: &mut UnixStream, bytes: usize) -> Vec<u8> {
 
 /// Prints, and types.
 fn assert_works(rig: &mut Rig, console: &mut Console, stream: &mut UnixStream) {
-    let text: Vec<u8> = (0..3000_u32).map(|n| (n * 5 >> 2) as u8).collect();
+    let text: Vec<u8> = (0..3000_u32).map(|n| ((n * 5) >> 2) as u8).collect();
     for chunk in text.chunks(700) {
         console.print(&mut rig.platform, chunk, &[100, 7], Shape::Direct).unwrap();
         console.provide(&mut rig.platform, 4096, &[3, 500], Shape::Indirect).unwrap();
