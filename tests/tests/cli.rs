@@ -392,6 +392,27 @@ fn options_of_the_other_kind_of_device_are_refused() {
 }
 
 #[test]
+fn a_console_needs_another_end_that_can_be_had() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name).to_string_lossy().into_owned();
+    fs::write(path("text"), "mine").unwrap();
+    let with = |console: &str, message: &str| {
+        refused(&["serve", "console", "--socket", &path("s"), "--console", console], message);
+    };
+    with("file:/nowhere/printed", "/nowhere");
+    with(&format!("unix:{}", path("text")), "there is something else by that name, which is left alone");
+    assert_eq!(fs::read(path("text")).unwrap(), b"mine");
+    refused(&["serve", "console", "--socket", &path("s")], "--console stdio, pty, unix:PATH or file:PATH");
+    refused(&["serve", "blk", "--socket", &path("s"), "--console", "pty"], "--console has no effect: blk is a disk");
+    refused(&["qemu", "console", "--console", "stdio"], "the serial console of the guest is here");
+    let output = run(&["serve", "console", "--socket", &path("s"), "--console", "telnet:1"]);
+    assert_eq!(output.status.code(), Some(2));
+    assert!(text(&output.stderr).contains("`telnet:1` is no console; there are stdio, pty, unix:PATH and file:PATH"));
+    refused(&["sim", "console"], "console is a console: give --scenario bytes or events");
+    refused(&["bench", "console"], "no figure of a console is near a limit of the link");
+}
+
+#[test]
 fn addresses_of_no_single_card_are_refused() {
     for mac in ["00:00:00:00:00:00", "53:54:00:12:34:56", "+6:54:00:12:34:56", "52:54:0:12:34:56", "52:54:00:12:34", ""]
     {

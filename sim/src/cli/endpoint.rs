@@ -139,6 +139,11 @@ impl EndpointArguments {
         Ok(Subject::Own(Box::new(OwnRtl::load(path)?)))
     }
 
+    /// Whether the console is to be this terminal.
+    pub fn takes_the_terminal(&self) -> bool {
+        self.console == Some(ConsoleSpec::Stdio)
+    }
+
     /// All files that are named.
     pub fn files(&self) -> Files<'_> {
         let capture = match &self.net {

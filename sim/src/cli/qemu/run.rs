@@ -46,6 +46,11 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<()> {
         (None, None) if arguments.shell => String::new(),
         (None, None) => bail!("nobody knows what a guest does with RTL of your own: give --job FILE or --shell"),
     };
+    if arguments.endpoint.takes_the_terminal() {
+        bail!(
+            "--console stdio: the serial console of the guest is here; give pty, unix:PATH or file:PATH, or take serve"
+        );
+    }
     let files = arguments.endpoint.files().reads("--job", arguments.job.as_deref());
     files.reads("--kernel", arguments.kernel.as_deref()).check()?;
     let opened = arguments.endpoint.open(&subject)?;
