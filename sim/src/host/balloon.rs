@@ -2,9 +2,9 @@
 use super::chain::Chain;
 use super::pci::Bus;
 use super::ring::{Buffer, RingError, RingOptions, Shape, Virtqueue};
-use super::virtio_pci::{DriverError, Interrupted, QueueOptions, QueueUse, VectorPolicy, VirtioPci};
+use super::virtio_pci::{DriverError, InterruptCount, Interrupted, QueueOptions, QueueUse, VectorPolicy, VirtioPci};
 use super::Platform;
-use crate::link::{FunctionId, Interrupt};
+use crate::link::FunctionId;
 use std::collections::HashMap;
 use thiserror::Error;
 use virtio_hdl_rtl::virtio::layout::balloon::*;
@@ -95,8 +95,7 @@ pub struct Balloon {
     features: u32,
     /// Chains that the device has, by the number of their queue and their head.
     chains: HashMap<(usize, u16), Chain>,
-    interrupts: u64,
-    config_changes: u64,
+    interrupts: InterruptCount,
 }
 
 impl Balloon {
@@ -107,20 +106,10 @@ impl Balloon {
         id: FunctionId,
         options: &Options,
     ) -> Result<Self, DriverError> {
-        let found = bus.function(id)?.subsystem;
-        if found != VIRTIO_ID_BALLOON {
-            return Err(DriverError::DeviceKind { found, expected: VIRTIO_ID_BALLOON });
-        }
-        let mut transport = VirtioPci::probe(platform, bus, id)?;
-        match Self::set_up(platform, &mut transport, options) {
-            Ok((queues, features)) => {
-                Ok(Balloon { transport, queues, features, chains: HashMap::new(), interrupts: 0, config_changes: 0 })
-            }
-            Err(error) => {
-                transport.abandon(platform, bus);
-                Err(error)
-            }
-        }
+        let set_up =
+            |platform: &mut dyn Platform, transport: &mut VirtioPci| Self::set_up(platform, transport, options);
+        let (transport, (queues, features)) = VirtioPci::bind(platform, bus, id, VIRTIO_ID_BALLOON, set_up)?;
+        Ok(Balloon { transport, queues, features, chains: HashMap::new(), interrupts: InterruptCount::default() })
     }
 
     fn set_up(
@@ -155,7 +144,7 @@ impl Balloon {
 
     /// Interrupts that meant this balloon, and how many of them a change of the configuration.
     pub fn interrupts(&self) -> (u64, u64) {
-        (self.interrupts, self.config_changes)
+        (self.interrupts.all, self.interrupts.config_changes)
     }
 
     /// Pages that the device wants in the balloon.
@@ -199,17 +188,9 @@ impl Balloon {
         let ring = self.queues.get_mut(number).ok_or(BalloonError::NoStatistics)?;
         let chain = Chain::allocate(platform, bytes.len() as u32)?;
         platform.memory().write_slice(bytes, GuestAddress(chain.address))?;
-        let buffers: Vec<_> = chain.cut_up(cut).map(|(address, bytes)| Buffer::readable(address, bytes)).collect();
-        match ring.add(platform, &buffers, shape) {
-            Ok(head) => {
-                self.chains.insert((number, head), chain);
-                Ok(head)
-            }
-            Err(error) => {
-                chain.free(platform);
-                Err(error.into())
-            }
-        }
+        let (head, chain) = chain.offer(platform, ring, cut, Buffer::readable, shape)?;
+        self.chains.insert((number, head), chain);
+        Ok(head)
     }
 
     /// Tells the device what was given to it, and notifies it where it wants to be.
@@ -255,25 +236,13 @@ impl Balloon {
             if let Some(back) = self.poll(platform)? {
                 return Ok(Some(back));
             }
-            let Some(interrupt) = platform.wait_interrupt(deadline) else { return Ok(None) };
-            match self.interrupt(platform, interrupt)? {
-                Interrupted::Mine { config_changed, .. } => {
-                    self.interrupts += 1;
-                    self.config_changes += u64::from(config_changed);
-                    if config_changed {
-                        return self.poll(platform);
-                    }
-                }
-                // Another device may hold a shared line for ever.
-                Interrupted::NotMine if platform.now() >= deadline => return Ok(None),
-                Interrupted::NotMine => {}
+            let rings: Vec<_> = self.queues.iter().collect();
+            match self.transport.next_interrupt(platform, deadline, &rings, &mut self.interrupts)? {
+                None => return Ok(None),
+                Some(Interrupted::Mine { config_changed: true, .. }) => return self.poll(platform),
+                Some(_) => {}
             }
         }
-    }
-
-    fn interrupt(&self, platform: &mut dyn Platform, interrupt: Interrupt) -> Result<Interrupted, RingError> {
-        let queues: Vec<_> = self.queues.iter().collect();
-        self.transport.interrupt(platform, interrupt, &queues)
     }
 
     /// Resets the device and gives everything back, even when something fails; then the first error is told.

@@ -1,7 +1,7 @@
 //! The disk driver: many requests in flight, each a chain of header, data and status byte, in one queue or several.
 use super::pci::Bus;
 use super::ring::{Buffer, RingError, RingOptions, Shape, Virtqueue};
-use super::virtio_pci::{DriverError, Interrupted, QueueOptions, QueueUse, VectorPolicy, VirtioPci};
+use super::virtio_pci::{DriverError, InterruptCount, Interrupted, QueueOptions, QueueUse, VectorPolicy, VirtioPci};
 use super::Platform;
 use crate::link::{FunctionId, Interrupt};
 use std::collections::HashMap;
@@ -187,8 +187,7 @@ pub struct Blk {
     /// Chains that were added since the last kick.
     unkicked: bool,
     /// Interrupts that meant this disk.
-    interrupts: u64,
-    config_changes: u64,
+    interrupts: InterruptCount,
 }
 
 impl Blk {
@@ -199,30 +198,21 @@ impl Blk {
         id: FunctionId,
         options: &Options,
     ) -> Result<Self, DriverError> {
-        let found = bus.function(id)?.subsystem;
-        if found != VIRTIO_ID_BLK {
-            return Err(DriverError::DeviceKind { found, expected: VIRTIO_ID_BLK });
-        }
-        let mut transport = VirtioPci::probe(platform, bus, id)?;
-        match Self::set_up(platform, &mut transport, options) {
-            Ok((queues, features, slots)) => Ok(Blk {
-                free_slots: (0..entries(&queues)).rev().collect(),
-                transport,
-                last_queue: queues.len() - 1,
-                queues,
-                features,
-                slots,
-                pending: HashMap::new(),
-                next_ticket: 0,
-                unkicked: false,
-                interrupts: 0,
-                config_changes: 0,
-            }),
-            Err(error) => {
-                transport.abandon(platform, bus);
-                Err(error)
-            }
-        }
+        let set_up =
+            |platform: &mut dyn Platform, transport: &mut VirtioPci| Self::set_up(platform, transport, options);
+        let (transport, (queues, features, slots)) = VirtioPci::bind(platform, bus, id, VIRTIO_ID_BLK, set_up)?;
+        Ok(Blk {
+            free_slots: (0..entries(&queues)).rev().collect(),
+            transport,
+            last_queue: queues.len() - 1,
+            queues,
+            features,
+            slots,
+            pending: HashMap::new(),
+            next_ticket: 0,
+            unkicked: false,
+            interrupts: InterruptCount::default(),
+        })
     }
 
     fn set_up(
@@ -307,7 +297,7 @@ impl Blk {
 
     /// Interrupts that meant this disk, and how many of them a change of the configuration.
     pub fn interrupts(&self) -> (u64, u64) {
-        (self.interrupts, self.config_changes)
+        (self.interrupts.all, self.interrupts.config_changes)
     }
 
     /// Sectors of 512 bytes.
@@ -427,18 +417,10 @@ impl Blk {
             if !ended.is_empty() || self.pending.is_empty() {
                 return Ok(ended);
             }
-            let handled = platform.wait_interrupt(deadline).map(|interrupt| self.interrupt(platform, interrupt));
-            match handled.transpose()? {
-                Some(Interrupted::Mine { config_changed, .. }) => {
-                    self.interrupts += 1;
-                    self.config_changes += u64::from(config_changed);
-                }
-                // Another device may hold a shared line for ever.
-                Some(Interrupted::NotMine) if platform.now() < deadline => {}
-                Some(Interrupted::NotMine) | None => {
-                    let cycles = platform.now() - start;
-                    return Err(BlkError::Timeout { in_flight: self.pending.len(), cycles });
-                }
+            let rings: Vec<_> = self.queues.iter().collect();
+            if self.transport.next_interrupt(platform, deadline, &rings, &mut self.interrupts)?.is_none() {
+                let cycles = platform.now() - start;
+                return Err(BlkError::Timeout { in_flight: self.pending.len(), cycles });
             }
         }
     }

@@ -1,4 +1,5 @@
 //! Memory of a chain: one allocation, cut into buffers.
+use super::ring::{Buffer, RingError, Shape, Virtqueue};
 use super::virtio_pci::DriverError;
 use super::Platform;
 
@@ -16,13 +17,32 @@ impl Chain {
         Ok(Chain { address, bytes })
     }
 
+    /// Offers it to the device in these buffers of it, or gives it back where the ring does not take it; its head.
+    pub fn offer(
+        self,
+        platform: &mut dyn Platform,
+        ring: &mut Virtqueue,
+        cut: &[u32],
+        buffer: fn(u64, u32) -> Buffer,
+        shape: Shape,
+    ) -> Result<(u16, Self), RingError> {
+        let buffers: Vec<_> = self.cut_up(cut).map(|(address, bytes)| buffer(address, bytes)).collect();
+        match ring.add(platform, &buffers, shape) {
+            Ok(head) => Ok((head, self)),
+            Err(error) => {
+                self.free(platform);
+                Err(error)
+            }
+        }
+    }
+
     /// Gives it back.
     pub fn free(&self, platform: &mut dyn Platform) {
         platform.free(self.address, self.bytes.into());
     }
 
     /// Cuts it into buffers, each an address and bytes: as long as `cut` says while there is something left, then the rest.
-    pub fn cut_up<'a>(&'a self, cut: &'a [u32]) -> impl Iterator<Item = (u64, u32)> + 'a {
+    fn cut_up<'a>(&'a self, cut: &'a [u32]) -> impl Iterator<Item = (u64, u32)> + 'a {
         let mut done = 0;
         let mut lengths = cut.iter();
         std::iter::from_fn(move || {

@@ -2,7 +2,7 @@
 use super::chain::Chain;
 use super::pci::Bus;
 use super::ring::{Buffer, RingError, RingOptions, Shape, Virtqueue};
-use super::virtio_pci::{DriverError, Interrupted, QueueOptions, QueueUse, VectorPolicy, VirtioPci};
+use super::virtio_pci::{DriverError, InterruptCount, Interrupted, QueueOptions, QueueUse, VectorPolicy, VirtioPci};
 use super::Platform;
 use crate::link::{FunctionId, Interrupt};
 use std::collections::HashMap;
@@ -79,8 +79,7 @@ pub struct Console {
     features: u32,
     incoming: HashMap<u16, Chain>,
     outgoing: HashMap<u16, Chain>,
-    interrupts: u64,
-    config_changes: u64,
+    interrupts: InterruptCount,
 }
 
 impl Console {
@@ -91,27 +90,18 @@ impl Console {
         id: FunctionId,
         options: &Options,
     ) -> Result<Self, DriverError> {
-        let found = bus.function(id)?.subsystem;
-        if found != VIRTIO_ID_CONSOLE {
-            return Err(DriverError::DeviceKind { found, expected: VIRTIO_ID_CONSOLE });
-        }
-        let mut transport = VirtioPci::probe(platform, bus, id)?;
-        match Self::set_up(platform, &mut transport, options) {
-            Ok((receive, transmit, features)) => Ok(Console {
-                transport,
-                receive,
-                transmit,
-                features,
-                incoming: HashMap::new(),
-                outgoing: HashMap::new(),
-                interrupts: 0,
-                config_changes: 0,
-            }),
-            Err(error) => {
-                transport.abandon(platform, bus);
-                Err(error)
-            }
-        }
+        let set_up =
+            |platform: &mut dyn Platform, transport: &mut VirtioPci| Self::set_up(platform, transport, options);
+        let (transport, (receive, transmit, features)) = VirtioPci::bind(platform, bus, id, VIRTIO_ID_CONSOLE, set_up)?;
+        Ok(Console {
+            transport,
+            receive,
+            transmit,
+            features,
+            incoming: HashMap::new(),
+            outgoing: HashMap::new(),
+            interrupts: InterruptCount::default(),
+        })
     }
 
     fn set_up(
@@ -153,7 +143,7 @@ impl Console {
 
     /// Interrupts that meant this console, and how many of them a change of the configuration.
     pub fn interrupts(&self) -> (u64, u64) {
-        (self.interrupts, self.config_changes)
+        (self.interrupts.all, self.interrupts.config_changes)
     }
 
     /// Columns and rows of the terminal, if the device tells.
@@ -200,17 +190,9 @@ impl Console {
         shape: Shape,
     ) -> Result<(), ConsoleError> {
         let chain = Chain::allocate(platform, bytes)?;
-        let buffers: Vec<_> = chain.cut_up(cut).map(|(address, bytes)| Buffer::writable(address, bytes)).collect();
-        match self.receive.add(platform, &buffers, shape) {
-            Ok(head) => {
-                self.incoming.insert(head, chain);
-                Ok(())
-            }
-            Err(error) => {
-                chain.free(platform);
-                Err(error.into())
-            }
-        }
+        let (head, chain) = chain.offer(platform, &mut self.receive, cut, Buffer::writable, shape)?;
+        self.incoming.insert(head, chain);
+        Ok(())
     }
 
     /// Gives the device bytes to print, in a chain that is cut in the same way.
@@ -223,17 +205,9 @@ impl Console {
     ) -> Result<(), ConsoleError> {
         let chain = Chain::allocate(platform, bytes.len() as u32)?;
         platform.memory().write_slice(bytes, GuestAddress(chain.address))?;
-        let buffers: Vec<_> = chain.cut_up(cut).map(|(address, bytes)| Buffer::readable(address, bytes)).collect();
-        match self.transmit.add(platform, &buffers, shape) {
-            Ok(head) => {
-                self.outgoing.insert(head, chain);
-                Ok(())
-            }
-            Err(error) => {
-                chain.free(platform);
-                Err(error.into())
-            }
-        }
+        let (head, chain) = chain.offer(platform, &mut self.transmit, cut, Buffer::readable, shape)?;
+        self.outgoing.insert(head, chain);
+        Ok(())
     }
 
     /// Tells the device what was given to it, and notifies it where it wants to be.
@@ -275,18 +249,11 @@ impl Console {
             if self.outgoing.len() < printing {
                 return Ok(None);
             }
-            let Some(interrupt) = platform.wait_interrupt(deadline) else { return Ok(None) };
-            match self.interrupt(platform, interrupt)? {
-                Interrupted::Mine { config_changed, .. } => {
-                    self.interrupts += 1;
-                    self.config_changes += u64::from(config_changed);
-                    if config_changed {
-                        return self.poll(platform);
-                    }
-                }
-                // Another device may hold a shared line for ever.
-                Interrupted::NotMine if platform.now() >= deadline => return Ok(None),
-                Interrupted::NotMine => {}
+            let rings = [&self.receive, &self.transmit];
+            match self.transport.next_interrupt(platform, deadline, &rings, &mut self.interrupts)? {
+                None => return Ok(None),
+                Some(Interrupted::Mine { config_changed: true, .. }) => return self.poll(platform),
+                Some(_) => {}
             }
         }
     }

@@ -2,7 +2,7 @@
 use super::chain::Chain;
 use super::pci::Bus;
 use super::ring::{Buffer, RingError, RingOptions, Shape, Virtqueue};
-use super::virtio_pci::{DriverError, Interrupted, QueueOptions, QueueUse, VectorPolicy, VirtioPci};
+use super::virtio_pci::{DriverError, InterruptCount, Interrupted, QueueOptions, QueueUse, VectorPolicy, VirtioPci};
 use super::Platform;
 use crate::link::{FunctionId, Interrupt};
 use std::collections::HashMap;
@@ -115,8 +115,7 @@ pub struct Net {
     features: u32,
     incoming: HashMap<u16, Chain>,
     outgoing: HashMap<u16, Chain>,
-    interrupts: u64,
-    config_changes: u64,
+    interrupts: InterruptCount,
 }
 
 impl Net {
@@ -127,27 +126,18 @@ impl Net {
         id: FunctionId,
         options: &Options,
     ) -> Result<Self, DriverError> {
-        let found = bus.function(id)?.subsystem;
-        if found != VIRTIO_ID_NET {
-            return Err(DriverError::DeviceKind { found, expected: VIRTIO_ID_NET });
-        }
-        let mut transport = VirtioPci::probe(platform, bus, id)?;
-        match Self::set_up(platform, &mut transport, options) {
-            Ok((receive, transmit, features)) => Ok(Net {
-                transport,
-                receive,
-                transmit,
-                features,
-                incoming: HashMap::new(),
-                outgoing: HashMap::new(),
-                interrupts: 0,
-                config_changes: 0,
-            }),
-            Err(error) => {
-                transport.abandon(platform, bus);
-                Err(error)
-            }
-        }
+        let set_up =
+            |platform: &mut dyn Platform, transport: &mut VirtioPci| Self::set_up(platform, transport, options);
+        let (transport, (receive, transmit, features)) = VirtioPci::bind(platform, bus, id, VIRTIO_ID_NET, set_up)?;
+        Ok(Net {
+            transport,
+            receive,
+            transmit,
+            features,
+            incoming: HashMap::new(),
+            outgoing: HashMap::new(),
+            interrupts: InterruptCount::default(),
+        })
     }
 
     fn set_up(
@@ -184,7 +174,7 @@ impl Net {
 
     /// Interrupts that meant this port, and how many of them a change of the configuration.
     pub fn interrupts(&self) -> (u64, u64) {
-        (self.interrupts, self.config_changes)
+        (self.interrupts.all, self.interrupts.config_changes)
     }
 
     /// The hardware address.
@@ -249,17 +239,9 @@ impl Net {
         shape: Shape,
     ) -> Result<(), NetError> {
         let chain = Chain::allocate(platform, bytes)?;
-        let buffers: Vec<_> = chain.cut_up(cut).map(|(address, bytes)| Buffer::writable(address, bytes)).collect();
-        match self.receive.add(platform, &buffers, shape) {
-            Ok(head) => {
-                self.incoming.insert(head, chain);
-                Ok(())
-            }
-            Err(error) => {
-                chain.free(platform);
-                Err(error.into())
-            }
-        }
+        let (head, chain) = chain.offer(platform, &mut self.receive, cut, Buffer::writable, shape)?;
+        self.incoming.insert(head, chain);
+        Ok(())
     }
 
     /// Gives the device a frame to send. It learns of it with [`kick`](Self::kick).
@@ -274,18 +256,10 @@ impl Net {
         }
         bytes.extend_from_slice(&outgoing.frame);
         platform.memory().write_slice(&bytes, GuestAddress(chain.address))?;
-        let buffers: Vec<_> =
-            chain.cut_up(&outgoing.cut).map(|(address, bytes)| Buffer::readable(address, bytes)).collect();
-        match self.transmit.add(platform, &buffers, outgoing.shape) {
-            Ok(head) => {
-                self.outgoing.insert(head, chain);
-                Ok(())
-            }
-            Err(error) => {
-                chain.free(platform);
-                Err(error.into())
-            }
-        }
+        let (head, chain) =
+            chain.offer(platform, &mut self.transmit, &outgoing.cut, Buffer::readable, outgoing.shape)?;
+        self.outgoing.insert(head, chain);
+        Ok(())
     }
 
     /// Tells the device what was given to it, and notifies it where it wants to be.
@@ -331,15 +305,9 @@ impl Net {
             if self.outgoing.len() < sending {
                 return Ok(None);
             }
-            let Some(interrupt) = platform.wait_interrupt(deadline) else { return Ok(None) };
-            match self.interrupt(platform, interrupt)? {
-                Interrupted::Mine { config_changed, .. } => {
-                    self.interrupts += 1;
-                    self.config_changes += u64::from(config_changed);
-                }
-                // Another device may hold a shared line for ever.
-                Interrupted::NotMine if platform.now() >= deadline => return Ok(None),
-                Interrupted::NotMine => {}
+            let rings = [&self.receive, &self.transmit];
+            if self.transport.next_interrupt(platform, deadline, &rings, &mut self.interrupts)?.is_none() {
+                return Ok(None);
             }
         }
     }

@@ -18,7 +18,7 @@ use thiserror::Error;
 use virtio_hdl_rtl::virtio::layout::*;
 
 pub use queues::{Queue, QueueOptions, QueueUse};
-pub use vectors::{Interrupted, VectorPolicy};
+pub use vectors::{InterruptCount, Interrupted, VectorPolicy};
 
 /// What keeps a driver from running a device.
 #[derive(Debug, Error)]
@@ -137,6 +137,28 @@ impl VirtioPci {
             return Err(error);
         }
         Ok(driver)
+    }
+
+    /// The same for a driver of this kind of device, which then sets it up; where that fails, the function is given back.
+    pub fn bind<T>(
+        platform: &mut dyn Platform,
+        bus: &mut Bus,
+        id: FunctionId,
+        kind: u16,
+        set_up: impl FnOnce(&mut dyn Platform, &mut VirtioPci) -> Result<T, DriverError>,
+    ) -> Result<(Self, T), DriverError> {
+        let found = bus.function(id)?.subsystem;
+        if found != kind {
+            return Err(DriverError::DeviceKind { found, expected: kind });
+        }
+        let mut transport = VirtioPci::probe(platform, bus, id)?;
+        match set_up(platform, &mut transport) {
+            Ok(driver) => Ok((transport, driver)),
+            Err(error) => {
+                transport.abandon(platform, bus);
+                Err(error)
+            }
+        }
     }
 
     fn begin(&mut self, platform: &mut dyn Platform) -> Result<(), DriverError> {

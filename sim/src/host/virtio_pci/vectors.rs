@@ -49,6 +49,15 @@ impl VectorPolicy {
     }
 }
 
+/// Interrupts that meant a device.
+#[derive(Copy, Clone, Debug, Default, PartialEq, Eq)]
+pub struct InterruptCount {
+    /// All of them.
+    pub all: u64,
+    /// Those that told of a change of the configuration.
+    pub config_changes: u64,
+}
+
 /// What an interrupt was for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Interrupted {
@@ -154,6 +163,29 @@ impl VirtioPci {
                 self.message_interrupt(platform, MsixMessage { address, data }, rings)
             }
         }
+    }
+
+    /// Waits for an interrupt of the platform until cycle `deadline` at most, handles it, and counts it if it means this device. None when
+    /// there is nothing more to wait for.
+    pub fn next_interrupt(
+        &self,
+        platform: &mut dyn Platform,
+        deadline: u64,
+        rings: &[&Virtqueue],
+        count: &mut InterruptCount,
+    ) -> Result<Option<Interrupted>, RingError> {
+        let Some(interrupt) = platform.wait_interrupt(deadline) else { return Ok(None) };
+        let interrupted = self.interrupt(platform, interrupt, rings)?;
+        match interrupted {
+            Interrupted::Mine { config_changed, .. } => {
+                count.all += 1;
+                count.config_changes += u64::from(config_changed);
+            }
+            // Another device may hold a shared line for ever.
+            Interrupted::NotMine if platform.now() >= deadline => return Ok(None),
+            Interrupted::NotMine => {}
+        }
+        Ok(Some(interrupted))
     }
 
     /// The shared handler of INTx: the interrupt status says whether it was this device.
