@@ -18,7 +18,7 @@ struct State {
 
 /// A console in memory: what a [`Typist`] types goes in, and it reads what is printed.
 #[derive(Debug)]
-pub struct MemoryConsole(Arc<Mutex<State>>);
+pub struct MemoryConsole(Typist);
 
 /// Who sits at a [`MemoryConsole`].
 #[derive(Clone, Debug)]
@@ -34,7 +34,7 @@ impl Default for Typist {
 impl Typist {
     /// The console for an endpoint. One that nobody looks at takes nothing new before somebody does.
     pub fn console(&self) -> MemoryConsole {
-        MemoryConsole(self.0.clone())
+        MemoryConsole(self.clone())
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -69,7 +69,7 @@ impl Typist {
 
 impl ConsoleBackend for MemoryConsole {
     fn write(&mut self, bytes: &[u8]) -> usize {
-        let mut state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut state = self.0.state();
         let taken = state.room.map_or(bytes.len(), |room| room.min(bytes.len()));
         state.room = state.room.map(|room| room - taken);
         state.printed.extend(&bytes[..taken]);
@@ -77,13 +77,13 @@ impl ConsoleBackend for MemoryConsole {
     }
 
     fn read(&mut self, most: usize) -> Vec<u8> {
-        let mut state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut state = self.0.state();
         let most = most.min(state.typed.len());
         state.typed.drain(..most).collect()
     }
 
     fn size(&self) -> Option<TerminalSize> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).size
+        self.0.state().size
     }
 
     fn look_every(&self) -> Option<Duration> {

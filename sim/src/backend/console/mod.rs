@@ -94,6 +94,12 @@ pub trait ConsoleBackend: Send {
     }
 }
 
+/// The size of a terminal, unless it has none.
+fn size_of(terminal: impl AsFd) -> Option<TerminalSize> {
+    let size = rustix::termios::tcgetwinsize(terminal).ok().filter(|size| size.ws_col > 0 && size.ws_row > 0)?;
+    Some(TerminalSize { cols: size.ws_col, rows: size.ws_row })
+}
+
 /// What came of an attempt to read or write.
 #[derive(Debug, PartialEq, Eq)]
 enum Moved {
@@ -117,6 +123,14 @@ fn read_now(file: impl AsFd, buffer: &mut [u8]) -> Moved {
         Err(Errno::AGAIN) => Moved::Later,
         Err(_) => Moved::Gone,
     }
+}
+
+/// Up to `most` bytes of what `read` has, and whether the other end is gone.
+fn read_piece(most: usize, read: impl FnOnce(&mut [u8]) -> Moved) -> (Vec<u8>, bool) {
+    let mut buffer = vec![0; most.min(PIECE_BYTES)];
+    let moved = read(&mut buffer);
+    buffer.truncate(if let Moved::Bytes(bytes) = moved { bytes } else { 0 });
+    (buffer, moved == Moved::Gone)
 }
 
 /// Writes what there is room for, without waiting.

@@ -1,9 +1,12 @@
 //! A pseudoterminal, for a terminal program such as screen or minicom.
-use super::{read_now, write_now, ConsoleBackend, ConsoleError, Moved, TerminalSize, LOOK_AT_TERMINAL, PIECE_BYTES};
+use super::{
+    read_now, read_piece, size_of, write_now, ConsoleBackend, ConsoleError, Moved, TerminalSize, LOOK_AT_TERMINAL,
+    PIECE_BYTES,
+};
 use rustix::event::{PollFd, PollFlags, Timespec};
 use rustix::fs::{Mode, OFlags};
 use rustix::pty::{grantpt, openpt, ptsname, unlockpt, OpenptFlags};
-use rustix::termios::{tcgetattr, tcgetwinsize, tcsetattr, OptionalActions};
+use rustix::termios::{tcgetattr, tcsetattr, OptionalActions};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::time::Duration;
 
@@ -57,18 +60,14 @@ impl ConsoleBackend for PtyConsole {
     }
 
     fn read(&mut self, most: usize) -> Vec<u8> {
-        let mut buffer = vec![0; most.min(PIECE_BYTES)];
-        let taken = match self.is_open().then(|| read_now(&self.master, &mut buffer)) {
-            Some(Moved::Bytes(bytes)) => bytes,
-            _ => 0,
-        };
-        buffer.truncate(taken);
-        buffer
+        match self.is_open() {
+            true => read_piece(most, |buffer| read_now(&self.master, buffer)).0,
+            false => Vec::new(),
+        }
     }
 
     fn size(&self) -> Option<TerminalSize> {
-        let size = tcgetwinsize(&self.master).ok().filter(|size| size.ws_col > 0 && size.ws_row > 0)?;
-        Some(TerminalSize { cols: size.ws_col, rows: size.ws_row })
+        size_of(&self.master)
     }
 
     fn place(&self) -> Option<&str> {

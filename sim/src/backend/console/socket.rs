@@ -1,5 +1,5 @@
 //! A Unix socket that one client at a time connects to, as QEMU's `-chardev socket,server=on,wait=off`.
-use super::{read_now, write_now, ConsoleBackend, ConsoleError, Moved, PIECE_BYTES};
+use super::{read_now, read_piece, write_now, ConsoleBackend, ConsoleError, Moved, PIECE_BYTES};
 use crate::socket_file::{BindError, SocketFile};
 use rustix::net::{SocketFlags, SocketType};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -51,17 +51,12 @@ impl ConsoleBackend for SocketConsole {
     }
 
     fn read(&mut self, most: usize) -> Vec<u8> {
-        let mut buffer = vec![0; most.min(PIECE_BYTES)];
-        let taken = match self.client().map(|client| read_now(client, &mut buffer)) {
-            Some(Moved::Bytes(bytes)) => bytes,
-            Some(Moved::Gone) => {
-                self.client = None;
-                0
-            }
-            _ => 0,
-        };
-        buffer.truncate(taken);
-        buffer
+        let Some(client) = self.client() else { return Vec::new() };
+        let (typed, is_gone) = read_piece(most, |buffer| read_now(client, buffer));
+        if is_gone {
+            self.client = None;
+        }
+        typed
     }
 
     fn as_fd(&self) -> Option<BorrowedFd<'_>> {

@@ -1,7 +1,9 @@
 //! The terminal that the program runs in.
-use super::{read_now, write_now, ConsoleBackend, ConsoleError, Moved, TerminalSize, LOOK_AT_TERMINAL};
+use super::{
+    read_now, read_piece, size_of, write_now, ConsoleBackend, ConsoleError, Moved, TerminalSize, LOOK_AT_TERMINAL,
+};
 use rustix::stdio::{stdin, stdout};
-use rustix::termios::{isatty, tcgetattr, tcgetwinsize, tcsetattr, LocalModes, OptionalActions, Termios};
+use rustix::termios::{isatty, tcgetattr, tcsetattr, LocalModes, OptionalActions, Termios};
 use std::os::fd::BorrowedFd;
 use std::time::Duration;
 
@@ -54,25 +56,16 @@ impl ConsoleBackend for StdioConsole {
     }
 
     fn read(&mut self, most: usize) -> Vec<u8> {
-        let mut buffer = vec![0; if self.input_ended { 0 } else { most }];
-        let taken = match buffer.is_empty() {
-            true => 0,
-            false => match read_now(stdin(), &mut buffer) {
-                Moved::Bytes(bytes) => bytes,
-                Moved::Later => 0,
-                Moved::Gone => {
-                    self.input_ended = true;
-                    0
-                }
-            },
-        };
-        buffer.truncate(taken);
-        buffer
+        if self.input_ended {
+            return Vec::new();
+        }
+        let (typed, is_gone) = read_piece(most, |buffer| read_now(stdin(), buffer));
+        self.input_ended = is_gone;
+        typed
     }
 
     fn size(&self) -> Option<TerminalSize> {
-        let size = tcgetwinsize(stdout()).ok().filter(|size| size.ws_col > 0 && size.ws_row > 0)?;
-        Some(TerminalSize { cols: size.ws_col, rows: size.ws_row })
+        size_of(stdout())
     }
 
     fn as_fd(&self) -> Option<BorrowedFd<'_>> {
