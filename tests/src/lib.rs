@@ -8,11 +8,15 @@ use virtio_hdl::backend::{Disk, DiskPort};
 use virtio_hdl::design;
 use virtio_hdl::host::blk::{Blk, Options};
 use virtio_hdl::host::pci::{Bus, Options as BusOptions};
+use virtio_hdl::host::virtio_pci::VirtioPci;
+use virtio_hdl::host::{Platform, Width};
 use virtio_hdl::machine::{Machine, MachineOptions, SLOT};
 use virtio_hdl::model::Library;
 use virtio_hdl::scenario::events;
 use virtio_hdl_rtl::config::EndpointConfig;
 use virtio_hdl_rtl::device::net::NetOptions;
+use virtio_hdl_rtl::virtio::layout::{avail_offset, QUEUE_PFN, QUEUE_PFN_SHIFT, QUEUE_SEL, RING_ENTRIES, RING_INDEX};
+use vm_memory::{Bytes, GuestAddress};
 
 pub mod guest;
 mod program;
@@ -49,6 +53,18 @@ pub fn library(config: &EndpointConfig) -> Library {
 pub fn machine(config: &EndpointConfig, disk: Disk, options: &MachineOptions) -> Machine {
     let disk = DiskPort::new(disk, 0);
     Machine::new(&library(config), Box::new(disk), options).unwrap_or_else(|error| panic!("{error}"))
+}
+
+/// Offers a head of any number in a queue of this size, behind the driver's back, and kicks.
+pub fn offer_head(machine: &mut Machine, transport: &VirtioPci, queue: u16, size: u16, head: u16) {
+    transport.write(machine, QUEUE_SEL, Width::Word, queue.into());
+    let ring = u64::from(transport.read(machine, QUEUE_PFN, Width::Double)) << QUEUE_PFN_SHIFT;
+    let available = ring + avail_offset(size);
+    let memory = machine.memory();
+    let index: u16 = memory.read_obj(GuestAddress(available + RING_INDEX)).unwrap();
+    memory.write_obj(head, GuestAddress(available + RING_ENTRIES + 2 * u64::from(index % size))).unwrap();
+    memory.write_obj(index.wrapping_add(1), GuestAddress(available + RING_INDEX)).unwrap();
+    transport.notify(machine, queue);
 }
 
 /// Changes the size that the disk's device side shows, in sectors.

@@ -12,10 +12,10 @@ use virtio_hdl::scenario::pages;
 use virtio_hdl_rtl::config::EndpointConfig;
 use virtio_hdl_rtl::endpoint::diagnostics;
 use virtio_hdl_rtl::pcie::registers::DIAGNOSTICS;
+use virtio_hdl_rtl::virtio::layout;
 use virtio_hdl_rtl::virtio::layout::balloon::{self, PAGE_BYTES};
-use virtio_hdl_rtl::virtio::layout::{self, avail_offset};
 use virtio_hdl_rtl::virtio::types::Violation;
-use virtio_hdl_tests::{example, library};
+use virtio_hdl_tests::{example, library, offer_head};
 use vm_memory::{Bytes, GuestAddress};
 use BalloonQueue::{Deflate, Inflate, Statistics};
 
@@ -106,15 +106,7 @@ impl Setup {
 
     /// Makes the queue's next head one that is not in its table.
     fn break_queue(&mut self, queue: u16) {
-        self.write_register(layout::QUEUE_SEL, Width::Word, queue.into());
-        let ring = u64::from(self.register(layout::QUEUE_PFN, Width::Double)) << layout::QUEUE_PFN_SHIFT;
-        let size = self.config.queue_size;
-        let available = ring + avail_offset(size);
-        let memory = self.machine.memory();
-        let index: u16 = memory.read_obj(GuestAddress(available + layout::RING_INDEX)).unwrap();
-        memory.write_obj(size, GuestAddress(available + layout::RING_ENTRIES + 2 * u64::from(index % size))).unwrap();
-        memory.write_obj(index.wrapping_add(1), GuestAddress(available + layout::RING_INDEX)).unwrap();
-        self.balloon.transport().notify(&mut self.machine, queue);
+        offer_head(&mut self.machine, self.balloon.transport(), queue, self.config.queue_size, self.config.queue_size);
         self.machine.run(LONG);
     }
 }

@@ -18,10 +18,9 @@ use virtio_hdl::scenario::wire::FarEnd;
 use virtio_hdl_rtl::config::EndpointConfig;
 use virtio_hdl_rtl::endpoint::diagnostics;
 use virtio_hdl_rtl::pcie::registers::DIAGNOSTICS;
-use virtio_hdl_rtl::virtio::layout::{self, avail_offset, net};
+use virtio_hdl_rtl::virtio::layout::{self, net};
 use virtio_hdl_rtl::virtio::types::Violation;
-use virtio_hdl_tests::{example, jumbo_net, library};
-use vm_memory::{Bytes, GuestAddress};
+use virtio_hdl_tests::{example, jumbo_net, library, offer_head};
 
 /// Cycles in which everything that is going to happen has happened.
 const LONG: u64 = 40_000;
@@ -125,15 +124,7 @@ impl Setup {
 
     /// Makes the queue's next head one that is not in its table.
     fn break_queue(&mut self, queue: u16, head: u16) {
-        self.write_register(layout::QUEUE_SEL, Width::Word, queue.into());
-        let ring = u64::from(self.register(layout::QUEUE_PFN, Width::Double)) << layout::QUEUE_PFN_SHIFT;
-        let available = ring + avail_offset(self.config.queue_size);
-        let memory = self.machine.memory();
-        let index: u16 = memory.read_obj(GuestAddress(available + layout::RING_INDEX)).unwrap();
-        let slot = u64::from(index % self.config.queue_size);
-        memory.write_obj(head, GuestAddress(available + layout::RING_ENTRIES + 2 * slot)).unwrap();
-        memory.write_obj(index.wrapping_add(1), GuestAddress(available + layout::RING_INDEX)).unwrap();
-        self.net.transport().notify(&mut self.machine, queue);
+        offer_head(&mut self.machine, self.net.transport(), queue, self.config.queue_size, head);
         self.machine.run(LONG);
     }
 }
