@@ -31,6 +31,11 @@ use rust_hdl::prelude::*;
 pub use virtio_hdl_macros::{Block, Bundle};
 pub use virtio_hdl_verilog::describe;
 
+/// So many of a kind: ports or parts of a block that is told how many of them it has.
+pub fn list<T: Default>(count: usize) -> Vec<T> {
+    (0..count).map(|_| T::default()).collect()
+}
+
 /// A field of a block: a cell that it clocks, resets and holds before its own logic, which the printer says in the Verilog too; or
 /// ports, whose news are why the evaluator runs the block.
 pub trait Clocked {

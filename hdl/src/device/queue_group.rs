@@ -1,5 +1,5 @@
 //! Several queues as one, for a device that works on one request after the other.
-use crate::block::Block;
+use crate::block::{list, Block};
 use crate::cells::{Reg, Sink, Source, Stage};
 use crate::comment;
 use crate::dma::arbiter::RoundRobin;
@@ -75,10 +75,10 @@ impl QueueGroup {
     pub fn new(queues: usize) -> Self {
         assert!((2..=MAX_QUEUES).contains(&queues), "a group has 2 to {MAX_QUEUES} queues, not {queues}");
         Self::with(QueueGroupGiven {
-            chains: (0..queues).map(|_| Default::default()).collect(),
-            bytes: (0..queues).map(|_| Default::default()).collect(),
-            commands: (0..queues).map(|_| Default::default()).collect(),
-            data: (0..queues).map(|_| Default::default()).collect(),
+            chains: list(queues),
+            bytes: list(queues),
+            commands: list(queues),
+            data: list(queues),
         })
     }
 }

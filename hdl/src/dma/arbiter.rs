@@ -1,6 +1,6 @@
 //! Many clients, one engine.
 use super::types::{ReadRequest, WriteRequest};
-use crate::block::Block;
+use crate::block::{list, Block};
 use crate::cells::{Mux4, Reg, Sink, Source};
 use crate::comment;
 use rust_hdl::prelude::*;
@@ -87,7 +87,7 @@ impl TurnArbiter {
     /// An arbiter with `clients` inputs.
     pub fn new(clients: usize) -> Self {
         assert!((1..=CLIENTS).contains(&clients), "an arbiter has 1 to {CLIENTS} clients, not {clients}");
-        Self::with(TurnArbiterGiven { clients: (0..clients).map(|_| Default::default()).collect() })
+        Self::with(TurnArbiterGiven { clients: list(clients) })
     }
 }
 
@@ -159,7 +159,7 @@ impl<T: Synth> RequestArbiter<T> {
     /// An arbiter with `clients` inputs.
     pub fn new(clients: usize) -> Self {
         assert!((1..=CLIENTS).contains(&clients), "an arbiter has 1 to {CLIENTS} clients, not {clients}");
-        Self::with(RequestArbiterGiven { clients: (0..clients).map(|_| Default::default()).collect() })
+        Self::with(RequestArbiterGiven { clients: list(clients) })
     }
 }
 

@@ -2,7 +2,7 @@
 use super::data_path::DataPath;
 use super::diagnostics::{self, Diagnostics};
 use super::reset::ResetSequencer;
-use crate::block::Block;
+use crate::block::{list, Block};
 use crate::cells::{Reg, Sink, Source};
 use crate::comment;
 use crate::config::{Bar0, EndpointConfig};
@@ -220,16 +220,16 @@ impl EndpointCore {
         let read_tags = config.read_tags.min(config.link.interface.read_tags());
         let messages = usize::from(intx == Intx::Messages);
         Self::with(EndpointCoreGiven {
-            chain: (0..queues).map(|_| Default::default()).collect(),
-            bytes: (0..queues).map(|_| Default::default()).collect(),
-            command: (0..queues).map(|_| Default::default()).collect(),
-            data: (0..queues).map(|_| Default::default()).collect(),
-            device_violation_valid: (0..queues).map(|_| Default::default()).collect(),
-            device_violation: (0..queues).map(|_| Default::default()).collect(),
-            device_events: (diagnostics::FIELDS.len()..fields).map(|_| Default::default()).collect(),
+            chain: list(queues),
+            bytes: list(queues),
+            command: list(queues),
+            data: list(queues),
+            device_violation_valid: list(queues),
+            device_violation: list(queues),
+            device_events: list(fields - diagnostics::FIELDS.len()),
             completer: Completer::new(function.bar0_size, function.bar1_size()),
             msix: (0..usize::from(config.vectors > 0)).map(|_| MsixTable::new(function.vectors)).collect(),
-            messages: (0..messages).map(|_| Default::default()).collect(),
+            messages: list(messages),
             registers: LegacyRegisters::new(&registers),
             data_path: DataPath::new(&buffers, config.queue_size, read_tags, config.completion_timeout_cycles()),
             // the driver's patience with a reset is one of milliseconds

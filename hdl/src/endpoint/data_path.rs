@@ -1,6 +1,6 @@
 //! The virtqueues of an endpoint and the DMA engines they share.
 use super::gate::TransmitGate;
-use crate::block::Block;
+use crate::block::{list, Block};
 use crate::cells::{Reg, Sink, Source};
 use crate::comment;
 use crate::dma::arbiter::{ReadArbiter, WriteArbiter};
@@ -127,17 +127,17 @@ impl DataPath {
         let queues = buffers.len();
         let arbiters = usize::from(queues > 1);
         Self::with(DataPathGiven {
-            chain: (0..queues).map(|_| Default::default()).collect(),
-            bytes: (0..queues).map(|_| Default::default()).collect(),
-            command: (0..queues).map(|_| Default::default()).collect(),
-            data: (0..queues).map(|_| Default::default()).collect(),
-            device_violation_valid: (0..queues).map(|_| Default::default()).collect(),
-            device_violation: (0..queues).map(|_| Default::default()).collect(),
+            chain: list(queues),
+            bytes: list(queues),
+            command: list(queues),
+            data: list(queues),
+            device_violation_valid: list(queues),
+            device_violation: list(queues),
             read_engine: SizedReadEngine::new(tags, timeout),
             queues: buffers.iter().map(|buffers| Virtqueue::new(queue_size, *buffers)).collect(),
             read_arbiter: (0..arbiters).map(|_| ReadArbiter::new(queues)).collect(),
             write_arbiter: (0..arbiters).map(|_| WriteArbiter::new(queues)).collect(),
-            answering: (0..arbiters).map(|_| Default::default()).collect(),
+            answering: list(arbiters),
         })
     }
 }

@@ -1,5 +1,5 @@
 //! What a debugger can read in BAR1 and in the vendor-specific capability: the first ring violation and event counters.
-use crate::block::Block;
+use crate::block::{list, Block};
 use crate::cells::{LutRam, Reg};
 use crate::comment;
 use crate::config::DeviceType;
@@ -135,8 +135,8 @@ impl Diagnostics {
     pub fn new(fields: usize) -> Self {
         assert!((2..=usize::from(at::MAX_DIAGNOSTICS)).contains(&fields), "{fields} double words of diagnostics");
         Self::with(DiagnosticsGiven {
-            events: (1..fields).map(|_| Default::default()).collect(),
-            collected: (1..fields).map(|_| Default::default()).collect(),
+            events: list(fields - 1),
+            collected: list(fields - 1),
             turn: Reg::new(1.into()),
             first_round: Reg::new(true),
             last: Constant::new((fields as u64 - 1).into()),

@@ -1,7 +1,7 @@
 //! Executes requests and answers them.
 use super::register_bus::RegisterMaster;
 use super::request_decode::{RequestDecode, Target};
-use crate::block::Block;
+use crate::block::{list, Block};
 use crate::cells::{Reg, Sink, Source};
 use crate::comment;
 use crate::tlp::format;
@@ -135,7 +135,7 @@ impl Completer {
         Self::with(CompleterGiven {
             decode: RequestDecode::new(bar0_size, bar1_size),
             state: Reg::new(CompleterState::Idle),
-            read: (0..4).map(|_| Default::default()).collect(),
+            read: list(4),
             status_unsupported: Constant::new(u64::from(format::STATUS_UNSUPPORTED_REQUEST).into()),
             status_aborted: Constant::new(u64::from(format::STATUS_COMPLETER_ABORT).into()),
         })

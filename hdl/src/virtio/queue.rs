@@ -1,7 +1,7 @@
 //! A virtqueue with its data movers: what a device sees of a queue.
 use super::ring::{client, RingEngine};
 use super::types::*;
-use crate::block::Block;
+use crate::block::{list, Block};
 use crate::cells::{LaneRam, Sink, Source};
 use crate::comment;
 use crate::dma::arbiter::{TurnArbiter, WriteArbiter};
@@ -110,10 +110,10 @@ impl Virtqueue {
             ring: RingEngine::new(queue_size, buffers.has_readable()),
             gather: (0..readable).map(|_| Gather::new(client::GATHER)).collect(),
             scatter: (0..writable).map(|_| Scatter::new(client::SCATTER)).collect(),
-            give_back: (writable..1).map(|_| Default::default()).collect(),
+            give_back: list(1 - writable),
             read_arbiter: TurnArbiter::new(3 + readable),
             write_arbiter: (0..writable).map(|_| WriteArbiter::new(2)).collect(),
-            used_selected: (0..writable).map(|_| Default::default()).collect(),
+            used_selected: list(writable),
             gather_client: Constant::new(client::GATHER.into()),
             window_client: Constant::new(client::WINDOW.into()),
             scatter_client: Constant::new(client::SCATTER.into()),

@@ -1,6 +1,6 @@
 //! From the chains of the inflate and the deflate queue to pages.
 use super::types::BalloonPage;
-use crate::block::Block;
+use crate::block::{list, Block};
 use crate::cells::{Reg, Sink, Source};
 use crate::comment;
 use crate::dma::types::*;
@@ -104,11 +104,7 @@ pub struct Pages {
 
 impl Default for Pages {
     fn default() -> Self {
-        Self::with(PagesGiven {
-            chain: (0..2).map(|_| Default::default()).collect(),
-            readable: (0..2).map(|_| Default::default()).collect(),
-            command: (0..2).map(|_| Default::default()).collect(),
-        })
+        Self::with(PagesGiven { chain: list(2), readable: list(2), command: list(2) })
     }
 }
 

@@ -3,7 +3,7 @@ use super::super::change::ChangeDetector;
 use super::pages::Pages;
 use super::statistics::Statistics;
 use super::types::*;
-use crate::block::Block;
+use crate::block::{list, Block};
 use crate::cells::{Sink, Source};
 use crate::comment;
 use crate::config::EndpointConfig;
@@ -71,11 +71,11 @@ impl BalloonSide {
     pub fn new(config: &EndpointConfig) -> Self {
         let queues = config.queue_count();
         Self::with(BalloonSideGiven {
-            chain: (0..queues).map(|_| Default::default()).collect(),
-            bytes: (0..queues).map(|_| Default::default()).collect(),
-            command: (0..queues).map(|_| Default::default()).collect(),
-            device_events: (0..3).map(|_| Default::default()).collect(),
-            statistics: (2..queues).map(|_| Default::default()).collect(),
+            chain: list(queues),
+            bytes: list(queues),
+            command: list(queues),
+            device_events: list(3),
+            statistics: list(queues - 2),
             offered: Constant::new(u64::from(config.host_features()).into()),
         })
     }

@@ -4,7 +4,7 @@ use super::super::queue_group::QueueGroup;
 use super::row::RO;
 use super::types::*;
 use super::BlkDevice;
-use crate::block::Block;
+use crate::block::{list, Block};
 use crate::cells::{Sink, Source};
 use crate::comment;
 use crate::config::EndpointConfig;
@@ -98,12 +98,12 @@ impl BlkSide {
         let answer_cycles = u64::from(config.blk_options().answer_timeout_ms) * config.link.clock_hz / 1_000;
         let queues = config.queue_count();
         Self::with(BlkSideGiven {
-            chain: (0..queues).map(|_| Default::default()).collect(),
-            bytes: (0..queues).map(|_| Default::default()).collect(),
-            command: (0..queues).map(|_| Default::default()).collect(),
-            data: (0..queues).map(|_| Default::default()).collect(),
-            device_violation_valid: (0..queues).map(|_| Default::default()).collect(),
-            device_violation: (0..queues).map(|_| Default::default()).collect(),
+            chain: list(queues),
+            bytes: list(queues),
+            command: list(queues),
+            data: list(queues),
+            device_violation_valid: list(queues),
+            device_violation: list(queues),
             group: (0..usize::from(queues > 1)).map(|_| QueueGroup::new(queues)).collect(),
             device_events: vec![Default::default()],
             blk: BlkDevice::new(answer_cycles),

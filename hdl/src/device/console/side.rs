@@ -3,7 +3,7 @@ use super::super::change::ChangeDetector;
 use super::receive::Receive;
 use super::transmit::Transmit;
 use super::types::ConsoleByte;
-use crate::block::Block;
+use crate::block::{list, Block};
 use crate::cells::{Reg, Sink, Source};
 use crate::comment;
 use crate::config::EndpointConfig;
@@ -72,9 +72,9 @@ impl ConsoleSide {
     /// The device of a checked configuration.
     pub fn new(config: &EndpointConfig) -> Self {
         Self::with(ConsoleSideGiven {
-            chain: (0..2).map(|_| Default::default()).collect(),
-            command: (0..2).map(|_| Default::default()).collect(),
-            device_events: (0..3).map(|_| Default::default()).collect(),
+            chain: list(2),
+            command: list(2),
+            device_events: list(3),
             offered: Constant::new(u64::from(config.host_features()).into()),
             config_constants: Constant::new(config.fixed_config().into()),
         })

@@ -5,7 +5,7 @@ use super::receive_header::ReceiveHeader;
 use super::receive_plan::ReceivePlan;
 use super::receive_store::ReceiveStore;
 use super::types::*;
-use crate::block::Block;
+use crate::block::{list, Block};
 use crate::cells::{BlockRam, Sink, Source, Stage, StreamFifo};
 use crate::comment;
 use crate::dma::types::*;
@@ -71,8 +71,8 @@ impl Receive {
         Self::with(ReceiveGiven {
             store: ReceiveStore::new(sizes),
             check: ReceiveCheck::new(sizes),
-            ram: (0..usize::from(!sizes.is_large())).map(|_| Default::default()).collect(),
-            large_ram: (0..usize::from(sizes.is_large())).map(|_| Default::default()).collect(),
+            ram: list(usize::from(!sizes.is_large())),
+            large_ram: list(usize::from(sizes.is_large())),
             chains: ReceiveChains::new(sizes),
             plan: ReceivePlan::new(sizes, queue_size),
             header: ReceiveHeader::new(sizes),

@@ -2,7 +2,7 @@
 use super::super::change::ChangeDetector;
 use super::types::FrameSizes;
 use super::NetDevice;
-use crate::block::Block;
+use crate::block::{list, Block};
 use crate::cells::{Sink, Source};
 use crate::comment;
 use crate::config::EndpointConfig;
@@ -81,11 +81,11 @@ impl NetSide {
     /// The device of a checked configuration.
     pub fn new(config: &EndpointConfig) -> Self {
         Self::with(NetSideGiven {
-            chain: (0..2).map(|_| Default::default()).collect(),
-            command: (0..2).map(|_| Default::default()).collect(),
-            device_violation_valid: (0..2).map(|_| Default::default()).collect(),
-            device_violation: (0..2).map(|_| Default::default()).collect(),
-            device_events: (0..5).map(|_| Default::default()).collect(),
+            chain: list(2),
+            command: list(2),
+            device_violation_valid: list(2),
+            device_violation: list(2),
+            device_events: list(5),
             net: NetDevice::new(FrameSizes::new(config.net_options().max_frame), config.queue_size),
             offered: Constant::new(u64::from(config.host_features()).into()),
             config_constants: Constant::new(config.fixed_config().into()),

@@ -4,7 +4,7 @@ use super::transmit_header::TransmitHeader;
 use super::transmit_port::TransmitPort;
 use super::transmit_send::TransmitSend;
 use super::types::*;
-use crate::block::Block;
+use crate::block::{list, Block};
 use crate::cells::{BlockRam, Reg, Sink, Source, Stage, StreamFifo};
 use crate::comment;
 use crate::dma::types::*;
@@ -84,8 +84,8 @@ impl Transmit {
         Self::with(TransmitGiven {
             header: TransmitHeader::new(sizes),
             checksum: TransmitChecksum::new(sizes),
-            ram: (0..usize::from(!sizes.is_large())).map(|_| Default::default()).collect(),
-            large_ram: (0..usize::from(sizes.is_large())).map(|_| Default::default()).collect(),
+            ram: list(usize::from(!sizes.is_large())),
+            large_ram: list(usize::from(sizes.is_large())),
             send: TransmitSend::new(sizes),
             pointer_mask: Constant::new(sizes.pointer_mask().into()),
             nearly_full: Constant::new((sizes.words() - 1).into()),
