@@ -2,6 +2,7 @@
 use super::hard_ip::{Direction, HardIp, IpPort};
 use super::{Board, BoardError};
 use crate::config::{Axis, DeviceType, EndpointConfig, Flow, Stream, StreamField, StreamPort};
+use crate::endpoint::state_window;
 use crate::verilog::{Port, PrintedModule};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
@@ -54,6 +55,11 @@ pub fn print(
                 driven.extend((!is_input).then_some(name));
                 connect(port, name, width, is_input)?
             }
+            // nobody on the card saves what the endpoint is doing
+            (_, None) if board.card.is_some() && name.starts_with(state_window::PORTS) => match is_input {
+                true => format!("{width}'d0"),
+                false => String::new(),
+            },
             // without vectors the IP has none of these
             (_, None) if config.vectors == 0 && is_input && name.starts_with("cfg_interrupt_msix_") => {
                 format!("{width}'d0")
@@ -357,7 +363,10 @@ impl UserSide {
     }
 
     fn plain(&mut self, name: &str, width: usize, is_input: bool) -> Result<String, BoardError> {
-        if name != "queue_violation" && self.device.levels.iter().all(|level| level.name != name) {
+        if name != "queue_violation"
+            && !name.starts_with(state_window::PORTS)
+            && self.device.levels.iter().all(|level| level.name != name)
+        {
             return Err(mismatch(name, "neither the IP nor the device side has such a port"));
         }
         Ok(self.add(name.into(), width, is_input))

@@ -2,6 +2,7 @@
 use super::data_path::DataPath;
 use super::diagnostics::{self, Diagnostics};
 use super::reset::ResetSequencer;
+use super::state_window::StateWindow;
 use crate::block::{list, Block};
 use crate::cells::{Reg, Sink, Source};
 use crate::comment;
@@ -140,6 +141,26 @@ pub struct EndpointCore {
     /// Events of the device that are counted, one cycle each; see [`crate::config::DeviceType::events`].
     #[given]
     pub device_events: Vec<Signal<In, Bit>>,
+    /// The state window: an access, held until `state_done` rises; see [`StateWindow`].
+    pub state_valid: Signal<In, Bit>,
+    /// It is a write.
+    pub state_write: Signal<In, Bit>,
+    /// Where: see [`super::state_window`].
+    pub state_address: Signal<In, Bits<32>>,
+    /// Bytes that count.
+    pub state_enable: Signal<In, Bits<4>>,
+    /// What is written.
+    pub state_write_data: Signal<In, Bits<32>>,
+    /// It has happened; falls behind `state_valid`.
+    pub state_done: Signal<Out, Bit>,
+    /// With `state_done`: what has been read.
+    pub state_read_data: Signal<Out, Bits<32>>,
+    /// The endpoint stands still, and accesses of config space are those of the state window.
+    pub frozen: Signal<Out, Bit>,
+    /// The device begins nothing that comes from outside, and finishes what it has begun.
+    pub device_pause: Signal<Out, Bit>,
+    /// With `device_pause`: what has waited in the device for long need not be waited for any more.
+    pub device_give_up: Signal<Out, Bit>,
     /// The endpoint has something to do. When it has been low for 64 cycles, and no input changes, the clock may stop.
     pub busy: Signal<Out, Bit>,
 
@@ -160,6 +181,8 @@ pub struct EndpointCore {
     sequencer: ResetSequencer,
     #[given]
     counters: Diagnostics,
+    #[given]
+    window: StateWindow,
     kick_waiting: Reg<Bits<4>>,
     change_waiting: Reg<Bit>,
     tell_change: Signal<Local, Bit>,
@@ -176,6 +199,15 @@ pub struct EndpointCore {
     message: Signal<Local, Bit>,
     message_busy: Signal<Local, Bit>,
     in_window: Signal<Local, Bit>,
+    awake: Signal<Local, Bits<4>>,
+    one_state: Signal<Local, Bits<32>>,
+    bar1_valid: Signal<Local, Bit>,
+    bar1_write: Signal<Local, Bit>,
+    bar1_address: Signal<Local, Bits<12>>,
+    bar1_enable: Signal<Local, Bits<4>>,
+    bar1_write_data: Signal<Local, Bits<32>>,
+    bar1_done: Signal<Local, Bit>,
+    bar1_read_data: Signal<Local, Bits<32>>,
     msix_message: Signal<Local, Bit>,
     msix_busy: Signal<Local, Bit>,
 }
@@ -235,6 +267,7 @@ impl EndpointCore {
             // the driver's patience with a reset is one of milliseconds
             sequencer: ResetSequencer::new(config.link.clock_hz / 2000),
             counters: Diagnostics::new(fields),
+            window: StateWindow::new(config.device.virtio_id, queues, config.vectors, intx == Intx::Messages),
         })
     }
 }
@@ -253,7 +286,8 @@ impl Logic for EndpointCore {
         self.interrupts.reset.next = self.reset.val()
             | self.registers.device_reset.val()
             | self.function_status.function_reset.val()
-            | self.sequencer.busy.val();
+            | (self.sequencer.busy.val() & !self.sequencer.keep.val());
+        self.interrupts.hold_level.next = self.sequencer.frozen.val();
 
         comment!("---- link");
         Sink::<Request>::link(&mut self.request, &mut self.completer.request);
@@ -267,9 +301,50 @@ impl Logic for EndpointCore {
         self.arbiter.nonposted_allowed.next = self.nonposted_ready.val();
 
         comment!("---- function");
-        RegisterMaster::link(&mut self.config_bus, &mut self.completer.config_bus);
-        RegisterMaster::join(&mut self.completer.bar0_bus, &mut self.registers.bus);
+        comment!("the register buses are the completer's, and while all stands still those of the state window");
+        self.frozen.next = self.sequencer.frozen.val();
+        self.registers.frozen.next = self.sequencer.frozen.val();
+        self.window.frozen.next = self.sequencer.frozen.val();
+        self.config_bus.valid.next = self.completer.config_bus.valid.val();
+        self.config_bus.write.next = self.completer.config_bus.write.val();
+        self.config_bus.address.next = self.completer.config_bus.address.val();
+        self.config_bus.enable.next = self.completer.config_bus.enable.val();
+        self.config_bus.write_data.next = self.completer.config_bus.write_data.val();
         self.config_target.next = self.completer.target.val();
+        self.completer.config_bus.done.next = self.config_bus.done.val();
+        self.completer.config_bus.read_data.next = self.config_bus.read_data.val();
+        self.registers.bus.valid.next = self.completer.bar0_bus.valid.val();
+        self.registers.bus.write.next = self.completer.bar0_bus.write.val();
+        self.registers.bus.address.next = self.completer.bar0_bus.address.val();
+        self.registers.bus.enable.next = self.completer.bar0_bus.enable.val();
+        self.registers.bus.write_data.next = self.completer.bar0_bus.write_data.val();
+        self.completer.bar0_bus.done.next = self.registers.bus.done.val();
+        self.completer.bar0_bus.read_data.next = self.registers.bus.read_data.val();
+        self.bar1_valid.next = self.completer.bar1_bus.valid.val();
+        self.bar1_write.next = self.completer.bar1_bus.write.val();
+        self.bar1_address.next = self.completer.bar1_bus.address.val();
+        self.bar1_enable.next = self.completer.bar1_bus.enable.val();
+        self.bar1_write_data.next = self.completer.bar1_bus.write_data.val();
+        self.window.bus.done.next = false;
+        self.window.bus.read_data.next = self.config_bus.read_data.val();
+        if self.sequencer.frozen.val() {
+            self.config_bus.valid.next = self.window.config_valid.val();
+            self.config_bus.write.next = self.window.bus.write.val();
+            self.config_bus.address.next = self.window.bus.address.val();
+            self.config_bus.enable.next = self.window.bus.enable.val();
+            self.config_bus.write_data.next = self.window.bus.write_data.val();
+            self.config_target.next = self.state_address.val().get_bits::<16>(16);
+            self.registers.bus.valid.next = self.window.bar0_valid.val();
+            self.registers.bus.write.next = self.window.bus.write.val();
+            self.registers.bus.address.next = self.window.bus.address.val();
+            self.registers.bus.enable.next = self.window.bus.enable.val();
+            self.registers.bus.write_data.next = self.window.bus.write_data.val();
+            self.bar1_valid.next = self.window.bar1_valid.val();
+            self.bar1_write.next = self.window.bus.write.val();
+            self.bar1_address.next = self.window.bus.address.val();
+            self.bar1_enable.next = self.window.bus.enable.val();
+            self.bar1_write_data.next = self.window.bus.write_data.val();
+        }
         self.completer.d3hot.next = self.function_status.d3hot.val();
         self.completer.hold.next = self.sequencer.hold.val();
         self.intx_level.next = self.interrupts.intx.val();
@@ -290,14 +365,14 @@ impl Logic for EndpointCore {
         self.msix_message.next = false;
         self.msix_busy.next = false;
         comment!("the last quarter of BAR1 begins with them");
-        self.in_window.next = self.completer.bar1_bus.address.val().get_bits::<4>(8) == 12;
-        self.counters.window.valid.next = self.completer.bar1_bus.valid.val() & self.in_window.val();
-        self.counters.window.write.next = self.completer.bar1_bus.write.val();
-        self.counters.window.address.next = self.completer.bar1_bus.address.val();
-        self.counters.window.enable.next = self.completer.bar1_bus.enable.val();
-        self.counters.window.write_data.next = self.completer.bar1_bus.write_data.val();
-        self.completer.bar1_bus.done.next = self.counters.window.done.val();
-        self.completer.bar1_bus.read_data.next = self.counters.window.read_data.val();
+        self.in_window.next = self.bar1_address.val().get_bits::<4>(8) == 12;
+        self.counters.window.valid.next = self.bar1_valid.val() & self.in_window.val();
+        self.counters.window.write.next = self.bar1_write.val();
+        self.counters.window.address.next = self.bar1_address.val();
+        self.counters.window.enable.next = self.bar1_enable.val();
+        self.counters.window.write_data.next = self.bar1_write_data.val();
+        self.bar1_done.next = self.counters.window.done.val();
+        self.bar1_read_data.next = self.counters.window.read_data.val();
         self.interrupts.fire.ready.next = true;
         comment!("where there is neither, nothing is ever valid here");
         self.arbiter.interrupt.data.next = self.completer.completion.data.val();
@@ -317,15 +392,16 @@ impl Logic for EndpointCore {
             self.msix[i].forget.next = self.registers.device_reset.val();
             self.msix[i].enable.next = self.function_status.msix_enable.val();
             self.msix[i].function_mask.next = self.function_status.msix_function_mask.val();
-            self.msix[i].bus.valid.next = self.completer.bar1_bus.valid.val() & !self.in_window.val();
-            self.msix[i].bus.write.next = self.completer.bar1_bus.write.val();
-            self.msix[i].bus.address.next = self.completer.bar1_bus.address.val();
-            self.msix[i].bus.enable.next = self.completer.bar1_bus.enable.val();
-            self.msix[i].bus.write_data.next = self.completer.bar1_bus.write_data.val();
-            self.completer.bar1_bus.done.next = self.counters.window.done.val() | self.msix[i].bus.done.val();
+            self.msix[i].bus.valid.next = self.bar1_valid.val() & !self.in_window.val();
+            self.msix[i].bus.write.next = self.bar1_write.val();
+            self.msix[i].bus.address.next = self.bar1_address.val();
+            self.msix[i].bus.enable.next = self.bar1_enable.val();
+            self.msix[i].bus.write_data.next = self.bar1_write_data.val();
+            self.bar1_done.next = self.counters.window.done.val() | self.msix[i].bus.done.val();
             if !self.in_window.val() {
-                self.completer.bar1_bus.read_data.next = self.msix[i].bus.read_data.val();
+                self.bar1_read_data.next = self.msix[i].bus.read_data.val();
             }
+            self.msix[i].frozen.next = self.sequencer.frozen.val();
             self.msix[i].fire.data.next = self.interrupts.fire.data.val();
             self.msix[i].fire.valid.next = self.interrupts.fire.valid.val();
             self.interrupts.fire.ready.next = self.msix[i].fire.ready.val();
@@ -339,6 +415,40 @@ impl Logic for EndpointCore {
                 self.sequencer.stop.val() | (self.arbiter.interrupt.ready.val() & !self.message.val());
         }
         self.arbiter.interrupt.valid.next = self.message.val() | (self.msix_message.val() & !self.sequencer.stop.val());
+
+        comment!("---- state window");
+        self.window.valid.next = self.state_valid.val();
+        self.window.write.next = self.state_write.val();
+        self.window.address.next = self.state_address.val();
+        self.window.enable.next = self.state_enable.val();
+        self.window.write_data.next = self.state_write_data.val();
+        self.state_done.next = self.window.done.val();
+        self.state_read_data.next = self.window.read_data.val();
+        self.completer.bar1_bus.done.next = self.bar1_done.val();
+        self.completer.bar1_bus.read_data.next = self.bar1_read_data.val();
+        if self.window.config_valid.val() {
+            self.window.bus.done.next = self.config_bus.done.val();
+        } else if self.window.bar0_valid.val() {
+            self.window.bus.done.next = self.registers.bus.done.val();
+            self.window.bus.read_data.next = self.registers.bus.read_data.val();
+        } else if self.window.bar1_valid.val() {
+            self.window.bus.done.next = self.bar1_done.val();
+            self.window.bus.read_data.next = self.bar1_read_data.val();
+        }
+        self.window.accepted.next = self.registers.driver_features.val();
+        self.window.config_written.next = self.registers.config_written.val();
+        self.window.change_waits.next = self.change_waiting.q.val();
+        self.window.halted.next = self.halted.q.val();
+        self.window.waiting.next = self.completer.busy.val() | self.link.busy.val();
+        self.window.function_id.next = self.requester.function_id.val();
+        self.data_path.state_write.next = self.window.queue_write.val();
+        self.data_path.state_data.next = self.state_write_data.val();
+        self.awake.next = 0.into();
+        for i in 0..self.chain.len() {
+            self.window.queue_state[i].next = self.data_path.queue_state[i].val();
+            self.one_state.next = self.data_path.queue_state[i].val();
+            self.awake.next = self.awake.val().replace_bit(i, self.one_state.val().get_bit(16));
+        }
 
         comment!("---- virtio registers and interrupts");
         self.registers.device_features.next = self.device_features.val();
@@ -358,6 +468,9 @@ impl Logic for EndpointCore {
             self.reset.val() | self.registers.device_reset.val() | self.function_status.function_reset.val();
         self.change_waiting.d.next =
             self.config_changed.val() | (self.change_waiting.q.val() & !self.tell_change.val());
+        if self.window.events_write.val() {
+            self.change_waiting.d.next = self.state_write_data.val().get_bit(0);
+        }
         self.interrupts.config_interrupt.next = self.tell_change.val();
         self.interrupts.queue_interrupt.next = self.data_path.queue_interrupt.val();
         self.interrupts.msix_enable.next = self.function_status.msix_enable.val();
@@ -386,6 +499,9 @@ impl Logic for EndpointCore {
         } else if self.registers.driver_ok.val() & !self.driver_ok_then.q.val() {
             self.halted.d.next = false;
         }
+        if self.window.events_write.val() {
+            self.halted.d.next = self.state_write_data.val().get_bit(2);
+        }
         self.data_path.halt.next = self.halted.q.val();
         self.sequencer.request.next =
             self.registers.device_reset.val() | self.function_status.function_reset.val() | self.halting.q.val();
@@ -397,9 +513,24 @@ impl Logic for EndpointCore {
         self.sequencer.drained.next = self.data_path.idle.val();
         self.sequencer.device_idle.next = self.device_idle.val();
         self.device_stop.next = self.sequencer.stop.val();
+        self.sequencer.freeze.next = self.window.freeze.val();
+        self.sequencer.settled.next = self.data_path.idle.val()
+            & !self.data_path.queue_busy.val()
+            & !self.interrupts.busy.val()
+            & !self.msix_busy.val()
+            & !self.message_busy.val()
+            & !self.tell_change.val()
+            & self.device_idle.val();
+        self.sequencer.at_rest.next = !self.completer.under_way.val() & !self.arbiter.transmit.valid.val();
+        self.device_pause.next = self.sequencer.pause.val();
+        self.device_give_up.next = self.sequencer.pause_all.val();
 
         comment!("---- queues and DMA");
         self.data_path.stop.next = self.sequencer.stop.val();
+        self.data_path.pause.next = self.sequencer.pause.val();
+        self.data_path.pause_all.next = self.sequencer.pause_all.val();
+        self.data_path.keep.next = self.sequencer.keep.val();
+        self.data_path.rewind.next = self.sequencer.rewind.val();
         RequesterSink::link(&mut self.requester, &mut self.data_path.requester);
         self.data_path.reads_forgotten.next = self.link.reads_forgotten.val();
         self.data_path.driver_features.next = self.registers.driver_features.val();
@@ -412,6 +543,10 @@ impl Logic for EndpointCore {
         if self.sequencer.busy.val() {
             self.kick_waiting.d.next = self.kick_waiting.q.val() | self.registers.notify.val();
             self.data_path.kick.next = 0.into();
+        }
+        comment!("what was kicked while all stood still, or before and not looked at any more");
+        if self.sequencer.rewind.val() {
+            self.kick_waiting.d.next = self.kick_waiting.q.val() | self.registers.notify.val() | self.awake.val();
         }
         for i in 0..self.chain.len() {
             Source::<Chain>::link(&mut self.chain[i], &mut self.data_path.chain[i]);
@@ -444,7 +579,7 @@ impl Logic for EndpointCore {
         for i in 0..self.device_events.len() {
             self.counters.events[i + 15].next = self.device_events[i].val();
         }
-        self.counters.config_address.next = self.completer.config_bus.address.val();
+        self.counters.config_address.next = self.config_bus.address.val();
         self.diagnostic.next = self.counters.config_word.val();
         self.queue_violation.next = self.counters.violation_word.val();
         comment!("two registers: what one of them hands to the other is always in one of them");
@@ -462,6 +597,7 @@ impl Logic for EndpointCore {
             | self.msix_busy.val()
             | self.message_busy.val()
             | self.arbiter.transmit.valid.val()
+            | self.window.busy.val()
             | self.sequencer.busy.val();
     }
 }

@@ -33,6 +33,21 @@ pub struct DataPath {
     pub stop: Signal<In, Bit>,
     /// Keep the queues off, though they are set up.
     pub halt: Signal<In, Bit>,
+    /// Begin no more chains that give the device work; those that wait for it do no harm.
+    pub pause: Signal<In, Bit>,
+    /// Nor any other.
+    pub pause_all: Signal<In, Bit>,
+    /// With `clear`: where each queue is stays.
+    pub keep: Signal<In, Bit>,
+    /// One cycle, behind each `clear`: each queue begins at its used index.
+    pub rewind: Signal<In, Bit>,
+    /// One cycle, while all are still: the state of these queues becomes `state_data`.
+    pub state_write: Signal<In, Bits<4>>,
+    /// See [`QueueControlSource::state`].
+    pub state_data: Signal<In, Bits<32>>,
+    /// Of each queue.
+    #[given]
+    pub queue_state: Vec<Signal<Out, Bits<32>>>,
     /// What requests must keep to.
     pub requester: RequesterSink,
     /// The link has forgotten all reads that have left, as some do in a function-level reset.
@@ -115,9 +130,14 @@ pub struct DataPath {
     indirect: Signal<Local, Bit>,
     notify_on_empty: Signal<Local, Bit>,
     interrupts: Signal<Local, Bits<4>>,
+    paused: Signal<Local, Bits<4>>,
     any_busy: Signal<Local, Bit>,
     found: Signal<Local, Bit>,
     report: Signal<Local, ViolationReport>,
+
+    /// Queues whose chains give the device work.
+    #[given]
+    working: Constant<Bits<4>>,
 }
 
 impl DataPath {
@@ -126,6 +146,8 @@ impl DataPath {
     pub fn new(buffers: &[Buffers], queue_size: u16, tags: u16, timeout: u64) -> Self {
         let queues = buffers.len();
         let arbiters = usize::from(queues > 1);
+        let working =
+            buffers.iter().enumerate().fold(0, |mask, (i, buffers)| mask | u64::from(buffers.has_readable()) << i);
         Self::with(DataPathGiven {
             chain: list(queues),
             bytes: list(queues),
@@ -138,6 +160,8 @@ impl DataPath {
             read_arbiter: (0..arbiters).map(|_| ReadArbiter::new(queues)).collect(),
             write_arbiter: (0..arbiters).map(|_| WriteArbiter::new(queues)).collect(),
             answering: list(arbiters),
+            queue_state: list(queues),
+            working: Constant::new(working.into()),
         })
     }
 }
@@ -183,6 +207,12 @@ impl Logic for DataPath {
         if self.stop.val() | self.halt.val() {
             self.queue_enable.d.next = 0.into();
         }
+        self.paused.next = 0.into();
+        if self.pause_all.val() {
+            self.paused.next = 0xf.into();
+        } else if self.pause.val() {
+            self.paused.next = self.working.val();
+        }
         self.interrupts.next = 0.into();
         self.any_busy.next = false;
         for i in 0..self.queues.len() {
@@ -195,6 +225,12 @@ impl Logic for DataPath {
             self.queues[i].control.indirect.next = self.indirect.val();
             self.queues[i].control.notify_on_empty.next = self.notify_on_empty.val();
             self.queues[i].control.kick.next = self.kick.val().get_bit(i);
+            self.queues[i].control.pause.next = self.paused.val().get_bit(i);
+            self.queues[i].control.keep.next = self.keep.val();
+            self.queues[i].control.rewind.next = self.rewind.val();
+            self.queues[i].control.state_write.next = self.state_write.val().get_bit(i);
+            self.queues[i].control.state_data.next = self.state_data.val();
+            self.queue_state[i].next = self.queues[i].control.state.val();
             self.queues[i].max_payload.next = self.requester.max_payload.val();
             self.queues[i].max_read_request.next = self.requester.max_read_request.val();
             self.queues[i].control.device_violation_valid.next = self.device_violation_valid[i].val();

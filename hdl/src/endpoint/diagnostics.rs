@@ -35,7 +35,7 @@ pub fn fields(device: &DeviceType) -> impl Iterator<Item = &'static str> {
 }
 
 /// What the rule numbers of field 0 mean.
-pub const RULES: [&str; 15] = [
+pub const RULES: [&str; 16] = [
     "no rule is broken",
     "the available index went on by more than the queue has entries",
     "the head index is not below the queue's size",
@@ -51,6 +51,7 @@ pub const RULES: [&str; 15] = [
     "a read of the ring failed",
     "the chain is too short for a request",
     "a buffer or an indirect table ends behind the last address",
+    "it had stopped before its state was restored",
 ];
 
 /// Which queue stopped, and why: the words for field 0, none while it is 0.
@@ -202,6 +203,7 @@ impl Logic for Diagnostics {
             Violation::RingRead => self.rule.next = 12.into(),
             Violation::RequestTooShort => self.rule.next = 13.into(),
             Violation::AddressRange => self.rule.next = 14.into(),
+            Violation::Before => self.rule.next = 15.into(),
             _ => self.rule.next = 0.into(),
         }
         self.first.next = (bit_cast::<32, 16>(self.violation.val().head) << 16)

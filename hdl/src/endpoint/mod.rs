@@ -6,6 +6,7 @@ pub mod gate;
 mod raw_link;
 pub mod reset;
 mod side;
+pub mod state_window;
 
 use crate::config::{EndpointConfig, LinkInterface, LinkOptions};
 use crate::shim::{SevenSeries128, SevenSeries64, UltraScalePlus128, UltraScalePlus256};
@@ -84,8 +85,8 @@ fn unread(interface: LinkInterface) -> Vec<&'static str> {
     let reports = ["request_unsupported", "posted_unsupported", "completion_timeout", "completion_unexpected"];
     let names: Vec<&[&str]> = match interface {
         LinkInterface::Tlp => vec![&["intx_level", "quiescing"]],
-        LinkInterface::SevenSeries => vec![&config_bus, &config_space, &["quiescing"]],
-        LinkInterface::UltraScalePlus => vec![&config_bus, &config_space, &reports, &["reads_pending"]],
+        LinkInterface::SevenSeries => vec![&config_bus, &config_space, &["quiescing", "frozen"]],
+        LinkInterface::UltraScalePlus => vec![&config_bus, &config_space, &reports, &["reads_pending", "frozen"]],
     };
     names.concat()
 }

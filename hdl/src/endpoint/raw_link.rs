@@ -60,6 +60,7 @@ pub struct RawLink {
     pub completion_timeout: Signal<In, Bit>,
     pub completion_unexpected: Signal<In, Bit>,
     pub diagnostic: Signal<In, Bits<32>>,
+    pub frozen: Signal<In, Bit>,
 
     unpack: ReceiveUnpack,
     #[given]
@@ -138,6 +139,7 @@ impl Logic for RawLink {
         self.config_space.completion_timeout.next = self.completion_timeout.val();
         self.config_space.unexpected_completion.next = self.completion_unexpected.val();
         self.config_space.diagnostic.next = self.diagnostic.val();
+        self.config_space.frozen.next = self.frozen.val();
         FunctionStatusSource::link(&mut self.function_status, &mut self.config_space.function_status);
         RequesterSource::link(&mut self.requester, &mut self.config_space.requester);
 

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 /// The core's ports to the device, those of queues and events without their numbers; and whether the device's block needs them. It may
 /// leave out what it has no use for, or nothing to say to.
-const PORTS: [(&str, bool); 17] = [
+const PORTS: [(&str, bool); 19] = [
     ("device_features", true),
     ("device_config", false),
     ("config_changed", false),
@@ -15,6 +15,8 @@ const PORTS: [(&str, bool); 17] = [
     ("driver_ok", false),
     ("device_reset", true),
     ("device_stop", true),
+    ("device_pause", false),
+    ("device_give_up", false),
     ("device_idle", true),
     ("chain", true),
     // where the row says that the device uses such buffers

@@ -75,6 +75,8 @@ pub struct Completer {
     pub poisoned: Signal<Out, Bit>,
     /// A request is being worked on.
     pub busy: Signal<Out, Bit>,
+    /// It is being carried out or answered: `hold` comes too late for it.
+    pub under_way: Signal<Out, Bit>,
 
     #[given]
     decode: RequestDecode,
@@ -346,5 +348,7 @@ impl Logic for Completer {
         self.dropped.next = self.dropped_pulse.q.val();
         self.poisoned.next = self.poisoned_pulse.q.val();
         self.busy.next = self.request.valid.val() | (self.state.q.val() != CompleterState::Idle);
+        self.under_way.next =
+            (self.state.q.val() != CompleterState::Idle) & (self.state.q.val() != CompleterState::Decide);
     }
 }

@@ -36,6 +36,8 @@ pub struct ConfigSpace {
     pub bus: RegisterSlave,
     /// {bus, device, function} of the present access.
     pub target: Signal<In, Bits<16>>,
+    /// The accesses are those of the state window: bits of the status registers become what is written, and not what is left of them.
+    pub frozen: Signal<In, Bit>,
     /// What the registers say of the function.
     pub function_status: FunctionStatusSource,
     /// What its requests must keep to; the function is the target of the last config write.
@@ -146,6 +148,8 @@ pub struct ConfigSpace {
     #[given]
     command_writable: Constant<Bits<16>>,
     #[given]
+    status_clearable: Constant<Bits<16>>,
+    #[given]
     bar0_mask: Constant<Bits<32>>,
     #[given]
     bar0_kind: Constant<Bits<32>>,
@@ -199,6 +203,7 @@ impl ConfigSpace {
             capability_pointer: dword(u32::from(at::POWER_CAPABILITY)),
             interrupt_pin: dword(1 << 8),
             command_writable: word(function.command_writable()),
+            status_clearable: word(at::STATUS_CLEARABLE),
             bar0_mask: dword(function.bar0_mask()),
             bar0_kind: dword(function.bar0_kind()),
             bar1_mask: dword(function.bar1_mask()),
@@ -331,6 +336,9 @@ impl Logic for ConfigSpace {
                         self.command.d.next = ((self.command.q.val() & self.keep_low.val()) | self.set_low.val())
                             & self.command_writable.val();
                         self.status.d.next = (self.status.q.val() & !self.set_high.val()) | self.status_events.val();
+                        if self.frozen.val() {
+                            self.status.d.next = self.set_high.val() & self.status_clearable.val();
+                        }
                     }
                 }
                 0x08 => self.value.next = self.class_revision.val(),
@@ -397,6 +405,9 @@ impl Logic for ConfigSpace {
                         self.payload_size.d.next = self.new_payload_size.val();
                         self.device_status.d.next =
                             (self.device_status.q.val() & !self.set_high.val()) | self.device_events.val();
+                        if self.frozen.val() {
+                            self.device_status.d.next = self.set_high.val() & 0xf;
+                        }
                         self.resetting.d.next = self.set.val().get_bit(15);
                     }
                 }

@@ -37,6 +37,8 @@ pub struct MsixTable {
     pub forget: Signal<In, Bit>,
     /// BAR1, from the completer.
     pub bus: RegisterSlave,
+    /// The accesses are those of the state window: the pending bits can be written.
+    pub frozen: Signal<In, Bit>,
     /// Vectors to send; numbers that the table does not have are dropped.
     pub fire: Sink<Bits<8>>,
     /// MSI-X is enabled.
@@ -259,6 +261,18 @@ impl Logic for MsixTable {
                 self.message_address.d.next = (bit_cast::<64, 32>(self.upper_read.val()) << 32)
                     | (bit_cast::<64, 30>(self.address_read.val().get_bits::<30>(2)) << 2);
                 self.message_data.d.next = self.data_read.val();
+            }
+        }
+        if self.access.q.val()
+            & self.write.q.val()
+            & self.frozen.val()
+            & (self.address.q.val().get_bits::<9>(3) == self.pba_page.val())
+        {
+            self.next_pending.next =
+                (bit_cast::<64, 32>(self.pending_high.val()) << 32) | bit_cast::<64, 32>(self.bus.write_data.val());
+            if self.address.q.val().get_bit(2) {
+                self.next_pending.next =
+                    bit_cast::<64, 32>(self.pending_low.val()) | (bit_cast::<64, 32>(self.bus.write_data.val()) << 32);
             }
         }
         self.pending.d.next = self.next_pending.val() & self.exists.val();

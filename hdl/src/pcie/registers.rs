@@ -61,6 +61,14 @@ pub const STATUS_RECEIVED_MASTER_ABORT: u16 = 1 << 13;
 /// Status: a poisoned packet came in.
 pub const STATUS_DETECTED_PARITY: u16 = 1 << 15;
 
+/// Status bits that a driver clears by writing 1.
+pub const STATUS_CLEARABLE: u16 = STATUS_MASTER_DATA_PARITY
+    | STATUS_SIGNALED_TARGET_ABORT
+    | STATUS_RECEIVED_TARGET_ABORT
+    | STATUS_RECEIVED_MASTER_ABORT
+    | STATUS_SIGNALED_SYSTEM_ERROR
+    | STATUS_DETECTED_PARITY;
+
 /// Device status: a correctable or advisory error.
 pub const EXPRESS_CORRECTABLE_DETECTED: u16 = 1 << 0;
 /// Device status: a non-fatal error.

@@ -58,6 +58,12 @@ pub struct AvailableReader {
     pub reset: Signal<In, Bit>,
     /// The queue is set up and has not been stopped.
     pub enable: Signal<In, Bit>,
+    /// Hand no more heads on, ask for nothing more.
+    pub pause: Signal<In, Bit>,
+    /// One cycle, behind each reset: go on at `used_index`.
+    pub rewind: Signal<In, Bit>,
+    /// Used index as the driver can see it.
+    pub used_index: Signal<In, Bits<16>>,
     /// Address of the descriptor table, with which the ring begins.
     pub ring_base: Signal<In, Bits<64>>,
     /// One cycle: the driver kicked the queue.
@@ -175,6 +181,7 @@ pub struct AvailableReader {
     told: Reg<Bit>,
     told_report: Reg<ViolationReport>,
     halted: Reg<Bit>,
+    lives: Signal<Local, Bit>,
     go: Signal<Local, Bit>,
     found: Signal<Local, Bit>,
     update: Signal<Local, NotifyUpdate>,
@@ -203,7 +210,8 @@ impl Logic for AvailableReader {
     #[hdl_gen]
     fn update(&mut self) {
         comment!("module available_reader: reads index and slots of the available ring");
-        self.go.next = self.enable.val() & !self.halted.q.val();
+        self.lives.next = self.enable.val() & !self.halted.q.val();
+        self.go.next = self.lives.val() & !self.pause.val();
 
         comment!("RAM: slot buffers at bytes 32 and 64, a guess at byte 16; the index comes at byte 0, and goes into a register as well");
         self.write_client.next = self.returns.write.val().client;
@@ -245,7 +253,7 @@ impl Logic for AvailableReader {
         self.report.next.head = 0.into();
 
         comment!("---- the index");
-        if self.kick.val() & self.go.val() {
+        if self.kick.val() & self.lives.val() {
             self.kicked.d.next = true;
         }
         self.poll_request.next = false;
@@ -269,7 +277,7 @@ impl Logic for AvailableReader {
         self.update.next.enable = false;
         self.update.next.index = self.known_index.q.val();
         self.notify.valid.next = self.mute.q.val() & self.go.val();
-        if self.notify.ready.val() {
+        if self.notify.ready.val() & self.go.val() {
             self.mute.d.next = false;
         }
         self.ahead.next = self.index.q.val() - self.fetch_index.q.val();
@@ -325,7 +333,7 @@ impl Logic for AvailableReader {
                 if !self.mute.q.val() {
                     self.notify.valid.next = self.go.val();
                     self.update.next.enable = true;
-                    if self.notify.ready.val() {
+                    if self.notify.ready.val() & self.go.val() {
                         self.poll.d.next = PollState::ArmWait;
                     }
                 }
@@ -519,6 +527,10 @@ impl Logic for AvailableReader {
             }
         }
 
+        if self.rewind.val() {
+            self.known_index.d.next = self.used_index.val();
+            self.fetch_index.d.next = self.used_index.val();
+        }
         self.told.d.next = self.found.val();
         if self.found.val() {
             self.halted.d.next = true;

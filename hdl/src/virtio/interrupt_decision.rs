@@ -47,6 +47,16 @@ pub struct InterruptDecision {
     pub clock: Signal<In, Clock>,
     /// Synchronous, active high.
     pub reset: Signal<In, Bit>,
+    /// With `reset`: whether the driver has kicked the queue stays.
+    pub keep: Signal<In, Bit>,
+    /// One cycle, behind each reset: all up to `written_index` has been decided.
+    pub rewind: Signal<In, Bit>,
+    /// One cycle, while nothing is on its way: whether the driver has kicked the queue becomes `kicked`.
+    pub awake_write: Signal<In, Bit>,
+    /// It has.
+    pub kicked: Signal<In, Bit>,
+    /// The driver has kicked the queue.
+    pub was_kicked: Signal<Out, Bit>,
     /// The queue is set up and has not been stopped: the wish may be read ahead.
     pub enable: Signal<In, Bit>,
     /// One cycle: the driver kicked the queue.
@@ -117,6 +127,7 @@ pub struct InterruptDecision {
     behind: Signal<Local, Bits<16>>,
     is_behind: Reg<Bit>,
     decides: Signal<Local, Bit>,
+    still: Signal<Local, Bit>,
     out: Signal<Local, ReadRequest>,
     report: Signal<Local, ViolationReport>,
 }
@@ -139,6 +150,7 @@ impl Logic for InterruptDecision {
     #[hdl_gen]
     fn update(&mut self) {
         comment!("module interrupt_decision: whether the driver wants an interrupt for new used elements");
+        self.awake.reset.next = self.reset.val() & !self.keep.val();
         comment!("the wish lies at the start of this client's RAM, which is this one register");
         self.mine.next = self.returns.write_valid.val() & (self.returns.write.val().client == self.client.val());
         self.lanes.next = self.returns.write.val().enable;
@@ -178,6 +190,7 @@ impl Logic for InterruptDecision {
         }
         self.raise.d.next = false;
         self.decides.next = false;
+        self.still.next = self.rewind.val() | self.awake_write.val();
         self.waited.d.next = self.waited.q.val() + 1;
         self.violation_valid.next = false;
         self.report.next.rule = Violation::RingRead;
@@ -185,7 +198,7 @@ impl Logic for InterruptDecision {
         match self.state.q.val() {
             DecisionState::Idle => {
                 self.ahead.d.next = false;
-                if self.written_index.val() != self.decided.q.val() {
+                if (self.written_index.val() != self.decided.q.val()) & !self.still.val() {
                     self.state.d.next = DecisionState::Offer;
                     if self.event_idx.val() & self.known.q.val() {
                         self.state.d.next = DecisionState::Guess;
@@ -246,6 +259,13 @@ impl Logic for InterruptDecision {
             self.waited.d.next = 0.into();
             self.look_at.d.next = self.first_look.val();
         }
+        if self.rewind.val() {
+            self.decided.d.next = self.written_index.val();
+        }
+        if self.awake_write.val() {
+            self.awake.d.next = self.kicked.val();
+        }
+        self.was_kicked.next = self.awake.q.val();
         self.out.next.address = self.ring_base.val() + self.offset.val();
         self.out.next.length = 4.into();
         if self.event_idx.val() {

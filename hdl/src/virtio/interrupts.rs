@@ -28,6 +28,8 @@ pub struct InterruptController {
     pub config_vector: Signal<In, Bits<16>>,
     /// ISR is not 0.
     pub isr_pending: Signal<In, Bit>,
+    /// INTx stays as it is.
+    pub hold_level: Signal<In, Bit>,
     /// Set ISR bit 0.
     pub isr_queue: Signal<Out, Bit>,
     /// Set ISR bits 0 and 1.
@@ -63,6 +65,9 @@ impl Logic for InterruptController {
         self.isr_queue.next = self.queue_isr.q.val();
         self.isr_config.next = self.config_isr.q.val();
         self.intx_level.d.next = self.isr_pending.val() & !self.msix_enable.val() & !self.intx_disable.val();
+        if self.hold_level.val() {
+            self.intx_level.d.next = self.intx_level.q.val();
+        }
         self.intx.next = self.intx_level.q.val();
 
         comment!("config changes first, then the queues in their order, one a cycle");

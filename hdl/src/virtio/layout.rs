@@ -75,6 +75,8 @@ pub const STATUS_ACKNOWLEDGE: u8 = 1;
 pub const STATUS_DRIVER: u8 = 2;
 /// Status: the driver is set up and may use the device.
 pub const STATUS_DRIVER_OK: u8 = 4;
+/// Status: the negotiation of features has ended, for a driver that knows of it.
+pub const STATUS_FEATURES_OK: u8 = 8;
 /// Status: the driver has given up.
 pub const STATUS_FAILED: u8 = 0x80;
 

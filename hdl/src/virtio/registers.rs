@@ -47,6 +47,10 @@ pub struct LegacyRegisters {
     pub reset: Signal<In, Bit>,
     /// BAR0 accesses.
     pub bus: RegisterSlave,
+    /// They are those of the state window: reads change nothing, ISR can be written, zeros reset nothing, and the vectors are there.
+    pub frozen: Signal<In, Bit>,
+    /// The driver has written something of the device config since the reset that it reads.
+    pub config_written: Signal<Out, Bit>,
     /// MSI-X Enable of the capability: moves the device config and shows the vector registers.
     pub msix_enable: Signal<In, Bit>,
     /// Bus Master Enable of the command register; falling clears DRIVER_OK.
@@ -278,7 +282,7 @@ impl Logic for LegacyRegisters {
         }
 
         comment!("device config: at 0x18 while MSI-X is enabled, else at 0x14");
-        self.shifted.d.next = self.msix_enable.val();
+        self.shifted.d.next = self.msix_enable.val() | self.frozen.val();
         self.config_dword.next = self.address.val().get_bits::<4>(2) - bits::<4>(5);
         self.in_config.next = (self.address.val() >= bits::<12>(0x14)) & (self.address.val() < self.config_end.val());
         if self.shifted.q.val() {
@@ -290,6 +294,7 @@ impl Logic for LegacyRegisters {
 
         self.driver_bytes.next = self.device_config.val().get_bits::<64>(self.driver_offset.val().index());
         self.driver_touched.next = 0.into();
+        self.config_written.next = false;
         self.shown_config.next = self.device_config.val();
         for i in 0..self.writable.len() {
             self.writable[i].reset.next = self.clear.val();
@@ -300,6 +305,7 @@ impl Logic for LegacyRegisters {
             self.writable[i].own.next = self.device_config.val().get_bits::<64>(self.driver_offset.val().index());
             self.driver_bytes.next = self.writable[i].shown.val();
             self.driver_touched.next = self.writable[i].touched.val();
+            self.config_written.next = self.writable[i].is_written.val() & self.driver_shown.val().any();
             self.shown_config.next = (self.device_config.val() & self.not_driver_bytes.val())
                 | (bit_cast::<DEVICE_CONFIG_BITS, 64>(self.driver_bytes.val() & self.driver_shown.val())
                     << self.driver_offset.val());
@@ -349,8 +355,14 @@ impl Logic for LegacyRegisters {
 
         comment!("ISR: reading clears it, what comes in the same cycle stays");
         self.isr_next.next = self.isr.q.val();
-        if self.read.val() & !self.in_config.val() & (self.address.val() == 0x10) & self.at_3.val() {
-            self.isr_next.next = 0.into();
+        if !self.in_config.val() & (self.address.val() == 0x10) & self.at_3.val() {
+            if self.frozen.val() {
+                if self.write.val() {
+                    self.isr_next.next = self.bus.write_data.val().get_bits::<2>(24);
+                }
+            } else if self.read.val() {
+                self.isr_next.next = 0.into();
+            }
         }
         if self.isr_queue.val() {
             self.isr_next.next = self.isr_next.val() | 1;
@@ -377,8 +389,11 @@ impl Logic for LegacyRegisters {
             match self.address.val().index() {
                 0x04 => {
                     comment!("FEATURES_OK ends the negotiation, for a driver that knows of it");
-                    if self.at_0.val() & !self.status.q.val().get_bit(3) {
-                        self.features.d.next = self.wide.val() & self.device_features.val();
+                    if self.at_0.val() & (!self.status.q.val().get_bit(3) | self.frozen.val()) {
+                        self.features.d.next = self.wide.val();
+                        if !self.frozen.val() {
+                            self.features.d.next = self.wide.val() & self.device_features.val();
+                        }
                         if self.wide.val().get_bit(30) {
                             comment!("the driver echoed BAD_FEATURE: it did not negotiate at all");
                             self.features.d.next = self.safe_features.val() & self.device_features.val();
@@ -388,7 +403,7 @@ impl Logic for LegacyRegisters {
                 0x08 => {
                     if self.at_0.val() {
                         comment!("whichever queue is selected, also one that is not there");
-                        self.reset_request.d.next = self.wide.val() == 0;
+                        self.reset_request.d.next = (self.wide.val() == 0) & !self.frozen.val();
                         for i in 0..self.pfn.len() {
                             if self.selected.q.val().get_bit(i) {
                                 self.pfn[i].d.next = self.wide.val();
@@ -414,7 +429,7 @@ impl Logic for LegacyRegisters {
                     }
                     if self.at_2.val() {
                         self.status.d.next = self.high_half.val().get_bits::<8>(0);
-                        self.reset_request.d.next = self.high_half.val().get_bits::<8>(0) == 0;
+                        self.reset_request.d.next = (self.high_half.val().get_bits::<8>(0) == 0) & !self.frozen.val();
                     }
                 }
                 0x14 => {

@@ -113,8 +113,27 @@ impl Logic for RingEngine {
     #[hdl_gen]
     fn update(&mut self) {
         comment!("module ring_engine: from kicks to chains, from used elements to interrupts");
+        comment!("---- state that may outlive a reset");
+        self.report.reset.next = self.reset.val() & !self.control.keep.val();
+        self.stopped.reset.next = self.reset.val() & !self.control.keep.val();
+        self.used_writer.keep.next = self.control.keep.val();
+        self.used_writer.rewind.next = self.control.rewind.val();
+        self.used_writer.index_write.next = self.control.state_write.val();
+        self.used_writer.index.next = self.control.state_data.val().get_bits::<16>(0);
+        self.decision.keep.next = self.control.keep.val();
+        self.decision.rewind.next = self.control.rewind.val();
+        self.decision.awake_write.next = self.control.state_write.val();
+        self.decision.kicked.next = self.control.state_data.val().get_bit(16);
+        self.available.rewind.next = self.control.rewind.val();
+        self.available.used_index.next = self.used_writer.written_index.val();
+        self.control.state.next = bit_cast::<32, 16>(self.used_writer.written_index.val())
+            .replace_bit(16, self.decision.was_kicked.val())
+            .replace_bit(17, self.stopped.q.val());
+
+        comment!("---- parts");
         self.enable.next = self.control.enable.val() & !self.stopped.q.val();
         self.available.enable.next = self.enable.val();
+        self.available.pause.next = self.control.pause.val();
         self.available.ring_base.next = self.control.ring_base.val();
         self.available.kick.next = self.control.kick.val();
         self.available.event_idx.next = self.control.event_idx.val();
@@ -184,11 +203,19 @@ impl Logic for RingEngine {
             self.stopped.d.next = true;
             self.report.d.next = self.found.val();
         }
+        if self.control.state_write.val() {
+            self.stopped.d.next = self.control.state_data.val().get_bit(17);
+            self.report.d.next.head = 0.into();
+            self.report.d.next.rule = Violation::Nothing;
+            if self.control.state_data.val().get_bit(17) {
+                self.report.d.next.rule = Violation::Before;
+            }
+        }
         self.control.violation.next = self.report.q.val();
         comment!("chains that the device leaves waiting, as buffers wait for frames, are no work");
         self.control.busy.next = self.used_writer.busy.val()
             | self.walker.busy.val()
             | self.decision.busy.val()
-            | (!self.stopped.q.val() & !self.available.asleep.val());
+            | (!self.stopped.q.val() & !self.available.asleep.val() & !self.control.pause.val());
     }
 }

@@ -89,6 +89,8 @@ pub enum Violation {
     RequestTooShort,
     /// A buffer or an indirect table goes on behind the last address, 2^64 - 1.
     AddressRange,
+    /// The queue had stopped before its state was restored; of the rule its former endpoint has told.
+    Before,
 }
 
 /// Report of a violation, with the head where one is known.
@@ -177,6 +179,16 @@ pub struct QueueControlSource {
     pub notify_on_empty: Signal<Out, Bit>,
     /// One cycle: the driver kicked the queue.
     pub kick: Signal<Out, Bit>,
+    /// Hand no more heads on; what has been handed on is followed to its end.
+    pub pause: Signal<Out, Bit>,
+    /// With a reset of the queue: its state stays.
+    pub keep: Signal<Out, Bit>,
+    /// One cycle, behind each reset of the queue: it begins at the used index.
+    pub rewind: Signal<Out, Bit>,
+    /// One cycle, while the queue is still: its state becomes `state_data`.
+    pub state_write: Signal<Out, Bit>,
+    /// As `state`.
+    pub state_data: Signal<Out, Bits<32>>,
     /// One cycle: the device found a rule broken.
     pub device_violation_valid: Signal<Out, Bit>,
     /// Which rule, and what broke it.
@@ -187,4 +199,7 @@ pub struct QueueControlSource {
     pub violation: Signal<In, ViolationReport>,
     /// Something is in flight.
     pub busy: Signal<In, Bit>,
+    /// Its state: used index in bits 15:0, which is that of the next chain as well; the driver has kicked it in bit 16; it has stopped in
+    /// bit 17.
+    pub state: Signal<In, Bits<32>>,
 }

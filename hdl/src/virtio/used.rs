@@ -43,6 +43,14 @@ pub struct UsedWriter {
     pub clock: Signal<In, Clock>,
     /// Synchronous, active high.
     pub reset: Signal<In, Bit>,
+    /// With `reset`: the used index stays.
+    pub keep: Signal<In, Bit>,
+    /// One cycle, behind each reset: go on at the used index.
+    pub rewind: Signal<In, Bit>,
+    /// One cycle, while nothing is on its way: the used index becomes `index`.
+    pub index_write: Signal<In, Bit>,
+    /// A used index.
+    pub index: Signal<In, Bits<16>>,
     /// Address of the descriptor table, with which the ring begins.
     pub ring_base: Signal<In, Bits<64>>,
     /// EVENT_IDX has been negotiated.
@@ -161,6 +169,7 @@ impl Logic for UsedWriter {
     #[hdl_gen]
     fn update(&mut self) {
         comment!("module used_writer: writes elements, index and notification switch of the used ring");
+        self.written.reset.next = self.reset.val() & !self.keep.val();
         comment!(
             "---- batches \
              no more than 32 wait, and a batch ends with the RAM's 32 places or the ring, whichever is shorter"
@@ -343,6 +352,16 @@ impl Logic for UsedWriter {
                 UsedWriteKind::Listen => self.listening.d.next = true,
                 _ => {}
             }
+        }
+        comment!("---- a new begin");
+        if self.rewind.val() {
+            self.pushed.d.next = self.written.q.val();
+            self.complete.d.next = self.written.q.val();
+            self.published.d.next = self.written.q.val();
+            self.freed.d.next = self.written.q.val();
+        }
+        if self.index_write.val() {
+            self.written.d.next = self.index.val();
         }
         self.notify_done.next = self.listening.q.val();
         self.written_index.next = self.written.q.val();

@@ -24,6 +24,8 @@ pub struct WritableConfig {
     pub shown: Signal<Out, Bits<64>>,
     /// One cycle: which of them the driver has written, as `shown` says from this cycle on.
     pub touched: Signal<Out, Bits<8>>,
+    /// The driver has written something since the reset.
+    pub is_written: Signal<Out, Bit>,
 
     written: Reg<Bit>,
     bytes: DFF<Bits<64>>,
@@ -102,6 +104,7 @@ impl Logic for WritableConfig {
         }
         self.touched_reg.d.next = self.touched_now.val();
         self.touched.next = self.touched_reg.q.val();
+        self.is_written.next = self.written.q.val();
         self.shown.next = (self.bytes.q.val() & self.writable.val()) | (self.own.val() & !self.writable.val());
     }
 }

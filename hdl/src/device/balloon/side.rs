@@ -42,6 +42,7 @@ pub struct BalloonSide {
     pub driver_config: Signal<In, Bits<64>>,
     pub device_reset: Signal<In, Bit>,
     pub device_stop: Signal<In, Bit>,
+    pub device_pause: Signal<In, Bit>,
     pub device_idle: Signal<Out, Bit>,
     #[given]
     pub chain: Vec<Sink<Chain>>,
@@ -121,8 +122,8 @@ impl Logic for BalloonSide {
             self.balloon_stat.data.next = self.statistics[i].stat.data.val();
             self.balloon_stat.valid.next = self.statistics[i].stat.valid.val();
             self.statistics[i].stat.ready.next = self.balloon_stat.ready.val();
-            self.statistics[i].request_valid.next = self.balloon_stat_request_valid.val();
-            self.balloon_stat_request_ready.next = self.statistics[i].request_ready.val();
+            self.statistics[i].request_valid.next = self.balloon_stat_request_valid.val() & !self.device_pause.val();
+            self.balloon_stat_request_ready.next = self.statistics[i].request_ready.val() & !self.device_pause.val();
             self.statistics_idle.next = self.statistics[i].idle.val();
             self.statistics_cut.next = self.statistics[i].read_failed.val() | self.statistics[i].odd.val();
         }

@@ -41,6 +41,7 @@ pub struct ConsoleSide {
     pub driver_features: Signal<In, Bits<32>>,
     pub device_reset: Signal<In, Bit>,
     pub device_stop: Signal<In, Bit>,
+    pub device_pause: Signal<In, Bit>,
     pub device_idle: Signal<Out, Bit>,
     #[given]
     pub chain: Vec<Sink<Chain>>,
@@ -102,6 +103,7 @@ impl Logic for ConsoleSide {
         Source::<ByteBeat>::link(&mut self.data_0, &mut self.receive.writable);
         self.transmit.clear.next = self.device_reset.val();
         self.transmit.stop.next = self.device_stop.val();
+        self.transmit.pause.next = self.device_pause.val();
         Sink::<Chain>::link(&mut self.chain[1], &mut self.transmit.chain);
         Sink::<ByteBeat>::link(&mut self.bytes_1, &mut self.transmit.readable);
         Source::<ScatterCommand>::link(&mut self.command[1], &mut self.transmit.command);
@@ -120,6 +122,8 @@ impl Logic for ConsoleSide {
 
         comment!("---- bytes");
         Source::<ConsoleByte>::link(&mut self.console_tx, &mut self.transmit.byte_out);
-        Sink::<ConsoleByte>::link(&mut self.console_rx, &mut self.receive.byte_in);
+        self.receive.byte_in.data.next = self.console_rx.data.val();
+        self.receive.byte_in.valid.next = self.console_rx.valid.val() & !self.device_pause.val();
+        self.console_rx.ready.next = self.receive.byte_in.ready.val() & !self.device_pause.val();
     }
 }

@@ -25,6 +25,8 @@ pub struct Transmit {
     pub clear: Signal<In, Bit>,
     /// Drain: take and give back no chain.
     pub stop: Signal<In, Bit>,
+    /// A chain that has been begun is to be printed to its end: until then this is not idle.
+    pub pause: Signal<In, Bit>,
     /// Chains of the transmit queue.
     pub chain: Sink<Chain>,
     /// Bytes of their readable buffers.
@@ -138,7 +140,9 @@ impl Logic for Transmit {
             self.taken.d.next = false;
             self.ends.d.next = false;
         }
-        self.blocked.next = !self.bytes.input.ready.val() & (self.left.q.val().any() | self.emergency_waits.q.val());
+        self.blocked.next = !self.bytes.input.ready.val()
+            & !self.pause.val()
+            & (self.left.q.val().any() | self.emergency_waits.q.val());
         self.idle.next = self.blocked.val() | (!self.taken.q.val() & !self.emergency_waits.q.val());
     }
 }

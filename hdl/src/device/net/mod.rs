@@ -76,6 +76,8 @@ pub struct NetDevice {
     pub frame_in: Sink<NetBeat>,
     /// Nothing moves before a chain or a beat comes. With `stop`: no frame is on its way to the wire.
     pub idle: Signal<Out, Bit>,
+    /// Frames are here that have not gone into chains of the receive queue.
+    pub frames_wait: Signal<Out, Bit>,
     /// One cycle each: a frame to send was too short or too long, could not be read, or its checksum lies outside of it.
     pub transmit_dropped: Signal<Out, Bit>,
     /// A received frame had fewer than 14 bytes.
@@ -150,6 +152,7 @@ impl Logic for NetDevice {
         self.rx_violation_valid.next = self.receive.violation_valid.val();
         self.rx_violation.next = self.receive.violation.val();
 
+        self.frames_wait.next = self.receive.frames_wait.val() & !self.stop.val();
         self.idle.next = self.transmit.idle.val() & self.receive.idle.val();
         if self.stopping.q.val() {
             self.idle.next = self.transmit.quiet.val();

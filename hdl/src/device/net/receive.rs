@@ -42,6 +42,8 @@ pub struct Receive {
     pub violation: Signal<Out, ViolationReport>,
     /// Nothing moves before a chain or a beat comes.
     pub idle: Signal<Out, Bit>,
+    /// Frames are here that have not gone into chains.
+    pub frames_wait: Signal<Out, Bit>,
 
     #[given]
     store: ReceiveStore,
@@ -140,6 +142,7 @@ impl Logic for Receive {
         Source::<ReceivePart>::join(&mut self.part_stage.output, &mut self.header.part);
         Source::<ByteBeat>::link(&mut self.writable, &mut self.header.writable);
 
+        self.frames_wait.next = self.store.any.val();
         self.waiting.next = self.plan.starved.val() & !self.chains.buffer.valid.val() & !self.chain.valid.val();
         self.idle.next = self.store.idle.val()
             & self.header.idle.val()

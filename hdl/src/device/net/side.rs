@@ -3,7 +3,7 @@ use super::super::change::ChangeDetector;
 use super::types::FrameSizes;
 use super::NetDevice;
 use crate::block::{list, Block};
-use crate::cells::{Sink, Source};
+use crate::cells::{Reg, Sink, Source};
 use crate::comment;
 use crate::config::EndpointConfig;
 use crate::dma::types::*;
@@ -50,6 +50,8 @@ pub struct NetSide {
     pub driver_ok: Signal<In, Bit>,
     pub device_reset: Signal<In, Bit>,
     pub device_stop: Signal<In, Bit>,
+    pub device_pause: Signal<In, Bit>,
+    pub device_give_up: Signal<In, Bit>,
     pub device_idle: Signal<Out, Bit>,
     #[given]
     pub chain: Vec<Sink<Chain>>,
@@ -69,6 +71,9 @@ pub struct NetSide {
     #[given]
     net: NetDevice,
     link_change: ChangeDetector<Bit>,
+    // of the frame that the wire gives, some is taken and some is not
+    inside_frame: Reg<Bit>,
+    takes: Signal<Local, Bit>,
 
     #[given]
     offered: Constant<Bits<32>>,
@@ -121,7 +126,9 @@ impl Logic for NetSide {
         Source::<ScatterCommand>::link(&mut self.command[1], &mut self.net.tx_scatter);
         self.device_violation_valid[1].next = self.net.tx_violation_valid.val();
         self.device_violation[1].next = self.net.tx_violation.val();
-        self.device_idle.next = self.net.idle.val();
+        comment!("in a pause the driver may yet give buffers for the frames that are here");
+        self.device_idle.next =
+            self.net.idle.val() & !(self.device_pause.val() & self.net.frames_wait.val() & !self.device_give_up.val());
         comment!("what comes before the driver is ready is of no use to it");
         self.net.stop.next = self.device_stop.val() | !self.driver_ok.val();
         self.device_events[0].next = self.net.transmit_dropped.val();
@@ -141,7 +148,12 @@ impl Logic for NetSide {
         self.net.frame_in.data.next.keep = self.net_rx_keep.val();
         self.net.frame_in.data.next.last = self.net_rx_last.val();
         self.net.frame_in.data.next.error = self.net_rx_error.val();
-        self.net.frame_in.valid.next = self.net_rx_valid.val();
-        self.net_rx_ready.next = self.net.frame_in.ready.val();
+        comment!("in a pause no frame begins");
+        self.takes.next = self.inside_frame.q.val() | !self.device_pause.val();
+        self.net.frame_in.valid.next = self.net_rx_valid.val() & self.takes.val();
+        self.net_rx_ready.next = self.net.frame_in.ready.val() & self.takes.val();
+        if self.net_rx_valid.val() & self.net.frame_in.ready.val() & self.takes.val() {
+            self.inside_frame.d.next = !self.net_rx_last.val();
+        }
     }
 }
