@@ -26,6 +26,7 @@ pub mod model;
 pub mod qtest;
 pub mod scenario;
 mod socket_file;
+pub mod state;
 pub mod synth;
 pub mod trace;
 

@@ -20,7 +20,7 @@ fn run(config: EndpointConfig, seed: u64, events: u64) -> Report {
         MachineOptions { stall: Stall { receive: stall, transmit: stall, device: stall }, ..Default::default() };
     (options.link.seed, options.link.clock_hz) = (seed, config.link.clock_hz);
     let library = library(&config);
-    let run = Options { events, seed, config: config.clone() };
+    let run = Options { events, seed, config: config.clone(), library: library.clone() };
     let report = match config.device.name {
         "blk" => {
             let mut machine =

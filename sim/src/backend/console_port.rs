@@ -122,7 +122,7 @@ impl DeviceSide for ConsolePort {
             rows: endpoint.model().input_level("console_rows")?,
         };
         endpoint.model().set_low_water(ports.typed, TYPED_BYTES / 2)?;
-        self.ports = Some(ports);
+        (self.ports, self.held) = (Some(ports), false);
         Ok(())
     }
 

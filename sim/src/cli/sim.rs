@@ -432,6 +432,7 @@ impl Setup<'_> {
             events: self.arguments.requests.unwrap_or(500),
             seed: self.arguments.seed,
             config: self.config.clone(),
+            library: self.library.clone(),
         };
         let bar = progress_bar("events", run.events);
         let progress = &mut |done| bar.set_position(done);

@@ -1,7 +1,7 @@
 //! The register map of an endpoint, in Markdown.
 use std::fmt::Write as _;
 use virtio_hdl_rtl::config::{Bar0, EndpointConfig, FieldValue, LinkInterface};
-use virtio_hdl_rtl::endpoint::diagnostics;
+use virtio_hdl_rtl::endpoint::{diagnostics, state_window};
 use virtio_hdl_rtl::pcie::registers::{DIAGNOSTICS, DIAGNOSTICS_OFFSET};
 use virtio_hdl_rtl::virtio::layout::*;
 
@@ -14,6 +14,7 @@ pub fn register_map(config: &EndpointConfig) -> String {
     device_config(&mut text, config);
     features(&mut text, config);
     diagnostics(&mut text, config);
+    state_window(&mut text, config);
     text
 }
 
@@ -136,4 +137,23 @@ fn diagnostics(text: &mut String, config: &EndpointConfig) {
     for (rule, words) in diagnostics::RULES.iter().enumerate() {
         let _ = writeln!(text, "| {rule} | {words} |");
     }
+}
+
+/// By ports of its own, which no host sees.
+fn state_window(text: &mut String, config: &EndpointConfig) {
+    *text += "\n## State window, at the ports state_*\n\n| bits of state_address | |\n|---:|---|\n";
+    for (bits, what) in state_window::ADDRESS {
+        let _ = writeln!(text, "| {bits} | {what} |");
+    }
+    *text += "\n| offset in region 0 | register | |\n|---:|---|---|\n";
+    for (offset, name, what) in state_window::REGISTERS {
+        let _ = writeln!(text, "| {offset:#04x} | {name} | {what} |");
+    }
+    *text += "\nThe regions 1 to 3 are there while the endpoint stands still, with what a driver sees in them, but: reads change nothing; ISR, \
+              the pending bits and the error bits of the status registers become what is written; zero in STATUS or QUEUE_PFN resets \
+              nothing; the vectors are in BAR0 whether MSI-X is enabled or not, and the device config behind them.";
+    if config.link.interface != LinkInterface::Tlp {
+        *text += " Configuration space is the vendor's block's, and not there.";
+    }
+    *text += "\n";
 }

@@ -19,6 +19,7 @@ use std::io;
 use vm_memory::{Bytes, GuestAddress, GuestMemory, GuestMemoryMmap, GuestMemoryRegion};
 
 mod errors;
+mod state;
 
 pub use errors::MachineError;
 
@@ -106,6 +107,8 @@ pub struct Machine {
     /// Packets since they were last taken, if somebody wants them.
     packets: Option<Vec<Passed>>,
     one_way: u64,
+    /// How the endpoint is simulated.
+    model: EndpointOptions,
     /// The first error of the model; everything after it counts for nothing.
     failure: Option<MachineError>,
 }
@@ -144,6 +147,7 @@ impl Machine {
             trace,
             packets: None,
             one_way,
+            model,
             failure: None,
         };
         let start = machine.endpoint.cycle();

@@ -86,6 +86,7 @@ pub(super) mod ffi {
         fn set_part(self: Pin<&mut Model>, stream: u32, words: u64) -> Result<u32>;
         fn set_low_water(self: Pin<&mut Model>, stream: u32, words: u64) -> Result<()>;
         fn queued(self: Pin<&mut Model>, stream: u32) -> Result<u64>;
+        fn take_back(self: Pin<&mut Model>, stream: u32) -> Result<Vec<u32>>;
         fn share_link(self: Pin<&mut Model>, stream: u32, with: u32) -> Result<()>;
         fn send(self: Pin<&mut Model>, stream: u32, not_before: u64, words: &[u32]) -> Result<()>;
         fn set_level(self: Pin<&mut Model>, port: usize, value: u64) -> Result<()>;

@@ -2,12 +2,16 @@
 use super::device_side::{DevicePacket, DeviceSide};
 use super::hard_ip_link::HardIpLink;
 use super::raw_link::RawLink;
+use super::state_ports::{StateAccess, StatePorts};
 use super::{BareRun, Direction, Level, Library, Model, ModelError, Packet, PortLayout, Stop, Stream, StreamShape};
 use crate::link::hard_ip::Sent;
+use crate::link::FunctionId;
 use std::collections::VecDeque;
 
 /// Bytes of framing, sequence number and LCRC that the link adds to each TLP.
 pub(super) const LINK_FRAMING: u32 = 8;
+/// Most cycles of an access of the state window.
+const STATE_CYCLES: u64 = 1000;
 /// Cycles for which `reset` is held.
 const RESET_CYCLES: u32 = 8;
 
@@ -61,6 +65,8 @@ pub struct Endpoint {
     device_outputs: Vec<Stream>,
     // a user's own model may have none
     queue_violation: Option<Level>,
+    // nor this
+    state: Option<StatePorts>,
     transmitted: VecDeque<Transmitted>,
     device_packets: VecDeque<DevicePacket>,
 }
@@ -101,6 +107,7 @@ impl Endpoint {
             }
         };
         let queue_violation = model.level("queue_violation").ok();
+        let state = StatePorts::find(&model).ok();
         let mut endpoint = Endpoint {
             model,
             link,
@@ -109,6 +116,7 @@ impl Endpoint {
             device_inputs: Vec::new(),
             device_outputs: Vec::new(),
             queue_violation,
+            state,
             transmitted: VecDeque::new(),
             device_packets: VecDeque::new(),
         };
@@ -293,6 +301,84 @@ impl Endpoint {
     /// Whether it says so: then it is an endpoint of virtio.
     pub fn has_queues(&self) -> bool {
         self.queue_violation.is_some()
+    }
+
+    /// An access of the state window.
+    pub fn state_access(&mut self, access: StateAccess) -> Result<u32, ModelError> {
+        let ports = self.state.take().ok_or(ModelError::NoStateWindow)?;
+        let result = self.held_access(&ports, access);
+        self.state = Some(ports);
+        result
+    }
+
+    fn held_access(&mut self, ports: &StatePorts, access: StateAccess) -> Result<u32, ModelError> {
+        let end = self.cycle() + STATE_CYCLES;
+        ports.drive(&mut self.model, Some(access));
+        self.run_until(ports, 1, end)?;
+        let value = self.model.get(ports.read_data) as u32;
+        ports.drive(&mut self.model, None);
+        self.run_until(ports, 0, end)?;
+        Ok(value)
+    }
+
+    fn run_until(&mut self, ports: &StatePorts, done: u64, end: u64) -> Result<(), ModelError> {
+        while self.model.get(ports.done) != done {
+            if self.cycle() >= end {
+                return Err(ModelError::Unfit(format!(
+                    "its state window does not answer within {STATE_CYCLES} cycles"
+                ))
+                .into());
+            }
+            let next = self.cycle() + 2;
+            if self.run(next)? == Stop::Quiescent {
+                self.skip_to(next);
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether requests of the host are queued for it.
+    pub fn has_requests(&mut self) -> Result<bool, ModelError> {
+        match &self.link {
+            Attachment::Raw(link) => Ok(self.model.queued(link.receive)? > 0),
+            Attachment::HardIp(link) => {
+                link.inputs().try_fold(false, |any, input| Ok(any | (self.model.queued(input)? > 0)))
+            }
+        }
+    }
+
+    /// The function's number and config space, where that is a hard block's.
+    pub fn hard_ip_config(&self) -> Option<(FunctionId, Vec<u32>)> {
+        match &self.link {
+            Attachment::Raw(_) => None,
+            Attachment::HardIp(link) => Some(link.config()),
+        }
+    }
+
+    /// Lets a hard block have these registers.
+    pub fn set_hard_ip_config(&mut self, id: FunctionId, words: &[u32]) {
+        if let Attachment::HardIp(link) = &mut self.link {
+            link.set_config(&self.model, id, words);
+        }
+    }
+
+    /// Takes back what is queued for it on the device side, stream by stream.
+    pub fn take_back(&mut self) -> Result<Vec<Vec<Vec<u32>>>, ModelError> {
+        self.device_inputs.iter().map(|stream| self.model.take_back(*stream)).collect()
+    }
+
+    /// Shows it what is shown to another one.
+    pub fn show_as(&mut self, other: &Endpoint) {
+        self.model.set_as(&other.model);
+    }
+
+    /// Queues again what was taken back, from this endpoint or from another one with the same device side.
+    pub fn give_again(&mut self, packets: Vec<Vec<Vec<u32>>>) -> Result<(), ModelError> {
+        let now = self.cycle();
+        for (stream, packets) in self.device_inputs.iter().zip(packets) {
+            packets.iter().try_for_each(|packet| self.model.send(*stream, now, packet))?;
+        }
+        Ok(())
     }
 
     /// All ports, for traces.

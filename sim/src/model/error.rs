@@ -34,6 +34,9 @@ pub enum ModelError {
     /// The library does not fit: no such port, not a model.
     #[error("the model cannot be used: {0}")]
     Unfit(String),
+    /// No state window.
+    #[error("this endpoint has no state window: that belongs to those that are generated")]
+    NoStateWindow,
     /// A file of Verilog that is not generated here cannot be read.
     #[error("cannot read {}: {error}", path.display())]
     Source {

@@ -2,8 +2,12 @@
 use super::endpoint::{EndpointOptions, LINK_FRAMING};
 use super::{Direction, InputLevel, Model, ModelError, Packet, Stop, Stream, StreamShape};
 use crate::link::hard_ip::{Action, BeatLayout, Family, FromEndpoint, HardIp, Sent, Settings, ToEndpoint};
+use crate::link::FunctionId;
 use std::collections::HashMap;
 use virtio_hdl_rtl::pcie::function::FunctionConfig;
+
+/// Double words of a block's config space that a driver can have written: below the extended capabilities.
+const CONFIG_WORDS: u16 = 64;
 
 /// Its ports, and the block at the other side of them.
 pub(super) struct HardIpLink {
@@ -119,6 +123,17 @@ impl HardIpLink {
     pub fn set_held(&mut self, model: &Model, held: bool) {
         self.held = held;
         self.block.set_credit(model.cycle(), self.nonposted_ready, held);
+    }
+
+    /// The function's number and the double words of config space.
+    pub fn config(&self) -> (FunctionId, Vec<u32>) {
+        let config = self.block.config();
+        (config.id(), (0..CONFIG_WORDS).map(|word| config.read(4 * word)).collect())
+    }
+
+    /// Lets the block have these registers.
+    pub fn set_config(&mut self, model: &Model, id: FunctionId, words: &[u32]) {
+        self.block.set_config(model.cycle(), id, words);
     }
 
     /// A conventional reset; the model has been reset.

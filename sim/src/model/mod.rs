@@ -5,6 +5,7 @@
 //! cycles. What the model's ports mean is known here only as streams and levels; [`Endpoint`] gives the ports of an
 //! endpoint's link their names, which carry raw TLPs or are those of a vendor's block, and a [`DeviceSide`] to all others.
 use cxx::UniquePtr;
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 mod bridge;
@@ -17,6 +18,7 @@ mod hard_ip_link;
 mod interface;
 mod library;
 mod raw_link;
+mod state_ports;
 mod store;
 
 pub use bridge::ffi::Stop;
@@ -26,6 +28,7 @@ pub use error::ModelError;
 pub use foreign::ForeignSources;
 pub use interface::{Interface, TlpPorts};
 pub use library::{cache_folder, BuildStep, Library, Progress, Sources};
+pub use state_ports::StateAccess;
 
 use bridge::ffi;
 
@@ -120,6 +123,8 @@ pub struct Model {
     /// Told apart from all others of this process.
     id: u64,
     ports: Vec<PortLayout>,
+    /// What inputs were set to last.
+    levels: BTreeMap<usize, u64>,
 }
 
 fn layout(ports: Vec<ffi::PortName>) -> Vec<PortLayout> {
@@ -149,7 +154,7 @@ impl Model {
         };
         let inner = ffi::load(&library.path().to_string_lossy(), seed, &clocking)?;
         let ports = layout(inner.ports());
-        Ok(Model { inner, id: MODELS.fetch_add(1, Ordering::Relaxed), ports })
+        Ok(Model { inner, id: MODELS.fetch_add(1, Ordering::Relaxed), ports, levels: BTreeMap::new() })
     }
 
     /// All ports of the top module.
@@ -239,6 +244,19 @@ impl Model {
         Ok(self.inner.pin_mut().queued(number)? as usize)
     }
 
+    /// Takes back the packets queued for the model that have not moved as a whole.
+    pub fn take_back(&mut self, stream: Stream) -> Result<Vec<Vec<u32>>, ModelError> {
+        let number = self.number(stream)?;
+        let taken = self.inner.pin_mut().take_back(number)?;
+        let (mut packets, mut rest) = (Vec::new(), &taken[..]);
+        while let [count, behind @ ..] = rest {
+            let (packet, behind) = behind.split_at(*count as usize);
+            packets.push(packet.to_vec());
+            rest = behind;
+        }
+        Ok(packets)
+    }
+
     /// Lets two streams out of the model take turns on one link.
     pub fn share_link(&mut self, stream: Stream, with: Stream) -> Result<(), ModelError> {
         let (stream, with) = (self.number(stream)?, self.number(with)?);
@@ -287,7 +305,17 @@ impl Model {
     /// When the input is one of another model.
     pub fn set(&mut self, level: InputLevel, value: u64) {
         let port = self.port(level.model, level.port);
+        self.levels.insert(port, value);
         self.inner.pin_mut().set_level(port, value).expect(LOOKED_UP);
+    }
+
+    /// Sets the inputs as they were last set in another model, where it has them.
+    pub fn set_as(&mut self, other: &Model) {
+        for (port, value) in &other.levels {
+            if let Ok(level) = self.input_level(&other.ports[*port].name) {
+                self.set(level, *value);
+            }
+        }
     }
 
     /// Sets an input in cycle `cycle`, at once if that is past. Of two settings in one cycle the later call counts.

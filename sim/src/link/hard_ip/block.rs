@@ -128,6 +128,12 @@ impl HardIp {
         &self.config
     }
 
+    /// Lets config space have these registers from cycle `cycle` on.
+    pub fn set_config(&mut self, cycle: u64, id: FunctionId, words: &[u32]) {
+        self.config.restore(id, words);
+        self.show(cycle);
+    }
+
     /// What to do at the ports, in order; cycles of different ports and streams are not ordered.
     pub fn take_action(&mut self) -> Option<Action> {
         self.actions.pop_front()

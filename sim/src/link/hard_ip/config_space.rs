@@ -192,6 +192,15 @@ impl ConfigSpace {
         }
     }
 
+    /// Has these values from here on, as far as they can differ.
+    pub fn restore(&mut self, id: FunctionId, words: &[u32]) {
+        self.id = id;
+        for (register, word) in self.registers.iter_mut().zip(words) {
+            let changeable = register.writable | register.cleared;
+            register.value = register.value & !changeable | word & changeable;
+        }
+    }
+
     /// A driver writes the enabled bytes of a double word.
     pub fn write(&mut self, target: FunctionId, register: u16, enables: u8, data: u32) -> Effect {
         self.id = target;

@@ -145,6 +145,14 @@ void Model::set_low_water(uint32_t stream, uint64_t words) { input_stream(stream
 
 uint64_t Model::queued(uint32_t stream) { return input_stream(stream).queued(); }
 
+rust::Vec<uint32_t> Model::take_back(uint32_t stream) {
+    rust::Vec<uint32_t> taken;
+    for (uint32_t word : input_stream(stream).take_back()) {
+        taken.push_back(word);
+    }
+    return taken;
+}
+
 void Model::share_link(uint32_t stream, uint32_t with) {
     StreamNumber one = numbers_.at(stream), other = numbers_.at(with);
     if (one.input || other.input) {

@@ -34,6 +34,7 @@ class Model {
     void set_low_water(uint32_t stream, uint64_t words);
     // Words of an input stream's packets that have not moved as a whole.
     uint64_t queued(uint32_t stream);
+    rust::Vec<uint32_t> take_back(uint32_t stream);
     // Output streams that take turns on one link.
     void share_link(uint32_t stream, uint32_t with);
     void send(uint32_t stream, uint64_t not_before, rust::Slice<const uint32_t> words);

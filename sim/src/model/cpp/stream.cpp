@@ -110,6 +110,16 @@ void InputStream::taken() {
     }
 }
 
+std::vector<uint32_t> InputStream::take_back() {
+    std::vector<uint32_t> taken;
+    for (const Packet& packet : packets_) {
+        taken.push_back(static_cast<uint32_t>(packet.words.size()));
+        taken.insert(taken.end(), packet.words.begin(), packet.words.end());
+    }
+    clear();
+    return taken;
+}
+
 void InputStream::clear() {
     packets_.clear();
     position_ = 0;

@@ -124,6 +124,8 @@ class InputStream {
     bool empty() const { return packets_.empty(); }
     // Words of the packets that have not moved as a whole.
     size_t queued() const { return queued_; }
+    // Forgets the packets that have not moved as a whole, and hands them over: of each its number of words, and them.
+    std::vector<uint32_t> take_back();
     // Fewer words than these are to be told of; 0: nobody is.
     void set_low_water(size_t words) { low_water_ = words; }
     // A packet has moved, and what is left is little. Once per packet.

@@ -1,7 +1,8 @@
 //! What happens while the device is at work.
-use super::{Run, ScenarioError, Traffic, COMPLETION_TIMEOUT_US};
+use super::{Run, ScenarioError, Traffic, COMPLETION_TIMEOUT_US, PATIENCE};
 use crate::host::{Platform, Width};
 use crate::link::Fault;
+use crate::state::StateError;
 use rand::seq::IndexedRandom;
 use rand::Rng;
 use rand_chacha::ChaCha8Rng;
@@ -73,6 +74,7 @@ happenings! {
     FunctionReset
     DeviceConfig
     TakeOver
+    Freeze
 }
 
 impl fmt::Display for Happening {
@@ -153,6 +155,7 @@ impl<T: Traffic> Run<'_, T> {
                 self.told(changed.map_err(ScenarioError::from))?;
             }
             TakeOver => self.take_over()?,
+            Freeze => self.freeze()?,
             ReadFails(kind) => {
                 let fault = *[Fault::Unsupported, Fault::Aborted, Fault::Poisoned, Fault::Lost]
                     .choose(&mut self.rng)
@@ -166,6 +169,48 @@ impl<T: Traffic> Run<'_, T> {
             }
         }
         Ok(Aftermath::GoesOn)
+    }
+
+    /// The endpoint stands still for a while, in which nothing leaves it, and goes on: it itself, with its state read and written, or
+    /// another one in its place.
+    fn freeze(&mut self) -> Result<(), ScenarioError> {
+        let begun = self.guard.machine().begin_freeze();
+        self.state(begun)?;
+        let end = self.guard.now() + PATIENCE;
+        loop {
+            // A driver that gives buffers back meanwhile loses no frame.
+            let collected = self.traffic.collect(&mut self.guard);
+            self.told(collected)?;
+            let still = self.guard.machine().stands_still();
+            if self.state(still)? {
+                break;
+            }
+            if self.guard.now() > end {
+                return Err(self.broken("the endpoint does not come to a stand".into()));
+            }
+            self.guard.run(256);
+        }
+        self.checked()?;
+        self.wait();
+        let left = self.guard.machine().take_packets().into_iter().filter(|packet| packet.to_host).count();
+        if left > 0 {
+            return Err(self.broken(format!("{left} packets left an endpoint that stands still")));
+        }
+        let (choice, seed) = (self.rng.random_range(0..4), self.rng.random());
+        let library = &self.options.library;
+        let machine = self.guard.machine();
+        let moved = match choice {
+            0 => Ok(()),
+            1 => machine.save().and_then(|state| machine.restore(&state)),
+            _ => machine.exchange(library, seed),
+        };
+        self.state(moved)?;
+        let thawed = self.guard.machine().thaw();
+        self.state(thawed)
+    }
+
+    fn state<R>(&self, result: Result<R, StateError>) -> Result<R, ScenarioError> {
+        result.map_err(|error| self.broken(error.to_string()))
     }
 
     fn wait(&mut self) {
