@@ -96,6 +96,11 @@ pub trait Device {
     fn control(&mut self, _client: Option<&mut Client>) -> Work {
         Work::Idle
     }
+    /// The device stands still: what its VMM asks waits at the socket, and it has no [work](Self::work), until this is false again. It
+    /// is asked for behind [`control`](Self::control) and `work`.
+    fn stands_still(&self) -> bool {
+        false
+    }
     /// When the device has [work](Self::work) without anybody asking for it.
     fn deadline(&self) -> Option<Instant> {
         None

@@ -134,6 +134,10 @@ impl Server {
                     return Ok(());
                 }
             }
+            if device.stands_still() {
+                work = Work::Idle;
+                continue;
+            }
             // The client may have gone before the newcomer came.
             ready.client |= self.newcomer.is_some();
             let Some(current) = client else { continue };
@@ -192,6 +196,8 @@ impl Server {
         let paused = self.pause.map(|until| until.saturating_duration_since(now)).filter(|left| !left.is_zero());
         let listener = self.listener.as_ref().filter(|_| self.newcomer.is_none() && paused.is_none());
         let listener = listener.map(|listener| watch(listener.as_fd(), PollFlags::IN));
+        // The client of a device that stands still waits, whatever it wants.
+        let client = client.filter(|_| !device.stands_still());
         let resample = client.and_then(|client| client.irqs.resample()).map(|resample| watch(resample, PollFlags::IN));
         let attached = client.is_some_and(|client| client.attached);
         let client = client.map(|client| {

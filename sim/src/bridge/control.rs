@@ -41,6 +41,8 @@ struct Status<'a> {
     device: &'a str,
     /// One has attached.
     guest: bool,
+    /// It stands still: see `freeze`.
+    still: bool,
     /// What it has set in the registers; nothing where it cannot be asked.
     driver: Option<Driver>,
     /// What the device side shows.
@@ -69,7 +71,7 @@ struct Diagnostics<'a> {
 }
 
 /// Why there is no answer.
-enum Failure {
+pub(super) enum Failure {
     /// Told to who asks.
     Refused(String),
     /// The bridge cannot go on.
@@ -82,7 +84,7 @@ impl<E: Into<BridgeError>> From<E> for Failure {
     }
 }
 
-fn refused<T>(why: impl Into<String>) -> Result<T, Failure> {
+pub(super) fn refused<T>(why: impl Into<String>) -> Result<T, Failure> {
     Err(Failure::Refused(why.into()))
 }
 
@@ -118,6 +120,8 @@ impl Bridge {
         match command {
             Command::Status => {
                 let guest = client.is_some();
+                // One that stands still does not answer.
+                let client = client.filter(|_| !self.stands_still());
                 let driver = client.map(|client| self.driver(client)).transpose()?.flatten();
                 Ok(json!(self.status(guest, driver)))
             }
@@ -127,6 +131,11 @@ impl Bridge {
                 Ok(json!(report))
             }
             Command::Diagnostics => self.diagnostics(client),
+            Command::Freeze => self.freeze(client),
+            Command::Thaw => self.thaw(),
+            Command::Save { path } => self.save(path),
+            Command::Restore { path } => self.restore(path),
+            Command::Reload { configuration, set } => self.reload(configuration, set),
             Command::Link { .. }
             | Command::Capacity { .. }
             | Command::ReadOnly { .. }
@@ -153,6 +162,7 @@ impl Bridge {
             configuration: &self.identity.configuration,
             device: &self.identity.device,
             guest,
+            still: self.stands_still(),
             driver,
             side: self.engine.side_state(),
             violation: violation_in_words(self.engine.queue_violation()),
@@ -179,6 +189,9 @@ impl Bridge {
                 "this endpoint is {}; diagnostics belongs to those that are generated",
                 self.identity.title
             ));
+        }
+        if self.stands_still() {
+            return refused("the endpoint stands still, and does not answer: `thaw` it first");
         }
         let Some(client) = client else {
             return refused("no guest is there: the endpoint is as after its reset, and has counted nothing");

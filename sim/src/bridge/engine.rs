@@ -1,4 +1,6 @@
 //! The endpoint at the end of a link without delay: requests go in, and what it sends is carried out by the client.
+mod state;
+
 use super::interrupts::Interrupts;
 use super::{BridgeError, Report};
 use crate::control::{Command, Refusal};

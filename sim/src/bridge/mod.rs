@@ -10,6 +10,7 @@
 //! clock stands still.
 use crate::control::Control;
 use crate::model::{DeviceSide, Endpoint, EndpointOptions, Library, ModelError, SideError};
+use crate::state::StateError;
 use crate::trace::{Trace, TraceOptions};
 use std::io;
 use std::os::fd::{AsFd as _, BorrowedFd};
@@ -22,6 +23,7 @@ mod engine;
 mod function;
 mod interrupts;
 mod report;
+mod state;
 
 pub use control::Identity;
 use engine::{Engine, Progress};
@@ -29,6 +31,8 @@ use function::{Function, BARS};
 use interrupts::Interrupts;
 pub use interrupts::Vector;
 pub use report::Report;
+use state::Standing;
+pub use state::{Find, Replacement};
 
 /// Bytes of a PCI Express function's configuration space.
 const CONFIG_BYTES: u64 = 4096;
@@ -78,6 +82,9 @@ pub enum BridgeError {
          its link take packets? See its ports with --vcd FILE, and the packets with --tlp-log FILE"
     )]
     Silent,
+    /// It cannot stand still.
+    #[error(transparent)]
+    State(StateError),
     /// What the device side writes down cannot be written: a recording of the network.
     #[error(transparent)]
     Recording(SideError),
@@ -111,6 +118,11 @@ pub struct Bridge {
     /// Where commands come from besides the guest's.
     control: Option<Control>,
     identity: Identity,
+    /// What it can be exchanged for.
+    find: Option<Find>,
+    standing: Standing,
+    /// Of the model that is at work.
+    seed: u64,
 }
 
 impl Bridge {
@@ -142,6 +154,9 @@ impl Bridge {
             failure: None,
             control: None,
             identity: Identity::default(),
+            find: None,
+            standing: Standing::default(),
+            seed: options.seed,
         })
     }
 
@@ -174,6 +189,7 @@ impl Bridge {
         self.bars = [0; 4 * BARS];
         self.bus_master = None;
         self.told_bus_master = false;
+        self.freeze_again();
     }
 }
 
@@ -194,12 +210,12 @@ impl Device for Bridge {
     }
 
     fn region_read(&mut self, client: &mut Client, index: u32, offset: u64, data: &mut [u8]) -> Result<(), Errno> {
-        let result = self.read(client, index, offset, data);
+        let result = self.on_the_move(|bridge| bridge.read(client, index, offset, data));
         self.checked(result)
     }
 
     fn region_write(&mut self, client: &mut Client, index: u32, offset: u64, data: &[u8]) -> Result<(), Errno> {
-        let result = self.write(client, index, offset, data);
+        let result = self.on_the_move(|bridge| bridge.write(client, index, offset, data));
         self.checked(result)
     }
 
@@ -245,13 +261,22 @@ impl Device for Bridge {
         self.serve_control(client)
     }
 
+    fn stands_still(&self) -> bool {
+        self.standing == Standing::Still
+    }
+
     fn deadline(&self) -> Option<Instant> {
         self.engine.deadline()
     }
 
     fn work(&mut self, client: &mut Client) -> Work {
-        let progress = self.engine.work(client);
+        let looked = self.come_to_a_stand().map_err(BridgeError::State);
+        let progress = looked.and_then(|()| match self.stands_still() {
+            true => Ok(Progress::Resting),
+            false => self.engine.work(client),
+        });
         match self.checked(progress) {
+            Ok(_) if self.standing == Standing::Ends => Work::Busy,
             Ok(Progress::Running) => Work::Busy,
             Ok(Progress::Resting) => Work::Idle,
             Err(_) => Work::Failed,

@@ -229,6 +229,7 @@ impl EndpointArguments {
         let mut bridge = Bridge::new(&library, side, &options).context("cannot start the endpoint")?;
         if let Some(control) = control {
             bridge.controlled_by(control, ctl::identity(subject, self.settings.name(&self.config)));
+            bridge.exchanged_by(ctl::find());
         }
         Ok(bridge)
     }

@@ -16,6 +16,7 @@ pub use server::{Control, ControlError};
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use std::path::PathBuf;
 
 /// Most bytes of a request, its newline among them.
 pub const MOST_REQUEST: usize = 8 << 10;
@@ -66,6 +67,29 @@ pub enum Command {
     Statistics,
     /// The endpoint's own counters, as they stand in BAR1, and the rule that a driver broke last
     Diagnostics,
+    /// Let the endpoint stand still under its guest: nothing new begins, what has begun ends, and no packet leaves it; the guest waits
+    Freeze,
+    /// Let it go on
+    Thaw,
+    /// Write its state to a file
+    Save {
+        /// Which; it is replaced
+        path: PathBuf,
+    },
+    /// Reset it, and let it have the state that was saved of it, under a guest that has done nothing since
+    Restore {
+        /// Which file
+        path: PathBuf,
+    },
+    /// Put another endpoint in its place under the running guest, which notices nothing: of another width, from a changed source
+    Reload {
+        /// TOML file or name of an example
+        configuration: String,
+        /// Set a key of the configuration, as link.speed="gen3 x4"; may be repeated
+        #[cfg_attr(feature = "cli", arg(long = "set", value_name = "KEY=VALUE"))]
+        #[serde(default)]
+        set: Vec<String>,
+    },
     /// End as with SIGTERM: the disk flushed, the sockets removed
     Quit,
 }
@@ -104,6 +128,11 @@ impl Command {
             Command::Balloon { .. } => "balloon",
             Command::Statistics => "statistics",
             Command::Diagnostics => "diagnostics",
+            Command::Freeze => "freeze",
+            Command::Thaw => "thaw",
+            Command::Save { .. } => "save",
+            Command::Restore { .. } => "restore",
+            Command::Reload { .. } => "reload",
             Command::Quit => "quit",
         }
     }
@@ -115,7 +144,15 @@ impl Command {
             Command::Capacity { .. } | Command::ReadOnly { .. } => Some("blk"),
             Command::Size { .. } => Some("console"),
             Command::Balloon { .. } => Some("balloon"),
-            Command::Status | Command::Statistics | Command::Diagnostics | Command::Quit => None,
+            Command::Status
+            | Command::Statistics
+            | Command::Diagnostics
+            | Command::Freeze
+            | Command::Thaw
+            | Command::Save { .. }
+            | Command::Restore { .. }
+            | Command::Reload { .. }
+            | Command::Quit => None,
         }
     }
 }
