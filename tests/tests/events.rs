@@ -14,13 +14,18 @@ const SECTORS: u64 = 2048;
 
 /// Runs random events on this endpoint.
 fn run(config: EndpointConfig, seed: u64, events: u64) -> Report {
+    run_with(config, seed, events, false)
+}
+
+/// The same, or standstills only.
+fn run_with(config: EndpointConfig, seed: u64, events: u64, standstills: bool) -> Report {
     let config = impatient(config);
     let stall = [0, 30, 60][seed as usize % 3];
     let mut options =
         MachineOptions { stall: Stall { receive: stall, transmit: stall, device: stall }, ..Default::default() };
     (options.link.seed, options.link.clock_hz) = (seed, config.link.clock_hz);
     let library = library(&config);
-    let run = Options { events, seed, config: config.clone(), library: library.clone() };
+    let run = Options { events, seed, config: config.clone(), library: library.clone(), standstills };
     let report = match config.device.name {
         "blk" => {
             let mut machine =
@@ -65,6 +70,17 @@ fn a_console_lives_through_control_events_under_load() {
     for seed in 1..=3 {
         let report = run(example("console"), seed, 150);
         assert!(report.ended > 50_000, "{report:?}");
+    }
+}
+
+/// In 200 of them, at random moments under load, the endpoint goes on itself, has its state read, is reset and has it written, or another
+/// instance goes on in its place.
+#[test]
+fn a_disk_a_port_and_a_console_stand_still_and_go_on() {
+    for (seed, name, least) in [(1, "blk", 400), (2, "net", 400), (3, "console", 50_000)] {
+        let report = run_with(example(name), seed, 200, true);
+        assert_eq!(report.events.get("Freeze"), Some(&200));
+        assert!(report.ended > least && report.stopped == 0, "{name}: {report:?}");
     }
 }
 

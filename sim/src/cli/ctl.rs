@@ -71,7 +71,8 @@ fn here(command: &Command) -> anyhow::Result<Command> {
         Command::Restore { path } => Command::Restore { path: absolute(path)? },
         Command::Reload { configuration, set } if Path::new(configuration).is_file() => {
             let path = absolute(Path::new(configuration))?.into_os_string().into_string();
-            let configuration = path.map_err(|path| anyhow!("{}: not UTF-8", path.display()))?;
+            let configuration =
+                path.map_err(|path| anyhow!("{}: its name is not UTF-8", Path::new(&path).display()))?;
             Command::Reload { configuration, set: set.clone() }
         }
         command => command.clone(),

@@ -433,6 +433,7 @@ impl Setup<'_> {
             seed: self.arguments.seed,
             config: self.config.clone(),
             library: self.library.clone(),
+            standstills: false,
         };
         let bar = progress_bar("events", run.events);
         let progress = &mut |done| bar.set_position(done);

@@ -324,10 +324,8 @@ impl Endpoint {
     fn run_until(&mut self, ports: &StatePorts, done: u64, end: u64) -> Result<(), ModelError> {
         while self.model.get(ports.done) != done {
             if self.cycle() >= end {
-                return Err(ModelError::Unfit(format!(
-                    "its state window does not answer within {STATE_CYCLES} cycles"
-                ))
-                .into());
+                let told = format!("its state window does not answer within {STATE_CYCLES} cycles");
+                return Err(ModelError::Unfit(told));
             }
             let next = self.cycle() + 2;
             if self.run(next)? == Stop::Quiescent {

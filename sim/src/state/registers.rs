@@ -70,7 +70,7 @@ impl State {
             Some((id, words)) => (id.0, words),
             None => {
                 let words = 0..u32::from(VENDOR_CAPABILITY / 4);
-                let words = words.map(|word| window.read(CONFIG_REGION | 4 * word)).collect::<Result<_, _>>()?;
+                let words = words.map(|word| window.read(CONFIG_REGION + 4 * word)).collect::<Result<_, _>>()?;
                 (window.read(FUNCTION)? as u16, words)
             }
         };
@@ -106,7 +106,7 @@ impl State {
             }
         };
         let device_config =
-            (0..DEVICE_CONFIG_BYTES / 4).map(|word| window.read(BAR0_REGION | DEVICE_CONFIG_MSIX + 4 * word));
+            (0..DEVICE_CONFIG_BYTES / 4).map(|word| window.read(BAR0_REGION + DEVICE_CONFIG_MSIX + 4 * word));
         Ok(State {
             device_config: device_config.collect::<Result<_, _>>()?,
             device,
@@ -172,7 +172,7 @@ impl State {
         window.register(QUEUE_SEL, 2, Some(self.select.into()))?;
         if self.config_written {
             for (word, value) in (0..).zip(&self.device_config) {
-                window.write(BAR0_REGION | DEVICE_CONFIG_MSIX + 4 * word, *value)?;
+                window.write(BAR0_REGION + DEVICE_CONFIG_MSIX + 4 * word, *value)?;
             }
         }
         window.register(ISR, 1, Some(self.isr.into()))?;

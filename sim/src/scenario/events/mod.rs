@@ -53,6 +53,8 @@ pub struct Options {
     pub config: EndpointConfig,
     /// Its model, for one that goes on in its place.
     pub library: Library,
+    /// The endpoint stands still each time, and nothing else happens.
+    pub standstills: bool,
 }
 
 /// What was done.
@@ -259,7 +261,10 @@ impl<T: Traffic> Run<'_, T> {
         let until = if self.rng.random_bool(0.8) { 3_000 } else { 12_000 };
         let cycles = self.rng.random_range(0..until);
         self.guard.run(cycles);
-        let happening = Happening::random(&mut self.rng);
+        let happening = match self.options.standstills {
+            true => Happening::Freeze,
+            false => Happening::random(&mut self.rng),
+        };
         self.last = happening.to_string();
         tracing::debug!(round = self.round, event = %self.last, cycle = self.guard.now());
         *self.report.events.entry(self.last.clone()).or_default() += 1;
