@@ -205,11 +205,10 @@ impl Model {
         Ok(self.inner.pin_mut().set_stall(number, share.into())?)
     }
 
-    /// Lets nothing move on a stream, whatever its stall, until [`set_stall`](Self::set_stall) is called again.
-    pub fn hold(&mut self, stream: Stream) -> Result<(), ModelError> {
+    /// Lets nothing move on a stream while it is held, whatever its stall, which it has again afterwards.
+    pub fn set_held(&mut self, stream: Stream, held: bool) -> Result<(), ModelError> {
         let number = self.number(stream)?;
-        // in 256 of 256 cycles
-        Ok(self.inner.pin_mut().set_stall(number, 256)?)
+        Ok(self.inner.pin_mut().set_held(number, held)?)
     }
 
     /// Lets a run go on for some cycles behind a packet that left by this stream, because nothing can answer it

@@ -96,11 +96,14 @@ uint32_t Model::add_stream(StreamPorts ports, bool input) {
     return number;
 }
 
-void Model::set_pace(uint32_t stream, uint64_t bytes_per_cycle, uint32_t framing) {
+Pace& Model::pace(uint32_t stream) {
     StreamNumber number = numbers_.at(stream);
-    Pace& pace = number.input ? inputs_[number.index].pace() : outputs_[number.index].pace();
-    pace.bytes_per_cycle = bytes_per_cycle;
-    pace.framing = framing;
+    return number.input ? inputs_[number.index].pace() : outputs_[number.index].pace();
+}
+
+void Model::set_pace(uint32_t stream, uint64_t bytes_per_cycle, uint32_t framing) {
+    pace(stream).bytes_per_cycle = bytes_per_cycle;
+    pace(stream).framing = framing;
 }
 
 void Model::set_upper_address(uint32_t stream, uint32_t word) {
@@ -111,10 +114,9 @@ void Model::set_upper_address(uint32_t stream, uint32_t word) {
     outputs_[number.index].pace().upper_address = word;
 }
 
-void Model::set_stall(uint32_t stream, uint32_t share) {
-    StreamNumber number = numbers_.at(stream);
-    (number.input ? inputs_[number.index].pace() : outputs_[number.index].pace()).stall = share;
-}
+void Model::set_stall(uint32_t stream, uint32_t share) { pace(stream).stall = share; }
+
+void Model::set_held(uint32_t stream, bool held) { pace(stream).held = held; }
 
 void Model::set_lookahead(uint32_t stream, uint64_t cycles) {
     StreamNumber number = numbers_.at(stream);

@@ -46,6 +46,8 @@ struct Pace {
     uint32_t upper_address = NONE;
     // In how many of 256 cycles the stream stands still at random.
     uint32_t stall = 0;
+    // Nothing moves, whatever the stall.
+    bool held = false;
 
     FixedCycles cost(uint64_t bytes) const {
         return bytes_per_cycle == 0 ? 0 : (bytes << (2 * FIXED)) / bytes_per_cycle;
@@ -172,7 +174,7 @@ class OutputStream {
 
     // Before the clock edge: says whether a beat is welcome.
     void drive(uint64_t cycle) {
-        bool ready = *link_free_ < (cycle + SLACK) << FIXED;
+        bool ready = !ports_.pace.held && *link_free_ < (cycle + SLACK) << FIXED;
         if (ready && ports_.pace.stall != 0) {
             ready = !random_.chance(ports_.pace.stall);
         }
