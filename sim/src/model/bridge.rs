@@ -53,7 +53,7 @@ pub(super) mod ffi {
         Event,
         /// The deadline was reached.
         Deadline,
-        /// The model is at rest and nothing is on its way to it.
+        /// The model is at rest, and nothing is on its way to it that it takes.
         Quiescent,
     }
 

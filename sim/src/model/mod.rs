@@ -322,8 +322,9 @@ impl Model {
     }
 
     /// Runs until `deadline`, until a packet has left and its stream's lookahead has passed, or until the model rests
-    /// and nothing is queued for it. While it rests with something queued for later, time jumps there. Fails when the RTL has
-    /// stopped: by `$stop`, `$fatal`, `$finish` or an assertion, which what is generated here has none of.
+    /// and nothing is queued for it but what it does not take; what it offers on a stream that is held keeps it from no rest.
+    /// While it rests with something queued for later, time jumps there. Fails when the RTL has stopped: by `$stop`, `$fatal`,
+    /// `$finish` or an assertion, which what is generated here has none of.
     pub fn run(&mut self, deadline: u64) -> Result<Stop, ModelError> {
         self.inner.pin_mut().run(deadline).map_err(|stopped| ModelError::Stopped(stopped.what().into()))
     }

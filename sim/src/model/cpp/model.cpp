@@ -116,7 +116,11 @@ void Model::set_upper_address(uint32_t stream, uint32_t word) {
 
 void Model::set_stall(uint32_t stream, uint32_t share) { pace(stream).stall = share; }
 
-void Model::set_held(uint32_t stream, bool held) { pace(stream).held = held; }
+void Model::set_held(uint32_t stream, bool held) {
+    pace(stream).held = held;
+    // What is let go moves, though the model was at rest.
+    quiet_cycles_ = 0;
+}
 
 void Model::set_lookahead(uint32_t stream, uint64_t cycles) {
     StreamNumber number = numbers_.at(stream);
@@ -262,11 +266,11 @@ bool Model::quiet() const {
     return busy_ && !busy_.bit() && std::all_of(outputs_.begin(), outputs_.end(), [](auto& output) { return output.idle(); });
 }
 
-// The first cycle in which an input stream or a level has something to show.
+// The first cycle in which an input stream or a level has something to show. A beat that is on the ports and not taken is nothing new.
 uint64_t Model::next_due() const {
     uint64_t due = timed_levels_.empty() ? ~0ull : timed_levels_.begin()->first;
     for (const InputStream& input : inputs_) {
-        if (!input.empty()) {
+        if (input.pending()) {
             due = std::min(due, input.due());
         }
     }
@@ -293,7 +297,9 @@ Stop Model::run(uint64_t deadline) {
         }
         apply_timed_levels();
         for (InputStream& input : inputs_) {
-            input.drive(cycle_);
+            if (input.drive(cycle_)) {
+                quiet_cycles_ = 0;
+            }
         }
         for (OutputStream& output : outputs_) {
             output.drive(cycle_);
