@@ -68,6 +68,14 @@ fn a_console_lives_through_control_events_under_load() {
     }
 }
 
+/// Their drivers try the other ways to interrupt first, and reset the device for each.
+#[test]
+fn devices_without_vectors_live_through_control_events() {
+    for (seed, name) in (5..).zip(["blk-intx", "net-intx", "console-intx"]) {
+        run(example(name), seed, 60);
+    }
+}
+
 #[test]
 fn both_live_through_control_events_behind_every_block() {
     for (seed, block) in (1..).zip(BLOCKS) {
