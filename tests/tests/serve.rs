@@ -10,7 +10,7 @@ use virtio_hdl::host::console::{self, Console};
 use virtio_hdl::host::ring::Shape;
 use virtio_hdl::host::Platform;
 use virtio_hdl_rtl::pcie::layout::COMMAND_BUS_MASTER;
-use virtio_hdl_tests::guest::{guest, run, Ext4};
+use virtio_hdl_tests::guest::{console_guest, guest, net_guest, run, Ext4};
 use virtio_hdl_tests::serve::{processor_seconds, Serve, SLOT};
 use virtio_hdl_tests::{output, program};
 
@@ -119,6 +119,26 @@ fn an_idle_guest_costs_the_server_next_to_nothing() {
     assert!(share < 0.02, "{share}");
 }
 
+/// Linux fills the receive queue, with more than the endpoint looks at before something comes.
+#[test]
+fn an_idle_guest_whose_receive_queue_is_full_costs_the_server_next_to_nothing() {
+    let port = net_guest("ip link set eth0 up; sleep 1; echo idle; sleep 1000");
+    for (config, guest) in [("net", port), ("console", console_guest("open; echo idle; sleep 1000"))] {
+        let serve = Serve::of(config, |command, _| {
+            command.stdin(Stdio::null());
+            if config == "console" {
+                command.args(["--console", "stdio"]);
+            }
+        });
+        let mut guest = serve.boot(guest);
+        guest.wait_for("idle", TIMEOUT).unwrap_or_else(|error| panic!("{error}"));
+        std::thread::sleep(Duration::from_secs(1));
+        let share = share(&serve, Duration::from_secs(4));
+        println!("{config}, an idle guest: {:.1} % of a core", 100.0 * share);
+        assert!(share < 0.05, "{config}: {share}");
+    }
+}
+
 /// A console that waits: for who types, at the end of its input, for a driver that takes what was typed, for who reads what is printed.
 #[test]
 fn a_console_that_waits_costs_the_server_next_to_nothing() {
@@ -151,6 +171,12 @@ fn a_console_that_waits_costs_the_server_next_to_nothing() {
         rests(of);
     }
     assert!(arrived == typed);
+    // as many as the ring holds, as Linux does
+    while console.has_room(1).0 {
+        console.provide(&mut platform, 100, &[], Shape::Direct).unwrap();
+    }
+    console.kick(&mut platform).unwrap();
+    rests("the driver has filled the queue");
     drop(writer);
     rests("the input is at its end");
     // more than what waits in the pipe, and before it
