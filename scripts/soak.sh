@@ -1,5 +1,5 @@
 #!/bin/bash
-# Random requests against a software model of the disk, random frames and bytes both ways, and control events under load on all
+# Random requests against a software model of the disk, random frames, bytes and pages both ways, and control events under load on all
 # devices, on the raw link and behind the models of the hard PCIe blocks; with random completion cuts and standstill; as many
 # seeds at once as there are processors. What each run said is in build/soak.
 # soak.sh SEEDS REQUESTS FRAMES EVENTS; a count of 0 leaves that kind out.
@@ -20,9 +20,11 @@ plan() {
             "$seed" net "$events" \
             "$seed" blk-multiqueue $((events / 4 + 1)) \
             "$seed" console $((events / 2 + 1)) \
+            "$seed" balloon $((events / 2 + 1)) \
             "$seed" "blk@${blocks[seed % 4]}" $((events / 4 + 1)) \
             "$seed" "net@${blocks[(seed + 1) % 4]}" $((events / 4 + 1))
-        [ "$frames" -eq 0 ] || printf '%d %s\n' "$seed" "net frames $frames" "$seed" "console bytes $((frames * 4))"
+        [ "$frames" -eq 0 ] || printf '%d %s\n' "$seed" "net frames $frames" "$seed" "console bytes $((frames * 4))" \
+            "$seed" "balloon pages $frames"
         [ "$requests" -eq 0 ] || printf '%d %s random %d\n' "$seed" blk "$requests" "$seed" blk-multiqueue $((requests / 4 + 1))
     done
 }

@@ -451,3 +451,95 @@ fn a_stream_that_runs_dry_is_told_of() {
     }
     assert_eq!((wanted, ports.read_queued(&mut endpoint).unwrap()), (2, 0), "with 32 bytes left, and with none");
 }
+
+/// Passes bytes on while `go` is high, and says nothing of what waits.
+fn gate() -> Model {
+    let ports = [
+        ("clock", 1, true),
+        ("reset", 1, true),
+        ("busy", 1, false),
+        ("go", 1, true),
+        ("in_valid", 1, true),
+        ("in_ready", 1, false),
+        ("in_data", 8, true),
+        ("out_valid", 1, false),
+        ("out_ready", 1, true),
+        ("out_data", 8, false),
+    ];
+    let list = ports
+        .map(|(name, width, input)| format!("{} [{}:0] {name}", if input { "input" } else { "output" }, width - 1))
+        .join(", ");
+    let text = format!(
+        "module gate ({list}); assign in_ready = go && out_ready; assign out_valid = in_valid && go; \
+         assign out_data = in_data; assign busy = 1'b0; endmodule\n"
+    );
+    let sources = Sources {
+        top: "gate".into(),
+        files: vec![("gate.v".into(), text)],
+        ports: ports.map(|(name, width, input)| Port::plain(name, width, input)).into(),
+    };
+    Model::load(&Library::build(&sources).unwrap(), 1).unwrap()
+}
+
+/// Runs to rest; the bytes that left, and the cycles in which the first and the last did.
+fn passed(model: &mut Model) -> (Vec<u32>, u64, u64) {
+    let (mut bytes, mut cycles) = (vec![], vec![]);
+    loop {
+        let stop = model.run(1_000_000).unwrap();
+        model.drain(|packet| {
+            bytes.extend(packet.words);
+            cycles.push(packet.last_cycle);
+        });
+        match stop {
+            Stop::Quiescent => break,
+            Stop::Deadline => panic!("it does not rest: {bytes:?}"),
+            _ => {}
+        }
+    }
+    (bytes, cycles.first().copied().unwrap_or(0), cycles.last().copied().unwrap_or(0))
+}
+
+#[test]
+fn a_model_rests_with_what_it_does_not_take_and_goes_on_when_it_does() {
+    for stall in [0, 100] {
+        let mut model = gate();
+        let input = model.add_stream("in", Direction::Input, DATA).unwrap();
+        model.add_stream("out", Direction::Output, DATA).unwrap();
+        let go = model.input_level("go").unwrap();
+        model.set_stall(input, stall).unwrap();
+        for byte in 0..10 {
+            model.send(input, 0, &[byte]).unwrap();
+        }
+        assert!(passed(&mut model).0.is_empty());
+        // what comes later changes nothing
+        model.send(input, 5000, &[10]).unwrap();
+        model.skip_to(10_000);
+        assert!(passed(&mut model).0.is_empty());
+        assert!(model.clocked() < 200, "the clock ran for {} cycles", model.clocked());
+        model.set(go, 1);
+        let (bytes, first, _) = passed(&mut model);
+        assert!(bytes == (0..=10).collect::<Vec<_>>() && first == 10_000, "{bytes:?} from cycle {first}");
+    }
+}
+
+#[test]
+fn a_model_rests_while_its_output_is_held_and_has_its_stall_afterwards() {
+    let mut model = gate();
+    let input = model.add_stream("in", Direction::Input, DATA).unwrap();
+    let output = model.add_stream("out", Direction::Output, DATA).unwrap();
+    let go = model.input_level("go").unwrap();
+    model.set(go, 1);
+    model.set_stall(output, 200).unwrap();
+    for _ in 0..3 {
+        let sent: Vec<u32> = (0..100).collect();
+        model.set_held(output, true).unwrap();
+        sent.iter().for_each(|byte| model.send(input, 0, &[*byte]).unwrap());
+        let clocked = model.clocked();
+        assert!(passed(&mut model).0.is_empty());
+        assert!(model.clocked() - clocked < 200, "the clock ran for {} cycles", model.clocked() - clocked);
+        model.set_held(output, false).unwrap();
+        let (bytes, first, last) = passed(&mut model);
+        assert!(bytes == sent, "{bytes:?}");
+        assert!(last - first > 250, "100 bytes in {} cycles, in 56 of 256 of which one moves", last - first);
+    }
+}

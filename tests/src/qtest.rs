@@ -1,4 +1,4 @@
-//! Disks, network cards and consoles on QEMU's PCI bus, with no guest: QEMU's own, and the Verilated endpoint through vfio-user-pci.
+//! Disks, network cards, consoles and balloons on QEMU's PCI bus, with no guest: QEMU's own, and the Verilated endpoint through vfio-user-pci.
 use crate::Served;
 use std::fmt::Display;
 use std::fs::File;
@@ -9,7 +9,7 @@ use std::time::Duration;
 use tempfile::{NamedTempFile, TempDir};
 use virtio_hdl::backend::console::{SocketConsole, TerminalSize};
 use virtio_hdl::backend::net::Loopback;
-use virtio_hdl::backend::{ConsolePort, Disk, DiskPort, NetPort};
+use virtio_hdl::backend::{BalloonPort, ConsolePort, Disk, DiskPort, NetPort};
 use virtio_hdl::bridge::{BridgeOptions, Report};
 use virtio_hdl::guest::{FindOptions, Qemu};
 use virtio_hdl::host::blk::{Blk, Operation, Options, Request};
@@ -21,7 +21,6 @@ use virtio_hdl::link::FunctionId;
 use virtio_hdl::model::DeviceSide;
 use virtio_hdl::qtest::{Chipset, QtestOptions, QtestPlatform};
 use virtio_hdl::vfio_user::ServerOptions;
-use virtio_hdl_rtl::device::CONSOLE;
 use virtio_hdl_rtl::virtio::layout::blk::SECTOR_BYTES;
 
 /// Size of each disk.
@@ -33,8 +32,8 @@ const MEMORY_BYTES: u64 = 64 << 20;
 /// Longest wait for QEMU, and QEMU's for the endpoint: the machine may have much else to do.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// QEMU's console has no property for the size of its queues, which ours has, too.
-pub const THEIR_CONSOLES_QUEUES: u16 = 128;
+/// QEMU's console and its balloon have no property for the size of their queues, which ours have, too.
+pub const THEIR_FIXED_QUEUES: u16 = 128;
 /// Cycles in which an interrupt that is on its way has come.
 const QUIET: u64 = 20_000;
 /// Cycles after which an interrupt will never come.
@@ -54,6 +53,8 @@ pub enum Kind {
     TheirNet(&'static str),
     /// QEMU's `virtio-serial-pci` with one console and these properties, on the socket [`Rig::console`].
     TheirConsole(&'static str),
+    /// QEMU's `virtio-balloon-pci` with these properties.
+    TheirBalloon(&'static str),
     /// The Verilated endpoint of an example configuration.
     Ours {
         /// Its name.
@@ -137,10 +138,14 @@ impl Rig {
                         slot(n).device()
                     )
                 }
+                Kind::TheirBalloon(properties) => format!(
+                    "virtio-balloon-pci,disable-modern=on,disable-legacy=off,addr={:02x}.0,{properties}",
+                    slot(n).device()
+                ),
                 Kind::Ours { example, bridge, server } => {
                     let mut config = crate::example(example);
-                    if config.device == &CONSOLE {
-                        config.queue_size = THEIR_CONSOLES_QUEUES;
+                    if matches!(config.device.name, "console" | "balloon") {
+                        config.queue_size = THEIR_FIXED_QUEUES;
                     }
                     let side: Box<dyn DeviceSide> = match config.device.name {
                         "blk" => {
@@ -153,6 +158,7 @@ impl Rig {
                             let size = TerminalSize { cols: 0, rows: 0 };
                             Box::new(ConsolePort::new(Box::new(ok(socket)), size, config.link.clock_hz))
                         }
+                        "balloon" => Box::new(BalloonPort::new(0, config.link.clock_hz)),
                         _ => {
                             let wire = Box::new(Loopback::new());
                             Box::new(NetPort::new(wire, config.net_options().mac, config.link.clock_hz))

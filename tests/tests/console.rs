@@ -199,6 +199,32 @@ fn the_size_of_the_terminal_interrupts_when_it_changes_and_with_the_first_chain(
     }
 }
 
+/// The random standstill of the stream is that of before.
+#[test]
+fn a_reader_that_took_nothing_for_a_while_takes_bytes_at_the_pace_of_before() {
+    let stall = Stall { device: 200, ..Stall::default() };
+    let mut s = setup("console", &MachineOptions { stall, ..MachineOptions::default() });
+    let assert_slow = |s: &mut Setup| {
+        s.print(&[b'x'; 1000]);
+        // 56 of 256 cycles
+        s.machine.run(2500);
+        let printed = s.typist.printed().len();
+        assert!((1..900).contains(&printed), "{printed} bytes in 2,500 cycles");
+        assert_eq!(printed + s.printed().len(), 1000);
+    };
+    assert_slow(&mut s);
+    s.typist.allow(Some(0));
+    for _ in 0..70 {
+        s.print(&[b'y'; 1000]);
+    }
+    s.machine.run(12 * LONG);
+    s.console.poll(&mut s.machine).unwrap();
+    assert!(s.console.transmitting() > 0, "the endpoint does not wait");
+    s.typist.allow(None);
+    assert_eq!(s.printed().len(), 70_000);
+    assert_slow(&mut s);
+}
+
 /// What was accepted is not lost, the driver waits, and the rest of the device does not.
 #[test]
 fn a_reader_that_takes_nothing_holds_up_what_is_printed_and_nothing_else() {

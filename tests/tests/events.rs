@@ -1,6 +1,6 @@
 //! Control events under load, at random moments: see `scenario::events`. Few seeds here, many in `make soak`.
 use virtio_hdl::backend::console::{TerminalSize, Typist};
-use virtio_hdl::backend::{ConsolePort, Disk, DiskPort, NetPort};
+use virtio_hdl::backend::{BalloonPort, ConsolePort, Disk, DiskPort, NetPort};
 use virtio_hdl::machine::{Machine, MachineOptions};
 use virtio_hdl::model::Stall;
 use virtio_hdl::scenario::events::{self, Options, Report};
@@ -38,6 +38,12 @@ fn run_with(config: EndpointConfig, seed: u64, events: u64, standstills: bool) -
             let port = ConsolePort::new(Box::new(typist.console()), size, config.link.clock_hz);
             let mut machine = Machine::new(&library, Box::new(port), &options).unwrap();
             events::run_console(&mut machine, &typist, &run, &mut |_| {})
+        }
+        "balloon" => {
+            let mut port = BalloonPort::new(0, config.link.clock_hz);
+            let handle = port.handle();
+            let mut machine = Machine::new(&library, Box::new(port), &options).unwrap();
+            events::run_balloon(&mut machine, &handle, &run, &mut |_| {})
         }
         _ => {
             let wire = FarEnd::default();
@@ -81,6 +87,22 @@ fn a_disk_a_port_and_a_console_stand_still_and_go_on() {
         let report = run_with(example(name), seed, 200, true);
         assert_eq!(report.events.get("Freeze"), Some(&200));
         assert!(report.ended > least && report.stopped == 0, "{name}: {report:?}");
+    }
+}
+
+#[test]
+fn a_balloon_lives_through_control_events_under_load() {
+    for seed in 1..=3 {
+        let report = run(example("balloon"), seed, 150);
+        assert!(report.ended > 5_000, "{report:?}");
+    }
+}
+
+/// Their drivers try the other ways to interrupt first, and reset the device for each.
+#[test]
+fn devices_without_vectors_live_through_control_events() {
+    for (seed, name) in (5..).zip(["blk-intx", "net-intx", "console-intx", "balloon-intx"]) {
+        run(example(name), seed, 60);
     }
 }
 

@@ -5,7 +5,7 @@ use virtio_hdl::qtest::Chipset;
 use virtio_hdl_rtl::pcie::layout as pci;
 use virtio_hdl_rtl::testing::Rng;
 use virtio_hdl_rtl::virtio::layout::*;
-use virtio_hdl_tests::qtest::{slot, Kind, Rig, THEIR_CONSOLES_QUEUES};
+use virtio_hdl_tests::qtest::{slot, Kind, Rig, THEIR_FIXED_QUEUES};
 use vm_memory::{Bytes, GuestAddress};
 
 const WIDTHS: [Width; 3] = [Width::Byte, Width::Word, Width::Double];
@@ -22,6 +22,8 @@ const NET: Kind = Kind::TheirNet(
 /// Where the ring of a request lies, of one device after the other: they have the same page frame. Random ones are elsewhere.
 const RING: u64 = 0x200_0000;
 const RING_BYTES: u64 = 0x1_0000;
+/// A page of memory that nobody uses.
+const PAGE: u32 = 0x3000;
 /// Reads in which an interrupt that follows a used index has come: the endpoint runs at least ten cycles a read, however slowly, and
 /// QEMU does both before it answers any.
 const READS_TO_INTERRUPT: u32 = 32;
@@ -75,7 +77,7 @@ const DIFFERENCES: &[Difference] = &[
         reason: "QEMU's card and its console always have a control queue, whether it is offered or not; ours have none",
         allows: |pair, read| {
             let registers = [QUEUE_PFN, QUEUE_NUM];
-            pair.device.class != Class::Blk
+            matches!(pair.device.class, Class::Net | Class::Console)
                 && (2..4).contains(&pair.select())
                 && registers.contains(&read.offset)
                 && read.ours == 0
@@ -107,6 +109,7 @@ enum Class {
     Blk,
     Net,
     Console,
+    Balloon,
 }
 
 /// What the endpoint has.
@@ -120,7 +123,7 @@ struct DeviceShape {
 impl DeviceShape {
     fn queue_size(self) -> u16 {
         match self.class {
-            Class::Console => THEIR_CONSOLES_QUEUES,
+            Class::Console | Class::Balloon => THEIR_FIXED_QUEUES,
             Class::Blk | Class::Net => QUEUE_SIZE,
         }
     }
@@ -130,6 +133,7 @@ const ONE_QUEUE: DeviceShape = DeviceShape { class: Class::Blk, queues: 1, confi
 const FOUR_QUEUES: DeviceShape = DeviceShape { class: Class::Blk, queues: 4, config_bytes: blk::CONFIG_NUM_QUEUES + 2 };
 const CONSOLE: DeviceShape =
     DeviceShape { class: Class::Console, queues: 2, config_bytes: console::CONFIG_EMERG_WR + 4 };
+const BALLOON: DeviceShape = DeviceShape { class: Class::Balloon, queues: 3, config_bytes: balloon::CONFIG_ACTUAL + 4 };
 const CARD: DeviceShape = DeviceShape { class: Class::Net, queues: 2, config_bytes: net::CONFIG_BYTES };
 
 /// Two devices that get the same accesses.
@@ -209,9 +213,14 @@ impl Pair {
     }
 
     /// QEMU's card writes the bytes around one that is written as they were last read: as before a reset, if nobody has read them
-    /// since.
+    /// since. Its balloon keeps what the driver said of it when it is reset, which ours forgets.
     fn refresh(&mut self) {
-        self.get(THEIRS, device_config_offset(self.msix), Width::Double);
+        let config = device_config_offset(self.msix);
+        self.get(THEIRS, config, Width::Double);
+        let actual = config + balloon::CONFIG_ACTUAL;
+        if self.device.class == Class::Balloon && self.get(OURS, actual, Width::Double) == 0 {
+            self.rig.platform.client().port_write(self.ports[THEIRS] + actual as u16, Width::Double, 0).unwrap();
+        }
     }
 
     /// Reads both; an error says how they differ.
@@ -277,6 +286,8 @@ impl Pair {
             Class::Net => (1, &[(net::HEADER_BYTES + 60, 0)]),
             // bytes to print
             Class::Console => (1, &[(20, 0)]),
+            // a page to inflate
+            Class::Balloon => (0, &[(balloon::FRAME_BYTES, 0)]),
         };
         self.note("a request".into());
         for n in [THEIRS, OURS] {
@@ -295,8 +306,10 @@ impl Pair {
                 memory.write_obj(flags.to_le(), GuestAddress(at.0 + 12)).unwrap();
                 memory.write_obj(u16::from(more).to_le(), GuestAddress(at.0 + 14)).unwrap();
             }
-            if self.device.class == Class::Blk {
-                memory.write_obj(blk::TYPE_FLUSH.to_le(), GuestAddress(data)).unwrap();
+            match self.device.class {
+                Class::Blk => memory.write_obj(blk::TYPE_FLUSH.to_le(), GuestAddress(data)).unwrap(),
+                Class::Balloon => memory.write_obj(PAGE.to_le(), GuestAddress(data)).unwrap(),
+                Class::Net | Class::Console => {}
             }
             memory.write_obj(1u16.to_le(), GuestAddress(available + RING_INDEX)).unwrap();
             let client = self.rig.platform.client();
@@ -451,6 +464,12 @@ fn registers_of_a_card_answer_as_qemus() {
 fn registers_of_a_console_answer_as_qemus() {
     let seen = compare_with_qemu(&Kind::TheirConsole("vectors=3"), &Kind::ours("console"), CONSOLE);
     assert_eq!(seen, [true, false, true, true, false, true], "a difference in the list that there is not");
+}
+
+#[test]
+fn registers_of_a_balloon_answer_as_qemus() {
+    let seen = compare_with_qemu(&Kind::TheirBalloon("vectors=4,page-poison=off"), &Kind::ours("balloon"), BALLOON);
+    assert_eq!(seen, [true, false, true, false, false, false], "a difference in the list that there is not");
 }
 
 /// The comparison of QEMU's disk with one that is a little different.

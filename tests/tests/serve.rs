@@ -6,9 +6,11 @@ use std::time::{Duration, Instant};
 use virtio_hdl::backend::Disk;
 use virtio_hdl::guest::vfio_user_pci;
 use virtio_hdl::host::blk::{Blk, Options};
+use virtio_hdl::host::console::{self, Console};
+use virtio_hdl::host::ring::Shape;
 use virtio_hdl::host::Platform;
 use virtio_hdl_rtl::pcie::layout::COMMAND_BUS_MASTER;
-use virtio_hdl_tests::guest::{guest, run, Ext4};
+use virtio_hdl_tests::guest::{console_guest, guest, net_guest, run, Ext4};
 use virtio_hdl_tests::serve::{processor_seconds, Serve, SLOT};
 use virtio_hdl_tests::{output, program};
 
@@ -98,6 +100,13 @@ fn a_server_without_descriptors_goes_on_when_there_are_some() {
     assert_eq!(errors.matches("cannot accept a client for now").count(), 1, "{errors}");
 }
 
+/// Of a processor's time, how much the server takes for so long.
+fn share(serve: &Serve, time: Duration) -> f64 {
+    let (begin, before) = (Instant::now(), processor_seconds(serve.child.id()));
+    std::thread::sleep(time);
+    (processor_seconds(serve.child.id()) - before) / begin.elapsed().as_secs_f64()
+}
+
 #[test]
 fn an_idle_guest_costs_the_server_next_to_nothing() {
     let disk = Ext4::new(33);
@@ -105,11 +114,88 @@ fn an_idle_guest_costs_the_server_next_to_nothing() {
     let mut guest = serve.boot(guest("copy /dev/vda; echo idle; sleep 1000"));
     guest.wait_for("idle", TIMEOUT).unwrap_or_else(|error| panic!("{error}"));
     std::thread::sleep(Duration::from_secs(1));
-    let (begin, before) = (Instant::now(), processor_seconds(serve.child.id()));
-    std::thread::sleep(Duration::from_secs(4));
-    let share = (processor_seconds(serve.child.id()) - before) / begin.elapsed().as_secs_f64();
+    let share = share(&serve, Duration::from_secs(4));
     println!("an idle guest: {:.1} % of a core", 100.0 * share);
     assert!(share < 0.02, "{share}");
+}
+
+/// Linux fills the receive queue, with more than the endpoint looks at before something comes.
+#[test]
+fn an_idle_guest_whose_receive_queue_is_full_costs_the_server_next_to_nothing() {
+    let port = net_guest("ip link set eth0 up; sleep 1; echo idle; sleep 1000");
+    for (config, guest) in [("net", port), ("console", console_guest("open; echo idle; sleep 1000"))] {
+        let serve = Serve::of(config, |command, _| {
+            command.stdin(Stdio::null());
+            if config == "console" {
+                command.args(["--console", "stdio"]);
+            }
+        });
+        let mut guest = serve.boot(guest);
+        guest.wait_for("idle", TIMEOUT).unwrap_or_else(|error| panic!("{error}"));
+        std::thread::sleep(Duration::from_secs(1));
+        let share = share(&serve, Duration::from_secs(4));
+        println!("{config}, an idle guest: {:.1} % of a core", 100.0 * share);
+        assert!(share < 0.05, "{config}: {share}");
+    }
+}
+
+/// A console that waits: for who types, at the end of its input, for a driver that takes what was typed, for who reads what is printed.
+#[test]
+fn a_console_that_waits_costs_the_server_next_to_nothing() {
+    let (reader, writer) = rustix::pipe::pipe().unwrap();
+    let serve = Serve::of("console", |command, _| {
+        command.args(["--console", "stdio"]).stdin(reader);
+    });
+    let rests = |of: &str| {
+        let share = share(&serve, Duration::from_secs(1));
+        println!("{of}: {:.0} % of a core", 100.0 * share);
+        // whether there is room for what is printed is looked at every millisecond
+        assert!(share < 0.15, "{of}: {share}");
+    };
+    let (mut platform, mut bus) = serve.on_a_bus();
+    // more than what waits before the endpoint
+    let typed: Vec<u8> = (0..2000_u32).map(|n| ((n * 5) >> 2) as u8).collect();
+    rustix::io::write(&writer, &typed).unwrap();
+    rests("bytes are typed before there is a driver");
+    let mut console = Console::probe(&mut platform, &mut bus, SLOT, &console::Options::default()).unwrap();
+    rests("the driver has no chain for them");
+    let mut arrived = vec![];
+    for (part, of) in [(500, "the driver has no more chains"), (typed.len(), "all has been typed")] {
+        while arrived.len() < part {
+            console.provide(&mut platform, 100, &[], Shape::Direct).unwrap();
+            console.kick(&mut platform).unwrap();
+            let deadline = platform.now() + 1_000_000_000;
+            let chain = console.wait(&mut platform, deadline).unwrap();
+            arrived.extend(chain.unwrap_or_else(|| panic!("{} bytes have arrived", arrived.len())));
+        }
+        rests(of);
+    }
+    assert!(arrived == typed);
+    // as many as the ring holds, as Linux does
+    while console.has_room(1).0 {
+        console.provide(&mut platform, 100, &[], Shape::Direct).unwrap();
+    }
+    console.kick(&mut platform).unwrap();
+    rests("the driver has filled the queue");
+    drop(writer);
+    rests("the input is at its end");
+    // more than what waits in the pipe, and before it
+    for _ in 0..40 {
+        console.print(&mut platform, &[b'x'; 4000], &[], Shape::Direct).unwrap();
+    }
+    console.kick(&mut platform).unwrap();
+    let mut before = 0;
+    while console.transmitting() != before {
+        before = console.transmitting();
+        std::thread::sleep(Duration::from_secs(1));
+        assert!(console.poll(&mut platform).unwrap().is_none());
+    }
+    assert!(before > 0, "all has been printed");
+    rests("nobody reads what is printed");
+    let mut printed = [0; 160_000];
+    let mut serve = serve;
+    serve.child.stdout.as_mut().unwrap().read_exact(&mut printed).unwrap();
+    assert!(printed == [b'x'; 160_000]);
 }
 
 /// What a guest had flushed is in the image, whoever dies.

@@ -90,7 +90,7 @@ pub struct AvailableReader {
     pub notify_done: Signal<In, Bit>,
     /// Available entries seen so far, modulo 2^16.
     pub known: Signal<Out, Bits<16>>,
-    /// Waits for a kick, and none is pending.
+    /// Waits for a kick, and none is pending; or both buffers are full of heads that nobody takes.
     pub asleep: Signal<Out, Bit>,
     /// One cycle: a rule was broken.
     pub violation_valid: Signal<Out, Bit>,
@@ -128,6 +128,8 @@ pub struct AvailableReader {
     count0: Reg<Bits<5>>,
     count1: Reg<Bits<5>>,
     position: Reg<Bits<5>>,
+    // no room was there for a head, one cycle ago
+    held_up: Reg<Bit>,
     index: DFF<Bits<16>>,
     guess: HeadGuess,
     // of the index against what has been fetched, one cycle ago
@@ -537,7 +539,13 @@ impl Logic for AvailableReader {
         }
         Source::<ReadRequest>::link(&mut self.request, &mut self.request_stage.output);
         self.known.next = self.known_index.q.val();
-        self.asleep.next = (self.poll.q.val() == PollState::Asleep) & !self.kicked.q.val();
+        comment!("when both buffers are full, the ring is read no further before a head is taken");
+        self.held_up.d.next = self.heads.valid.val() & !self.heads.ready.val();
+        self.asleep.next = ((self.poll.q.val() == PollState::Asleep) & !self.kicked.q.val())
+            | ((self.poll.q.val() == PollState::Follow)
+                & self.ready0.q.val()
+                & self.ready1.q.val()
+                & self.held_up.q.val());
         self.told_report.d.next = self.report.val();
         self.violation_valid.next = self.told.q.val();
         self.violation.next = self.told_report.q.val();

@@ -140,6 +140,11 @@ impl BalloonPort {
         }
     }
 
+    /// Looks at once at what a hand at it wants, and not when it is time to.
+    pub fn look(&mut self, endpoint: &mut Endpoint) -> Result<(), ModelError> {
+        self.poll(endpoint)
+    }
+
     /// So many mebibytes as pages.
     pub fn pages(mebibytes: u32) -> u32 {
         mebibytes.min(MOST_MEBIBYTES) * PAGES

@@ -84,10 +84,7 @@ impl ConsolePort {
         let hold = self.waiting.len() >= if self.held { WAITING_BYTES / 2 } else { WAITING_BYTES };
         if hold != self.held {
             self.held = hold;
-            match hold {
-                true => endpoint.model().hold(ports.printed)?,
-                false => endpoint.model().set_stall(ports.printed, 0)?,
-            }
+            endpoint.model().set_held(ports.printed, hold)?;
         }
         Ok(())
     }

@@ -143,7 +143,7 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<()> {
         (Device::Console, Scenario::Bytes) => {}
         (Device::Console, _) => bail!("{} is a console: give --scenario bytes or events", arguments.config),
         (Device::Balloon, Scenario::Pages) => {}
-        (Device::Balloon, _) => bail!("{} is a memory balloon: give --scenario pages", arguments.config),
+        (Device::Balloon, _) => bail!("{} is a memory balloon: give --scenario pages or events", arguments.config),
         (Device::Blk, Scenario::Frames) => {
             bail!("{} is a disk: --scenario frames is for network endpoints", arguments.config)
         }
@@ -452,7 +452,13 @@ impl Setup<'_> {
                 phase = Phase::begin("events", &machine);
                 result = events::run_console(&mut machine, &typist, &run, progress);
             }
-            Device::Balloon => bail!("no control events are made for {}", self.config.device.title),
+            Device::Balloon => {
+                let mut port = BalloonPort::new(0, options.link.clock_hz);
+                let handle = port.handle();
+                machine = Machine::new(&self.library, Box::new(port), &options)?;
+                phase = Phase::begin("events", &machine);
+                result = events::run_balloon(&mut machine, &handle, &run, progress);
+            }
             Device::Net => {
                 let wire = FarEnd::default();
                 let port = NetPort::new(wire.backend(), self.config.net_options().mac, options.link.clock_hz);

@@ -4,7 +4,7 @@ use super::pci::Bus;
 use super::ring::{Buffer, RingError, RingOptions, Shape, Virtqueue};
 use super::virtio_pci::{DriverError, InterruptCount, Interrupted, QueueOptions, QueueUse, VectorPolicy, VirtioPci};
 use super::Platform;
-use crate::link::FunctionId;
+use crate::link::{FunctionId, Interrupt};
 use std::collections::HashMap;
 use thiserror::Error;
 use virtio_hdl_rtl::virtio::layout::balloon::*;
@@ -132,6 +132,11 @@ impl Balloon {
         &self.transport
     }
 
+    /// The queues, in the order of their numbers.
+    pub fn queues(&self) -> &[Virtqueue] {
+        &self.queues
+    }
+
     /// A queue, for chains that the driver itself would not make.
     pub fn queue_mut(&mut self, queue: BalloonQueue) -> Option<&mut Virtqueue> {
         self.queues.get_mut(queue as usize)
@@ -243,6 +248,12 @@ impl Balloon {
                 Some(_) => {}
             }
         }
+    }
+
+    /// Handles an interrupt of the platform.
+    pub fn interrupt(&self, platform: &mut dyn Platform, interrupt: Interrupt) -> Result<Interrupted, RingError> {
+        let rings: Vec<_> = self.queues.iter().collect();
+        self.transport.interrupt(platform, interrupt, &rings)
     }
 
     /// Resets the device and gives everything back, even when something fails; then the first error is told.

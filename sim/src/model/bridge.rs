@@ -53,7 +53,7 @@ pub(super) mod ffi {
         Event,
         /// The deadline was reached.
         Deadline,
-        /// The model is at rest and nothing is on its way to it.
+        /// The model is at rest, and nothing is on its way to it that it takes.
         Quiescent,
     }
 
@@ -82,6 +82,7 @@ pub(super) mod ffi {
         fn set_pace(self: Pin<&mut Model>, stream: u32, bytes_per_cycle: u64, framing: u32) -> Result<()>;
         fn set_upper_address(self: Pin<&mut Model>, stream: u32, word: u32) -> Result<()>;
         fn set_stall(self: Pin<&mut Model>, stream: u32, share: u32) -> Result<()>;
+        fn set_held(self: Pin<&mut Model>, stream: u32, held: bool) -> Result<()>;
         fn set_lookahead(self: Pin<&mut Model>, stream: u32, cycles: u64) -> Result<()>;
         fn set_part(self: Pin<&mut Model>, stream: u32, words: u64) -> Result<u32>;
         fn set_low_water(self: Pin<&mut Model>, stream: u32, words: u64) -> Result<()>;

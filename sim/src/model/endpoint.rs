@@ -59,7 +59,6 @@ enum Attachment {
 pub struct Endpoint {
     model: Model,
     link: Attachment,
-    transmit_stall: u8,
     transmit_held: bool,
     device_inputs: Vec<Stream>,
     device_outputs: Vec<Stream>,
@@ -111,7 +110,6 @@ impl Endpoint {
         let mut endpoint = Endpoint {
             model,
             link,
-            transmit_stall: 0,
             transmit_held: false,
             device_inputs: Vec::new(),
             device_outputs: Vec::new(),
@@ -144,8 +142,6 @@ impl Endpoint {
 
     /// Changes the random standstill of the streams.
     pub fn set_stall(&mut self, stall: Stall) -> Result<(), ModelError> {
-        self.transmit_stall = stall.transmit;
-        self.transmit_held = false;
         match &mut self.link {
             Attachment::Raw(link) => {
                 self.model.set_stall(link.receive, stall.receive)?;
@@ -169,15 +165,10 @@ impl Endpoint {
             return Ok(());
         }
         self.transmit_held = held;
-        let (model, stall) = (&mut self.model, self.transmit_stall);
-        let mut set = |stream| match held {
-            true => model.hold(stream),
-            false => model.set_stall(stream, stall),
-        };
         match &mut self.link {
-            Attachment::Raw(link) => set(link.transmit),
+            Attachment::Raw(link) => self.model.set_held(link.transmit, held),
             Attachment::HardIp(link) => {
-                link.outputs().try_for_each(set)?;
+                link.outputs().try_for_each(|stream| self.model.set_held(stream, held))?;
                 link.set_held(&self.model, held);
                 Ok(())
             }
@@ -186,13 +177,7 @@ impl Endpoint {
 
     /// Whether the device side takes nothing from the endpoint.
     pub fn set_device_held(&mut self, held: bool) -> Result<(), ModelError> {
-        for stream in &self.device_outputs {
-            match held {
-                true => self.model.hold(*stream)?,
-                false => self.model.set_stall(*stream, 0)?,
-            }
-        }
-        Ok(())
+        self.device_outputs.iter().try_for_each(|stream| self.model.set_held(*stream, held))
     }
 
     /// A conventional reset: the endpoint begins anew, and all that is on its way to or from it is lost.

@@ -210,11 +210,10 @@ impl Model {
         Ok(self.inner.pin_mut().set_stall(number, share.into())?)
     }
 
-    /// Lets nothing move on a stream, whatever its stall, until [`set_stall`](Self::set_stall) is called again.
-    pub fn hold(&mut self, stream: Stream) -> Result<(), ModelError> {
+    /// Lets nothing move on a stream while it is held, whatever its stall, which it has again afterwards.
+    pub fn set_held(&mut self, stream: Stream, held: bool) -> Result<(), ModelError> {
         let number = self.number(stream)?;
-        // in 256 of 256 cycles
-        Ok(self.inner.pin_mut().set_stall(number, 256)?)
+        Ok(self.inner.pin_mut().set_held(number, held)?)
     }
 
     /// Lets a run go on for some cycles behind a packet that left by this stream, because nothing can answer it
@@ -351,8 +350,9 @@ impl Model {
     }
 
     /// Runs until `deadline`, until a packet has left and its stream's lookahead has passed, or until the model rests
-    /// and nothing is queued for it. While it rests with something queued for later, time jumps there. Fails when the RTL has
-    /// stopped: by `$stop`, `$fatal`, `$finish` or an assertion, which what is generated here has none of.
+    /// and nothing is queued for it but what it does not take; what it offers on a stream that is held keeps it from no rest.
+    /// While it rests with something queued for later, time jumps there. Fails when the RTL has stopped: by `$stop`, `$fatal`,
+    /// `$finish` or an assertion, which what is generated here has none of.
     pub fn run(&mut self, deadline: u64) -> Result<Stop, ModelError> {
         self.inner.pin_mut().run(deadline).map_err(|stopped| ModelError::Stopped(stopped.what().into()))
     }

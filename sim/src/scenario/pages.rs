@@ -144,6 +144,20 @@ pub fn run(
     Ok(report)
 }
 
+/// Writes a number into each word of a page.
+pub(super) fn fill(platform: &mut dyn Platform, page: u32, number: u32) -> Result<(), ScenarioError> {
+    let content: Vec<u8> = number.to_le_bytes().repeat(PAGE_BYTES as usize / 4);
+    platform.memory().write_slice(&content, GuestAddress(u64::from(page) * PAGE_BYTES))?;
+    Ok(())
+}
+
+/// Whether each word of a page is this one.
+pub(super) fn holds(platform: &mut dyn Platform, page: u32, number: u32) -> Result<bool, ScenarioError> {
+    let mut content = vec![0; PAGE_BYTES as usize];
+    platform.memory().read_slice(&mut content, GuestAddress(u64::from(page) * PAGE_BYTES))?;
+    Ok(content.chunks(4).all(|word| *word == number.to_le_bytes()))
+}
+
 impl Run<'_> {
     fn difference(&self, what: String) -> ScenarioError {
         let request = self.report.inflated + self.report.deflated;
@@ -154,25 +168,17 @@ impl Run<'_> {
         for _ in 0..MOST_PAGES {
             let address = self.platform.allocate(PAGE_BYTES, PAGE_BYTES).ok_or(ScenarioError::Memory(PAGE_BYTES))?;
             let page = (address / PAGE_BYTES) as u32;
-            self.fill(page)?;
+            self.take(page)?;
         }
         Ok(())
     }
 
     /// The guest uses a page.
-    fn fill(&mut self, page: u32) -> Result<(), ScenarioError> {
+    fn take(&mut self, page: u32) -> Result<(), ScenarioError> {
         let number = self.rng.next_u32() | 1;
-        let content: Vec<u8> = number.to_le_bytes().repeat(PAGE_BYTES as usize / 4);
-        self.platform.memory().write_slice(&content, GuestAddress(u64::from(page) * PAGE_BYTES))?;
+        fill(self.platform, page, number)?;
         self.places.insert(page, Place::Free(number));
         Ok(())
-    }
-
-    /// Whether each word of a page is this one.
-    fn holds(&self, page: u32, number: u32) -> Result<bool, ScenarioError> {
-        let mut content = vec![0; PAGE_BYTES as usize];
-        self.platform.memory().read_slice(&mut content, GuestAddress(u64::from(page) * PAGE_BYTES))?;
-        Ok(content.chunks(4).all(|word| *word == number.to_le_bytes()))
     }
 
     fn shape(&mut self) -> Shape {
@@ -252,14 +258,14 @@ impl Run<'_> {
             }
             match queue {
                 BalloonQueue::Inflate => {
-                    if !self.holds(page, 0)? {
+                    if !holds(self.platform, page, 0)? {
                         return Err(self.difference(format!("page {page:#x} is in the balloon, and not given back")));
                     }
                     self.places.insert(page, Place::Balloon);
                     self.report.inflated += 1;
                 }
                 _ => {
-                    self.fill(page)?;
+                    self.take(page)?;
                     self.report.deflated += 1;
                 }
             }
@@ -282,7 +288,7 @@ impl Run<'_> {
     fn check_all(&mut self) -> Result<(), ScenarioError> {
         for (page, place) in &self.places {
             if let Place::Free(number) = place {
-                if !self.holds(*page, *number)? {
+                if !holds(self.platform, *page, *number)? {
                     return Err(self.difference(format!("page {page:#x} was taken from the guest")));
                 }
             }

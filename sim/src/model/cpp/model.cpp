@@ -96,11 +96,14 @@ uint32_t Model::add_stream(StreamPorts ports, bool input) {
     return number;
 }
 
-void Model::set_pace(uint32_t stream, uint64_t bytes_per_cycle, uint32_t framing) {
+Pace& Model::pace(uint32_t stream) {
     StreamNumber number = numbers_.at(stream);
-    Pace& pace = number.input ? inputs_[number.index].pace() : outputs_[number.index].pace();
-    pace.bytes_per_cycle = bytes_per_cycle;
-    pace.framing = framing;
+    return number.input ? inputs_[number.index].pace() : outputs_[number.index].pace();
+}
+
+void Model::set_pace(uint32_t stream, uint64_t bytes_per_cycle, uint32_t framing) {
+    pace(stream).bytes_per_cycle = bytes_per_cycle;
+    pace(stream).framing = framing;
 }
 
 void Model::set_upper_address(uint32_t stream, uint32_t word) {
@@ -111,9 +114,12 @@ void Model::set_upper_address(uint32_t stream, uint32_t word) {
     outputs_[number.index].pace().upper_address = word;
 }
 
-void Model::set_stall(uint32_t stream, uint32_t share) {
-    StreamNumber number = numbers_.at(stream);
-    (number.input ? inputs_[number.index].pace() : outputs_[number.index].pace()).stall = share;
+void Model::set_stall(uint32_t stream, uint32_t share) { pace(stream).stall = share; }
+
+void Model::set_held(uint32_t stream, bool held) {
+    pace(stream).held = held;
+    // What is let go moves, though the model was at rest.
+    quiet_cycles_ = 0;
 }
 
 void Model::set_lookahead(uint32_t stream, uint64_t cycles) {
@@ -268,11 +274,11 @@ bool Model::quiet() const {
     return busy_ && !busy_.bit() && std::all_of(outputs_.begin(), outputs_.end(), [](auto& output) { return output.idle(); });
 }
 
-// The first cycle in which an input stream or a level has something to show.
+// The first cycle in which an input stream or a level has something to show. A beat that is on the ports and not taken is nothing new.
 uint64_t Model::next_due() const {
     uint64_t due = timed_levels_.empty() ? ~0ull : timed_levels_.begin()->first;
     for (const InputStream& input : inputs_) {
-        if (!input.empty()) {
+        if (input.pending()) {
             due = std::min(due, input.due());
         }
     }
@@ -299,7 +305,9 @@ Stop Model::run(uint64_t deadline) {
         }
         apply_timed_levels();
         for (InputStream& input : inputs_) {
-            input.drive(cycle_);
+            if (input.drive(cycle_)) {
+                quiet_cycles_ = 0;
+            }
         }
         for (OutputStream& output : outputs_) {
             output.drive(cycle_);

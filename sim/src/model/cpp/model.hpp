@@ -26,6 +26,8 @@ class Model {
     void set_pace(uint32_t stream, uint64_t bytes_per_cycle, uint32_t framing);
     void set_upper_address(uint32_t stream, uint32_t word);
     void set_stall(uint32_t stream, uint32_t share);
+    // Lets nothing move on a stream, whatever its stall.
+    void set_held(uint32_t stream, bool held);
     void set_lookahead(uint32_t stream, uint64_t cycles);
     // Packets of an output stream that are longer than these words come in parts: events with the number that is returned,
     // and in the end one with the stream's own and the rest.
@@ -81,6 +83,7 @@ class Model {
   private:
     uint32_t add_stream(StreamPorts ports, bool input);
     InputStream& input_stream(uint32_t stream);
+    Pace& pace(uint32_t stream);
     Port narrow(size_t index, uint32_t bits) const;
     Port input_level(size_t index) const;
     void settle();

@@ -49,7 +49,7 @@ void InputStream::send(uint64_t not_before, const uint32_t* words, size_t count)
 }
 
 void InputStream::present(uint64_t cycle) {
-    bool here = !packets_.empty() && due() <= cycle;
+    bool here = !ports_.pace.held && !packets_.empty() && due() <= cycle;
     if (here && ports_.pace.stall != 0) {
         here = !random_.chance(ports_.pace.stall);
     }

@@ -46,6 +46,8 @@ struct Pace {
     uint32_t upper_address = NONE;
     // In how many of 256 cycles the stream stands still at random.
     uint32_t stall = 0;
+    // Nothing moves, whatever the stall.
+    bool held = false;
 
     FixedCycles cost(uint64_t bytes) const {
         return bytes_per_cycle == 0 ? 0 : (bytes << (2 * FIXED)) / bytes_per_cycle;
@@ -106,12 +108,13 @@ class InputStream {
     Pace& pace() { return ports_.pace; }
     uint32_t number() const { return number_; }
 
-    // Before the clock edge: puts the next beat on the ports, if its time has come.
-    void drive(uint64_t cycle) {
+    // Before the clock edge: puts the next beat on the ports, if its time has come. Whether it did.
+    bool drive(uint64_t cycle) {
         if (valid_ || (packets_.empty() && !shown_)) {
-            return;
+            return false;
         }
         present(cycle);
+        return valid_;
     }
     // With settled outputs: whether the beat moves at the coming edge.
     bool advance() {
@@ -121,7 +124,8 @@ class InputStream {
         taken();
         return true;
     }
-    bool empty() const { return packets_.empty(); }
+    // There is a beat that comes to the ports when it is due.
+    bool pending() const { return !packets_.empty() && !valid_ && !ports_.pace.held; }
     // Words of the packets that have not moved as a whole.
     size_t queued() const { return queued_; }
     // Forgets the packets that have not moved as a whole, and hands them over: of each its number of words, and them.
@@ -136,7 +140,7 @@ class InputStream {
     }
     // Forgets what has not moved.
     void clear();
-    // The earliest cycle in which a beat can be there; only with packets queued.
+    // The earliest cycle in which the next beat can be there; only with packets queued.
     uint64_t due() const {
         uint64_t free = (link_free_ + (1 << FIXED) - 1) >> FIXED;
         return position_ != 0 ? 0 : std::max(packets_.front().not_before, free);
@@ -174,7 +178,7 @@ class OutputStream {
 
     // Before the clock edge: says whether a beat is welcome.
     void drive(uint64_t cycle) {
-        bool ready = *link_free_ < (cycle + SLACK) << FIXED;
+        bool ready = !ports_.pace.held && *link_free_ < (cycle + SLACK) << FIXED;
         if (ready && ports_.pace.stall != 0) {
             ready = !random_.chance(ports_.pace.stall);
         }
@@ -188,7 +192,8 @@ class OutputStream {
     bool advance(uint64_t cycle, std::vector<uint32_t>& events) {
         return ready_ && ports_.valid.bit() && take(cycle, events);
     }
-    bool idle() const { return !inside_ && !ports_.valid.bit(); }
+    // Nothing is about to move: there is nothing, or it is held.
+    bool idle() const { return ports_.pace.held || (!inside_ && !ports_.valid.bit()); }
     // Forgets the beginning of a packet whose end will not come.
     void clear() { inside_ = false; }
     // For how many cycles behind a packet the model may run on before the packet is looked at.

@@ -56,7 +56,8 @@ pub(super) struct Guard<'a> {
     pipeline: u64,
     /// What happens behind the next write that resets the device.
     change_at_reset: Option<Change>,
-    /// An interrupt has told the driver that the device configuration changed, since such a change was last asked for.
+    /// The driver knows that the device configuration has changed, since such a change was last asked for: by an interrupt, or because it
+    /// has reset the device once more, as one does that finds no vectors, and reads all anew.
     pub told_of_change: bool,
     broken: Option<String>,
 }
@@ -258,7 +259,10 @@ impl<'a> Guard<'a> {
             return;
         }
         match address.checked_sub(registers.address).map(|offset| offset as u32) {
-            Some(STATUS | QUEUE_PFN) if value == 0 => self.resetting = true,
+            Some(STATUS | QUEUE_PFN) if value == 0 => {
+                self.resetting = true;
+                self.told_of_change |= self.change_at_reset.is_none();
+            }
             Some(QUEUE_PFN) => {
                 let ring = u64::from(value) << QUEUE_PFN_SHIFT;
                 let used = ring + used_offset(self.queue_size);

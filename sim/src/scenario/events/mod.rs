@@ -1,10 +1,11 @@
-//! Control events under load: while requests, frames or bytes are under way, the host does at random moments what a host may do at
+//! Control events under load: while requests, frames, bytes or pages are under way, the host does at random moments what a host may do at
 //! any moment: it changes limits, takes bus mastering away, lets the function sleep, masks interrupts, rewrites registers,
 //! resets; and reads of the device fail or are answered too late.
 //!
 //! Checked always: no memory request outside what the rings name at that time, none behind the answer to a reset, without bus
 //! mastering or asleep; nothing is delivered twice, to another chain, or with wrong data; what goes on comes to its end with
 //! an interrupt; a reset brings the device back.
+mod balloon;
 mod console;
 mod disk;
 mod guard;
@@ -14,6 +15,7 @@ mod port;
 use super::wire::FarEnd;
 use super::ScenarioError;
 use crate::backend::console::Typist;
+use crate::backend::BalloonHandle;
 use crate::host::pci::{self, Bus, Function};
 use crate::host::ring::{RingError, Shape};
 use crate::host::virtio_pci::{DriverError, Interrupted, VectorPolicy, VirtioPci};
@@ -21,6 +23,7 @@ use crate::host::{Platform, Width};
 use crate::link::{Fault, Interrupt};
 use crate::machine::{Machine, MachineError, SLOT};
 use crate::model::Library;
+use balloon::BalloonTraffic;
 use console::ConsoleTraffic;
 use disk::DiskTraffic;
 use guard::Guard;
@@ -142,6 +145,17 @@ pub fn run_console(
     progress: &mut dyn FnMut(u64),
 ) -> Result<Report, ScenarioError> {
     let traffic = ConsoleTraffic::new(typist.clone(), options.seed);
+    run(machine, traffic, options, progress)
+}
+
+/// Runs `options.events` events on a balloon, with this hand at it.
+pub fn run_balloon(
+    machine: &mut Machine,
+    handle: &BalloonHandle,
+    options: &Options,
+    progress: &mut dyn FnMut(u64),
+) -> Result<Report, ScenarioError> {
+    let traffic = BalloonTraffic::new(machine, handle.clone(), options.seed)?;
     run(machine, traffic, options, progress)
 }
 
