@@ -400,3 +400,70 @@ fn a_guest_sees_its_disk_grow() {
     assert!(child.wait().unwrap().success(), "{errors}");
     assert!(!path("control").exists());
 }
+
+/// What a guest asks waits while its endpoint stands still, and the server waits with it: it takes no processor, more commands, and an end.
+#[test]
+fn a_driver_waits_for_an_endpoint_that_stands_still() {
+    let (serve, _image) = disk();
+    let mut control = client(&serve);
+    refused(&mut control, Command::Save { path: serve.path("saved") }, "`freeze` it first");
+    // Without a guest it stands still at once, and a guest that comes then waits.
+    assert_eq!(ask(&mut control, Command::Freeze), json!({"still": true, "begun": true}));
+    assert_eq!(ask(&mut control, Command::Freeze), json!({"still": true, "begun": false}));
+    ask(&mut control, Command::Thaw);
+    let (mut platform, mut bus) = serve.on_a_bus();
+    let mut blk = Blk::probe(&mut platform, &mut bus, SLOT, &Options::default()).unwrap();
+    blk.write(&mut platform, 8, &[7; 512]).unwrap();
+    stand_still(&mut control);
+    let status = ask(&mut control, Command::Status);
+    assert_eq!((&status["still"], &status["guest"], &status["driver"]), (&json!(true), &json!(true), &Value::Null));
+    refused(&mut control, Command::Diagnostics, "`thaw` it first");
+    let saved = serve.path("saved");
+    assert_eq!(ask(&mut control, Command::Save { path: saved.clone() }), json!({"saved": saved}));
+    assert_eq!(fs::metadata(&saved).unwrap().permissions().mode() & 0o777, 0o600);
+    let nowhere = Path::new("/nowhere/saved").to_path_buf();
+    refused(&mut control, Command::Save { path: nowhere.clone() }, "cannot write /nowhere/saved");
+    refused(&mut control, Command::Restore { path: nowhere }, "cannot restore /nowhere/saved");
+    let damaged = serve.path("damaged");
+    fs::write(&damaged, fs::read_to_string(&saved).unwrap().replace("\"isr\":", "\"isr\": 1")).unwrap();
+    refused(&mut control, Command::Restore { path: damaged }, "cannot restore");
+    let reload = |name: &str, set: &[&str]| Command::Reload {
+        configuration: name.into(),
+        set: set.iter().map(|text| text.to_string()).collect(),
+    };
+    refused(&mut control, reload("net", &[]), "the virtio device 2, the endpoint 1");
+    refused(&mut control, reload("blk-one-vector", &[]), "vectors");
+    refused(&mut control, reload("no-such", &[]), "no-such");
+    refused(&mut control, reload("blk", &["queue_size=3"]), "queue_size");
+    let before = processor_seconds(serve.child.id());
+    std::thread::sleep(Duration::from_secs(1));
+    assert!(processor_seconds(serve.child.id()) - before < 0.2, "it stands still, and works");
+    ask(&mut control, Command::Restore { path: saved.clone() });
+    assert_eq!(ask(&mut control, reload("blk", &[])), json!({"configuration": "blk"}));
+    // What the driver does now is answered when it goes on.
+    let thaws = std::thread::spawn(move || {
+        std::thread::sleep(Duration::from_millis(300));
+        ask(&mut control, Command::Thaw);
+        control
+    });
+    let begun = Instant::now();
+    let mut back = [0; 512];
+    blk.read(&mut platform, 8, &mut back).unwrap();
+    assert!(begun.elapsed() >= Duration::from_millis(250) && back == [7; 512]);
+    let mut control = thaws.join().unwrap();
+    // The driver has gone on: what was saved is of yesterday.
+    stand_still(&mut control);
+    refused(&mut control, Command::Restore { path: saved }, "the guest has gone on since it was saved");
+    ask(&mut control, Command::Quit);
+    drop(platform);
+    let (code, _, errors) = serve.end();
+    assert_eq!(code, Some(0), "{errors}");
+}
+
+/// As `ctl` does it.
+fn stand_still(control: &mut Client) {
+    let deadline = Instant::now() + PATIENCE;
+    while ask(control, Command::Freeze)["still"] != true {
+        assert!(Instant::now() < deadline, "it does not come to a stand");
+    }
+}
