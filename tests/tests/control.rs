@@ -460,6 +460,19 @@ fn a_driver_waits_for_an_endpoint_that_stands_still() {
     assert_eq!(code, Some(0), "{errors}");
 }
 
+/// What is not generated has no window, and says so; the guest's endpoint goes on.
+#[test]
+fn rtl_of_ones_own_does_not_stand_still() {
+    let own = concat!(env!("CARGO_MANIFEST_DIR"), "/../examples/own-rtl/own.toml");
+    let serve = Serve::of(own, |command, folder| {
+        command.arg("--control").arg(folder.join("control"));
+    });
+    let mut control = client(&serve);
+    refused(&mut control, Command::Freeze, "has no state window");
+    refused(&mut control, Command::Save { path: serve.path("saved") }, "does not stand still");
+    assert_eq!(ask(&mut control, Command::Status)["still"], json!(false));
+}
+
 /// As `ctl` does it.
 fn stand_still(control: &mut Client) {
     let deadline = Instant::now() + PATIENCE;

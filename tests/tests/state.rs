@@ -207,6 +207,8 @@ fn what_does_not_fit_is_refused_and_changes_nothing() {
         (changed(&|state| state.config[0] = 0x1000_1af4), "the PCI device 10001af4, the endpoint 10011af4"),
         (changed(&|state| state.config.truncate(3)), "config space of so many double words: 3"),
         (changed(&|state| state.features |= 1), "features that the endpoint does not offer: 0x00000001"),
+        (changed(&|state| state.config[2] ^= 1), "config space at 4 * 2 is"),
+        (changed(&|state| state.config_vector = 77), "the config vector is 0xffff, and was 0x4d"),
     ] {
         let told = s.machine.restore(&wrong).unwrap_err().to_string();
         assert!(told.contains(why), "{told}");

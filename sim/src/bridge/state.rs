@@ -2,7 +2,7 @@
 //! its socket.
 use super::control::{refused, Failure};
 use super::{Bridge, BridgeError, Identity};
-use crate::model::{EndpointOptions, Library};
+use crate::model::{EndpointOptions, Library, ModelError};
 use crate::state::{State, StateError, Stillness};
 use serde_json::{json, Value};
 use std::fs;
@@ -37,7 +37,9 @@ pub(super) enum Standing {
 impl From<StateError> for Failure {
     fn from(error: StateError) -> Self {
         match error {
-            StateError::Model(error) => Failure::Bridge(BridgeError::Model(error)),
+            StateError::Model(error) if !matches!(error, ModelError::NoStateWindow) => {
+                Failure::Bridge(BridgeError::Model(error))
+            }
             error => Failure::Refused(error.to_string()),
         }
     }

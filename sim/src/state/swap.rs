@@ -50,9 +50,21 @@ fn try_out(
     state.write(&mut trial)
 }
 
-/// Resets an endpoint that stands still, and lets it have this state. It stands still again.
+/// Resets an endpoint that stands still, and lets it have this state. It stands still again. A state that it cannot have leaves it as it
+/// was.
 pub fn restore(endpoint: &mut Endpoint, state: &State) -> Result<(), StateError> {
-    state.fits(&State::read(endpoint)?)?;
+    let before = State::read(endpoint)?;
+    state.fits(&before)?;
+    match rewrite(endpoint, state) {
+        Err(error @ StateError::Differs(_)) => {
+            rewrite(endpoint, &before)?;
+            Err(error)
+        }
+        done => done,
+    }
+}
+
+fn rewrite(endpoint: &mut Endpoint, state: &State) -> Result<(), StateError> {
     let packets = endpoint.take_back()?;
     endpoint.reset();
     stand_still(endpoint)?;
