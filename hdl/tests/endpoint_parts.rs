@@ -137,6 +137,201 @@ fn a_drain_waits_for_the_host_and_only_so_long_for_the_device_side() {
     bench.finish();
 }
 
+/// What the reset sequencer may do in a freeze, from what was before.
+#[derive(Default)]
+struct FreezeRules {
+    /// Cycles in a row, up to now: settled in a pause; the host owes nothing; the device side owes nothing; no access is under way;
+    /// in a pause; stopped.
+    settled: u64,
+    drained: u64,
+    idle: u64,
+    at_rest: u64,
+    paused: u64,
+    stopping: u64,
+    /// A reset has been asked for since the last one ended.
+    asked: bool,
+    /// One cycle ago.
+    before: [u64; 2],
+    freeze: bool,
+    stop: bool,
+    frozen: bool,
+    clear: bool,
+    keep: bool,
+    request: bool,
+    /// Freezes that became one, resets that kept all, others, and those that put an end to a freeze under way.
+    counts: [usize; 4],
+}
+
+impl FreezeRules {
+    fn look(&mut self, uut: &ResetSequencer, patience: u64) {
+        let is = |signal: bool, run: u64| if signal { run + 1 } else { 0 };
+        let (stop, keep, frozen, clear) = (uut.stop.val(), uut.keep.val(), uut.frozen.val(), uut.clear.val());
+        if stop && !self.stop {
+            assert_eq!(keep, !self.request, "a reset comes of a request, else of a freeze");
+            assert!(!keep || self.settled >= 64, "frozen after {} settled cycles", self.settled);
+        }
+        assert!(!keep || uut.pause.val(), "what is outside goes on");
+        assert!(uut.pause.val() <= (self.freeze || keep), "a pause without a freeze");
+        if self.freeze && !self.stop && !stop && self.paused > 2 {
+            assert!(uut.pause.val());
+        }
+        if uut.pause_all.val() {
+            assert!(self.paused > patience, "all is paused after {} cycles", self.paused);
+        } else {
+            assert!(self.paused <= patience + 1 || stop, "all has not been paused after {} cycles", self.paused);
+        }
+        if frozen {
+            assert!(stop && (keep || self.request), "frozen while it moves");
+            assert!(!keep || uut.hold.val(), "an access slips through while frozen");
+            if self.frozen {
+                assert!(self.freeze && self.keep, "frozen for longer than it is to be");
+            } else {
+                assert!(self.keep && self.stopping >= 16 && self.at_rest >= 8, "frozen before all is at rest");
+                let [drained, idle] = self.before;
+                assert!(drained >= 8, "frozen while the host owes something");
+                assert!(idle >= 8 || self.stopping > patience, "frozen while the device side owes something");
+                self.counts[0] += 1;
+            }
+        }
+        assert!(uut.rewind.val() == (self.clear && !clear), "it goes on in the cycle behind the clear, and only there");
+        if uut.rewind.val() {
+            assert_eq!(self.keep, !self.asked, "a reset was asked for, and all was kept; or the other way round");
+            self.counts[if self.asked { 2 } else { 1 }] += 1;
+            self.asked = false;
+        }
+        if clear {
+            assert!(stop && !frozen && self.stopping >= 16);
+            assert!(!self.clear || self.request, "cleared for more than a cycle");
+        }
+        if uut.request.val() {
+            self.counts[3] += usize::from(keep && !self.asked);
+            self.asked |= !clear || keep;
+        }
+        // the sequencer looks at these one cycle later
+        self.before = [self.drained, self.idle];
+        self.settled = is(uut.settled.val() && uut.pause.val() && !stop, self.settled);
+        self.at_rest = is(uut.at_rest.val(), self.at_rest);
+        self.paused = is(uut.pause.val() && !stop && !uut.rewind.val(), self.paused);
+        self.stopping = is(stop, self.stopping);
+        self.drained = is(uut.drained.val(), self.drained);
+        self.idle = is(uut.device_idle.val(), self.idle);
+        (self.freeze, self.stop, self.frozen) = (uut.freeze.val(), stop, frozen);
+        (self.clear, self.keep, self.request) = (clear, keep, uut.request.val());
+    }
+}
+
+/// Freezes and resets at random, between sides that come to rest and do not.
+#[test]
+fn a_freeze_waits_until_all_has_settled_and_keeps_all_unless_a_reset_is_asked_for() {
+    let patience = 300;
+    let mut bench = Bench::new("reset_sequencer_freeze", ResetSequencer::new(patience), |uut| &mut uut.clock);
+    bench.cycle(|uut, _| uut.reset.next = true, |_| {});
+    bench.uut.reset.next = false;
+    clears_behind_the_reset(&mut bench);
+    let mut rules = FreezeRules::default();
+    // one cycle of so many is not at rest
+    let mut chances = [64; 5];
+    for cycle in 0..60_000 {
+        if cycle % 500 == 0 {
+            chances.iter_mut().for_each(|chance| *chance = [2, 32, 200, 1000][bench.rng.below(4) as usize]);
+        }
+        bench.cycle(
+            |uut, rng| {
+                if rng.chance(1, 200) {
+                    uut.freeze.next = !uut.freeze.next;
+                }
+                uut.request.next = rng.chance(1, 400);
+                uut.settled.next = !rng.chance(1, chances[0]);
+                uut.quiet.next = !rng.chance(1, chances[1]);
+                uut.drained.next = !rng.chance(1, chances[2]);
+                uut.device_idle.next = !rng.chance(1, chances[3]);
+                uut.at_rest.next = !rng.chance(1, chances[4]);
+            },
+            |uut| rules.look(uut, patience),
+        );
+    }
+    assert!(rules.counts.iter().all(|count| *count > 8), "{:?}", rules.counts);
+    bench.finish();
+}
+
+/// In each cycle of a freeze, from its begin to the cycles behind the thaw.
+#[test]
+fn a_reset_in_any_cycle_of_a_freeze_is_a_whole_one_and_the_freeze_begins_anew() {
+    let mut bench = Bench::new("reset_sequencer_sweep", ResetSequencer::new(1000), |uut| &mut uut.clock);
+    bench.cycle(|uut, _| uut.reset.next = true, |_| {});
+    bench.uut.reset.next = false;
+    clears_behind_the_reset(&mut bench);
+    let mut rules = FreezeRules::default();
+    let thaw = 100;
+    let mut froze = [0; 2];
+    for moment in 0..thaw + 10 {
+        let mut frozen = [false; 2];
+        for cycle in 0..thaw + 260 {
+            bench.cycle(
+                |uut, _| {
+                    // the second freeze begins while a reset may be under way
+                    uut.freeze.next = cycle < thaw || (thaw + 5..thaw + 200).contains(&cycle);
+                    uut.request.next = cycle == moment;
+                    uut.quiet.next = true;
+                    uut.drained.next = true;
+                    uut.device_idle.next = true;
+                    uut.settled.next = true;
+                    uut.at_rest.next = true;
+                },
+                |uut| {
+                    rules.look(uut, 1000);
+                    frozen[usize::from(cycle > thaw + 10)] |= uut.frozen.val() && uut.keep.val();
+                },
+            );
+        }
+        (0..2).for_each(|n| froze[n] += usize::from(frozen[n]));
+        assert!(frozen[1] && !bench.uut.busy.val(), "a reset in cycle {moment}: it does not freeze any more");
+    }
+    assert!(froze[0] > 10, "reset while it stood still: {froze:?}");
+    assert_eq!(rules.counts[2], thaw as usize + 10, "each request is a reset of its own");
+    bench.finish();
+}
+
+/// Neither the host's access nor the device side's work is given up for a freeze; a reset ends the wait.
+#[test]
+fn a_freeze_waits_for_the_access_that_is_under_way() {
+    let mut bench = Bench::new("reset_sequencer_at_rest", ResetSequencer::new(50), |uut| &mut uut.clock);
+    bench.cycle(|uut, _| uut.reset.next = true, |_| {});
+    bench.uut.reset.next = false;
+    clears_behind_the_reset(&mut bench);
+    for round in 0..4 {
+        let (mut frozen_at, mut cleared_at) = (None, None);
+        for cycle in 0..800 {
+            bench.cycle(
+                |uut, rng| {
+                    uut.freeze.next = cycle < 700;
+                    uut.settled.next = true;
+                    uut.quiet.next = true;
+                    uut.drained.next = rng.chance(15, 16);
+                    // nobody waits for that for more than 50 cycles
+                    uut.device_idle.next = cycle < 80;
+                    uut.at_rest.next = cycle >= 400 && cycle != 405;
+                    uut.request.next = round == 3 && cycle == 300;
+                },
+                |uut| {
+                    if uut.frozen.val() {
+                        frozen_at.get_or_insert(cycle);
+                    }
+                    if uut.clear.val() {
+                        cleared_at.get_or_insert(cycle);
+                    }
+                },
+            );
+        }
+        if round == 3 {
+            assert!(cleared_at < Some(400), "a reset waits for an access: {cleared_at:?}");
+        } else {
+            assert!(frozen_at >= Some(414) && cleared_at > Some(700), "{frozen_at:?}, {cleared_at:?}");
+        }
+    }
+    bench.finish();
+}
+
 /// All fields, through the window and as config space sees them, after events of any density, any number of them at once.
 #[test]
 fn diagnostics_count_events_and_show_the_violation() {
@@ -285,5 +480,39 @@ fn interrupts_set_isr_and_fire_their_vector_or_the_line() {
         }
         assert_eq!(bench.uut.intx.val(), pending && !disabled);
     }
+    bench.finish();
+}
+
+/// The line stays as it is while it is held, whatever becomes of the ISR and of the ways to tell of it.
+#[test]
+fn the_line_stays_as_it_is_while_it_is_held() {
+    let mut bench = Bench::new("interrupt_hold", InterruptController::default(), |uut| &mut uut.clock);
+    bench.cycle(|uut, _| uut.reset.next = true, |_| {});
+    bench.uut.reset.next = false;
+    let (mut level, mut held) = (false, [[0; 2]; 2]);
+    for _ in 0..6000 {
+        bench.cycle(
+            |uut, rng| {
+                let inputs = [&mut uut.hold_level, &mut uut.isr_pending, &mut uut.msix_enable, &mut uut.intx_disable];
+                for (input, chance) in inputs.into_iter().zip([4, 4, 8, 8]) {
+                    if rng.chance(1, chance) {
+                        input.next = !input.next;
+                    }
+                }
+                uut.fire.ready.next = rng.chance(1, 2);
+                uut.queue_interrupt.next = if rng.chance(1, 8) { 1 << rng.below(4) } else { 0 }.into();
+            },
+            |uut| {
+                assert_eq!(uut.intx.val(), level);
+                let follows = uut.isr_pending.val() && !uut.msix_enable.val() && !uut.intx_disable.val();
+                if uut.hold_level.val() {
+                    held[usize::from(level)][usize::from(follows)] += 1;
+                } else {
+                    level = follows;
+                }
+            },
+        );
+    }
+    assert!(held.iter().flatten().all(|count| *count > 50), "{held:?}");
     bench.finish();
 }

@@ -174,7 +174,13 @@ impl Logic for ResetSequencer {
                     self.state_next.next = ResetState::Clear;
                 }
             }
-            ResetState::Clear => self.state_next.next = ResetState::Run,
+            ResetState::Clear => {
+                self.state_next.next = ResetState::Run;
+                comment!("a reset that comes while all is being cleared but for what a freeze keeps");
+                if self.request.val() & self.keeping.q.val() {
+                    self.state_next.next = ResetState::Clear;
+                }
+            }
             _ => self.state_next.next = ResetState::Run,
         }
         if self.request.val() {
