@@ -51,7 +51,8 @@ pub struct InterruptDecision {
     pub keep: Signal<In, Bit>,
     /// One cycle, behind each reset: all up to `written_index` has been decided.
     pub rewind: Signal<In, Bit>,
-    /// One cycle, while nothing is on its way: whether the driver has kicked the queue becomes `kicked`.
+    /// One cycle, while nothing is on its way: whether the driver has kicked the queue becomes `kicked`, and all up to the
+    /// `written_index` of the next cycle has been decided.
     pub awake_write: Signal<In, Bit>,
     /// It has.
     pub kicked: Signal<In, Bit>,
@@ -95,6 +96,8 @@ pub struct InterruptDecision {
     raise: Reg<Bit>,
     // the driver has kicked the queue
     awake: Reg<Bit>,
+    // the used index has been written by the state window, one cycle ago
+    rewritten: Reg<Bit>,
     // a wish has been read
     known: Reg<Bit>,
     // the read is ahead: nothing is decided by its end
@@ -190,7 +193,8 @@ impl Logic for InterruptDecision {
         }
         self.raise.d.next = false;
         self.decides.next = false;
-        self.still.next = self.rewind.val() | self.awake_write.val();
+        self.rewritten.d.next = self.awake_write.val();
+        self.still.next = self.rewind.val() | self.rewritten.q.val();
         self.waited.d.next = self.waited.q.val() + 1;
         self.violation_valid.next = false;
         self.report.next.rule = Violation::RingRead;
@@ -259,7 +263,7 @@ impl Logic for InterruptDecision {
             self.waited.d.next = 0.into();
             self.look_at.d.next = self.first_look.val();
         }
-        if self.rewind.val() {
+        if self.still.val() {
             self.decided.d.next = self.written_index.val();
         }
         if self.awake_write.val() {

@@ -104,8 +104,17 @@ pub struct Driver {
 
 impl Driver {
     pub fn new(name: &str, queue_size: u16, features: Features) -> Self {
+        Self::of(bench(name, queue_size, true), queue_size, features)
+    }
+
+    /// Around an engine that reads no slots beside their index.
+    pub fn without_guesses(name: &str, queue_size: u16, features: Features) -> Self {
+        Self::of(bench(name, queue_size, false), queue_size, features)
+    }
+
+    fn of(bench: Bench<RingEngine>, queue_size: u16, features: Features) -> Self {
         let mut driver = Self {
-            bench: bench(name, queue_size),
+            bench,
             dma: Dma::new(60),
             memory: Memory(vec![0; 0x100000]),
             base: 0x10000,
@@ -149,6 +158,54 @@ impl Driver {
         (self.available, self.reclaimed, self.chains, self.interrupts) = (0, 0, 0, 0);
         (self.readable, self.writable, self.using, self.kicked) = ((0, 0), (0, 0), false, false);
         self.stopped_at = None;
+    }
+
+    /// As if so many chains had been used already.
+    pub fn begin_at(&mut self, index: u16) {
+        let used = || Offered { head: 0, readable: vec![], writable: vec![], descriptors: vec![] };
+        let count = usize::from(index);
+        self.offered.resize_with(count, used);
+        (self.reclaimed, self.chains, self.readable, self.writable) = (count, count, (count, 0), (count, 0));
+        self.set_available_index(index);
+        self.memory.set_u16(self.used_ring() + layout::RING_INDEX, index);
+        self.memory.set_u16(self.base + layout::avail_event_offset(self.queue_size), index);
+    }
+
+    // ---------------------------------------------------------------- standing still
+    /// The queue's state, as the state window shows it.
+    pub fn state(&self) -> u32 {
+        self.bench.uut.control.state.val().to_u64() as u32
+    }
+
+    /// All chains that were handed on have been used, and nothing moves inside or outside.
+    pub fn is_still(&self) -> bool {
+        let used = self.to_use.is_empty() && self.used_count() == self.chains as u16;
+        used && self.dma.idle() && self.asleep()
+    }
+
+    /// A reset of the engine alone, and what the reset sequencer does behind it.
+    pub fn reset_engine(&mut self, keep: bool) {
+        self.bench.uut.control.keep.next = keep;
+        self.in_reset = true;
+        self.cycle();
+        self.in_reset = false;
+        self.bench.uut.control.rewind.next = true;
+        self.cycle();
+        self.bench.uut.control.rewind.next = false;
+        self.bench.uut.control.keep.next = false;
+    }
+
+    /// As the state window writes it.
+    pub fn write_state(&mut self, state: u32) {
+        self.bench.uut.control.state_write.next = true;
+        self.bench.uut.control.state_data.next = u64::from(state).into();
+        self.cycle();
+        self.bench.uut.control.state_write.next = false;
+    }
+
+    /// What the engine has asked for and told until now: reads, writes, chains, interrupts.
+    pub fn moves(&self) -> [usize; 4] {
+        [self.dma.asked_reads.len(), self.dma.asked_writes.len(), self.chains, self.interrupts]
     }
 
     // ---------------------------------------------------------------- the ring
@@ -379,6 +436,12 @@ impl Driver {
     // ---------------------------------------------------------------- a driver that sleeps between interrupts
     /// Offers `count` random chains; fails if one is lost, changed, or if a kick or an interrupt goes missing.
     pub fn run_random(&mut self, count: usize) {
+        self.run_random_with(count, Self::cycle);
+    }
+
+    /// The same, with something else that happens between what the driver does: a cycle, or more.
+    pub fn run_random_with(&mut self, count: usize, mut between: impl FnMut(&mut Self)) {
+        let count = self.offered.len() + count;
         let mut rng = Rng(0xd21_0e12 + u64::from(self.queue_size));
         let mut free: Vec<u16> = (0..self.queue_size).collect();
         let room = self.room();
@@ -407,7 +470,7 @@ impl Driver {
                 // nothing in flight: no interrupt will come
                 awake |= self.offered.len() == self.reclaimed;
             }
-            self.cycle();
+            between(self);
         }
         self.settle();
         self.expect_only_named_reads();

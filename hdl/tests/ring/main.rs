@@ -6,6 +6,7 @@ mod guess;
 mod hold;
 mod layout;
 mod memory;
+mod pause;
 mod runs;
 mod used;
 mod window;

@@ -162,6 +162,12 @@ impl Dma {
         }
     }
 
+    /// Nothing that was asked for is on its way.
+    pub fn idle(&self) -> bool {
+        let read = self.reads.is_empty() && self.steps.is_empty();
+        read && self.write_requests.is_empty() && matches!(self.write, Write::Idle)
+    }
+
     /// Sets the engine's inputs for one cycle.
     pub fn drive(&mut self, uut: &mut RingEngine, rng: &mut Rng, cycle: u64, memory: &Memory) {
         if self.steps.is_empty() && self.reads.front().is_some_and(|read| read.due <= cycle) {
@@ -283,6 +289,6 @@ impl Dma {
 }
 
 /// A bench around a ring engine.
-pub fn bench(name: &str, queue_size: u16) -> Bench<RingEngine> {
-    Bench::new(name, RingEngine::new(queue_size, true), |uut| &mut uut.clock)
+pub fn bench(name: &str, queue_size: u16, guesses: bool) -> Bench<RingEngine> {
+    Bench::new(name, RingEngine::new(queue_size, guesses), |uut| &mut uut.clock)
 }
