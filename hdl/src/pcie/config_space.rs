@@ -120,6 +120,7 @@ pub struct ConfigSpace {
     set_low: Signal<Local, Bits<16>>,
     set_high: Signal<Local, Bits<16>>,
     keep_low: Signal<Local, Bits<16>>,
+    keep_high: Signal<Local, Bits<16>>,
     value: Signal<Local, Bits<32>>,
     status_value: Signal<Local, Bits<16>>,
     status_events: Signal<Local, Bits<16>>,
@@ -266,6 +267,7 @@ impl Logic for ConfigSpace {
         self.set_low.next = self.set.val().get_bits::<16>(0);
         self.set_high.next = self.set.val().get_bits::<16>(16);
         self.keep_low.next = self.keep.val().get_bits::<16>(0);
+        self.keep_high.next = self.keep.val().get_bits::<16>(16);
 
         comment!("errors to report: Device Control 0 correctable, 1 non-fatal, 2 fatal, 3 unsupported requests");
         self.system_error.next = self.command.q.val().get_bit(8);
@@ -337,7 +339,8 @@ impl Logic for ConfigSpace {
                             & self.command_writable.val();
                         self.status.d.next = (self.status.q.val() & !self.set_high.val()) | self.status_events.val();
                         if self.frozen.val() {
-                            self.status.d.next = self.set_high.val() & self.status_clearable.val();
+                            self.status.d.next = ((self.status.q.val() & self.keep_high.val()) | self.set_high.val())
+                                & self.status_clearable.val();
                         }
                     }
                 }
@@ -406,7 +409,8 @@ impl Logic for ConfigSpace {
                         self.device_status.d.next =
                             (self.device_status.q.val() & !self.set_high.val()) | self.device_events.val();
                         if self.frozen.val() {
-                            self.device_status.d.next = self.set_high.val() & 0xf;
+                            self.device_status.d.next =
+                                ((self.device_status.q.val() & self.keep_high.val()) | self.set_high.val()) & 0xf;
                         }
                         self.resetting.d.next = self.set.val().get_bit(15);
                     }
