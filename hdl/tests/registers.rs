@@ -387,6 +387,8 @@ fn features_of_the_queues_stay_while_driver_ok_is_set() {
 #[derive(Clone, Debug)]
 struct Reference {
     msix: bool,
+    /// The state window is at the registers, in place of a driver.
+    frozen: bool,
     features: u32,
     select: u32,
     pfn: [u32; 2],
@@ -404,6 +406,7 @@ impl Reference {
     fn new() -> Self {
         Reference {
             msix: false,
+            frozen: false,
             features: 0,
             select: 0,
             pfn: [0; 2],
@@ -435,7 +438,7 @@ impl Reference {
 
     /// One access that is aligned to its size.
     fn read(&mut self, offset: u32, bytes: u32) -> u32 {
-        let base = layout::device_config_offset(self.msix);
+        let base = layout::device_config_offset(self.msix || self.frozen);
         let queue = self.select as usize;
         let value = match offset {
             _ if offset >= base => self.config(offset - base, bytes),
@@ -445,6 +448,7 @@ impl Reference {
             layout::QUEUE_NUM => [256, 64].get(queue).copied().unwrap_or(0),
             layout::QUEUE_SEL => self.select,
             layout::STATUS => self.status,
+            layout::ISR if self.frozen => self.isr,
             layout::ISR => std::mem::take(&mut self.isr),
             layout::CONFIG_VECTOR => self.config_vector,
             layout::QUEUE_VECTOR => self.vector.get(queue).copied().unwrap_or(0xffff),
@@ -455,7 +459,7 @@ impl Reference {
 
     fn write(&mut self, offset: u32, bytes: u32, value: u32) {
         let value = value & u32::MAX >> (32 - 8 * bytes);
-        let base = layout::device_config_offset(self.msix);
+        let base = layout::device_config_offset(self.msix || self.frozen);
         let queue = self.select as usize;
         let vector = if value < 3 { value } else { 0xffff };
         match offset {
@@ -466,10 +470,11 @@ impl Reference {
                     }
                 }
             }
-            layout::GUEST_FEATURES if self.status & 8 != 0 => {}
+            layout::GUEST_FEATURES if self.status & 8 != 0 && !self.frozen => {}
             layout::GUEST_FEATURES if value >> 30 & 1 == 1 => self.features = 0x20 & OFFERED,
+            layout::GUEST_FEATURES if self.frozen => self.features = value,
             layout::GUEST_FEATURES => self.features = value & OFFERED,
-            layout::QUEUE_PFN if value == 0 => self.reset(),
+            layout::QUEUE_PFN if value == 0 && !self.frozen => self.reset(),
             layout::QUEUE_PFN => {
                 if let Some(pfn) = self.pfn.get_mut(queue) {
                     *pfn = value;
@@ -479,10 +484,11 @@ impl Reference {
             layout::QUEUE_NOTIFY if value & 0xffff < 2 => self.kicks.push(1 << (value & 1)),
             layout::STATUS => {
                 self.status = value & 0xff;
-                if self.status == 0 {
+                if self.status == 0 && !self.frozen {
                     self.reset();
                 }
             }
+            layout::ISR if self.frozen => self.isr = value & 3,
             layout::CONFIG_VECTOR => self.config_vector = vector,
             layout::QUEUE_VECTOR => {
                 if let Some(place) = self.vector.get_mut(queue) {
@@ -578,15 +584,20 @@ fn every_offset_and_width_is_answered_as_by_qemu() {
     r.finish();
 }
 
-#[test]
-fn random_accesses_are_answered_as_by_qemu() {
-    let mut r = Registers::new("registers_reference");
+/// Random accesses against the reference, of a driver or of the state window by turns.
+fn random_accesses(name: &str, freezes: bool) {
+    let mut r = Registers::new(name);
     let mut reference = Reference::new();
     for n in 0..4000 {
         let mut rng = r.bench.rng.clone();
         if rng.chance(1, 64) {
             reference.msix = !reference.msix;
             r.msix(reference.msix);
+        }
+        if freezes && rng.chance(1, 32) {
+            reference.frozen = !reference.frozen;
+            r.bench.uut.frozen.next = reference.frozen;
+            r.idle(1);
         }
         let (isr_queue, isr_config) = (rng.chance(1, 8), rng.chance(1, 16));
         r.bench.uut.isr_queue.next = isr_queue;
@@ -609,7 +620,124 @@ fn random_accesses_are_answered_as_by_qemu() {
             (reference.resets, &reference.kicks),
             "{n}: {address:#x} {enable:#x} {data:x?}"
         );
+        let written = reference.config.iter().any(Option::is_some);
+        assert_eq!(r.bench.uut.config_written.val(), written, "{n}: {address:#x} {enable:#x} {data:x?}");
     }
+    r.finish();
+}
+
+#[test]
+fn random_accesses_are_answered_as_by_qemu() {
+    random_accesses("registers_reference", false);
+}
+
+/// Those of the state window restore what a driver has written, and change nothing by looking.
+#[test]
+fn random_accesses_while_frozen_change_what_is_written_and_nothing_else() {
+    random_accesses("registers_frozen", true);
+}
+
+#[test]
+fn isr_is_read_and_written_as_it_is_while_frozen() {
+    let mut r = Registers::new("registers_frozen_isr");
+    r.bench.uut.isr_config.next = true;
+    r.idle(1);
+    r.bench.uut.isr_config.next = false;
+    r.bench.uut.frozen.next = true;
+    for isr in [3, 0, 1, 2, 1] {
+        if isr != 3 {
+            r.write(layout::ISR, 1, isr);
+        }
+        assert_eq!((r.read(layout::ISR, 1), r.read(layout::ISR, 1)), (isr, isr));
+        assert_eq!(r.bench.uut.isr_pending.val(), isr != 0);
+    }
+    // what comes in the cycle of a write stays, as it does in that of a read
+    for written in [true, false] {
+        r.write(layout::ISR, 1, 0);
+        r.bench.uut.isr_queue.next = true;
+        if written {
+            r.write(layout::ISR, 1, 2);
+        }
+        r.idle(1);
+        r.bench.uut.isr_queue.next = false;
+        r.idle(1);
+        assert_eq!(r.read(layout::ISR, 1), if written { 3 } else { 1 });
+    }
+    r.bench.uut.frozen.next = false;
+    r.write(layout::ISR, 1, 0);
+    assert_eq!((r.read(layout::ISR, 1), r.read(layout::ISR, 1)), (1, 0), "a driver's write is none, its read clears");
+    r.finish();
+}
+
+#[test]
+fn zeros_reset_nothing_and_vectors_are_there_without_msix_while_frozen() {
+    let mut r = Registers::new("registers_frozen_zeros");
+    r.msix(true);
+    r.write(layout::STATUS, 1, 7);
+    r.write(layout::GUEST_FEATURES, 4, 0x10);
+    r.write(layout::QUEUE_SEL, 2, 1);
+    r.write(layout::QUEUE_PFN, 4, 0x1234);
+    r.write(layout::QUEUE_VECTOR, 2, 2);
+    r.msix(false);
+    assert_eq!(r.read(layout::QUEUE_VECTOR, 2), (CONFIG >> 16) as u32 & 0xffff, "device config, for a driver");
+    r.bench.uut.frozen.next = true;
+    r.idle(1);
+    assert_eq!((r.read(layout::CONFIG_VECTOR, 2), r.read(layout::QUEUE_VECTOR, 2)), (0xffff, 2));
+    assert_eq!(r.read(layout::DEVICE_CONFIG_MSIX, 4), CONFIG as u32);
+    r.write(layout::CONFIG_VECTOR, 2, 1);
+    assert_eq!(r.read(layout::CONFIG_VECTOR, 2), 1);
+    r.write(layout::STATUS, 1, 0);
+    r.write(layout::QUEUE_PFN, 4, 0);
+    r.idle(3);
+    assert_eq!((r.resets, r.read(layout::STATUS, 1), r.read(layout::QUEUE_PFN, 4)), (0, 0, 0));
+    assert_eq!((r.read(layout::GUEST_FEATURES, 4), r.read(layout::QUEUE_SEL, 2)), (0x10, 1));
+    assert_eq!((r.bench.uut.queue_active.val().to_u64(), r.bench.uut.driver_ok.val()), (0, false));
+    r.write(layout::QUEUE_PFN, 4, 0x42);
+    assert_eq!(r.bench.uut.queue_active.val().to_u64(), 2);
+    r.bench.uut.frozen.next = false;
+    r.idle(1);
+    assert_eq!(r.read(layout::QUEUE_PFN, 4), 0x42);
+    r.write(layout::QUEUE_PFN, 4, 0);
+    assert_eq!(r.resets, 1, "a driver's zero");
+    r.finish();
+}
+
+/// Also those that the endpoint does not offer now, and those that are in force though GUEST_FEATURES shows others.
+#[test]
+fn features_are_written_as_they_are_while_frozen() {
+    let mut r = Registers::new("registers_frozen_features");
+    let given = |r: &Registers| r.bench.uut.driver_features.val().to_u64() as u32;
+    r.write(layout::STATUS, 1, 0xf);
+    r.bench.uut.frozen.next = true;
+    for (accepted, shown) in [(0xbfff_ffff_u32, 0x8000_0001), (0, 0x270), (0x0f0f_0f0f, 0x3000_0000)] {
+        r.write(layout::STATUS, 1, 0);
+        r.write(layout::GUEST_FEATURES, 4, accepted);
+        r.write(layout::STATUS, 1, 7);
+        r.write(layout::GUEST_FEATURES, 4, shown);
+        r.write(layout::STATUS, 1, 0xf);
+        assert_eq!((r.read(layout::GUEST_FEATURES, 4), given(&r)), (shown, accepted));
+    }
+    r.bench.uut.frozen.next = false;
+    r.write(layout::GUEST_FEATURES, 4, 0x10);
+    assert_eq!((r.read(layout::GUEST_FEATURES, 4), given(&r)), (0x3000_0000, 0x0f0f_0f0f), "the negotiation has ended");
+    r.finish();
+}
+
+#[test]
+fn whether_device_config_has_been_written_is_told_until_the_reset() {
+    let mut r = Registers::new("registers_config_told_written");
+    let told = |r: &Registers| r.bench.uut.config_written.val();
+    r.write(layout::DEVICE_CONFIG + 8, 4, 0x1234);
+    assert!(!told(&r), "none of its bytes can be written");
+    r.write(layout::DEVICE_CONFIG + 5, 1, 0x12);
+    assert!(told(&r));
+    r.write(layout::STATUS, 1, 0);
+    assert!(!told(&r));
+    r.bench.uut.frozen.next = true;
+    r.idle(1);
+    r.write(layout::DEVICE_CONFIG_MSIX, 4, 0x89ab_cdef);
+    assert!(told(&r));
+    assert_eq!(r.bench.uut.driver_config.val().to_u64() as u32, 0x89ab_cdef);
     r.finish();
 }
 

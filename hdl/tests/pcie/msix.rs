@@ -361,3 +361,57 @@ fn no_interrupt_is_lost_and_none_is_made_up() {
     }
     msix.bench.finish();
 }
+
+/// By double words, as the state window does it: each vector that is then pending is sent once when it may be.
+fn pending_bits_written(name: &str, vectors: u64) {
+    let mut msix = Msix::new(name, vectors);
+    (0..vectors).for_each(|vector| msix.program(vector));
+    let exists = u64::MAX >> (64 - vectors);
+    let at = u64::from(MSIX_PBA_OFFSET);
+    let mut rng = msix.bench.rng.clone();
+    let (mut pending, mut lost) = (0u64, 0);
+    for _ in 0..300 {
+        let (frozen, upper, data) = (rng.chance(1, 2), rng.below(2), rng.next() >> 32);
+        msix.bench.uut.frozen.next = frozen;
+        let write = rng.chance(3, 4);
+        msix.enable = rng.chance(1, 2);
+        msix.access(write, at + 4 * upper, 15, data);
+        if frozen && write {
+            pending = (pending & !(0xffff_ffff << (32 * upper)) | data << (32 * upper)) & exists;
+        } else {
+            lost += u64::from(write);
+        }
+        // a write of something else, with the same data
+        if rng.chance(1, 4) {
+            msix.access(true, at + 8 + 8 * rng.below(4), 15, data ^ 0xffff_ffff);
+        }
+        msix.run(rng.below(3) as usize);
+        assert_eq!(msix.pending(), pending);
+    }
+    assert!(lost > 50, "{lost} writes of a driver");
+    assert!(msix.sent_vectors().is_empty(), "all are masked");
+    msix.bench.uut.frozen.next = true;
+    msix.write(at, rng.next() >> 32);
+    msix.write(at + 4, rng.next() >> 32);
+    let pending = msix.pending();
+    msix.bench.uut.frozen.next = false;
+    msix.enable = true;
+    (0..vectors).for_each(|vector| msix.mask(vector, false));
+    msix.take = 3;
+    msix.run(8 * vectors as usize + 100);
+    let mut sent = msix.sent_vectors();
+    sent.sort();
+    let wanted: Vec<_> = (0..vectors).filter(|vector| pending >> vector & 1 == 1).collect();
+    assert_eq!((sent, msix.pending()), (wanted, 0));
+    msix.bench.finish();
+}
+
+#[test]
+fn pending_bits_of_three_vectors_are_written_only_while_frozen() {
+    pending_bits_written("msix_pending_written_3", 3);
+}
+
+#[test]
+fn pending_bits_of_40_vectors_are_written_only_while_frozen() {
+    pending_bits_written("msix_pending_written_40", 40);
+}
