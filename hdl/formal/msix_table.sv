@@ -1,7 +1,9 @@
 // MSI-X table: of any one vector, no interrupt is lost, sent while it is masked, or sent without having been fired.
-// Assumed: the table is reset at the beginning, and an access stays as it is until it is done.
+// Assumed: the table is reset at the beginning, an access stays as it is until it is done, and it is a driver's: the state window may
+// write the pending bits.
 (* anyconst *) reg [5:0] vector;
 always @* assume (vector < VECTORS);
+always @* assume (!frozen);
 
 wire fires = fire_valid && fire_ready && enable && fire_data == vector;
 wire forgets = reset || function_reset || forget;

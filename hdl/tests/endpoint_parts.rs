@@ -205,7 +205,7 @@ impl FreezeRules {
         }
         if uut.request.val() {
             self.counts[3] += usize::from(keep && !self.asked);
-            self.asked |= !(clear && !keep);
+            self.asked |= !clear || keep;
         }
         // the sequencer looks at these one cycle later
         self.before = [self.drained, self.idle];

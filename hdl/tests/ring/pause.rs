@@ -7,6 +7,7 @@ use virtio_hdl_rtl::testing::Rng;
 use virtio_hdl_rtl::virtio::layout;
 use virtio_hdl_rtl::virtio::types::Violation;
 
+const SIZE: u16 = 16;
 const INDEX: u32 = 0xffff;
 const EVENT_IDX: Features = Features { event_idx: true, indirect: true, notify_on_empty: false };
 const INDIRECT: Features = Features { event_idx: false, ..EVENT_IDX };
@@ -118,60 +119,60 @@ fn pauses_under_load(mut driver: Driver, chains: usize) {
 
 #[test]
 fn virtqueue_that_is_paused_at_any_moment_goes_on_where_it_was() {
-    pauses_under_load(Driver::new("ring_pause", 16, INDIRECT), 200);
+    pauses_under_load(Driver::new("ring_pause", SIZE, INDIRECT), 150);
 }
 
 #[test]
 fn virtqueue_that_is_paused_at_any_moment_goes_on_where_it_was_with_event_idx() {
-    pauses_under_load(Driver::new("ring_pause_event_idx", 16, EVENT_IDX), 200);
+    pauses_under_load(Driver::new("ring_pause_event_idx", SIZE, EVENT_IDX), 150);
 }
 
 #[test]
 fn virtqueue_that_is_paused_at_any_moment_goes_on_where_it_was_without_guesses() {
-    pauses_under_load(Driver::without_guesses("ring_pause_no_guess", 32, INDIRECT), 200);
+    pauses_under_load(Driver::without_guesses("ring_pause_no_guess", SIZE, INDIRECT), 150);
 }
 
 /// And so where the used index wraps, far away from what a reset makes of it.
 #[test]
 fn virtqueue_whose_index_wraps_is_paused_and_goes_on_where_it_was() {
-    let mut driver = Driver::without_guesses("ring_pause_wrap", 16, EVENT_IDX);
+    let mut driver = Driver::without_guesses("ring_pause_wrap", SIZE, EVENT_IDX);
     driver.bench.uut.control.enable.next = false;
     driver.begin_at(0xffa0);
     driver.write_state(0xffa0);
     driver.reset_engine(true);
     driver.bench.uut.control.enable.next = true;
-    pauses_under_load(driver, 200);
+    pauses_under_load(driver, 150);
 }
 
 /// In each cycle from a kick until the queue sleeps: what it was about to do is done behind the pause. What the driver offers meanwhile
 /// it tells as the ring asks it to.
 #[test]
 fn virtqueue_pause_that_is_taken_back_loses_no_kick_in_any_cycle() {
-    for (features, guesses) in [(PLAIN, true), (PLAIN, false), (Features { event_idx: true, ..PLAIN }, true)] {
+    for (features, guesses) in [(PLAIN, true), (Features { event_idx: true, ..PLAIN }, false)] {
         let name = format!("ring_pause_back_{}_{guesses}", features.event_idx);
         let mut driver =
-            if guesses { Driver::new(&name, 8, features) } else { Driver::without_guesses(&name, 8, features) };
+            if guesses { Driver::new(&name, SIZE, features) } else { Driver::without_guesses(&name, SIZE, features) };
         driver.dma.latency = 12;
         let mut rng = driver.bench.rng.clone();
         let mut kicks = [0, 0];
         for cycle in 0..170 {
             let used = driver.offered.len() as u16;
             let buffer = |i: u16| [Descriptor::writable(0x40000 + 64 * u64::from(i), 16)];
-            driver.offer_chain(cycle % 8, &buffer(cycle));
+            driver.offer_chain(cycle % SIZE, &buffer(cycle));
             driver.kick();
             rest(&mut driver, cycle.into());
             driver.bench.uut.control.pause.next = true;
-            rest(&mut driver, 1 + rng.below(120));
+            rest(&mut driver, 1 + rng.below(60));
             // while it is paused, or when it goes on
             let late = rng.chance(1, 2);
             if late {
                 driver.bench.uut.control.pause.next = false;
                 rest(&mut driver, rng.below(30));
             }
-            driver.offer_chain((cycle + 1) % 8, &buffer(cycle + 1));
+            driver.offer_chain((cycle + 1) % SIZE, &buffer(cycle + 1));
             let wanted = match features.event_idx {
                 true => {
-                    let event = driver.memory.u16(driver.base + layout::avail_event_offset(8));
+                    let event = driver.memory.u16(driver.base + layout::avail_event_offset(SIZE));
                     layout::needs_event(event, used + 2, used + 1)
                 }
                 false => driver.used_flags() & layout::USED_NO_NOTIFY == 0,
