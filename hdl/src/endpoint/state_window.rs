@@ -16,7 +16,7 @@ use rust_hdl::prelude::*;
 pub const ADDRESS: [(&str, &str); 3] = [
     ("31:16", "{bus, device, function} that a write of config space is sent to"),
     ("13:12", "region: 0 the registers below, 1 config space, 2 BAR0, 3 BAR1"),
-    ("11:0", "byte offset in it; bits 1:0 zero, the byte enables say which bytes count"),
+    ("11:0", "byte offset in it; bits 1:0 zero: state_enable says which bytes count; registers of region 0 and pending bits are written as a whole"),
 ];
 /// The registers of region 0: offset, name, what they hold.
 pub const REGISTERS: [(u32, &str, &str); 7] = [
