@@ -224,10 +224,7 @@ impl Engine {
         }
         let start = self.endpoint.cycle();
         while self.is_awaited(start) {
-            let end = self.endpoint.cycle() + SLICE;
-            if self.endpoint.run(end)? == Stop::Quiescent {
-                self.endpoint.skip_to(end);
-            }
+            self.endpoint.pass(self.endpoint.cycle() + SLICE)?;
             while let Some(packet) = self.take_transmitted() {
                 match Tlp::decode(&packet.dwords) {
                     Ok(Tlp { header, kind: Kind::Completion(completion), .. }) => {

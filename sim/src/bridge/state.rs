@@ -106,10 +106,7 @@ impl Bridge {
     pub(super) fn freeze_again(&mut self) {
         if self.standing != Standing::Goes {
             self.standing = Standing::Ends;
-            let frozen = self.engine.freeze().map_err(|error| match error {
-                StateError::Model(error) => BridgeError::Model(error),
-                error => BridgeError::State(error),
-            });
+            let frozen = self.engine.freeze().map_err(BridgeError::State);
             // The failure is kept, and ends the server with its next work.
             let _ = self.checked(frozen);
         }
@@ -164,9 +161,9 @@ impl Bridge {
             return refused("whoever started this endpoint has not said where others come from");
         };
         let Replacement { library, identity } = find(name, set).map_err(Failure::Refused)?;
-        self.engine
-            .exchange(&library, &EndpointOptions { seed: self.seed.wrapping_add(1), ..EndpointOptions::default() })?;
-        self.seed = self.seed.wrapping_add(1);
+        let seed = self.seed.wrapping_add(1);
+        self.engine.exchange(&library, &EndpointOptions { seed, ..EndpointOptions::default() })?;
+        self.seed = seed;
         self.identity = identity;
         Ok(json!({ "configuration": self.identity.configuration }))
     }

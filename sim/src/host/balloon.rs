@@ -106,9 +106,10 @@ impl Balloon {
         id: FunctionId,
         options: &Options,
     ) -> Result<Self, DriverError> {
-        let set_up =
-            |platform: &mut dyn Platform, transport: &mut VirtioPci| Self::set_up(platform, transport, options);
-        let (transport, (queues, features)) = VirtioPci::bind(platform, bus, id, VIRTIO_ID_BALLOON, set_up)?;
+        let (transport, (queues, features)) =
+            VirtioPci::bind(platform, bus, id, VIRTIO_ID_BALLOON, |platform, transport| {
+                Self::set_up(platform, transport, options)
+            })?;
         Ok(Balloon { transport, queues, features, chains: HashMap::new(), interrupts: InterruptCount::default() })
     }
 

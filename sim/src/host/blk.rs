@@ -198,9 +198,10 @@ impl Blk {
         id: FunctionId,
         options: &Options,
     ) -> Result<Self, DriverError> {
-        let set_up =
-            |platform: &mut dyn Platform, transport: &mut VirtioPci| Self::set_up(platform, transport, options);
-        let (transport, (queues, features, slots)) = VirtioPci::bind(platform, bus, id, VIRTIO_ID_BLK, set_up)?;
+        let (transport, (queues, features, slots)) =
+            VirtioPci::bind(platform, bus, id, VIRTIO_ID_BLK, |platform, transport| {
+                Self::set_up(platform, transport, options)
+            })?;
         Ok(Blk {
             free_slots: (0..entries(&queues)).rev().collect(),
             transport,

@@ -90,9 +90,10 @@ impl Console {
         id: FunctionId,
         options: &Options,
     ) -> Result<Self, DriverError> {
-        let set_up =
-            |platform: &mut dyn Platform, transport: &mut VirtioPci| Self::set_up(platform, transport, options);
-        let (transport, (receive, transmit, features)) = VirtioPci::bind(platform, bus, id, VIRTIO_ID_CONSOLE, set_up)?;
+        let (transport, (receive, transmit, features)) =
+            VirtioPci::bind(platform, bus, id, VIRTIO_ID_CONSOLE, |platform, transport| {
+                Self::set_up(platform, transport, options)
+            })?;
         Ok(Console {
             transport,
             receive,

@@ -126,9 +126,10 @@ impl Net {
         id: FunctionId,
         options: &Options,
     ) -> Result<Self, DriverError> {
-        let set_up =
-            |platform: &mut dyn Platform, transport: &mut VirtioPci| Self::set_up(platform, transport, options);
-        let (transport, (receive, transmit, features)) = VirtioPci::bind(platform, bus, id, VIRTIO_ID_NET, set_up)?;
+        let (transport, (receive, transmit, features)) =
+            VirtioPci::bind(platform, bus, id, VIRTIO_ID_NET, |platform, transport| {
+                Self::set_up(platform, transport, options)
+            })?;
         Ok(Net {
             transport,
             receive,

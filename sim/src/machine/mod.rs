@@ -13,7 +13,7 @@ pub use crate::link::SLOT;
 use crate::link::{
     Credits, FunctionId, HostCompletion, HostRequest, Interrupt, LinkConfig, RequestId, RootComplex, Statistics,
 };
-use crate::model::{DeviceSide, Discarded, Endpoint, EndpointOptions, HostMemory, Library, ModelError, Stall, Stop};
+use crate::model::{DeviceSide, Discarded, Endpoint, EndpointOptions, HostMemory, Library, ModelError, Stall};
 use crate::trace::{Trace, TraceOptions};
 use std::io;
 use vm_memory::{Bytes, GuestAddress, GuestMemory, GuestMemoryMmap, GuestMemoryRegion};
@@ -244,9 +244,7 @@ impl Machine {
         }
         let due = self.side.deadline();
         end = end.min(due.map_or(u64::MAX, |due| due.max(self.endpoint.cycle() + 1)));
-        if self.endpoint.run(end)? == Stop::Quiescent {
-            self.endpoint.skip_to(end);
-        }
+        self.endpoint.pass(end)?;
         while let Some(packet) = self.endpoint.take_transmitted() {
             if let Some(trace) = &mut self.trace {
                 trace.to_host(&packet, &mut self.endpoint);

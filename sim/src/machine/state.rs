@@ -1,6 +1,6 @@
 //! A machine whose endpoint stands still, is saved, restored, and exchanged for another one.
 use super::Machine;
-use crate::model::Library;
+use crate::model::{EndpointOptions, Library};
 use crate::state::{self, State, StateError, Stillness, MOST_CYCLES};
 
 /// Cycles between two looks whether the endpoint stands still.
@@ -66,7 +66,7 @@ impl Machine {
     /// Exchanges the endpoint, which stands still, for one of this model, which goes on where it was and stands still too. Where that
     /// cannot be, all is as before.
     pub fn exchange(&mut self, library: &Library, seed: u64) -> Result<(), StateError> {
-        let options = crate::model::EndpointOptions { seed, ..self.model.clone() };
+        let options = EndpointOptions { seed, ..self.model.clone() };
         let recorded = self.trace.is_some();
         let mut new = state::swap(&mut self.endpoint, &mut *self.side, library, &options, recorded)?;
         new.set_lookahead(2 * self.one_way - 1, self.side.latency().saturating_sub(1))?;

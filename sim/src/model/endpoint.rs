@@ -252,6 +252,14 @@ impl Endpoint {
         Ok(stop)
     }
 
+    /// Runs as [`run`](Self::run) does; where the endpoint comes to rest the rest of the time passes with the clock stopped.
+    pub fn pass(&mut self, deadline: u64) -> Result<(), ModelError> {
+        if self.run(deadline)? == Stop::Quiescent {
+            self.skip_to(deadline);
+        }
+        Ok(())
+    }
+
     /// The next TLP that the endpoint sent.
     pub fn take_transmitted(&mut self) -> Option<Transmitted> {
         self.transmitted.pop_front()
@@ -312,10 +320,7 @@ impl Endpoint {
                 let told = format!("its state window does not answer within {STATE_CYCLES} cycles");
                 return Err(ModelError::Unfit(told));
             }
-            let next = self.cycle() + 2;
-            if self.run(next)? == Stop::Quiescent {
-                self.skip_to(next);
-            }
+            self.pass(self.cycle() + 2)?;
         }
         Ok(())
     }

@@ -29,7 +29,7 @@ pub fn swap(
     side.poll(&mut new)?;
     let seen = new.cycle() + SEEN;
     while new.cycle() < seen {
-        new.run(seen)?;
+        new.pass(seen)?;
     }
     state.write(&mut new)?;
     Ok(new)
@@ -93,7 +93,7 @@ fn stand_still(endpoint: &mut Endpoint) -> Result<(), StateError> {
         if endpoint.cycle() >= end {
             return Err(StateError::NeverStill(IN_PEACE));
         }
-        endpoint.run(endpoint.cycle() + SEEN)?;
+        endpoint.pass(endpoint.cycle() + SEEN)?;
     }
     Ok(())
 }

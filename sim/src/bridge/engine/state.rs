@@ -1,6 +1,6 @@
 //! The engine's endpoint, as it stands still.
 use super::Engine;
-use crate::model::{EndpointOptions, Library, ModelError, Stop};
+use crate::model::{EndpointOptions, Library, ModelError};
 use crate::state::{self, State, StateError, Stillness};
 
 /// Cycles between two looks at an endpoint that nobody uses.
@@ -27,11 +27,7 @@ impl Engine {
 
     /// Lets time pass for an endpoint that has no client.
     pub fn pass(&mut self) -> Result<(), ModelError> {
-        let end = self.endpoint.cycle() + LOOK;
-        if self.endpoint.run(end)? == Stop::Quiescent {
-            self.endpoint.skip_to(end);
-        }
-        Ok(())
+        self.endpoint.pass(self.endpoint.cycle() + LOOK)
     }
 
     /// Its state.
