@@ -18,6 +18,7 @@ use virtio_hdl_rtl::device::net::NetOptions;
 use virtio_hdl_rtl::virtio::layout::{avail_offset, QUEUE_PFN, QUEUE_PFN_SHIFT, QUEUE_SEL, RING_ENTRIES, RING_INDEX};
 use vm_memory::{Bytes, GuestAddress};
 
+pub mod controlled;
 pub mod guest;
 mod program;
 mod served;

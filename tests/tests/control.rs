@@ -1,7 +1,7 @@
 //! Commands to a served endpoint: each of them, what a driver sees of it, and clients that mean no good.
 use serde_json::{json, Value};
 use std::fs;
-use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::io::{Read as _, Write as _};
 use std::os::unix::fs::{FileTypeExt as _, PermissionsExt as _};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::Path;
@@ -14,6 +14,7 @@ use virtio_hdl::host::net::{Net, Options as NetOptions};
 use virtio_hdl::host::virtio_pci::Interrupted;
 use virtio_hdl::host::Platform;
 use virtio_hdl::link::Interrupt;
+use virtio_hdl_tests::controlled::Guest;
 use virtio_hdl_tests::guest::run;
 use virtio_hdl_tests::serve::{processor_seconds, Serve, SLOT};
 use virtio_hdl_tests::{output, program};
@@ -372,33 +373,15 @@ fn ctl_asks_for_people_and_programs() {
 /// Linux sees its disk grow, in the guest of `qemu`.
 #[test]
 fn a_guest_sees_its_disk_grow() {
-    let folder = tempfile::tempdir().unwrap();
-    let path = |name: &str| folder.path().join(name);
-    fs::write(
-        path("job.sh"),
-        "echo booted\nwhile [ $(cat /sys/block/vda/size) != 4096 ]; do sleep 0.1; done; echo grown\n",
-    )
-    .unwrap();
-    fs::File::create(path("disk.img")).unwrap().set_len(512 * SECTORS).unwrap();
-    let mut command = program();
-    command.args(["qemu", "blk", "--job"]).arg(path("job.sh")).arg("--disk").arg(path("disk.img"));
-    command.arg("--control").arg(path("control")).stdout(Stdio::piped()).stderr(Stdio::piped());
-    let mut child = command.spawn().unwrap();
-    let mut console = BufReader::new(child.stdout.take().unwrap()).lines().map_while(Result::ok);
-    let booted = console.any(|line| line.contains("booted"));
-    let mut errors = String::new();
-    if !booted {
-        child.stderr.take().unwrap().read_to_string(&mut errors).unwrap();
-        panic!("{errors}");
-    }
-    let mut control = Client::connect(&path("control"), PATIENCE).unwrap();
+    let image = tempfile::NamedTempFile::new().unwrap();
+    image.as_file().set_len(512 * SECTORS).unwrap();
+    let job = "echo booted\nwhile [ $(cat /sys/block/vda/size) != 4096 ]; do sleep 0.1; done; echo grown\n";
+    let mut guest = Guest::start(&["blk", "--disk", &image.path().to_string_lossy()], job);
+    let mut control = Client::connect(&guest.path("control"), PATIENCE).unwrap();
     assert_eq!(ask(&mut control, Command::Status)["driver"]["status"], json!(7));
     ask(&mut control, Command::Capacity { sectors: 4096 });
-    assert!(console.any(|line| line.contains("grown")));
-    console.for_each(drop);
-    child.stderr.take().unwrap().read_to_string(&mut errors).unwrap();
-    assert!(child.wait().unwrap().success(), "{errors}");
-    assert!(!path("control").exists());
+    guest.says("grown");
+    guest.ends();
 }
 
 /// What a guest asks waits while its endpoint stands still, and the server waits with it: it takes no processor, more commands, and an end.
