@@ -88,6 +88,7 @@ blocks! {
     used_writer: virtio::used::UsedWriter::new(1, 256);
     interrupt_decision: virtio::interrupt_decision::InterruptDecision::new(1, 256);
     interrupt_controller: virtio::interrupts::InterruptController::default();
+    register_switch: endpoint::register_switch::RegisterSwitch::default();
     state_window: endpoint::state_window::StateWindow::new(2, 2, 3, true);
     data_path: endpoint::data_path::DataPath::new(&[virtio::types::Buffers::Both; 2], 256, 64, 1000);
     virtqueue_readable: virtio::queue::Virtqueue::new(256, virtio::types::Buffers::Readable);

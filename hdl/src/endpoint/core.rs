@@ -1,6 +1,7 @@
 //! What all endpoints are made of: everything but the device behind the rings.
 use super::data_path::DataPath;
 use super::diagnostics::{self, Diagnostics};
+use super::register_switch::RegisterSwitch;
 use super::reset::ResetSequencer;
 use super::state_window::StateWindow;
 use crate::block::{list, Block};
@@ -183,6 +184,7 @@ pub struct EndpointCore {
     counters: Diagnostics,
     #[given]
     window: StateWindow,
+    switch: RegisterSwitch,
     kick_waiting: Reg<Bits<4>>,
     change_waiting: Reg<Bit>,
     tell_change: Signal<Local, Bit>,
@@ -198,16 +200,8 @@ pub struct EndpointCore {
     halted: Reg<Bit>,
     message: Signal<Local, Bit>,
     message_busy: Signal<Local, Bit>,
-    in_window: Signal<Local, Bit>,
     awake: Signal<Local, Bits<4>>,
     one_state: Signal<Local, Bits<32>>,
-    bar1_valid: Signal<Local, Bit>,
-    bar1_write: Signal<Local, Bit>,
-    bar1_address: Signal<Local, Bits<12>>,
-    bar1_enable: Signal<Local, Bits<4>>,
-    bar1_write_data: Signal<Local, Bits<32>>,
-    bar1_done: Signal<Local, Bit>,
-    bar1_read_data: Signal<Local, Bits<32>>,
     msix_message: Signal<Local, Bit>,
     msix_busy: Signal<Local, Bit>,
 }
@@ -301,50 +295,23 @@ impl Logic for EndpointCore {
         self.arbiter.nonposted_allowed.next = self.nonposted_ready.val();
 
         comment!("---- function");
-        comment!("the register buses are the completer's, and while all stands still those of the state window");
         self.frozen.next = self.sequencer.frozen.val();
         self.registers.frozen.next = self.sequencer.frozen.val();
         self.window.frozen.next = self.sequencer.frozen.val();
-        self.config_bus.valid.next = self.completer.config_bus.valid.val();
-        self.config_bus.write.next = self.completer.config_bus.write.val();
-        self.config_bus.address.next = self.completer.config_bus.address.val();
-        self.config_bus.enable.next = self.completer.config_bus.enable.val();
-        self.config_bus.write_data.next = self.completer.config_bus.write_data.val();
-        self.config_target.next = self.completer.target.val();
-        self.completer.config_bus.done.next = self.config_bus.done.val();
-        self.completer.config_bus.read_data.next = self.config_bus.read_data.val();
-        self.registers.bus.valid.next = self.completer.bar0_bus.valid.val();
-        self.registers.bus.write.next = self.completer.bar0_bus.write.val();
-        self.registers.bus.address.next = self.completer.bar0_bus.address.val();
-        self.registers.bus.enable.next = self.completer.bar0_bus.enable.val();
-        self.registers.bus.write_data.next = self.completer.bar0_bus.write_data.val();
-        self.completer.bar0_bus.done.next = self.registers.bus.done.val();
-        self.completer.bar0_bus.read_data.next = self.registers.bus.read_data.val();
-        self.bar1_valid.next = self.completer.bar1_bus.valid.val();
-        self.bar1_write.next = self.completer.bar1_bus.write.val();
-        self.bar1_address.next = self.completer.bar1_bus.address.val();
-        self.bar1_enable.next = self.completer.bar1_bus.enable.val();
-        self.bar1_write_data.next = self.completer.bar1_bus.write_data.val();
-        self.window.bus.done.next = false;
-        self.window.bus.read_data.next = self.config_bus.read_data.val();
-        if self.sequencer.frozen.val() {
-            self.config_bus.valid.next = self.window.config_valid.val();
-            self.config_bus.write.next = self.window.bus.write.val();
-            self.config_bus.address.next = self.window.bus.address.val();
-            self.config_bus.enable.next = self.window.bus.enable.val();
-            self.config_bus.write_data.next = self.window.bus.write_data.val();
-            self.config_target.next = self.state_address.val().get_bits::<16>(16);
-            self.registers.bus.valid.next = self.window.bar0_valid.val();
-            self.registers.bus.write.next = self.window.bus.write.val();
-            self.registers.bus.address.next = self.window.bus.address.val();
-            self.registers.bus.enable.next = self.window.bus.enable.val();
-            self.registers.bus.write_data.next = self.window.bus.write_data.val();
-            self.bar1_valid.next = self.window.bar1_valid.val();
-            self.bar1_write.next = self.window.bus.write.val();
-            self.bar1_address.next = self.window.bus.address.val();
-            self.bar1_enable.next = self.window.bus.enable.val();
-            self.bar1_write_data.next = self.window.bus.write_data.val();
-        }
+        self.switch.frozen.next = self.sequencer.frozen.val();
+        RegisterMaster::join(&mut self.completer.config_bus, &mut self.switch.host_config);
+        RegisterMaster::join(&mut self.completer.bar0_bus, &mut self.switch.host_bar0);
+        RegisterMaster::join(&mut self.completer.bar1_bus, &mut self.switch.host_bar1);
+        RegisterMaster::join(&mut self.window.bus, &mut self.switch.window);
+        RegisterMaster::link(&mut self.config_bus, &mut self.switch.config_space);
+        RegisterMaster::join(&mut self.switch.registers, &mut self.registers.bus);
+        RegisterMaster::join(&mut self.switch.counters, &mut self.counters.window);
+        self.switch.host_target.next = self.completer.target.val();
+        self.switch.window_config.next = self.window.config_valid.val();
+        self.switch.window_bar0.next = self.window.bar0_valid.val();
+        self.switch.window_bar1.next = self.window.bar1_valid.val();
+        self.switch.window_target.next = self.state_address.val().get_bits::<16>(16);
+        self.config_target.next = self.switch.config_target.val();
         self.completer.d3hot.next = self.function_status.d3hot.val();
         self.completer.hold.next = self.sequencer.hold.val();
         self.intx_level.next = self.interrupts.intx.val();
@@ -364,15 +331,8 @@ impl Logic for EndpointCore {
         self.message_busy.next = false;
         self.msix_message.next = false;
         self.msix_busy.next = false;
-        comment!("the last quarter of BAR1 begins with them");
-        self.in_window.next = self.bar1_address.val().get_bits::<4>(8) == 12;
-        self.counters.window.valid.next = self.bar1_valid.val() & self.in_window.val();
-        self.counters.window.write.next = self.bar1_write.val();
-        self.counters.window.address.next = self.bar1_address.val();
-        self.counters.window.enable.next = self.bar1_enable.val();
-        self.counters.window.write_data.next = self.bar1_write_data.val();
-        self.bar1_done.next = self.counters.window.done.val();
-        self.bar1_read_data.next = self.counters.window.read_data.val();
+        self.switch.table.done.next = false;
+        self.switch.table.read_data.next = 0.into();
         self.interrupts.fire.ready.next = true;
         comment!("where there is neither, nothing is ever valid here");
         self.arbiter.interrupt.data.next = self.completer.completion.data.val();
@@ -392,15 +352,13 @@ impl Logic for EndpointCore {
             self.msix[i].forget.next = self.registers.device_reset.val();
             self.msix[i].enable.next = self.function_status.msix_enable.val();
             self.msix[i].function_mask.next = self.function_status.msix_function_mask.val();
-            self.msix[i].bus.valid.next = self.bar1_valid.val() & !self.in_window.val();
-            self.msix[i].bus.write.next = self.bar1_write.val();
-            self.msix[i].bus.address.next = self.bar1_address.val();
-            self.msix[i].bus.enable.next = self.bar1_enable.val();
-            self.msix[i].bus.write_data.next = self.bar1_write_data.val();
-            self.bar1_done.next = self.counters.window.done.val() | self.msix[i].bus.done.val();
-            if !self.in_window.val() {
-                self.bar1_read_data.next = self.msix[i].bus.read_data.val();
-            }
+            self.msix[i].bus.valid.next = self.switch.table.valid.val();
+            self.msix[i].bus.write.next = self.switch.table.write.val();
+            self.msix[i].bus.address.next = self.switch.table.address.val();
+            self.msix[i].bus.enable.next = self.switch.table.enable.val();
+            self.msix[i].bus.write_data.next = self.switch.table.write_data.val();
+            self.switch.table.done.next = self.msix[i].bus.done.val();
+            self.switch.table.read_data.next = self.msix[i].bus.read_data.val();
             self.msix[i].frozen.next = self.sequencer.frozen.val();
             self.msix[i].fire.data.next = self.interrupts.fire.data.val();
             self.msix[i].fire.valid.next = self.interrupts.fire.valid.val();
@@ -424,17 +382,6 @@ impl Logic for EndpointCore {
         self.window.write_data.next = self.state_write_data.val();
         self.state_done.next = self.window.done.val();
         self.state_read_data.next = self.window.read_data.val();
-        self.completer.bar1_bus.done.next = self.bar1_done.val();
-        self.completer.bar1_bus.read_data.next = self.bar1_read_data.val();
-        if self.window.config_valid.val() {
-            self.window.bus.done.next = self.config_bus.done.val();
-        } else if self.window.bar0_valid.val() {
-            self.window.bus.done.next = self.registers.bus.done.val();
-            self.window.bus.read_data.next = self.registers.bus.read_data.val();
-        } else if self.window.bar1_valid.val() {
-            self.window.bus.done.next = self.bar1_done.val();
-            self.window.bus.read_data.next = self.bar1_read_data.val();
-        }
         self.window.accepted.next = self.registers.driver_features.val();
         self.window.config_written.next = self.registers.config_written.val();
         self.window.change_waits.next = self.change_waiting.q.val();
@@ -579,7 +526,7 @@ impl Logic for EndpointCore {
         for i in 0..self.device_events.len() {
             self.counters.events[i + 15].next = self.device_events[i].val();
         }
-        self.counters.config_address.next = self.config_bus.address.val();
+        self.counters.config_address.next = self.switch.config_space.address.val();
         self.diagnostic.next = self.counters.config_word.val();
         self.queue_violation.next = self.counters.violation_word.val();
         comment!("two registers: what one of them hands to the other is always in one of them");
@@ -598,6 +545,7 @@ impl Logic for EndpointCore {
             | self.message_busy.val()
             | self.arbiter.transmit.valid.val()
             | self.window.busy.val()
+            | self.sequencer.pause.val()
             | self.sequencer.busy.val();
     }
 }

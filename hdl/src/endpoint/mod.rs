@@ -4,6 +4,7 @@ pub mod data_path;
 pub mod diagnostics;
 pub mod gate;
 mod raw_link;
+pub mod register_switch;
 pub mod reset;
 mod side;
 pub mod state_window;
