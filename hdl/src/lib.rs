@@ -16,6 +16,7 @@ pub mod block;
 pub mod board;
 pub mod cells;
 pub mod config;
+pub mod control;
 pub mod device;
 pub mod dma;
 pub mod endpoint;

@@ -1,0 +1,3 @@
+//! The control block: its parts alone, and all of it with its program.
+mod mailbox;
+mod registers;
