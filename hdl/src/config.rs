@@ -64,7 +64,7 @@ pub struct Ids {
     pub subsystem_vendor: u16,
     /// Subsystem ID: the virtio device id.
     pub subsystem: u16,
-    /// Class code, 24 bits; always one of [`DeviceType::classes`].
+    /// Class code, 24 bits; one of [`DeviceType::classes`], unless the type is a different device in each configuration.
     pub class: u32,
     /// Revision ID: the virtio ABI version.
     pub revision: u8,
@@ -257,6 +257,14 @@ impl EndpointConfig {
     pub fn options_mut<T: Any>(&mut self) -> &mut T {
         let device = self.device.name;
         self.options.get_mut().unwrap_or_else(|| panic!("{device} has other options"))
+    }
+
+    /// The virtio device id.
+    pub fn virtio_id(&self) -> u16 {
+        match self.device.virtio_id {
+            DeviceType::ANY_VIRTIO_ID => self.ids.subsystem,
+            id => id,
+        }
     }
 
     /// Whether the device offers a feature.

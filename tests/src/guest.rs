@@ -5,7 +5,7 @@ use std::sync::OnceLock;
 use virtio_hdl::backend::{Disk, DiskPort};
 use virtio_hdl::guest::{
     busybox, busybox_for, DebianOptions, FindOptions, Guest, Initramfs, Kernel, Processor, Qemu, BALLOON_MODULES,
-    BLK_MODULES, CONSOLE_MODULES, NET_MODULES,
+    BLK_MODULES, CONSOLE_MODULES, FIRMWARE_MODULES, NET_MODULES,
 };
 
 /// Functions for the guest's jobs.
@@ -119,6 +119,11 @@ memory() { awk -v key="$1:" '$1 == key { print $2 }' /proc/meminfo; }
 /// Linux 6.1 with a balloon and this job.
 pub fn balloon_guest(job: &str) -> Guest<'static> {
     boots(qemu(), "bookworm", BALLOON_MODULES, |initramfs| initramfs.job(&format!("{BALLOON_FUNCTIONS}{job}")))
+}
+
+/// Linux 6.1 with one of our devices that are programs, and this job.
+pub fn program_guest(job: &str) -> Guest<'static> {
+    boots(qemu(), "bookworm", FIRMWARE_MODULES, |initramfs| initramfs.job(&format!("set -e\n{job}")))
 }
 
 /// Linux 6.1 with this job and nothing to drive.

@@ -17,6 +17,7 @@ pub struct DeviceType {
     /// In a message: `a disk`.
     pub title: &'static str,
     /// The virtio device id, which legacy drivers find as the subsystem id (virtio 1.x, chapter 5).
+    /// [`DeviceType::ANY_VIRTIO_ID`] if the configuration says it (`ids.subsystem`); then it may have any class, too.
     pub virtio_id: u16,
     /// The default PCI device id, 0x1000 to 0x103f (virtio 1.x, 4.1.2.3).
     pub pci_device: u16,
@@ -233,6 +234,9 @@ impl Stream {
 const OTHER_SECTIONS: [&str; 3] = ["generate", "ids", "link"];
 
 impl DeviceType {
+    /// The virtio device id of a type that is a different device in each configuration.
+    pub const ANY_VIRTIO_ID: u16 = 0;
+
     /// What its section says if it says nothing.
     pub(super) fn default_options(&self, queue_size: u16) -> Options {
         self.section.map_or_else(|| Options::new(()), |section| (section.default)(queue_size))

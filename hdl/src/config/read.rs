@@ -92,6 +92,9 @@ fn document_of(
             own.finish(problems);
         }
     }
+    if config.virtio_id() == DeviceType::ANY_VIRTIO_ID {
+        problems.add(&(0..0), "ids.subsystem is needed: the virtio id of the device that this is to be");
+    }
     config.vectors = vectors.map_or(config.default_vectors(), |(vectors, _)| vectors as u8);
     if let Some((mut link, place)) = top.table(problems, "link", "link") {
         read_link(&mut link, problems, &place, &mut config);
@@ -141,7 +144,7 @@ fn read_ids(table: &mut Table, problems: &mut Problems, warnings: &mut Vec<Probl
     }
     if let Some((value, place)) = class {
         let known = config.device.classes;
-        if known.contains(&(value as u32)) {
+        if known.contains(&(value as u32)) || config.device.virtio_id == DeviceType::ANY_VIRTIO_ID {
             ids.class = value as u32;
         } else {
             let names = known.iter().map(|class| format!("{class:#08x}")).collect::<Vec<_>>().join(", ");
@@ -160,7 +163,7 @@ fn read_ids(table: &mut Table, problems: &mut Problems, warnings: &mut Vec<Probl
         );
         problems.add(&place, message);
     }
-    let virtio_id = config.device.virtio_id;
+    let virtio_id = config.virtio_id();
     if let Some((value, place)) = subsystem.filter(|(value, _)| *value != u64::from(virtio_id)) {
         let message = format!(
             "ids.subsystem = {value} is not this device's virtio id; with ids.vendor 0x1af4 allowed: {virtio_id}"

@@ -1,9 +1,10 @@
 //! The registers of the program but for those of mailboxes.
+use super::config_words::ConfigWords;
 use crate::block::Block;
 use crate::cells::{Reg, Sink, Source, Stage};
 use crate::comment;
 use crate::device::console::types::ConsoleByte;
-use crate::virtio::{DEVICE_CONFIG_BITS, DEVICE_CONFIG_BYTES};
+use crate::virtio::DEVICE_CONFIG_BITS;
 use rust_hdl::prelude::*;
 
 /// Registers of the control block that are none of a mailbox; `layout` has their offsets. Interrupts, time, the watchdog, bytes in and
@@ -37,6 +38,8 @@ pub struct ControlRegisters {
     pub external_interrupt: Signal<Out, Bit>,
     /// The alarm has come.
     pub timer_interrupt: Signal<Out, Bit>,
+    /// It has, or comes within 4096 cycles: the clock must not stop before.
+    pub alarm_soon: Signal<Out, Bit>,
     /// The program has given no sign for too long.
     pub hung: Signal<Out, Bit>,
     /// One cycle: the program has put out a byte for which there was no room.
@@ -63,6 +66,7 @@ pub struct ControlRegisters {
     alarm: Reg<Bits<32>>,
     alarm_on: Reg<Bit>,
     alarm_came: Reg<Bit>,
+    comes: Reg<Bit>,
     quiet: Reg<Bits<28>>,
     is_hung: Reg<Bit>,
     interrupts: Reg<Bit>,
@@ -74,8 +78,9 @@ pub struct ControlRegisters {
     driver_ok_then: Reg<Bit>,
     features_then: Reg<Bits<32>>,
     told: Reg<Bit>,
+    // one, or none where there is no device config
     #[given]
-    words: Vec<Reg<Bits<32>>>,
+    words: Vec<ConfigWords>,
     #[given]
     shape: Constant<Bits<32>>,
     #[given]
@@ -83,10 +88,8 @@ pub struct ControlRegisters {
 
     pending: Signal<Local, Bits<18>>,
     due: Signal<Local, Bits<32>>,
+    far: Signal<Local, Bits<20>>,
     writes: Signal<Local, Bit>,
-    one_word: Signal<Local, Bits<32>>,
-    all_words: Signal<Local, Bits<DEVICE_CONFIG_BITS>>,
-    wide: Signal<Local, Bits<DEVICE_CONFIG_BITS>>,
 }
 
 impl ControlRegisters {
@@ -96,12 +99,10 @@ impl ControlRegisters {
     /// # Panics
     /// With a longer device config than an endpoint has, or more than 4 mailboxes.
     pub fn new(memory_bytes: u32, mailboxes: usize, device_config: &[u32], patience: u32) -> Self {
-        let most = DEVICE_CONFIG_BYTES as usize / 4;
-        assert!(device_config.len() <= most, "{} words of device config", device_config.len());
         assert!(patience < 1 << 28, "{patience} cycles of patience");
         assert!(mailboxes <= 4, "{mailboxes} mailboxes");
         Self::with(ControlRegistersGiven {
-            words: device_config.iter().map(|word| Reg::new(u64::from(*word).into())).collect(),
+            words: (0..usize::from(!device_config.is_empty())).map(|_| ConfigWords::new(device_config)).collect(),
             shape: Constant::new((u64::from(memory_bytes >> 8) << 16 | mailboxes as u64).into()),
             patience: Constant::new(u64::from(patience).into()),
         })
@@ -119,6 +120,9 @@ impl Logic for ControlRegisters {
         self.due.next = self.time.q.val() - self.alarm.q.val();
         self.alarm_came.d.next = self.alarm_on.q.val() & !self.due.val().get_bit(31);
         self.timer_interrupt.next = self.alarm_came.q.val();
+        self.far.next = self.due.val().get_bits::<20>(12);
+        self.comes.d.next = self.alarm_on.q.val() & (self.far.val().all() | !self.due.val().get_bit(31));
+        self.alarm_soon.next = self.comes.q.val();
         comment!("---- the watchdog");
         self.quiet.d.next = self.quiet.q.val() + 1;
         if self.quiet.q.val() == self.patience.val() {
@@ -215,18 +219,15 @@ impl Logic for ControlRegisters {
             0x34 => self.read_data.next = self.driver_features.val(),
             _ => {}
         }
-        self.all_words.next = 0.into();
+        self.device_config.next = 0.into();
         for i in 0..self.words.len() {
-            self.one_word.next = self.words[i].q.val();
-            self.wide.next = bit_cast::<DEVICE_CONFIG_BITS, 32>(self.one_word.val());
-            self.all_words.next = self.all_words.val() | (self.wide.val() << (i * 32).to_bits::<9>());
-            if self.offset.val() == (i * 4 + 64).to_bits::<8>() {
-                self.read_data.next = self.words[i].q.val();
-                if self.writes.val() {
-                    self.words[i].d.next = self.write_data.val();
-                }
+            self.words[i].write.next = self.writes.val();
+            self.words[i].offset.next = self.offset.val();
+            self.words[i].write_data.next = self.write_data.val();
+            self.device_config.next = self.words[i].device_config.val();
+            if self.offset.val().get_bit(6) {
+                self.read_data.next = self.words[i].read_data.val();
             }
         }
-        self.device_config.next = self.all_words.val();
     }
 }

@@ -6,18 +6,20 @@ pub mod balloon;
 pub mod blk;
 pub mod change;
 pub mod console;
+pub mod firmware;
 pub mod net;
 pub mod queue_group;
 
 pub use balloon::BALLOON;
 pub use blk::BLK;
 pub use console::CONSOLE;
+pub use firmware::FIRMWARE;
 pub use net::NET;
 
 use crate::config::{ConfigError, DeviceType, EndpointConfig, Setting};
 
 /// The device types that are built in; the first is that of a configuration that names none.
-pub static TYPES: [&DeviceType; 4] = [&BLK, &NET, &CONSOLE, &BALLOON];
+pub static TYPES: [&DeviceType; 5] = [&BLK, &NET, &CONSOLE, &BALLOON, &FIRMWARE];
 
 /// The configurations that are built in: name and text.
 pub fn examples() -> impl Iterator<Item = (&'static str, &'static str)> {

@@ -261,7 +261,7 @@ impl EndpointCore {
             // the driver's patience with a reset is one of milliseconds
             sequencer: ResetSequencer::new(config.link.clock_hz / 2000),
             counters: Diagnostics::new(fields),
-            window: StateWindow::new(config.device.virtio_id, queues, config.vectors, intx == Intx::Messages),
+            window: StateWindow::new(config.virtio_id(), queues, config.vectors, intx == Intx::Messages),
         })
     }
 }

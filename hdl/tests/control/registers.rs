@@ -25,6 +25,7 @@ struct Model {
     /// A cycle later they interrupt.
     external: bool,
     timer: bool,
+    soon: bool,
     lost: bool,
     told: bool,
     /// Cycles since the program has given a sign.
@@ -46,6 +47,7 @@ struct Counts {
     bytes_in: usize,
     lost: usize,
     alarms: usize,
+    far_alarms: usize,
     interrupts: usize,
     told: usize,
     config_writes: usize,
@@ -88,7 +90,7 @@ impl World {
         }
         let offset = OFFSETS[rng.below(OFFSETS.len() as u64) as usize];
         let data = match offset {
-            // mostly soon
+            ALARM if rng.chance(1, 2) => self.model.time.wrapping_add(4090 + rng.below(40) as u32),
             ALARM => self.model.time.wrapping_add(rng.below(40) as u32).wrapping_sub(5),
             _ => rng.next() as u32,
         };
@@ -121,7 +123,7 @@ impl World {
             self.typed.values.push_back(ConsoleByte { data: bench.rng.below(256).into() });
         }
         self.typed.drive(&mut uut.byte_in, &mut bench.rng);
-        bench.uut.byte_out.ready.next = bench.rng.chance(1, 6);
+        bench.uut.byte_out.ready.next = bench.rng.chance(1, 40);
         bench.low();
 
         let (uut, model) = (&bench.uut, &mut self.model);
@@ -130,7 +132,7 @@ impl World {
             | if self.typed.is_offered() { PENDING_BYTE } else { 0 }
             | if model.events != 0 { PENDING_DRIVER } else { 0 };
         assert_eq!(uut.external_interrupt.val(), model.external);
-        assert_eq!(uut.timer_interrupt.val(), model.timer);
+        assert_eq!((uut.timer_interrupt.val(), uut.alarm_soon.val()), (model.timer, model.soon));
         assert_eq!((uut.byte_lost.val(), uut.config_changed.val()), (model.lost, model.told));
         let config = uut.device_config.val();
         for (word, value) in model.config.iter().enumerate() {
@@ -144,6 +146,7 @@ impl World {
         self.counts.hung += usize::from(uut.hung.val());
         self.counts.interrupts += usize::from(model.external);
         self.counts.alarms += usize::from(model.timer);
+        self.counts.far_alarms += usize::from(model.alarm_on && !model.soon);
         self.counts.lost += usize::from(model.lost);
         self.counts.told += usize::from(model.told);
         if let Some(byte) = moved(&uut.byte_out) {
@@ -185,6 +188,7 @@ impl World {
         let writes = |offset| written.filter(|access| access.offset == offset).map(|access| access.data);
         model.external = pending & model.enable != 0;
         let due = model.alarm_on && model.time.wrapping_sub(model.alarm) as i32 >= 0;
+        model.soon = model.alarm_on && model.time.wrapping_sub(model.alarm) as i32 >= -4096;
         model.timer = due && writes(ALARM).is_none() && writes(ALARM_ON).is_none();
         model.lost = writes(BYTE_OUT).is_some() && !room;
         model.told = writes(CONFIG_CHANGED).is_some();
@@ -231,8 +235,16 @@ fn registers_of_the_program_are_as_their_layout_says() {
         world.cycle();
     }
     let counts = &world.counts;
-    let all =
-        [counts.bytes_out, counts.bytes_in, counts.lost, counts.alarms, counts.told, counts.config_writes, counts.hung];
+    let all = [
+        counts.bytes_out,
+        counts.bytes_in,
+        counts.lost,
+        counts.alarms,
+        counts.far_alarms,
+        counts.told,
+        counts.config_writes,
+        counts.hung,
+    ];
     assert!(all.iter().all(|count| *count > 300) && counts.interrupts > 3000, "{counts:?}");
     world.bench.finish();
 }

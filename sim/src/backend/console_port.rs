@@ -1,4 +1,4 @@
-//! The byte streams of a console, and what they are connected to.
+//! The byte streams of a console, or of a program on the control processor, and what they are connected to.
 use super::console::{ConsoleBackend, TerminalSize};
 use crate::control::{Command, Refusal};
 use crate::model::{DevicePacket, DeviceSide, Direction, Endpoint, InputLevel, ModelError, Stream, StreamShape};
@@ -21,12 +21,16 @@ const RETRY: Duration = Duration::from_millis(1);
 struct Ports {
     printed: Stream,
     typed: Stream,
-    cols: InputLevel,
-    rows: InputLevel,
+    /// Columns and rows, where the driver is told of them.
+    size: Option<(InputLevel, InputLevel)>,
 }
 
 /// A console behind an endpoint.
 pub struct ConsolePort {
+    /// What its ports' names begin with.
+    device: &'static str,
+    /// It has ports for a size.
+    has_size: bool,
     backend: Box<dyn ConsoleBackend>,
     clock_hz: u64,
     /// Where the other end has none.
@@ -48,6 +52,8 @@ impl ConsolePort {
     /// A console that is connected to this. The endpoint's clock has `clock_hz`.
     pub fn new(backend: Box<dyn ConsoleBackend>, default_size: TerminalSize, clock_hz: u64) -> Self {
         ConsolePort {
+            device: "console",
+            has_size: true,
             backend,
             clock_hz,
             default_size,
@@ -60,6 +66,12 @@ impl ConsolePort {
             printed_bytes: 0,
             typed_bytes: 0,
         }
+    }
+
+    /// The bytes of a device that is a program (`firmware`): what it says, and what it is told. They have no size.
+    pub fn of_program(backend: Box<dyn ConsoleBackend>, clock_hz: u64) -> Self {
+        let no_size = TerminalSize { cols: 0, rows: 0 };
+        ConsolePort { device: "firmware", has_size: false, ..Self::new(backend, no_size, clock_hz) }
     }
 
     /// Looks at the other end at once, and not when it is time to.
@@ -113,10 +125,14 @@ impl DeviceSide for ConsolePort {
     fn connect(&mut self, endpoint: &mut Endpoint) -> Result<(), ModelError> {
         let byte = StreamShape { side: &["data"], ..StreamShape::default() };
         let ports = Ports {
-            printed: endpoint.add_stream("console_tx", Direction::Output, byte)?,
-            typed: endpoint.add_stream("console_rx", Direction::Input, byte)?,
-            cols: endpoint.model().input_level("console_cols")?,
-            rows: endpoint.model().input_level("console_rows")?,
+            printed: endpoint.add_stream(&format!("{}_tx", self.device), Direction::Output, byte)?,
+            typed: endpoint.add_stream(&format!("{}_rx", self.device), Direction::Input, byte)?,
+            size: match self.has_size {
+                true => {
+                    Some((endpoint.model().input_level("console_cols")?, endpoint.model().input_level("console_rows")?))
+                }
+                false => None,
+            },
         };
         endpoint.model().set_low_water(ports.typed, TYPED_BYTES / 2)?;
         (self.ports, self.held) = (Some(ports), false);
@@ -140,8 +156,10 @@ impl DeviceSide for ConsolePort {
         let size = self.backend.size().unwrap_or(self.default_size);
         if self.size != Some(size) {
             self.size = Some(size);
-            endpoint.model().set(ports.cols, size.cols.into());
-            endpoint.model().set(ports.rows, size.rows.into());
+            if let Some((cols, rows)) = ports.size {
+                endpoint.model().set(cols, size.cols.into());
+                endpoint.model().set(rows, size.rows.into());
+            }
         }
         Ok(())
     }
@@ -162,6 +180,9 @@ impl DeviceSide for ConsolePort {
 
     fn control(&mut self, command: &Command, _endpoint: &mut Endpoint) -> Result<(), Refusal> {
         let Command::Size { cols, rows } = *command else { return Err(Refusal::OtherDevice) };
+        if !self.has_size {
+            return Err(Refusal::OtherDevice);
+        }
         if let Some(TerminalSize { cols, rows }) = self.backend.size() {
             let own = format!("the terminal has a size of its own, {cols} columns and {rows} rows: change that");
             return Err(Refusal::Because(own));
@@ -175,6 +196,9 @@ impl DeviceSide for ConsolePort {
     }
 
     fn state(&self) -> Map<String, Value> {
+        if !self.has_size {
+            return Map::new();
+        }
         let TerminalSize { cols, rows } = self.backend.size().unwrap_or(self.default_size);
         [("cols".to_string(), json!(cols)), ("rows".to_string(), json!(rows))].into_iter().collect()
     }

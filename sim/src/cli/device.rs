@@ -1,8 +1,8 @@
 //! Which device a configuration is of, for the commands that put something behind it, into the guest, or on its rings.
-use crate::guest::{Initramfs, BALLOON_MODULES, BLK_MODULES, CONSOLE_MODULES, NET_MODULES};
+use crate::guest::{Initramfs, BALLOON_MODULES, BLK_MODULES, CONSOLE_MODULES, FIRMWARE_MODULES, NET_MODULES};
 use anyhow::bail;
 use virtio_hdl_rtl::config::DeviceType;
-use virtio_hdl_rtl::device::{BALLOON, BLK, CONSOLE, NET};
+use virtio_hdl_rtl::device::{BALLOON, BLK, CONSOLE, FIRMWARE, NET};
 
 /// The device types that the commands know; a `match` over them shows the compiler each place that a further one needs.
 #[derive(Copy, Clone, Debug, PartialEq, Eq)]
@@ -15,13 +15,20 @@ pub enum Device {
     Console,
     /// virtio-balloon: a memory balloon.
     Balloon,
+    /// A program.
+    Firmware,
 }
 
 impl Device {
     /// The device of a type; an error for one that has no commands.
     pub fn of(device: &DeviceType) -> anyhow::Result<Self> {
-        let known =
-            [(&BLK, Device::Blk), (&NET, Device::Net), (&CONSOLE, Device::Console), (&BALLOON, Device::Balloon)];
+        let known = [
+            (&BLK, Device::Blk),
+            (&NET, Device::Net),
+            (&CONSOLE, Device::Console),
+            (&BALLOON, Device::Balloon),
+            (&FIRMWARE, Device::Firmware),
+        ];
         let Some((_, found)) = known.into_iter().find(|(known, _)| *known == device) else {
             bail!("{} can be generated, but no command drives it", device.title);
         };
@@ -35,6 +42,7 @@ impl Device {
             Device::Net => include_str!("qemu/net.sh"),
             Device::Console => include_str!("qemu/console.sh"),
             Device::Balloon => include_str!("qemu/balloon.sh"),
+            Device::Firmware => include_str!("qemu/firmware.sh"),
         }
     }
 
@@ -45,6 +53,7 @@ impl Device {
             Device::Net => initramfs.modules(NET_MODULES),
             Device::Console => initramfs.modules(CONSOLE_MODULES),
             Device::Balloon => initramfs.modules(BALLOON_MODULES),
+            Device::Firmware => initramfs.modules(FIRMWARE_MODULES),
         }
     }
 }

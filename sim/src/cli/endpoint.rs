@@ -5,7 +5,7 @@ use super::files::Files;
 use super::progress::shown;
 use super::settings::Settings;
 use super::trace::TraceArguments;
-use crate::backend::console::{ConsoleBackend, ConsoleSpec, TerminalSize};
+use crate::backend::console::{ConsoleBackend, ConsoleSpec, FileConsole, TerminalSize};
 use crate::backend::net::{Link, NetBackend, NetSpec, Recorder};
 use crate::backend::{BalloonPort, ConsolePort, Disk, DiskPort, NetPort};
 use crate::bridge::{Bridge, BridgeOptions, MsixMode};
@@ -18,7 +18,7 @@ use std::path::{Path, PathBuf};
 use vfio_user_server::ServerOptions;
 use virtio_hdl_rtl::config::{DeviceType, EndpointConfig};
 use virtio_hdl_rtl::device::net::NetOptions;
-use virtio_hdl_rtl::device::{BALLOON, BLK, CONSOLE, NET};
+use virtio_hdl_rtl::device::{BALLOON, BLK, CONSOLE, FIRMWARE, NET};
 
 #[derive(Copy, Clone, Debug, PartialEq, Eq, ValueEnum)]
 pub(super) enum Dma {
@@ -51,6 +51,8 @@ pub(super) enum Opened {
     Console(Box<dyn ConsoleBackend>, TerminalSize),
     /// Pages that the balloon is to have at first.
     Balloon(u32),
+    /// What the program's bytes are connected to.
+    Firmware(Box<dyn ConsoleBackend>),
 }
 
 #[derive(Args)]
@@ -78,9 +80,12 @@ pub(super) struct EndpointArguments {
     /// Write what crosses the wire as pcapng (net)
     #[arg(long, value_name = "FILE")]
     pcap: Option<PathBuf>,
-    /// What the console is connected to (console): stdio (this terminal), pty, unix:PATH (a socket for one client at a time), file:PATH
+    /// What the console is connected to (console), or that of the program (firmware): stdio (this terminal), pty, unix:PATH (a socket for one client at a time), file:PATH
     #[arg(long, value_name = "CONSOLE")]
     console: Option<ConsoleSpec>,
+    /// Write what the program says (firmware)
+    #[arg(long, value_name = "FILE", conflicts_with = "console")]
+    firmware_log: Option<PathBuf>,
     /// Memory that the balloon takes from the guest at first, and gives to the host; 0 if not given (balloon)
     #[arg(long, value_name = "MIB", value_parser = clap::value_parser!(u32).range(..=i64::from(MOST_MEBIBYTES)))]
     balloon: Option<u32>,
@@ -104,25 +109,27 @@ impl EndpointArguments {
     /// The configuration that is named. What belongs to the other kind of device is refused.
     pub fn configuration(&self) -> anyhow::Result<EndpointConfig> {
         let config = self.settings.load(&self.config)?;
-        if let Some((option, _)) = self.of_the_device_side().find(|(_, device)| *device != config.device) {
+        let misplaced = self.of_the_device_side().find(|(_, devices)| !devices.contains(&config.device));
+        if let Some((option, _)) = misplaced {
             bail!("{option} has no effect: {} is {}", self.config, config.device.title);
         }
         Ok(config)
     }
 
-    /// The options that were given of what is behind the endpoint, each with the device it is for.
-    fn of_the_device_side(&self) -> impl Iterator<Item = (&'static str, &'static DeviceType)> {
-        let options = [
-            ("--net", self.net.is_some(), &NET),
-            ("--mac", self.mac.is_some(), &NET),
-            ("--pcap", self.pcap.is_some(), &NET),
-            ("--console", self.console.is_some(), &CONSOLE),
-            ("--balloon", self.balloon.is_some(), &BALLOON),
-            ("--disk", self.disk.is_some(), &BLK),
-            ("--read-only", self.read_only, &BLK),
-            ("--disk-latency", self.disk_latency.is_some(), &BLK),
+    /// The options that were given of what is behind the endpoint, each with the devices it is for.
+    fn of_the_device_side(&self) -> impl Iterator<Item = (&'static str, &'static [&'static DeviceType])> {
+        let options: [(_, _, &'static [&'static DeviceType]); 9] = [
+            ("--net", self.net.is_some(), &[&NET]),
+            ("--mac", self.mac.is_some(), &[&NET]),
+            ("--pcap", self.pcap.is_some(), &[&NET]),
+            ("--console", self.console.is_some(), &[&CONSOLE, &FIRMWARE]),
+            ("--firmware-log", self.firmware_log.is_some(), &[&FIRMWARE]),
+            ("--balloon", self.balloon.is_some(), &[&BALLOON]),
+            ("--disk", self.disk.is_some(), &[&BLK]),
+            ("--read-only", self.read_only, &[&BLK]),
+            ("--disk-latency", self.disk_latency.is_some(), &[&BLK]),
         ];
-        options.into_iter().filter(|(_, given, _)| *given).map(|(option, _, device)| (option, device))
+        options.into_iter().filter(|(_, given, _)| *given).map(|(option, _, devices)| (option, devices))
     }
 
     /// What is named: a configuration, or RTL of the user's own, which has no device side for the options to speak of.
@@ -156,7 +163,7 @@ impl EndpointArguments {
             Some(ConsoleSpec::File(path)) => Some(path.as_path()),
             _ => None,
         };
-        let files = files.writes("--console", printed);
+        let files = files.writes("--console", printed).writes("--firmware-log", self.firmware_log.as_deref());
         self.trace.add_to(files.writes("--pcap", self.pcap.as_deref()))
     }
 
@@ -181,12 +188,13 @@ impl EndpointArguments {
                 let console = self.console.as_ref().context(
                     "something to connect the console to is needed: --console stdio, pty, unix:PATH or file:PATH",
                 )?;
-                let console = console.open()?;
-                if let Some(place) = console.place() {
-                    note!("the console is {place}");
-                }
-                Ok(Opened::Console(console, terminal_size(config)))
+                Ok(Opened::Console(open_console(console)?, terminal_size(config)))
             }
+            Device::Firmware => Ok(Opened::Firmware(match (&self.console, &self.firmware_log) {
+                (Some(console), _) => open_console(console)?,
+                (None, Some(path)) => Box::new(FileConsole::create(path).context("--firmware-log")?),
+                (None, None) => Box::new(()),
+            })),
             Device::Balloon => Ok(Opened::Balloon(BalloonPort::pages(self.balloon.unwrap_or(0)))),
         }
     }
@@ -224,6 +232,7 @@ impl EndpointArguments {
             }
             Opened::Console(backend, size) => Box::new(ConsolePort::new(backend, size, clock_hz)),
             Opened::Balloon(target) => Box::new(BalloonPort::new(target, clock_hz)),
+            Opened::Firmware(backend) => Box::new(ConsolePort::of_program(backend, clock_hz)),
         };
         let options = BridgeOptions { clock_hz, msix: self.msix, seed: self.seed, trace: self.trace.options() };
         let mut bridge = Bridge::new(&library, side, &options).context("cannot start the endpoint")?;
@@ -237,6 +246,15 @@ impl EndpointArguments {
     pub fn server_options(&self) -> ServerOptions {
         ServerOptions { map: self.dma == Dma::Map }
     }
+}
+
+/// Connects a console, and says where the other end is if nobody knows yet.
+fn open_console(console: &ConsoleSpec) -> anyhow::Result<Box<dyn ConsoleBackend>> {
+    let console = console.open()?;
+    if let Some(place) = console.place() {
+        note!("the console is {place}");
+    }
+    Ok(console)
 }
 
 /// What a console's configuration says of the terminal.

@@ -137,13 +137,21 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<()> {
     let mut config = arguments.settings.load(&arguments.config)?;
     match (Device::of(config.device)?, arguments.scenario) {
         // late answers and sleeps longer than the completion timeout are among the events: a short one makes them cheap
-        (_, Scenario::Events) => config.completion_timeout_us = events::COMPLETION_TIMEOUT_US,
+        (Device::Blk | Device::Net | Device::Console | Device::Balloon, Scenario::Events) => {
+            config.completion_timeout_us = events::COMPLETION_TIMEOUT_US;
+        }
         (Device::Net, Scenario::Frames) => {}
         (Device::Net, _) => bail!("{} is a network endpoint: give --scenario frames or events", arguments.config),
         (Device::Console, Scenario::Bytes) => {}
         (Device::Console, _) => bail!("{} is a console: give --scenario bytes or events", arguments.config),
         (Device::Balloon, Scenario::Pages) => {}
         (Device::Balloon, _) => bail!("{} is a memory balloon: give --scenario pages or events", arguments.config),
+        (Device::Firmware, _) => {
+            bail!(
+                "{} is a device that is a program, which no scenario drives: `virtio-hdl qemu` does",
+                arguments.config
+            )
+        }
         (Device::Blk, Scenario::Frames) => {
             bail!("{} is a disk: --scenario frames is for network endpoints", arguments.config)
         }
@@ -459,6 +467,7 @@ impl Setup<'_> {
                 phase = Phase::begin("events", &machine);
                 result = events::run_balloon(&mut machine, &handle, &run, progress);
             }
+            Device::Firmware => bail!("no control events for {}", self.config.device.title),
             Device::Net => {
                 let wire = FarEnd::default();
                 let port = NetPort::new(wire.backend(), self.config.net_options().mac, options.link.clock_hz);

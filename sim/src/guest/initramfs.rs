@@ -22,6 +22,8 @@ pub const NET_MODULES: &[&str] = &["virtio_pci", "virtio_net"];
 pub const CONSOLE_MODULES: &[&str] = &["virtio_pci", "virtio_console"];
 /// What a guest with a balloon needs.
 pub const BALLOON_MODULES: &[&str] = &["virtio_pci", "virtio_balloon"];
+/// What a guest with one of our devices that are programs needs: the driver of each that there is.
+pub const FIRMWARE_MODULES: &[&str] = &["virtio_pci", "virtio_rng"];
 
 const FOLDER: u32 = 0o040755;
 const PROGRAM: u32 = 0o100755;

@@ -41,7 +41,9 @@ mod vmlinux;
 pub use debian::{DebianOptions, DebianPackages};
 pub use device::{vfio_user_pci, virtio_blk_pci};
 pub use error::GuestError;
-pub use initramfs::{busybox, busybox_for, Initramfs, BALLOON_MODULES, BLK_MODULES, CONSOLE_MODULES, NET_MODULES};
+pub use initramfs::{
+    busybox, busybox_for, Initramfs, BALLOON_MODULES, BLK_MODULES, CONSOLE_MODULES, FIRMWARE_MODULES, NET_MODULES,
+};
 pub use kernel::Kernel;
 pub use processor::Processor;
 pub use qemu::{FindOptions, Qemu};

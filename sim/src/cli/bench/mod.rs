@@ -104,7 +104,7 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<()> {
                     rig.blk(&mut bench, &bar)?;
                     rig.blk_alone(&mut bench)?;
                 }
-                Device::Console | Device::Balloon => {
+                Device::Console | Device::Balloon | Device::Firmware => {
                     bail!("no figure of {} is near a limit of the link", config.device.title)
                 }
                 Device::Net => {
