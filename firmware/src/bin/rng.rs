@@ -102,6 +102,18 @@ mod tests {
     }
 
     #[test]
+    fn requests_at_another_time_give_other_bytes() {
+        let at = |time| {
+            let mut fake = Fake::new(16 << 10, 1);
+            let mut program = started(&mut fake);
+            fake.time = time;
+            answer(&mut fake, &mut program, &[], 64)
+        };
+        assert_ne!(at(1000), at(1001));
+        assert_eq!(at(1000), at(1000), "the test does not say what it means to");
+    }
+
+    #[test]
     fn no_time_stops_the_generator() {
         let mut rng = Rng { state: [5, 0, 0, 0] };
         rng.stir(5);
