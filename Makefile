@@ -8,13 +8,14 @@ REQUESTS ?= 100000
 FRAMES ?= 50000
 EVENTS ?= 2000
 
-.PHONY: help setup demo qemu-demo copy-demo test formal generate bitstream synth soak bench compare clean
+.PHONY: help setup demo qemu-demo copy-demo test formal firmware generate bitstream synth soak bench compare clean
 
 help:
 	@echo 'make demo       a stock QEMU boots Linux on the generated, Verilated endpoint and uses its disk'
 	@echo 'make copy-demo  a disk image through the endpoint under the host model, without QEMU'
 	@echo 'make test       format, lints, documentation, all tests; prints how many ran (QUICK=1: a part of them, for the loop while working)'
 	@echo 'make formal     proofs of FIFOs, splitter, read tags, MSI-X table: docs/formal.md'
+	@echo 'make firmware   programs of the cards processor into firmware/images: docs/firmware.md (RAM_BYTES)'
 	@echo 'make generate   Verilog of CONFIG ($(CONFIG)) into build/rtl'
 	@echo 'make bitstream  CONFIG ($(CONFIG)) on a card: build/$(BOARD), then Vivado there (BOARD; virtio-hdl boards lists them)'
 	@echo 'make synth      area and speed in open tools, ECP5 bitstreams: docs/resources.md (CONFIGS, else all examples)'
@@ -42,6 +43,10 @@ test:
 formal:
 	@scripts/setup.sh formal
 	cargo test --workspace --test formal
+
+firmware:
+	@scripts/setup.sh firmware
+	@scripts/firmware.sh
 
 generate:
 	@scripts/setup.sh generate

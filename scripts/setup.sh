@@ -6,6 +6,7 @@
 # setup.sh synth      only what synthesis, place and route need
 # setup.sh formal     only what proofs need
 # setup.sh generate   only Rust
+# setup.sh firmware   only Rust, and the compiler for the card's processor: firmware-toolchain.sh
 set -euo pipefail
 
 cd "$(dirname "$0")/.."
@@ -32,14 +33,14 @@ need() {
 
 need cc gcc
 case "${1:-all}" in
-generate) ;;
+generate | firmware) ;;
 demo) need g++ g++; need verilator verilator; need mkfs.ext4 e2fsprogs; need debugfs e2fsprogs ;;
 all)
     need g++ g++; need verilator verilator; need mkfs.ext4 e2fsprogs; need debugfs e2fsprogs
     need yosys yosys; need iverilog iverilog; need tclsh tcl
     ;;
 synth | formal) ;;
-*) echo "usage: $0 [demo|synth|formal|generate]" >&2; exit 1 ;;
+*) echo "usage: $0 [demo|synth|formal|generate|firmware]" >&2; exit 1 ;;
 esac
 
 # Tools for synthesis and proofs, as sim/src/synth/tools.rs looks for them: a hash of their versions is in the folder's name.
@@ -101,3 +102,4 @@ if [ "${1:-all}" = all ]; then
         }
     done
 fi
+case "${1:-all}" in all | firmware) scripts/firmware-toolchain.sh ;; esac

@@ -56,6 +56,7 @@ count() {
 }
 
 step cargo fmt --all --check
+step cargo fmt --manifest-path firmware/Cargo.toml --check
 if [ "${QUICK:-0}" != 0 ]; then
     # Of the whole workspace, so that dependencies have the features that make test builds them with; but for the macros, which --lib
     # would make a program of that does not start.
@@ -69,6 +70,8 @@ if [ "${QUICK:-0}" != 0 ]; then
     exit "$status"
 fi
 step cargo clippy --workspace --all-targets -- -D warnings
+# its programs for the host; tests/tests/firmware_image.rs builds them for the card's processor
+step cargo clippy --manifest-path firmware/Cargo.toml --target-dir target/firmware --all-targets -- -D warnings
 # As clippy calls the compiler, so that documentation takes what clippy has just checked; else Cargo checks every crate once more.
 RUSTC_WORKSPACE_WRAPPER=$(rustup which clippy-driver 2>/dev/null || command -v clippy-driver) \
     CLIPPY_ARGS=-D__CLIPPY_HACKERY__warnings__CLIPPY_HACKERY__ RUSTDOCFLAGS="-D warnings" step cargo doc --workspace --no-deps

@@ -18,7 +18,7 @@ fn every_test_of_the_plan_exists() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
     let plan = fs::read_to_string(root.join("docs/test-plan.md")).unwrap();
     let mut text = String::new();
-    ["hdl/tests", "sim/src", "sim/tests", "vfio-user/tests", "tests/tests", "examples"]
+    ["hdl/tests", "sim/src", "sim/tests", "vfio-user/tests", "tests/tests", "examples", "firmware"]
         .iter()
         .for_each(|folder| sources(&root.join(folder), &mut text));
     let names = plan.split('`').skip(1).step_by(2).filter(|name| name.contains('_') && !name.contains(['.', '/', '*']));
