@@ -15,7 +15,7 @@ help:
 	@echo 'make copy-demo  a disk image through the endpoint under the host model, without QEMU'
 	@echo 'make test       format, lints, documentation, all tests; prints how many ran (QUICK=1: a part of them, for the loop while working)'
 	@echo 'make formal     proofs of FIFOs, splitter, read tags, MSI-X table: docs/formal.md'
-	@echo 'make firmware   programs of the cards processor into firmware/images: docs/firmware.md (RAM_BYTES)'
+	@echo 'make firmware   programs of the cards processor into hdl/firmware: docs/firmware.md (RAM_BYTES)'
 	@echo 'make generate   Verilog of CONFIG ($(CONFIG)) into build/rtl'
 	@echo 'make bitstream  CONFIG ($(CONFIG)) on a card: build/$(BOARD), then Vivado there (BOARD; virtio-hdl boards lists them)'
 	@echo 'make synth      area and speed in open tools, ECP5 bitstreams: docs/resources.md (CONFIGS, else all examples)'

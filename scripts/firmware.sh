@@ -1,11 +1,11 @@
 #!/bin/bash
 # The images of the programs in firmware/src/bin, with the compiler that firmware-toolchain.sh installs: for each a .bin, what goes into
 # RAM from address 0 on, and a .toml that says what made it.
-# firmware.sh [FOLDER]   into FOLDER, else firmware/images
+# firmware.sh [FOLDER]   into FOLDER, else hdl/firmware
 # RAM_BYTES=8192 firmware.sh build/firmware   for less RAM, or more, than 16 KiB
 set -euo pipefail
 
-out=$(realpath -m "${1:-$(dirname "$0")/../firmware/images}")
+out=$(realpath -m "${1:-$(dirname "$0")/../hdl/firmware}")
 cd "$(dirname "$0")/.."
 toolchain=$(scripts/firmware-toolchain.sh path)
 ram_bytes=${RAM_BYTES:-16384}

@@ -1,5 +1,5 @@
 //! The images, run by a simulator of the processor with a fake of what is around it: no compiler for that processor is needed, and no
-//! RTL. `VIRTIO_HDL_FIRMWARE_IMAGES` names another folder of images than `images`.
+//! RTL. `VIRTIO_HDL_FIRMWARE_IMAGES` names another folder of images than `hdl/firmware`.
 use rrs_lib::instruction_executor::{InstructionException, InstructionExecutor};
 use rrs_lib::{HartState, MemAccessSize, Memory};
 use std::path::PathBuf;
@@ -16,7 +16,7 @@ const PATIENCE: u32 = 8_000_000;
 
 fn image(name: &str) -> Vec<u8> {
     let images = std::env::var_os("VIRTIO_HDL_FIRMWARE_IMAGES").map(PathBuf::from);
-    let images = images.unwrap_or_else(|| PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("images"));
+    let images = images.unwrap_or_else(|| PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../hdl/firmware"));
     let path = images.join(name).with_extension("bin");
     std::fs::read(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
 }

@@ -72,7 +72,7 @@ fn images() -> Vec<String> {
 /// The compiler is the one that made the images in the repository.
 fn same_compiler(name: &str) -> bool {
     let toml = |folder: &Path| fs::read_to_string(folder.join(name).with_extension("toml")).unwrap();
-    field(&toml(rebuilt()), "compiler") == field(&toml(&root().join("firmware/images")), "compiler")
+    field(&toml(rebuilt()), "compiler") == field(&toml(&root().join("hdl/firmware")), "compiler")
 }
 
 #[test]
@@ -80,7 +80,7 @@ fn images_are_what_the_sources_make_in_any_folder() {
     let names = images();
     assert!(!names.is_empty());
     for name in names {
-        for (folder, committed) in [(root().join("firmware/images"), true), (rebuilt().to_owned(), false)] {
+        for (folder, committed) in [(root().join("hdl/firmware"), true), (rebuilt().to_owned(), false)] {
             let path = folder.join(&name).with_extension("bin");
             let image = fs::read(&path).unwrap_or_else(|error| panic!("{}: {error}; make firmware", path.display()));
             let toml = fs::read_to_string(path.with_extension("toml")).unwrap();
@@ -91,10 +91,10 @@ fn images_are_what_the_sources_make_in_any_folder() {
             assert!(image.len() + 4096 <= ram, "{}: {} bytes in {ram}", path.display(), image.len());
             // another compiler makes another image; its tests below are what there is to say of it
             if !committed && same_compiler(&name) {
-                let in_repository = fs::read(root().join("firmware/images").join(&name).with_extension("bin")).unwrap();
+                let in_repository = fs::read(root().join("hdl/firmware").join(&name).with_extension("bin")).unwrap();
                 assert!(
                     image == in_repository,
-                    "firmware/images/{name}.bin is not what the sources make: run make firmware"
+                    "hdl/firmware/{name}.bin is not what the sources make: run make firmware"
                 );
             }
         }
