@@ -1,12 +1,12 @@
 //! The control block as a device has it.
 use super::mailbox::{Mailbox, MemoryMaster};
 use super::memory::ControlMemory;
+use super::port_byte::PortByte;
 use super::processor::Processor;
 use super::registers::ControlRegisters;
 use crate::block::{list, Block};
 use crate::cells::{Reg, Sink, Source};
 use crate::comment;
-use crate::device::console::types::ConsoleByte;
 use crate::dma::types::*;
 use crate::virtio::types::*;
 use crate::virtio::DEVICE_CONFIG_BITS;
@@ -72,9 +72,9 @@ pub struct ControlBlock {
     /// One cycle: the driver is to be told of a change of it.
     pub config_changed: Signal<Out, Bit>,
     /// What the program puts out.
-    pub byte_out: Source<ConsoleByte>,
+    pub byte_out: Source<PortByte>,
     /// What comes in for it.
-    pub byte_in: Sink<ConsoleByte>,
+    pub byte_in: Sink<PortByte>,
     /// The program waits for something to happen. While it does its alarm may come late, unless it is one of 4096 cycles or less: the
     /// clock may be stopped.
     pub asleep: Signal<Out, Bit>,
@@ -208,8 +208,8 @@ impl Logic for ControlBlock {
         self.registers.driver_wrote.next = self.driver_wrote.val();
         self.device_config.next = self.registers.device_config.val();
         self.config_changed.next = self.registers.config_changed.val();
-        Source::<ConsoleByte>::link(&mut self.byte_out, &mut self.registers.byte_out);
-        Sink::<ConsoleByte>::link(&mut self.byte_in, &mut self.registers.byte_in);
+        Source::<PortByte>::link(&mut self.byte_out, &mut self.registers.byte_out);
+        Sink::<PortByte>::link(&mut self.byte_in, &mut self.registers.byte_in);
         self.hung.next = self.registers.hung.val();
         self.byte_lost.next = self.registers.byte_lost.val();
         self.asleep.next = self.processor.asleep.val() & !self.registers.alarm_soon.val();

@@ -10,6 +10,7 @@ pub mod layout;
 pub mod machine_status;
 pub mod mailbox;
 pub mod memory;
+pub mod port_byte;
 pub mod processor;
 pub mod register_file;
 pub mod registers;

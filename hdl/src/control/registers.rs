@@ -1,9 +1,9 @@
 //! The registers of the program but for those of mailboxes.
 use super::config_words::ConfigWords;
+use super::port_byte::PortByte;
 use crate::block::Block;
 use crate::cells::{Reg, Sink, Source, Stage};
 use crate::comment;
-use crate::device::console::types::ConsoleByte;
 use crate::virtio::DEVICE_CONFIG_BITS;
 use rust_hdl::prelude::*;
 
@@ -45,9 +45,9 @@ pub struct ControlRegisters {
     /// One cycle: the program has put out a byte for which there was no room.
     pub byte_lost: Signal<Out, Bit>,
     /// What the program puts out.
-    pub byte_out: Source<ConsoleByte>,
+    pub byte_out: Source<PortByte>,
     /// What comes in.
-    pub byte_in: Sink<ConsoleByte>,
+    pub byte_in: Sink<PortByte>,
     /// The device has been reset.
     pub device_reset: Signal<In, Bit>,
     /// The driver has set DRIVER_OK.
@@ -71,7 +71,7 @@ pub struct ControlRegisters {
     is_hung: Reg<Bit>,
     interrupts: Reg<Bit>,
     lost: Reg<Bit>,
-    out_stage: Stage<ConsoleByte>,
+    out_stage: Stage<PortByte>,
     was_reset: Reg<Bit>,
     was_written: Reg<Bit>,
     has_changed: Reg<Bit>,
@@ -132,7 +132,7 @@ impl Logic for ControlRegisters {
         self.hung.next = self.is_hung.q.val();
 
         comment!("---- bytes");
-        Source::<ConsoleByte>::link(&mut self.byte_out, &mut self.out_stage.output);
+        Source::<PortByte>::link(&mut self.byte_out, &mut self.out_stage.output);
         self.out_stage.input.data.next.data = self.write_data.val().get_bits::<8>(0);
         self.out_stage.input.valid.next = self.writes.val() & (self.offset.val() == 0x20);
         self.lost.d.next = self.writes.val() & (self.offset.val() == 0x20) & !self.out_stage.input.ready.val();

@@ -4,7 +4,7 @@ use crate::cells::{Reg, Sink, Source};
 use crate::comment;
 use crate::config::EndpointConfig;
 use crate::control::block::{ControlBlock, ControlOptions};
-use crate::device::console::types::ConsoleByte;
+use crate::control::port_byte::PortByte;
 use crate::dma::types::*;
 use crate::virtio::types::*;
 use crate::virtio::DEVICE_CONFIG_BITS;
@@ -18,9 +18,9 @@ pub struct FirmwareSide {
     pub clock: Signal<In, Clock>,
     pub reset: Signal<In, Bit>,
     /// What the program puts out, one byte at a time.
-    pub firmware_tx: Source<ConsoleByte>,
+    pub firmware_tx: Source<PortByte>,
     /// What comes in for it, of the same form.
-    pub firmware_rx: Sink<ConsoleByte>,
+    pub firmware_rx: Sink<PortByte>,
     /// The program has given no sign for too long.
     pub firmware_hung: Signal<Out, Bit>,
     /// One cycle: an instruction has been carried out.
@@ -104,8 +104,8 @@ impl Logic for FirmwareSide {
         comment!("a program that is awake needs the clock; neither a drain nor a standstill waits for it");
         self.device_idle.next =
             self.control.idle.val() & (self.control.asleep.val() | self.device_stop.val() | self.device_pause.val());
-        Source::<ConsoleByte>::link(&mut self.firmware_tx, &mut self.control.byte_out);
-        Sink::<ConsoleByte>::link(&mut self.firmware_rx, &mut self.control.byte_in);
+        Source::<PortByte>::link(&mut self.firmware_tx, &mut self.control.byte_out);
+        Sink::<PortByte>::link(&mut self.firmware_rx, &mut self.control.byte_in);
         self.firmware_hung.next = self.control.hung.val();
         self.firmware_retired.next = self.control.retired.val();
         self.firmware_pc.next = self.control.pc.val();
