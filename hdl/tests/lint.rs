@@ -1,7 +1,7 @@
 //! What the tools say of every block's Verilog, and that no X is left of the time before the reset.
 use rust_hdl::prelude::*;
 use virtio_hdl_rtl::testing::{accepted, starts_known_where};
-use virtio_hdl_rtl::{cells, config, device, dma, endpoint, pcie, shim, tlp, verilog, virtio};
+use virtio_hdl_rtl::{cells, config, control, device, dma, endpoint, pcie, shim, tlp, verilog, virtio};
 
 fn check<U: Block>(uut: U, top: &str) {
     check_where(uut, top, &[]);
@@ -104,6 +104,7 @@ blocks! {
     balloon_statistics: device::balloon::statistics::Statistics::default();
     program_ram: cells::ProgramRam::<10>::new(&[0x1234_5678, 0x9abc_def0], false);
     program_ram_registered: cells::ProgramRam::<10>::new(&[0x1234_5678], true);
+    control_processor: control::Processor::default();
     ram_disk: device::blk::ram_disk::RamDisk::<10>::new("virtio-hdl");
     mac_swap: device::net::mac_swap::MacSwap::default();
     pcie_7series_64: shim::SevenSeries64::new(1);
