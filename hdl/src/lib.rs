@@ -2,8 +2,8 @@
 //!
 //! Layers, from the leaves up: [`cells`] (registers, RAMs, FIFOs), [`tlp`] (PCIe packets on the wire),
 //! [`pcie`] (config space, completer, MSI-X), [`dma`] (read and write engines, gather, scatter),
-//! [`virtio`] (register file, ring engine), [`device`] (what sits behind the rings), [`endpoint`] (all of it),
-//! [`shim`] (hard PCIe blocks as links), and [`verilog`] (the printer). Nothing here but `testing` knows of simulation.
+//! [`virtio`] (register file, ring engine), [`device`] (what sits behind the rings), [`control`] (a processor), [`endpoint`] (all of
+//! it), [`shim`] (hard PCIe blocks as links), and [`verilog`] (the printer). Nothing here but `testing` knows of simulation.
 #![allow(
     clippy::collapsible_match,
     reason = "clippy would have guards of match arms, which `#[hdl_gen]` drops without a word"

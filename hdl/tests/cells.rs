@@ -314,3 +314,52 @@ fn two_write_ram() {
     }
     bench.finish();
 }
+
+/// What it holds at first is what it was given, in both languages; each byte is written by itself.
+fn program_ram(has_register: bool) {
+    let image: Vec<u32> = (0..11).map(|word: u32| 0x9e37_79b9_u32.wrapping_mul(word + 1)).collect();
+    let mut model = [0u32; 16];
+    // behind the last word the first one comes again
+    let place = |word: Bits<14>| word.index() % 16;
+    model[..11].copy_from_slice(&image);
+    // nothing is promised of a word that was written while it was read
+    let mut read = [None; 2];
+    let name = if has_register { "program_ram_registered" } else { "program_ram" };
+    let mut bench = Bench::new(name, ProgramRam::new(16, &image, has_register), |u| &mut u.clock);
+    let mut written = 0;
+    for cycle in 0..3000 {
+        bench.cycle(
+            |u, rng| {
+                u.raddr.next = Port::random(rng);
+                u.waddr.next = Port::random(rng);
+                u.wdata.next = Port::random(rng);
+                u.wen.next = if cycle < 100 { 0.into() } else { Port::random(rng) };
+            },
+            |u| {
+                let seen: Option<u32> = read[usize::from(has_register)];
+                assert!(seen.is_none_or(|read| u.rdata.val().to_u64() == u64::from(read)), "cycle {cycle}");
+                let enable = u.wen.val().to_u64();
+                let collision = enable != 0 && place(u.waddr.val()) == place(u.raddr.val());
+                read = [(!collision).then(|| model[place(u.raddr.val())]), read[0]];
+                let mut bytes = model[place(u.waddr.val())].to_le_bytes();
+                for lane in (0..4).filter(|lane| enable >> lane & 1 == 1) {
+                    bytes[lane] = (u.wdata.val().to_u64() as u32).to_le_bytes()[lane];
+                    written += 1;
+                }
+                model[place(u.waddr.val())] = u32::from_le_bytes(bytes);
+            },
+        );
+    }
+    assert!(written > 3000, "{written} bytes written");
+    bench.finish();
+}
+
+#[test]
+fn program_ram_holds_its_image() {
+    program_ram(false);
+}
+
+#[test]
+fn program_ram_with_an_output_register_holds_its_image() {
+    program_ram(true);
+}

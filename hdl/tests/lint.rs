@@ -1,7 +1,7 @@
 //! What the tools say of every block's Verilog, and that no X is left of the time before the reset.
 use rust_hdl::prelude::*;
 use virtio_hdl_rtl::testing::{accepted, starts_known_where};
-use virtio_hdl_rtl::{config, device, dma, endpoint, pcie, shim, tlp, verilog, virtio};
+use virtio_hdl_rtl::{cells, config, control, device, dma, endpoint, pcie, shim, tlp, verilog, virtio};
 
 fn check<U: Block>(uut: U, top: &str) {
     check_where(uut, top, &[]);
@@ -29,6 +29,15 @@ fn available_reader() {
 #[test]
 fn head_guess() {
     check_where(virtio::guess::HeadGuess::default(), "head_guess", &[("returned", "1'b0")]);
+}
+
+/// Combinational: before the reset it knows as much as what is around it.
+#[test]
+fn register_switch() {
+    let mut uut = endpoint::register_switch::RegisterSwitch::default();
+    uut.connect_all();
+    check_all(&uut).unwrap_or_else(|error| panic!("{error:?}"));
+    accepted(&verilog::print(&uut, "register_switch").unwrap_or_else(|error| panic!("{error}")));
 }
 
 /// Only a context that there is can be freed, once.
@@ -67,6 +76,11 @@ fn function() -> pcie::FunctionConfig {
     }
 }
 
+fn control_options() -> control::ControlOptions {
+    let image = include_bytes!("../firmware/rng.bin").to_vec();
+    control::ControlOptions { image, memory_bytes: 16 << 10, queues: 2, device_config: vec![], patience: 1 << 20 }
+}
+
 blocks! {
     receive_unpack: tlp::receive_unpack::ReceiveUnpack::default();
     transmit_pack: tlp::transmit_pack::TransmitPack::default();
@@ -88,7 +102,6 @@ blocks! {
     used_writer: virtio::used::UsedWriter::new(1, 256);
     interrupt_decision: virtio::interrupt_decision::InterruptDecision::new(1, 256);
     interrupt_controller: virtio::interrupts::InterruptController::default();
-    register_switch: endpoint::register_switch::RegisterSwitch::default();
     state_window: endpoint::state_window::StateWindow::new(2, 2, 3, true);
     data_path: endpoint::data_path::DataPath::new(&[virtio::types::Buffers::Both; 2], 256, 64, 1000);
     virtqueue_readable: virtio::queue::Virtqueue::new(256, virtio::types::Buffers::Readable);
@@ -102,6 +115,13 @@ blocks! {
     console_uart: device::console::uart::Uart::new(16);
     balloon_pages: device::balloon::pages::Pages::default();
     balloon_statistics: device::balloon::statistics::Statistics::default();
+    program_ram: cells::ProgramRam::new(1 << 12, &[0x1234_5678, 0x9abc_def0], false);
+    program_ram_registered: cells::ProgramRam::new(1 << 10, &[0x1234_5678], true);
+    control_processor: control::Processor::default();
+    control_mailbox: control::mailbox::Mailbox::default();
+    control_registers: control::registers::ControlRegisters::new(16 << 10, 2, &[1, 2], 1000);
+    control_registers_no_config: control::registers::ControlRegisters::new(16 << 10, 2, &[], 1000);
+    control_block: control::ControlBlock::new(&control_options());
     ram_disk: device::blk::ram_disk::RamDisk::<10>::new("virtio-hdl");
     mac_swap: device::net::mac_swap::MacSwap::default();
     pcie_7series_64: shim::SevenSeries64::new(1);

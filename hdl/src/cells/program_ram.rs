@@ -1,80 +1,85 @@
-//! RAM that holds a program when the card begins.
+//! RAM with a program in it.
 use crate::block::Block;
 use rust_hdl::prelude::*;
-use std::fmt::Write;
+use std::fmt::Write as _;
 
-const TEXT: &str = r#"// module: program_ram
+const HEAD: &str = r#"// module: program_ram
 // parameter DEPTH = 1024: Words, a power of two.
-// RAM of 32-bit words with byte lanes, which begins with a program. What is read comes two cycles after its address, out of a register:
-// the output of a block RAM is slow. A read of the word just being written gives anything. Address bits above its size do not count.
+// RAM of 32-bit words with byte lanes, which begins with a program; a read of the word just being written gives anything.
 (* no_rw_check *)
 reg [31:0] memory [0:DEPTH-1];
-reg [31:0] read;
-integer lane;
-always @(posedge clock) begin
-    read <= memory[raddr[$clog2(DEPTH)-1:0]];
-    rdata <= read;
-    for (lane = 0; lane < 4; lane = lane + 1)
-        if (wen[lane]) memory[waddr[$clog2(DEPTH)-1:0]][lane*8 +: 8] <= wdata[lane*8 +: 8];
-end
+integer lane, word;
+// Address bits above its size do not count.
+wire unused = &{1'b0, raddr, waddr};
 "#;
 
-/// Words of 32 bits with a write enable for each byte, and contents to begin with: those of an image, then zeros. Read data come two
-/// cycles after the address. A reset leaves all as it is.
+/// A program's memory: one write port with a write enable per byte, one read port, and contents that it begins with. A read of the word
+/// that is written in the same cycle gives anything. Behind the last word the first one comes again.
 ///
-/// The contents are assignments in an `initial` block: no file has to be found by whoever reads the Verilog.
+/// ```text
+/// raddr      <A>----------
+/// rdata      ---<D>-------   a cycle later
+/// rdata      ------<D>----   two, with an output register: the RAM of an ECP5 is slow
+/// ```
+/// The contents stand in the Verilog word by word: no file has to be found when it is read. A reset does not bring them back.
 #[derive(Block)]
 pub struct ProgramRam {
     /// Rising edge.
     pub clock: Signal<In, Clock>,
     /// Word to read.
     pub raddr: Signal<In, Bits<14>>,
-    /// The word read two cycles before.
+    /// The word read a cycle before, or two.
     pub rdata: Signal<Out, Bits<32>>,
     /// Word to write.
     pub waddr: Signal<In, Bits<14>>,
-    /// Data to write.
+    /// Data to write, byte 0 in bits 7:0.
     pub wdata: Signal<In, Bits<32>>,
-    /// Bytes of it to write.
+    /// Bytes to write.
     pub wen: Signal<In, Bits<4>>,
-    #[given]
-    _memory: Vec<u32>,
     #[given]
     _image: Vec<u32>,
     #[given]
-    _read: u32,
+    _memory: Vec<u32>,
+    #[given]
+    _has_register: bool,
+    #[given]
+    _read: Bits<32>,
 }
 
 impl ProgramRam {
-    /// Of so many words, a power of two up to 16,384.
+    /// Of so many words, a power of two up to 16,384: these from address 0 on, and zeros behind them; `has_register`: with a register at the
+    /// output.
     ///
     /// # Panics
-    /// With another number of words, or an image that does not fit.
-    pub fn new(words: usize, image: &[u8]) -> Self {
+    /// With another number of words, or an image that is larger.
+    pub fn new(words: usize, image: &[u32], has_register: bool) -> Self {
         assert!(words.is_power_of_two() && words <= 1 << 14, "{words} words");
-        assert!(image.len() <= 4 * words, "an image of {} bytes in a RAM of {}", image.len(), 4 * words);
-        let word = |bytes: &[u8]| bytes.iter().rev().fold(0, |word, byte| word << 8 | u32::from(*byte));
-        let image: Vec<u32> = image.chunks(4).map(word).collect();
-        let mut memory = image.clone();
+        assert!(image.len() <= words, "an image of {} words does not fit into {words}", image.len());
+        let mut memory = image.to_vec();
         memory.resize(words, 0);
-        Self::with(ProgramRamGiven { _memory: memory, _image: image, _read: 0 })
+        let image = image.to_vec();
+        Self::with(ProgramRamGiven { _image: image, _memory: memory, _has_register: has_register, _read: 0.into() })
     }
 
     fn place(&self, word: Bits<14>) -> usize {
-        word.to_u64() as usize % self._memory.len()
+        word.index() % self._memory.len()
     }
 }
 
 impl Logic for ProgramRam {
     fn update(&mut self) {
         if self.clock.pos_edge() {
-            self.rdata.next = u64::from(self._read).into();
-            self._read = self._memory[self.place(self.raddr.val())];
-            let lanes = (0..4).filter(|lane| self.wen.val().get_bit(*lane));
-            let mask = lanes.fold(0, |mask, lane| mask | 0xff << (8 * lane));
-            let place = self.place(self.waddr.val());
-            let word = &mut self._memory[place];
-            *word = *word & !mask | self.wdata.val().to_u64() as u32 & mask;
+            let read: Bits<32> = u64::from(self._memory[self.place(self.raddr.val())]).into();
+            self.rdata.next = if self._has_register { self._read } else { read };
+            self._read = read;
+            let enable = self.wen.val().to_u64();
+            if enable != 0 {
+                let bytes = (0..4).filter(|lane| enable >> lane & 1 == 1);
+                let mask = bytes.fold(0, |mask, lane| mask | 0xff_u32 << (8 * lane));
+                let place = self.place(self.waddr.val());
+                let word = &mut self._memory[place];
+                *word = *word & !mask | self.wdata.val().to_u64() as u32 & mask;
+            }
         }
     }
     fn connect(&mut self) {
@@ -82,11 +87,24 @@ impl Logic for ProgramRam {
     }
     fn hdl(&self) -> Verilog {
         let words = self._memory.len();
-        let text = TEXT.replace("// parameter DEPTH =", &format!("// parameter DEPTH is {words} ="));
-        let mut text = format!("{text}integer word;\ninitial begin\n    for (word = 0; word < DEPTH; word = word + 1) memory[word] = 32'h0;\n");
-        for (at, word) in self._image.iter().enumerate().filter(|(_, word)| **word != 0) {
-            writeln!(text, "    memory[{at}] = 32'h{word:08x};").expect("a String takes all");
+        let mut text = HEAD.replace("// parameter DEPTH =", &format!("// parameter DEPTH is {words} ="));
+        if self._has_register {
+            text += "reg [31:0] word_read;\n";
         }
-        Verilog::Custom(text + "end\n")
+        text += "initial\n    begin\n";
+        for (place, word) in self._image.iter().enumerate() {
+            let _ = writeln!(text, "        memory[{place}] = 32'h{word:08x};");
+        }
+        let image = self._image.len();
+        let _ = writeln!(text, "        for (word = {image}; word < DEPTH; word = word + 1) memory[word] = 32'h0;");
+        text += "    end\nalways @(posedge clock) begin\n";
+        let read = "memory[raddr[$clog2(DEPTH)-1:0]]";
+        text += &match self._has_register {
+            true => format!("    word_read <= {read};\n    rdata <= word_read;\n"),
+            false => format!("    rdata <= {read};\n"),
+        };
+        text += "    for (lane = 0; lane < 4; lane = lane + 1)\n";
+        text += "        if (wen[lane]) memory[waddr[$clog2(DEPTH)-1:0]][lane*8 +: 8] <= wdata[lane*8 +: 8];\nend\n";
+        Verilog::Custom(text)
     }
 }

@@ -36,15 +36,23 @@ pub struct Alu {
     /// Left is right.
     pub equal: Signal<Out, Bit>,
 
+    /// What is added to the left operand.
     added: Signal<Local, Bits<32>>,
-    // with a bit below for the carry into bit 0, and one above for that out of bit 31
+    /// With a bit below for the carry into bit 0, and one above for that out of bit 31.
     wide_left: Signal<Local, Bits<34>>,
+    /// Likewise, the carry into bit 0 included.
     wide_added: Signal<Local, Bits<34>>,
+    /// Likewise.
     wide_sum: Signal<Local, Bits<34>>,
+    /// The right operand is subtracted.
     minus: Signal<Local, Bit>,
+    /// One is negative, and the other is not.
     signs_differ: Signal<Local, Bit>,
+    /// The last four operations.
     is_logic: Signal<Local, Bit>,
+    /// The second pair of four operations.
     is_second: Signal<Local, Bit>,
+    /// The second one of a pair.
     is_odd: Signal<Local, Bit>,
 }
 

@@ -40,10 +40,13 @@ pub struct Counters {
     /// The low bits of the cycles, which behind a reset count from 0.
     pub early: Signal<Out, Bits<6>>,
 
+    /// Cycles that are not in mcycle yet.
     cycles: Reg<Bits<10>>,
-    // one in five cycles at most
+    /// Instructions that are not in minstret yet: one in five cycles at most.
     instructions: Reg<Bits<7>>,
+    /// The word at hand.
     place: Reg<Bits<2>>,
+    /// Carry out of the word before.
     carried: Reg<Bit>,
 }
 

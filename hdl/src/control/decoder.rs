@@ -26,16 +26,27 @@ pub struct Decoder {
     /// Its immediate, sign extended; of a CSR instruction that of 5 bits.
     pub immediate: Signal<Out, Bits<32>>,
 
+    /// Field of this name.
     opcode: Signal<Local, Bits<7>>,
+    /// function3.
     function: Signal<Local, Bits<3>>,
+    /// function7 is 0.
     plain: Signal<Local, Bit>,
+    /// function7 is that of `sub` and `sra`.
     alternate: Signal<Local, Bit>,
+    /// What it is.
     is: Signal<Local, Instruction>,
+    /// `fence` and `fence.i`.
     fence: Signal<Local, Bit>,
+    /// CSR instructions, calls, `mret`, `wfi`.
     system: Signal<Local, Bit>,
-    upper: Signal<Local, Bit>,
+    /// A call, `mret` or `wfi`: neither rd nor rs1.
+    bare: Signal<Local, Bit>,
+    /// What tells those apart.
     operands: Signal<Local, Bits<12>>,
+    /// Sign of the immediate.
     sign: Signal<Local, Bit>,
+    /// There is such an instruction, CSR instructions aside.
     legal: Signal<Local, Bit>,
 }
 
@@ -63,11 +74,11 @@ impl Logic for Decoder {
         self.is.next.csr = self.system.val() & self.function.val().get_bits::<2>(0).any();
         comment!("of the others only these very words, without rd and rs1");
         self.operands.next = self.word.val().get_bits::<12>(20);
-        self.upper.next = self.system.val() & !self.word.val().get_bits::<13>(7).any();
-        self.is.next.ecall = self.upper.val() & (self.operands.val() == bits::<12>(0x000));
-        self.is.next.ebreak = self.upper.val() & (self.operands.val() == bits::<12>(0x001));
-        self.is.next.mret = self.upper.val() & (self.operands.val() == bits::<12>(0x302));
-        self.is.next.wfi = self.upper.val() & (self.operands.val() == bits::<12>(0x105));
+        self.bare.next = self.system.val() & !self.word.val().get_bits::<13>(7).any();
+        self.is.next.ecall = self.bare.val() & (self.operands.val() == bits::<12>(0x000));
+        self.is.next.ebreak = self.bare.val() & (self.operands.val() == bits::<12>(0x001));
+        self.is.next.mret = self.bare.val() & (self.operands.val() == bits::<12>(0x302));
+        self.is.next.wfi = self.bare.val() & (self.operands.val() == bits::<12>(0x105));
 
         comment!("---- which of them there are");
         self.legal.next = self.is.val().lui

@@ -31,14 +31,21 @@ pub struct Lanes {
     /// What is loaded, extended.
     pub load: Signal<Out, Bits<32>>,
 
+    /// 0 byte, 1 half word, 2 word.
     size: Signal<Local, Bits<2>>,
+    /// The byte that is stored.
     first: Signal<Local, Bits<8>>,
-    second: Signal<Local, Bits<8>>,
+    /// The half word at the place.
     loaded_half: Signal<Local, Bits<16>>,
+    /// The byte at the place.
     loaded_byte: Signal<Local, Bits<8>>,
+    /// Sign of a half word.
     fill_half: Signal<Local, Bit>,
+    /// Sign of a byte.
     fill_byte: Signal<Local, Bit>,
+    /// Upper half of what is loaded.
     upper: Signal<Local, Bits<16>>,
+    /// Second byte of what is loaded.
     middle: Signal<Local, Bits<8>>,
 }
 
@@ -50,7 +57,6 @@ impl Logic for Lanes {
 
         comment!("---- stores");
         self.first.next = self.store.val().get_bits::<8>(0);
-        self.second.next = self.store.val().get_bits::<8>(8);
         self.store_word.next = self.store.val();
         self.enable.next = 15.into();
         self.misaligned.next = self.store_place.val().any();
@@ -99,8 +105,5 @@ impl Logic for Lanes {
         self.load.next = (bit_cast::<32, 16>(self.upper.val()) << 16)
             | (bit_cast::<32, 8>(self.middle.val()) << 8)
             | bit_cast::<32, 8>(self.loaded_byte.val());
-        if self.size.val().get_bit(1) {
-            self.load.next = self.load_word.val();
-        }
     }
 }

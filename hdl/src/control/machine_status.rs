@@ -54,21 +54,37 @@ pub struct MachineStatus {
     /// It is the external one, which goes first.
     pub external: Signal<Out, Bit>,
 
+    /// mstatus.MIE.
     enabled: Reg<Bit>,
+    /// mstatus.MPIE.
     enabled_before: Reg<Bit>,
+    /// mie.MTIE.
     timer_enabled: Reg<Bit>,
+    /// mie.MEIE.
     external_enabled: Reg<Bit>,
+    /// Bits 11:8 of the address.
     group: Signal<Local, Bits<4>>,
+    /// Bits 7:0.
     place: Signal<Local, Bits<8>>,
+    /// Bits 2:0.
     low: Signal<Local, Bits<3>>,
+    /// It is mstatus.
     is_mstatus: Signal<Local, Bit>,
+    /// It is mie.
     is_mie: Signal<Local, Bit>,
+    /// It is mip.
     is_mip: Signal<Local, Bit>,
+    /// It is misa.
     is_misa: Signal<Local, Bit>,
+    /// It is one of a trap, which the register file holds.
     trap_word: Signal<Local, Bit>,
+    /// It is one that is 0.
     zero: Signal<Local, Bit>,
+    /// Its bit 3.
     bit_3: Signal<Local, Bit>,
+    /// Its bit 7.
     bit_7: Signal<Local, Bit>,
+    /// Its bit 11.
     bit_11: Signal<Local, Bit>,
 }
 

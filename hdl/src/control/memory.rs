@@ -51,7 +51,12 @@ impl ControlMemory {
     pub fn new(bytes: u32, image: &[u8], mailboxes: usize) -> Self {
         assert!((4 << 10..=64 << 10).contains(&bytes) && bytes.is_power_of_two(), "{bytes} bytes of memory");
         assert!((1..=4).contains(&mailboxes), "{mailboxes} mailboxes");
-        Self::with(ControlMemoryGiven { mailbox: list(mailboxes), ram: ProgramRam::new(bytes as usize / 4, image) })
+        let word = |bytes: &[u8]| bytes.iter().rev().fold(0, |word, byte| word << 8 | u32::from(*byte));
+        let image: Vec<u32> = image.chunks(4).map(word).collect();
+        Self::with(ControlMemoryGiven {
+            mailbox: list(mailboxes),
+            ram: ProgramRam::new(bytes as usize / 4, &image, true),
+        })
     }
 }
 

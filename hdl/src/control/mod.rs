@@ -1,4 +1,16 @@
-//! The control block: a small processor beside the data path, whose program serves queues that no RTL does.
+//! The control block: a small RISC-V processor beside the data path, whose program serves queues that no RTL does.
+//!
+//! ```text
+//! chain interface <-> [mailbox] <-> [memory] <--+
+//! device config, interrupts, bytes, time <-> [registers] <--+-- bus <- [processor]
+//!
+//! processor:      +-> decoder ----------------+
+//! bus -> instruction register                 | what to do
+//!                 +-> register file -> a, b --+--> ALU -> result -> register file
+//!                     (and the CSRs)                +---> address -> bus
+//! ```
+//! [`ControlBlock`] is all of it. [`Processor`] goes through the instructions, one after the other; the blocks beside it are what it is
+//! made of. What its program sees is in [`layout`].
 pub mod alu;
 pub mod block;
 pub mod bus;
@@ -15,3 +27,7 @@ pub mod processor;
 pub mod register_file;
 pub mod registers;
 pub mod types;
+
+pub use block::{ControlBlock, ControlOptions};
+pub use bus::{ProcessorBus, ProcessorSlave};
+pub use processor::Processor;

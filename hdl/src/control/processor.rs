@@ -88,59 +88,105 @@ pub struct Processor {
     /// With `trap`: mcause, an interrupt in bit 4 and the code in 3:0.
     pub trap_cause: Signal<Out, Bits<5>>,
 
+    /// What it does in this cycle.
     state: Reg<State>,
+    /// Address of the instruction at hand.
     program_counter: Reg<Bits<32>>,
+    /// The instruction at hand.
     word: DFF<Bits<32>>,
+    /// Left operand; what is shifted.
     left: DFF<Bits<32>>,
-    // 0 until the register file is clear
+    /// Right operand; the amount that is left of a shift. 0 until the register file is clear.
     right: Reg<Bits<32>>,
+    /// What goes to the register file.
     result: Reg<Bits<32>>,
+    /// Address of the present or the last access, its last bits included.
     address: Reg<Bits<32>>,
+    /// Of a store, in its place in the word.
     write_data: DFF<Bits<32>>,
+    /// Bytes to write.
     enable: DFF<Bits<4>>,
+    /// The access is under way.
     valid: Reg<Bit>,
+    /// An instruction has retired.
     retires: Reg<Bit>,
+    /// A trap is taken.
     traps: Reg<Bit>,
+    /// Its cause: an interrupt in bit 4, the code in 3:0. Of a load or store, that of a misaligned address beforehand.
     cause: DFF<Bits<5>>,
+    /// In `wfi`.
     sleeps: Reg<Bit>,
-    // the counters are those of this instruction
+    /// mcycle and minstret are those of this instruction.
     counted: Reg<Bit>,
-    // a branch is taken
+    /// A branch is taken.
     taken: DFF<Bit>,
 
+    /// What the instruction is.
     decoder: Decoder,
+    /// Adder, comparisons, logic operations.
     alu: Alu,
+    /// Bytes and half words.
     lanes: Lanes,
+    /// x0 to x31, and most CSRs.
     registers: RegisterFile,
+    /// Interrupts, and the other CSRs.
     status: MachineStatus,
+    /// What is to be added to mcycle and minstret.
     counters: Counters,
 
+    /// What the instruction is.
     is: Signal<Local, Instruction>,
+    /// Its function3.
     function: Signal<Local, Bits<3>>,
+    /// Address of its CSR.
     csr: Signal<Local, Bits<12>>,
+    /// Where that is in the register file.
     csr_place: Signal<Local, Bits<6>>,
+    /// It writes the CSR.
     csr_writes: Signal<Local, Bit>,
+    /// There is no such instruction, or no such CSR, or that cannot be written.
     illegal: Signal<Local, Bit>,
+    /// It shifts.
     is_shift: Signal<Local, Bit>,
+    /// By so many bits more.
     amount: Signal<Local, Bits<5>>,
+    /// The next instruction is elsewhere.
     jumps: Signal<Local, Bit>,
+    /// Address of the next access.
     target: Signal<Local, Bits<32>>,
+    /// One less.
     amount_left: Signal<Local, Bits<5>>,
+    /// Where the counter at hand is in the register file.
     counter_place: Signal<Local, Bits<6>>,
+    /// Word of the register file that is written.
     write_place: Signal<Local, Bits<6>>,
+    /// It is written in this cycle.
     write: Signal<Local, Bit>,
+    /// Word of the register file that is read first.
     first_place: Signal<Local, Bits<6>>,
+    /// Register that is read second.
     second_place: Signal<Local, Bits<5>>,
+    /// The ALU's operation.
     operation: Signal<Local, Operation>,
+    /// The ALU's addend.
     addend: Signal<Local, Addend>,
+    /// Operation of an arithmetic instruction.
     arithmetic: Signal<Local, Operation>,
+    /// It is `slt` or one of its kind.
     compares: Signal<Local, Bit>,
+    /// It writes minstret.
     sets_count: Signal<Local, Bit>,
+    /// It retires.
     retire: Signal<Local, Bit>,
+    /// A trap is found.
     trap_now: Signal<Local, Bit>,
+    /// mtval is an address.
     trap_address: Signal<Local, Bit>,
+    /// Register that it writes.
     rd: Signal<Local, Bits<5>>,
+    /// First register that it reads.
     rs1: Signal<Local, Bits<5>>,
+    /// Second register that it reads.
     rs2: Signal<Local, Bits<5>>,
 }
 

@@ -33,7 +33,9 @@ pub struct RegisterFile {
     /// That word, in the same cycle.
     pub second: Signal<Out, Bits<32>>,
 
+    /// Registers and CSRs.
     first_copy: LutRam<32, 6>,
+    /// Registers.
     second_copy: LutRam<32, 5>,
 }
 

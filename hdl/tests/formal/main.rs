@@ -4,6 +4,7 @@ mod sby;
 use rust_hdl::prelude::*;
 use sby::Claim;
 use virtio_hdl_rtl::cells::{HalfStage, Skid, Stage, StreamFifo};
+use virtio_hdl_rtl::control::Processor;
 use virtio_hdl_rtl::dma::read_tags::TagTable;
 use virtio_hdl_rtl::dma::splitter::Splitter;
 use virtio_hdl_rtl::pcie::MsixTable;
@@ -47,6 +48,10 @@ fn read_tags() -> Claim {
 }
 fn msix_table() -> Claim {
     Claim::new("pcie_msix_table", MsixTable::new(3), "", &["msix_table.sv"])
+}
+/// The longest instruction whose length is bounded: a load that fails, and its trap.
+fn processor() -> Claim {
+    Claim::new("control_processor", Processor::default(), "", &["control_processor.sv"]).from_anywhere(12)
 }
 
 #[test]
@@ -175,4 +180,27 @@ fn a_read_that_ends_without_its_answer_is_found() {
     let (right, wrong) = ("assign pop = (|count) & !(|open_for_oldest_rdata);", "assign pop = |count;");
     let property = "a_read_ends_when_it_was_answered_given_up_or_withdrawn";
     read_tags().with_fault(right, wrong).is_refuted_by(property);
+}
+
+#[test]
+fn every_instruction_does_what_the_specification_says() {
+    processor().holds();
+}
+
+#[test]
+fn a_processor_that_compares_without_signs_is_found() {
+    let (right, wrong) = ("assign signs_differ = (left[31] ^ right[31]) & !unsigned_;", "assign signs_differ = 1'b0;");
+    processor().with_fault(right, wrong).is_refuted_by("writes_rd_what_the_specification_says");
+}
+
+#[test]
+fn a_processor_that_jumps_to_no_word_is_found() {
+    processor()
+        .with_fault("if (jumps && target[1]) begin", "if (1'b0) begin")
+        .is_refuted_by("what_retires_is_legal_and_does_not_trap");
+}
+
+#[test]
+fn a_processor_that_puts_the_cause_elsewhere_is_found() {
+    processor().with_fault("write_place = 6'd38;", "write_place = 6'd37;").is_refuted_by("mcause_is_the_cause");
 }

@@ -19,6 +19,13 @@ always @(posedge clock) started <= 1'b1;
 always @* if (!started) assume (reset);
 ";
 
+/// What of it a proof that begins anywhere has not.
+const RESET: &str = "always @* if (!started) assume (reset);";
+const NO_RESET: &str = "always @* assume (!reset);";
+
+/// Where the properties begin.
+const MARK: &str = "// ---------------------------------------------------------------- properties";
+
 /// Cycles in which a fault shows, where that is not searched for without a bound.
 const FAULT_CYCLES: u32 = 40;
 
@@ -62,6 +69,8 @@ enum Proof {
     Reachability,
     /// z3: the properties hold in so many cycles from the reset, and if in so many cycles in a row, in the next one too.
     Induction(u32),
+    /// ABC's search: the properties hold for so many cycles from any state that they allow for the first one.
+    Steps(u32),
     /// z3: the properties do not hold for so many cycles from the reset.
     Refutation(u32),
 }
@@ -127,9 +136,17 @@ impl Claim {
         Claim { proof: Proof::Induction(cycles), ..self }
     }
 
+    /// To be proved for so many cycles without a reset, from whatever the properties do not exclude in the first one. Memories in
+    /// distributed RAM give anything at any time, but for what the properties assume of it.
+    pub fn from_anywhere(self, cycles: u32) -> Self {
+        let anything = "(* anyseq *) reg [WIDTH-1:0] anything;\n    assign rdata = anything;";
+        let verilog = self.verilog.replacen(RESET, NO_RESET, 1).replace("assign rdata = memory[raddr];", anything);
+        Claim { proof: Proof::Steps(cycles), verilog, ..self }
+    }
+
     /// The same with a fault in the block: `from` is there once, and becomes `to`.
     pub fn with_fault(&self, from: &str, to: &str) -> Self {
-        let block = self.verilog.split(BEGINNING).next().unwrap_or_default();
+        let block = self.verilog.split(MARK).next().unwrap_or_default();
         assert_eq!(block.matches(from).count(), 1, "`{from}` in\n{block}");
         let verilog = self.verilog.replacen(from, to, 1);
         Claim { name: format!("{}_with_fault", self.name), verilog, ..self.clone() }
@@ -180,6 +197,7 @@ impl Claim {
         let (mode, depth, engine, memories) = match self.proof {
             Proof::Reachability => ("prove", 0, "abc pdr", "memory_map -formal"),
             Proof::Induction(cycles) => ("prove", cycles, "smtbmc z3", "memory_nordff"),
+            Proof::Steps(cycles) => ("bmc", cycles, "abc bmc3", "memory_map -formal"),
             // a search through cycles is quicker where each word is a register
             Proof::Refutation(cycles) => ("bmc", cycles, "smtbmc z3", "memory_map -formal"),
         };

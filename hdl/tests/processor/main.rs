@@ -1,0 +1,5 @@
+//! The control processor.
+mod lockstep;
+mod model;
+mod program;
+mod programs;
