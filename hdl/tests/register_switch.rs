@@ -75,7 +75,8 @@ fn answered(bus: &RegisterSlave) -> Answer {
 }
 
 fn seen(bus: &RegisterMaster) -> (Access, Answer) {
-    let access = (bus.write.val(), bus.address.val().to_u64(), bus.enable.val().to_u64(), bus.write_data.val().to_u64());
+    let access =
+        (bus.write.val(), bus.address.val().to_u64(), bus.enable.val().to_u64(), bus.write_data.val().to_u64());
     (access, (bus.done.val(), bus.read_data.val().to_u64()))
 }
 
