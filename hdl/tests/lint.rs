@@ -31,6 +31,15 @@ fn head_guess() {
     check_where(virtio::guess::HeadGuess::default(), "head_guess", &[("returned", "1'b0")]);
 }
 
+/// Combinational: before the reset it knows as much as what is around it.
+#[test]
+fn register_switch() {
+    let mut uut = endpoint::register_switch::RegisterSwitch::default();
+    uut.connect_all();
+    check_all(&uut).unwrap_or_else(|error| panic!("{error:?}"));
+    accepted(&verilog::print(&uut, "register_switch").unwrap_or_else(|error| panic!("{error}")));
+}
+
 /// Only a context that there is can be freed, once.
 #[test]
 fn window_reader() {
@@ -88,7 +97,6 @@ blocks! {
     used_writer: virtio::used::UsedWriter::new(1, 256);
     interrupt_decision: virtio::interrupt_decision::InterruptDecision::new(1, 256);
     interrupt_controller: virtio::interrupts::InterruptController::default();
-    register_switch: endpoint::register_switch::RegisterSwitch::default();
     state_window: endpoint::state_window::StateWindow::new(2, 2, 3, true);
     data_path: endpoint::data_path::DataPath::new(&[virtio::types::Buffers::Both; 2], 256, 64, 1000);
     virtqueue_readable: virtio::queue::Virtqueue::new(256, virtio::types::Buffers::Readable);
