@@ -438,7 +438,7 @@ fn the_device_config_lies_where_the_specification_has_it() {
     let console = bytes(&EndpointConfig::console());
     assert_eq!(console, [0, 0, 0, 0, 1], "one port");
     let writable = device::TYPES.map(|device| EndpointConfig::of(device).writable_config());
-    assert_eq!(writable, [0..0, 0..6, 8..12, 4..8], "the hardware address; the byte of an emergency; `actual`");
+    assert_eq!(writable, [0..0, 0..6, 8..12, 4..8, 0..0], "the hardware address; the byte of an emergency; `actual`");
 }
 
 #[test]

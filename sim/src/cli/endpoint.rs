@@ -117,17 +117,17 @@ impl EndpointArguments {
     }
 
     /// The options that were given of what is behind the endpoint, each with the devices it is for.
-    fn of_the_device_side(&self) -> impl Iterator<Item = (&'static str, &'static [&'static DeviceType])> {
-        let options: [(_, _, &'static [&'static DeviceType]); 9] = [
-            ("--net", self.net.is_some(), &[&NET]),
-            ("--mac", self.mac.is_some(), &[&NET]),
-            ("--pcap", self.pcap.is_some(), &[&NET]),
-            ("--console", self.console.is_some(), &[&CONSOLE, &FIRMWARE]),
-            ("--firmware-log", self.firmware_log.is_some(), &[&FIRMWARE]),
-            ("--balloon", self.balloon.is_some(), &[&BALLOON]),
-            ("--disk", self.disk.is_some(), &[&BLK]),
-            ("--read-only", self.read_only, &[&BLK]),
-            ("--disk-latency", self.disk_latency.is_some(), &[&BLK]),
+    fn of_the_device_side(&self) -> impl Iterator<Item = (&'static str, Vec<&'static DeviceType>)> {
+        let options = [
+            ("--net", self.net.is_some(), vec![&NET]),
+            ("--mac", self.mac.is_some(), vec![&NET]),
+            ("--pcap", self.pcap.is_some(), vec![&NET]),
+            ("--console", self.console.is_some(), vec![&CONSOLE, &FIRMWARE]),
+            ("--firmware-log", self.firmware_log.is_some(), vec![&FIRMWARE]),
+            ("--balloon", self.balloon.is_some(), vec![&BALLOON]),
+            ("--disk", self.disk.is_some(), vec![&BLK]),
+            ("--read-only", self.read_only, vec![&BLK]),
+            ("--disk-latency", self.disk_latency.is_some(), vec![&BLK]),
         ];
         options.into_iter().filter(|(_, given, _)| *given).map(|(option, _, devices)| (option, devices))
     }
