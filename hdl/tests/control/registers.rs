@@ -167,13 +167,7 @@ impl World {
                 TIME => model.time,
                 ALARM => model.alarm,
                 ALARM_ON => model.alarm_on.into(),
-                BYTE_OUT => {
-                    if room {
-                        OUT_READY
-                    } else {
-                        0
-                    }
-                }
+                BYTE_OUT => u32::from(room) * OUT_READY,
                 BYTE_IN => typed.map_or(uut.read_data.val().to_u64() as u32 & !IN_VALID, |byte| byte | IN_VALID),
                 DRIVER => model.events | if driver_ok { DRIVER_OK } else { 0 },
                 FEATURES => features,

@@ -51,7 +51,7 @@ fn msix_table() -> Claim {
 }
 /// The longest instruction whose length is bounded: a load that fails, and its trap.
 fn processor() -> Claim {
-    Claim::new("control_processor", Processor::default(), "", &["control_processor.sv"]).from_anywhere(12)
+    Claim::new("control_processor", Processor::default(), "", &["control_processor.sv"]).starting_anywhere(12)
 }
 
 #[test]

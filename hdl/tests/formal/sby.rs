@@ -138,7 +138,7 @@ impl Claim {
 
     /// To be proved for so many cycles without a reset, from whatever the properties do not exclude in the first one. Memories in
     /// distributed RAM give anything at any time, but for what the properties assume of it.
-    pub fn from_anywhere(self, cycles: u32) -> Self {
+    pub fn starting_anywhere(self, cycles: u32) -> Self {
         let anything = "(* anyseq *) reg [WIDTH-1:0] anything;\n    assign rdata = anything;";
         let verilog = self.verilog.replacen(RESET, NO_RESET, 1).replace("assign rdata = memory[raddr];", anything);
         Claim { proof: Proof::Steps(cycles), verilog, ..self }

@@ -94,7 +94,7 @@ pub fn number(rng: &mut Rng) -> u32 {
 pub fn random(rng: &mut Rng, sleep: bool) -> u32 {
     let (_, opcode, function3, function7) = INSTRUCTIONS[rng.below(INSTRUCTIONS.len() as u64) as usize];
     let function3 = function3 & 7;
-    let high = number(rng) << 20 | register(rng) << 20 * u32::from(rng.chance(1, 2));
+    let high = number(rng) << 20 | register(rng) << (20 * u32::from(rng.chance(1, 2)));
     let mut word = high & 0xfff0_0000 | register(rng) << 15 | function3 << 12 | register(rng) << 7 | opcode;
     match opcode {
         LUI | AUIPC | JAL => word = number(rng) & !0xfff | word & 0xfff,
