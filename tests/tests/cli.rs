@@ -173,6 +173,9 @@ fn every_example_runs_every_scenario_that_fits_it() {
             "balloon" => {
                 simulate(config, &["--scenario", "pages", "--requests", "500", "--seed", "1"]);
             }
+            "firmware" => {
+                simulate(config, &["--scenario", "requests", "--requests", "20", "--seed", "1"]);
+            }
             other => panic!("no scenario of {other}"),
         }
     }

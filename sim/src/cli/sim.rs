@@ -13,12 +13,13 @@ use crate::host::balloon::{self, Balloon};
 use crate::host::console::{self, Console};
 use crate::host::net::{self, Net};
 use crate::host::pci::{self, Bus};
+use crate::host::requests::{self, Requests};
 use crate::link::{CompletionCut, LinkConfig};
 use crate::machine::{Machine, MachineOptions, SLOT};
 use crate::model::{Library, Stall};
 use crate::scenario::transfer::Way;
 use crate::scenario::wire::FarEnd;
-use crate::scenario::{bytes, depth, events, frames, pages, random, transfer};
+use crate::scenario::{self, bytes, depth, events, frames, pages, random, transfer};
 use crate::trace::TraceOptions;
 use anyhow::{bail, Context};
 use clap::{Args, ValueEnum};
@@ -54,6 +55,8 @@ pub(super) enum Scenario {
     Bytes,
     /// Random pages into the balloon and out of it, against a model of the guest's memory (balloon)
     Pages,
+    /// Random requests to a program, each of which must be answered once (firmware)
+    Requests,
     /// Control events at random moments under load: limits, sleep, bus mastering, interrupts, resets, failing reads
     Events,
 }
@@ -76,6 +79,7 @@ enum Cut {
     virtio-hdl sim blk --scenario random --requests 5000 --seed 7 --cut random --stall 40\n  \
     virtio-hdl sim blk --disk disk.img --read-only --vcd notify.vcd --vcd-trigger notify --vcd-to 2000\n  \
     virtio-hdl sim net --scenario frames --requests 50000 --seed 3 --stall 40\n  \
+    virtio-hdl sim rng --scenario requests --requests 50\n  \
     virtio-hdl sim console --scenario bytes --requests 100000 --stall 40\n  \
     virtio-hdl sim balloon --scenario pages --requests 20000 --stall 40\n  \
     virtio-hdl sim net --scenario events --requests 1000 --seed 5\n  \
@@ -146,17 +150,16 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<()> {
         (Device::Console, _) => bail!("{} is a console: give --scenario bytes or events", arguments.config),
         (Device::Balloon, Scenario::Pages) => {}
         (Device::Balloon, _) => bail!("{} is a memory balloon: give --scenario pages or events", arguments.config),
-        (Device::Firmware, _) => {
-            bail!(
-                "{} is a device that is a program, which no scenario drives: `virtio-hdl qemu` does",
-                arguments.config
-            )
-        }
+        (Device::Firmware, Scenario::Requests) => {}
+        (Device::Firmware, _) => bail!("{} is a device that is a program: give --scenario requests", arguments.config),
         (Device::Blk, Scenario::Frames) => {
             bail!("{} is a disk: --scenario frames is for network endpoints", arguments.config)
         }
         (Device::Blk, Scenario::Bytes) => {
             bail!("{} is a disk: --scenario bytes is for consoles", arguments.config)
+        }
+        (Device::Blk, Scenario::Requests) => {
+            bail!("{} is a disk: --scenario requests is for devices that are a program", arguments.config)
         }
         (Device::Blk, Scenario::Pages) => {
             bail!("{} is a disk: --scenario pages is for memory balloons", arguments.config)
@@ -191,6 +194,7 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<()> {
         Scenario::Frames => setup.frames()?,
         Scenario::Bytes => setup.bytes()?,
         Scenario::Pages => setup.pages()?,
+        Scenario::Requests => setup.requests()?,
         Scenario::Events => setup.events()?,
     };
     summary.print(arguments.json)
@@ -428,6 +432,36 @@ impl Setup<'_> {
         bar.finish_and_clear();
         phase.requests = report.chains;
         phase.bytes = u64::from(layout::balloon::FRAME_BYTES) * (report.inflated + report.deflated);
+        phase.end(&mut machine)?;
+        summary.add(phase);
+        Ok(summary)
+    }
+
+    fn requests(&self) -> anyhow::Result<Summary> {
+        let mut summary = self.summary();
+        let options = self.machine_options(true);
+        let port = ConsolePort::of_program(Box::new(()), options.link.clock_hz);
+        let mut machine = Machine::new(&self.library, Box::new(port), &options)?;
+        let mut bus = Bus::scan(&mut machine, &pci::Options::default())?;
+        let queues = self.config.queue_count();
+        let driver = requests::Options { queues, scatter: Some(self.arguments.seed), ..requests::Options::default() };
+        let mut driver = Requests::probe(&mut machine, &mut bus, SLOT, self.config.virtio_id(), &driver)?;
+        let run = scenario::requests::Options {
+            requests: self.arguments.requests.unwrap_or(200),
+            depth: self.arguments.depth as usize,
+            queues,
+            seed: self.arguments.seed,
+        };
+        let bar = progress_bar("requests", run.requests);
+        let mut phase = Phase::begin("requests", &machine);
+        // what a program should say only it knows
+        let check = &mut |_: &_, _: &_| Ok(());
+        let result =
+            scenario::requests::run(&mut machine, &mut driver, &run, check, &mut |done| bar.set_position(done));
+        let report = outcome(&mut machine, result)?;
+        bar.finish_and_clear();
+        phase.requests = report.requests;
+        phase.bytes = report.request_bytes + report.reply_bytes;
         phase.end(&mut machine)?;
         summary.add(phase);
         Ok(summary)

@@ -42,7 +42,7 @@ impl Chain {
     }
 
     /// Cuts it into buffers, each an address and bytes: as long as `cut` says while there is something left, then the rest.
-    fn cut_up<'a>(&'a self, cut: &'a [u32]) -> impl Iterator<Item = (u64, u32)> + 'a {
+    pub fn cut_up<'a>(&'a self, cut: &'a [u32]) -> impl Iterator<Item = (u64, u32)> + 'a {
         let mut done = 0;
         let mut lengths = cut.iter();
         std::iter::from_fn(move || {

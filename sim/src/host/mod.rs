@@ -2,7 +2,7 @@
 //!
 //! [`Platform`] is the machine, [`pci`] finds and sets up functions, [`virtio_pci`] is the transport driver,
 //! [`ring`] the driver's side of a virtqueue, [`blk`] the disk driver, [`net`] the network driver, [`console`] the console driver,
-//! [`balloon`] that of the balloon. All of it reaches the device through [`Platform`] alone.
+//! [`balloon`] that of the balloon, [`requests`] one for any device whose queues carry requests. All of it reaches the device through [`Platform`] alone.
 pub mod allocator;
 pub mod balloon;
 pub mod blk;
@@ -11,6 +11,7 @@ pub mod console;
 pub mod net;
 pub mod pci;
 pub mod platform;
+pub mod requests;
 pub mod ring;
 pub mod virtio_pci;
 

@@ -1,4 +1,4 @@
-//! What the host model does with a disk, a network port, a console or a balloon: measurements and tests that the command line and the test suite share.
+//! What the host model does with a disk, a network port, a console, a balloon or a program: measurements and tests that the command line and the test suite share.
 pub mod bytes;
 pub mod depth;
 pub mod events;
@@ -8,6 +8,7 @@ pub mod limit;
 pub mod pages;
 pub mod random;
 pub mod rate;
+pub mod requests;
 pub mod transfer;
 pub mod wire;
 
@@ -15,6 +16,7 @@ use crate::host::balloon::BalloonError;
 use crate::host::blk::BlkError;
 use crate::host::console::ConsoleError;
 use crate::host::net::NetError;
+use crate::host::requests::RequestError;
 use crate::host::virtio_pci::DriverError;
 use crate::machine::MachineError;
 use vm_memory::GuestMemoryError;
@@ -35,6 +37,9 @@ pub enum ScenarioError {
     /// A page failed.
     #[error(transparent)]
     Balloon(#[from] BalloonError),
+    /// A request to a program failed.
+    #[error(transparent)]
+    Request(#[from] RequestError),
     /// The driver failed.
     #[error(transparent)]
     Driver(#[from] DriverError),

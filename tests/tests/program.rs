@@ -1,0 +1,225 @@
+//! A device that is a program, on the whole Verilated endpoint: requests of any size and shape; and programs that hang, trap, or write
+//! over everything that they can reach. Whatever a program does, the endpoint is reset, and the host's memory is its own.
+use std::io::Write;
+use virtio_hdl::backend::console::Typist;
+use virtio_hdl::backend::ConsolePort;
+use virtio_hdl::host::pci::{Bus, Options as BusOptions};
+use virtio_hdl::host::requests::{Options, Reply, Requests};
+use virtio_hdl::host::ring::Shape;
+use virtio_hdl::host::{Platform, Width};
+use virtio_hdl::link::LinkConfig;
+use virtio_hdl::machine::{Machine, MachineOptions, SLOT};
+use virtio_hdl::model::Stall;
+use virtio_hdl::scenario::requests::{self, Asked};
+use virtio_hdl_rtl::config::{EndpointConfig, Setting};
+use virtio_hdl_rtl::control::layout::{MAILBOX, REGISTERS, REQUEST, REQUEST_ROOM};
+use virtio_hdl_rtl::endpoint::diagnostics;
+use virtio_hdl_rtl::pcie::registers::DIAGNOSTICS;
+use virtio_hdl_tests::library;
+
+const ENTROPY: u16 = 4;
+/// Bytes of a reply that rng has room for.
+const MOST: u32 = 2048;
+/// Cycles after which a device that is reset must be ready: 1 ms.
+const SOON: u64 = 125_000;
+/// Counters of the diagnostics: the program gave no sign, and it trapped.
+const HUNG: usize = diagnostics::FIELDS.len();
+const TRAPPED: usize = HUNG + 1;
+
+/// Instructions of RV32I (The RISC-V Instruction Set Manual, volume I, chapter 2), as far as these programs need them. x0 is 0.
+mod rv32i {
+    pub const fn lui(rd: u32, upper: u32) -> u32 {
+        upper & 0xffff_f000 | rd << 7 | 0x37
+    }
+    pub const fn addi(rd: u32, rs1: u32, immediate: u32) -> u32 {
+        immediate << 20 | rs1 << 15 | rd << 7 | 0x13
+    }
+    pub const fn slli(rd: u32, rs1: u32, bits: u32) -> u32 {
+        bits << 20 | rs1 << 15 | 1 << 12 | rd << 7 | 0x13
+    }
+    pub const fn srli(rd: u32, rs1: u32, bits: u32) -> u32 {
+        bits << 20 | rs1 << 15 | 5 << 12 | rd << 7 | 0x13
+    }
+    pub const fn xor(rd: u32, rs1: u32, rs2: u32) -> u32 {
+        rs2 << 20 | rs1 << 15 | 4 << 12 | rd << 7 | 0x33
+    }
+    pub const fn and(rd: u32, rs1: u32, rs2: u32) -> u32 {
+        rs2 << 20 | rs1 << 15 | 7 << 12 | rd << 7 | 0x33
+    }
+    pub const fn or(rd: u32, rs1: u32, rs2: u32) -> u32 {
+        rs2 << 20 | rs1 << 15 | 6 << 12 | rd << 7 | 0x33
+    }
+    pub const fn sw(rs2: u32, rs1: u32, offset: u32) -> u32 {
+        (offset >> 5) << 25 | rs2 << 20 | rs1 << 15 | 2 << 12 | (offset & 31) << 7 | 0x23
+    }
+    /// A jump by so many instructions, backwards.
+    pub const fn back(instructions: u32) -> u32 {
+        let offset = (4 * instructions).wrapping_neg();
+        (offset >> 20 & 1) << 31
+            | (offset >> 1 & 0x3ff) << 21
+            | (offset >> 11 & 1) << 20
+            | (offset >> 12 & 0xff) << 12
+            | 0x6f
+    }
+}
+use rv32i::*;
+
+/// Takes requests, and never answers.
+const SILENT: [u32; 6] = [
+    lui(1, REGISTERS),
+    addi(2, 0, 0x400),
+    sw(2, 1, MAILBOX + REQUEST),
+    addi(2, 0, 0x100),
+    sw(2, 1, MAILBOX + REQUEST_ROOM),
+    back(0),
+];
+
+/// Writes pseudo-random words to pseudo-random places: a register, then a word of RAM, and so at last over itself.
+const WILD: [u32; 16] = [
+    lui(1, REGISTERS),
+    lui(2, 0x1234_5000),
+    // the lowest 9 and 14 bits without the last two
+    addi(3, 0, 0x1fc),
+    lui(4, 0x4000),
+    addi(4, 4, 0xffc),
+    // xorshift
+    slli(5, 2, 13),
+    xor(2, 2, 5),
+    srli(5, 2, 17),
+    xor(2, 2, 5),
+    slli(5, 2, 5),
+    xor(2, 2, 5),
+    and(6, 2, 3),
+    or(6, 6, 1),
+    sw(2, 6, 0),
+    and(7, 2, 4),
+    sw(2, 7, 0),
+];
+
+struct Setup {
+    machine: Machine,
+    bus: Bus,
+    typist: Typist,
+}
+
+fn setup(config: &EndpointConfig, options: &MachineOptions) -> Setup {
+    let typist = Typist::default();
+    let port = ConsolePort::of_program(Box::new(typist.console()), config.link.clock_hz);
+    let mut machine = Machine::new(&library(config), Box::new(port), options).unwrap();
+    let bus = Bus::scan(&mut machine, &BusOptions::default()).unwrap();
+    Setup { machine, bus, typist }
+}
+
+/// The example `rng` with another program, whose watchdog has little patience.
+fn with_program(words: &[u32]) -> EndpointConfig {
+    let mut image = tempfile::NamedTempFile::new().unwrap();
+    let bytes: Vec<u8> = words.iter().flat_map(|word| word.to_le_bytes()).collect();
+    image.write_all(&bytes).unwrap();
+    let program = format!("firmware.program={}", image.path().display());
+    let settings: Vec<Setting> =
+        [program.as_str(), "firmware.watchdog_ms=1"].iter().map(|text| text.parse().unwrap()).collect();
+    EndpointConfig::load_set("rng", &settings).unwrap_or_else(|error| panic!("{error}"))
+}
+
+impl Setup {
+    fn probe(&mut self, options: &Options) -> Requests {
+        Requests::probe(&mut self.machine, &mut self.bus, SLOT, ENTROPY, options).unwrap()
+    }
+
+    fn diagnostic(&mut self, field: usize) -> u32 {
+        self.machine.config_read(SLOT, DIAGNOSTICS + 4 * field as u16, Width::Double)
+    }
+
+    /// Requests are given to a program that does not answer them: resets come through all the same, in time, and nothing is written.
+    fn resets_come_through(&mut self) {
+        for function_level in [false, true, false] {
+            let mut driver = self.probe(&Options::default());
+            for writable in [64, 16, 1] {
+                driver.give(&mut self.machine, 0, &[1, 2, 3], writable, &[], Shape::Direct).unwrap();
+            }
+            driver.kick(&mut self.machine).unwrap();
+            let end = self.machine.now() + 20_000;
+            let reply = driver.wait(&mut self.machine, end).unwrap();
+            assert_eq!(reply, None, "nobody has answered");
+            let begun = self.machine.now();
+            if function_level {
+                self.bus.function(SLOT).unwrap().reset(&mut self.machine).unwrap();
+                self.bus = Bus::scan(&mut self.machine, &BusOptions::default()).unwrap();
+            } else {
+                driver.remove(&mut self.machine, &mut self.bus).unwrap();
+            }
+            assert!(self.machine.now() - begun < SOON, "a reset took {} cycles", self.machine.now() - begun);
+            self.machine.check().unwrap();
+        }
+    }
+}
+
+#[test]
+fn requests_of_any_size_and_shape_are_answered() {
+    let mut config = EndpointConfig::load("rng").unwrap();
+    config.queue_size = 16;
+    let link = LinkConfig { seed: 5, ..LinkConfig::default() };
+    let stall = Stall { receive: 40, transmit: 40, device: 40 };
+    let mut s = setup(&config, &MachineOptions { link, stall, ..MachineOptions::default() });
+    let mut driver = s.probe(&Options { scatter: Some(3), ..Options::default() });
+    let mut all: Vec<u8> = vec![];
+    let run = requests::Options { requests: 40, depth: 4, queues: 1, seed: 1 };
+    let check = &mut |asked: &Asked, reply: &Reply| {
+        all.extend(&reply.bytes);
+        let want = asked.room.min(MOST);
+        match reply.bytes.len() as u32 {
+            length if length == want => Ok(()),
+            length => Err(format!("{length} bytes, not {want}")),
+        }
+    };
+    let report = requests::run(&mut s.machine, &mut driver, &run, check, &mut |_| {}).unwrap();
+    assert_eq!((report.requests, report.reply_bytes), (40, all.len() as u64));
+    let ones: u32 = all.iter().map(|byte| byte.count_ones()).sum();
+    let share = f64::from(ones) / (8.0 * all.len() as f64);
+    assert!((0.48..0.52).contains(&share), "{share} of {} bits are ones", 8 * all.len());
+    assert_eq!((s.diagnostic(HUNG), s.diagnostic(TRAPPED), s.diagnostic(0)), (0, 0, 0));
+    assert!(String::from_utf8_lossy(&s.typist.printed()).starts_with("virtio-hdl rng "));
+    s.machine.finish().unwrap();
+}
+
+#[test]
+fn a_program_that_never_answers_keeps_no_reset_waiting_and_is_seen() {
+    let mut s = setup(&with_program(&SILENT), &MachineOptions::default());
+    s.resets_come_through();
+    s.machine.run(2 * SOON);
+    assert_eq!((s.diagnostic(HUNG), s.diagnostic(TRAPPED)), (1, 0), "the watchdog speaks once");
+    s.machine.finish().unwrap();
+}
+
+#[test]
+fn a_program_that_traps_is_counted_and_keeps_no_reset_waiting() {
+    // no instruction, where mtvec is, too
+    let mut s = setup(&with_program(&[0, 0]), &MachineOptions::default());
+    s.resets_come_through();
+    s.machine.run(2 * SOON);
+    assert!(s.diagnostic(TRAPPED) > 100 && s.diagnostic(HUNG) == 1);
+    s.machine.finish().unwrap();
+}
+
+/// Half a second of the endpoint's time would be more of the same. What it writes to the byte port comes out, or is counted as lost.
+#[test]
+fn a_program_that_writes_over_everything_harms_nobody() {
+    let program = [&WILD[..], &[back(11)]].concat();
+    let mut s = setup(&with_program(&program), &MachineOptions::default());
+    for round in 0..4 {
+        let mut driver = s.probe(&Options::default());
+        for _ in 0..3 {
+            driver.give(&mut s.machine, 0, &[7; 40], 100, &[30], Shape::Direct).unwrap();
+        }
+        driver.kick(&mut s.machine).unwrap();
+        // it may well answer: no more than there is room for, which the driver sees to
+        let end = s.machine.now() + 30_000;
+        while driver.wait(&mut s.machine, end).unwrap().is_some() {}
+        let begun = s.machine.now();
+        driver.remove(&mut s.machine, &mut s.bus).unwrap();
+        assert!(s.machine.now() - begun < SOON, "round {round}: a reset took {} cycles", s.machine.now() - begun);
+        s.machine.check().unwrap();
+        assert_eq!(s.diagnostic(0), 0, "a violation of which the driver is innocent");
+    }
+    s.machine.finish().unwrap();
+}
