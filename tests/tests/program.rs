@@ -223,3 +223,34 @@ fn a_program_that_writes_over_everything_harms_nobody() {
     }
     s.machine.finish().unwrap();
 }
+
+/// What a standstill takes out of a mailbox comes again: each request is answered once.
+#[test]
+fn a_program_stands_still_is_restored_and_goes_on() {
+    let mut s = setup(&EndpointConfig::load("rng").unwrap(), &MachineOptions::default());
+    let mut driver = s.probe(&Options::default());
+    for round in 0..12 {
+        for room in [64, 16, 1] {
+            driver.give(&mut s.machine, 0, &[1, 2, 3], room, &[], Shape::Direct).unwrap();
+        }
+        driver.kick(&mut s.machine).unwrap();
+        s.machine.run(round * 1700);
+        s.machine.freeze().unwrap();
+        if round % 3 != 0 {
+            let state = s.machine.save().unwrap();
+            s.machine.restore(&state).unwrap();
+        }
+        s.machine.thaw().unwrap();
+        let mut rooms: Vec<_> = (0..3)
+            .map(|_| {
+                let end = s.machine.now() + 1_000_000;
+                let reply = driver.wait(&mut s.machine, end).unwrap();
+                reply.unwrap_or_else(|| panic!("round {round}: a request is lost")).bytes.len()
+            })
+            .collect();
+        rooms.sort_unstable();
+        assert_eq!((rooms.as_slice(), driver.outstanding()), (&[1, 16, 64][..], 0));
+        s.machine.check().unwrap();
+    }
+    s.machine.finish().unwrap();
+}
