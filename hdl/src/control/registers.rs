@@ -80,7 +80,7 @@ pub struct ControlRegisters {
     told: Reg<Bit>,
     // one, or none where there is no device config
     #[given]
-    words: Vec<ConfigWords>,
+    config_words: Vec<ConfigWords>,
     #[given]
     shape: Constant<Bits<32>>,
     #[given]
@@ -102,7 +102,9 @@ impl ControlRegisters {
         assert!(patience < 1 << 28, "{patience} cycles of patience");
         assert!(mailboxes <= 4, "{mailboxes} mailboxes");
         Self::with(ControlRegistersGiven {
-            words: (0..usize::from(!device_config.is_empty())).map(|_| ConfigWords::new(device_config)).collect(),
+            config_words: (0..usize::from(!device_config.is_empty()))
+                .map(|_| ConfigWords::new(device_config))
+                .collect(),
             shape: Constant::new((u64::from(memory_bytes >> 8) << 16 | mailboxes as u64).into()),
             patience: Constant::new(u64::from(patience).into()),
         })
@@ -220,13 +222,13 @@ impl Logic for ControlRegisters {
             _ => {}
         }
         self.device_config.next = 0.into();
-        for i in 0..self.words.len() {
-            self.words[i].write.next = self.writes.val();
-            self.words[i].offset.next = self.offset.val();
-            self.words[i].write_data.next = self.write_data.val();
-            self.device_config.next = self.words[i].device_config.val();
+        for i in 0..self.config_words.len() {
+            self.config_words[i].write.next = self.writes.val();
+            self.config_words[i].offset.next = self.offset.val();
+            self.config_words[i].write_data.next = self.write_data.val();
+            self.device_config.next = self.config_words[i].device_config.val();
             if self.offset.val().get_bit(6) {
-                self.read_data.next = self.words[i].read_data.val();
+                self.read_data.next = self.config_words[i].read_data.val();
             }
         }
     }
