@@ -156,18 +156,24 @@ fn endpoints_behind_hard_blocks() {
     }
 }
 
-/// 100 ms in a release build, as the user has it; a build without optimisation takes longer. The best of several runs counts, as
-/// other tests run at the same time.
+/// Time that this thread has been on a processor: other tests run at the same time.
+fn processor_time() -> std::time::Duration {
+    let stat = std::fs::read_to_string("/proc/thread-self/schedstat").expect("the kernel's figures of a thread");
+    let nanoseconds = stat.split(' ').next().and_then(|first| first.parse().ok());
+    std::time::Duration::from_nanos(nanoseconds.expect("nanoseconds on a processor"))
+}
+
+/// 100 ms in a release build, as the user has it; a build without optimisation takes longer. The best of several runs counts.
 #[test]
 fn printing_is_quick() {
     let config = config::EndpointConfig::blk();
     let run = |_| {
-        let start = std::time::Instant::now();
+        let start = processor_time();
         let lines = endpoint::generate(&config).map(|generated| generated.design.single_file().lines().count());
-        (start.elapsed(), lines.unwrap_or_else(|error| panic!("{error}")))
+        (processor_time() - start, lines.unwrap_or_else(|error| panic!("{error}")))
     };
     let (time, lines) = (0..5).map(run).min().expect("five runs");
     println!("{lines} lines in {time:?}");
-    let limit = if cfg!(debug_assertions) { 400 } else { 100 };
+    let limit = if cfg!(debug_assertions) { 300 } else { 100 };
     assert!(time.as_millis() < limit, "{lines} lines in {time:?}");
 }
