@@ -230,6 +230,7 @@ impl World {
         let bench = &mut self.bench;
         bench.uut.stop.next = stop;
         bench.uut.clear.next = clear;
+        bench.uut.give_up.next = bench.rng.chance(1, 4);
         self.chains.drive(&mut bench.uut.chain, &mut bench.rng);
         self.beats.drive(&mut bench.uut.readable, &mut bench.rng);
         bench.uut.command.ready.next = bench.rng.chance(2, 3);
@@ -242,7 +243,9 @@ impl World {
             let quiet = !bench.uut.command.valid.val() && !bench.uut.writable.valid.val();
             assert!(quiet && bench.uut.idle.val(), "something goes out to the rings during a drain");
         }
-        if self.answered.is_some() && !stop {
+        if bench.uut.full.val() && !stop {
+            assert_eq!(bench.uut.idle.val(), bench.uut.give_up.val(), "a request is waited for as long as it is to be");
+        } else if self.answered.is_some() && !stop {
             assert!(!bench.uut.idle.val(), "idle with a reply on its way");
         }
         self.chains.take(&bench.uut.chain);

@@ -129,7 +129,7 @@ fn a_program_fills_chains_and_answers_on_its_console() {
     let mut world = World::new("control_block", 2, RNG);
     world.until(40_000, "the program sleeps", |world| world.bench.uut.asleep.val());
     let start = world.bench.cycles;
-    for (queue, writable) in [(0, 64), (1, 5), (0, 0), (1, 100)] {
+    for (queue, writable) in [(0, 64), (1, 5), (1, 0), (1, 100)] {
         let request = vec![7; world.bench.rng.below(50) as usize];
         world.offer(queue, &request, writable);
     }
