@@ -12,7 +12,7 @@ use virtio_hdl::machine::{Machine, MachineOptions, SLOT};
 use virtio_hdl::model::Stall;
 use virtio_hdl::scenario::requests::{self, Asked};
 use virtio_hdl_rtl::config::{EndpointConfig, Setting};
-use virtio_hdl_rtl::control::layout::{MAILBOX, REGISTERS, REQUEST, REQUEST_ROOM};
+use virtio_hdl_rtl::control::layout::{FULL, MAILBOX, MAILBOX_STATE, REGISTERS, REQUEST, REQUEST_ROOM};
 use virtio_hdl_rtl::endpoint::diagnostics;
 use virtio_hdl_rtl::pcie::registers::DIAGNOSTICS;
 use virtio_hdl_tests::library;
@@ -49,34 +49,49 @@ mod rv32i {
     pub const fn or(rd: u32, rs1: u32, rs2: u32) -> u32 {
         rs2 << 20 | rs1 << 15 | 6 << 12 | rd << 7 | 0x33
     }
+    pub const fn andi(rd: u32, rs1: u32, immediate: u32) -> u32 {
+        immediate << 20 | rs1 << 15 | 7 << 12 | rd << 7 | 0x13
+    }
+    pub const fn lw(rd: u32, rs1: u32, offset: u32) -> u32 {
+        offset << 20 | rs1 << 15 | 2 << 12 | rd << 7 | 0x03
+    }
+    pub const fn lbu(rd: u32, rs1: u32, offset: u32) -> u32 {
+        offset << 20 | rs1 << 15 | 4 << 12 | rd << 7 | 0x03
+    }
     pub const fn sw(rs2: u32, rs1: u32, offset: u32) -> u32 {
         (offset >> 5) << 25 | rs2 << 20 | rs1 << 15 | 2 << 12 | (offset & 31) << 7 | 0x23
     }
-    /// A jump by so many instructions, backwards.
-    pub const fn back(instructions: u32) -> u32 {
-        let offset = (4 * instructions).wrapping_neg();
-        (offset >> 20 & 1) << 31
-            | (offset >> 1 & 0x3ff) << 21
-            | (offset >> 11 & 1) << 20
-            | (offset >> 12 & 0xff) << 12
-            | 0x6f
+    /// A branch by so many instructions.
+    pub const fn beq(rs1: u32, rs2: u32, instructions: i32) -> u32 {
+        let offset = (4 * instructions) as u32;
+        let high = (offset >> 12 & 1) << 31 | (offset >> 5 & 0x3f) << 25;
+        high | rs2 << 20 | rs1 << 15 | (offset >> 1 & 15) << 8 | (offset >> 11 & 1) << 7 | 0x63
     }
 }
 use rv32i::*;
 
-/// Takes requests, and never answers.
-const SILENT: [u32; 6] = [
+/// Takes requests, and does by the first byte of one: see [`Harm`]. One program, and so one model, for all.
+const HARMFUL: [u32; 32] = [
     lui(1, REGISTERS),
     addi(2, 0, 0x400),
     sw(2, 1, MAILBOX + REQUEST),
     addi(2, 0, 0x100),
     sw(2, 1, MAILBOX + REQUEST_ROOM),
-    back(0),
-];
-
-/// Writes pseudo-random words to pseudo-random places: a register, then a word of RAM, and so at last over itself.
-const WILD: [u32; 16] = [
-    lui(1, REGISTERS),
+    // waits for a request
+    lw(3, 1, MAILBOX + MAILBOX_STATE),
+    andi(3, 3, FULL),
+    beq(3, 0, -2),
+    addi(4, 0, 0x400),
+    lbu(5, 4, 0),
+    addi(5, 5, -(Harm::Traps as i32) as u32),
+    beq(5, 0, 4),
+    addi(5, 5, -1_i32 as u32),
+    beq(5, 0, 3),
+    // never answers
+    beq(0, 0, 0),
+    // no instruction; mtvec is 0, where all begins anew
+    0,
+    // writes pseudo-random words to pseudo-random places: a register, then a word of RAM, and so at last over itself
     lui(2, 0x1234_5000),
     // the lowest 9 and 14 bits without the last two
     addi(3, 0, 0x1fc),
@@ -94,7 +109,19 @@ const WILD: [u32; 16] = [
     sw(2, 6, 0),
     and(7, 2, 4),
     sw(2, 7, 0),
+    beq(0, 0, -11),
 ];
+
+/// What the program does when it is asked to.
+#[derive(Clone, Copy)]
+enum Harm {
+    /// It never answers.
+    Hangs = 1,
+    /// It has exceptions, one after the other.
+    Traps = 2,
+    /// It writes over everything that it can reach, itself included.
+    Wild = 3,
+}
 
 struct Setup {
     machine: Machine,
@@ -110,10 +137,10 @@ fn setup(config: &EndpointConfig, options: &MachineOptions) -> Setup {
     Setup { machine, bus, typist }
 }
 
-/// The example `rng` with another program, whose watchdog has little patience.
-fn with_program(words: &[u32]) -> EndpointConfig {
+/// The example `rng` with the harmful program, whose watchdog has little patience.
+fn harmful() -> EndpointConfig {
     let mut image = tempfile::NamedTempFile::new().unwrap();
-    let bytes: Vec<u8> = words.iter().flat_map(|word| word.to_le_bytes()).collect();
+    let bytes: Vec<u8> = HARMFUL.iter().flat_map(|word| word.to_le_bytes()).collect();
     image.write_all(&bytes).unwrap();
     let program = format!("firmware.program={}", image.path().display());
     let settings: Vec<Setting> =
@@ -131,11 +158,11 @@ impl Setup {
     }
 
     /// Requests are given to a program that does not answer them: resets come through all the same, in time, and nothing is written.
-    fn resets_come_through(&mut self) {
+    fn resets_come_through(&mut self, harm: Harm) {
         for function_level in [false, true, false] {
             let mut driver = self.probe(&Options::default());
             for writable in [64, 16, 1] {
-                driver.give(&mut self.machine, 0, &[1, 2, 3], writable, &[], Shape::Direct).unwrap();
+                driver.give(&mut self.machine, 0, &[harm as u8, 2, 3], writable, &[], Shape::Direct).unwrap();
             }
             driver.kick(&mut self.machine).unwrap();
             let end = self.machine.now() + 20_000;
@@ -156,8 +183,7 @@ impl Setup {
 
 #[test]
 fn requests_of_any_size_and_shape_are_answered() {
-    let mut config = EndpointConfig::load("rng").unwrap();
-    config.queue_size = 16;
+    let config = EndpointConfig::load("rng").unwrap();
     let link = LinkConfig { seed: 5, ..LinkConfig::default() };
     let stall = Stall { receive: 40, transmit: 40, device: 40 };
     let mut s = setup(&config, &MachineOptions { link, stall, ..MachineOptions::default() });
@@ -184,8 +210,8 @@ fn requests_of_any_size_and_shape_are_answered() {
 
 #[test]
 fn a_program_that_never_answers_keeps_no_reset_waiting_and_is_seen() {
-    let mut s = setup(&with_program(&SILENT), &MachineOptions::default());
-    s.resets_come_through();
+    let mut s = setup(&harmful(), &MachineOptions::default());
+    s.resets_come_through(Harm::Hangs);
     s.machine.run(2 * SOON);
     assert_eq!((s.diagnostic(HUNG), s.diagnostic(TRAPPED)), (1, 0), "the watchdog speaks once");
     s.machine.finish().unwrap();
@@ -193,9 +219,8 @@ fn a_program_that_never_answers_keeps_no_reset_waiting_and_is_seen() {
 
 #[test]
 fn a_program_that_traps_is_counted_and_keeps_no_reset_waiting() {
-    // no instruction, where mtvec is, too
-    let mut s = setup(&with_program(&[0, 0]), &MachineOptions::default());
-    s.resets_come_through();
+    let mut s = setup(&harmful(), &MachineOptions::default());
+    s.resets_come_through(Harm::Traps);
     s.machine.run(2 * SOON);
     assert!(s.diagnostic(TRAPPED) > 100 && s.diagnostic(HUNG) == 1);
     s.machine.finish().unwrap();
@@ -204,12 +229,11 @@ fn a_program_that_traps_is_counted_and_keeps_no_reset_waiting() {
 /// Half a second of the endpoint's time would be more of the same. What it writes to the byte port comes out, or is counted as lost.
 #[test]
 fn a_program_that_writes_over_everything_harms_nobody() {
-    let program = [&WILD[..], &[back(11)]].concat();
-    let mut s = setup(&with_program(&program), &MachineOptions::default());
+    let mut s = setup(&harmful(), &MachineOptions::default());
     for round in 0..4 {
         let mut driver = s.probe(&Options::default());
         for _ in 0..3 {
-            driver.give(&mut s.machine, 0, &[7; 40], 100, &[30], Shape::Direct).unwrap();
+            driver.give(&mut s.machine, 0, &[Harm::Wild as u8; 40], 100, &[30], Shape::Direct).unwrap();
         }
         driver.kick(&mut s.machine).unwrap();
         // it may well answer: no more than there is room for, which the driver sees to
@@ -221,6 +245,7 @@ fn a_program_that_writes_over_everything_harms_nobody() {
         s.machine.check().unwrap();
         assert_eq!(s.diagnostic(0), 0, "a violation of which the driver is innocent");
     }
+    assert!(s.diagnostic(TRAPPED) > 0, "it has not even written over itself");
     s.machine.finish().unwrap();
 }
 

@@ -2,7 +2,7 @@
 use std::time::{Duration, Instant};
 use virtio_hdl::backend::console::Typist;
 use virtio_hdl::backend::ConsolePort;
-use virtio_hdl::bridge::{BridgeOptions, Report};
+use virtio_hdl::bridge::BridgeOptions;
 use virtio_hdl::guest::vfio_user_pci;
 use virtio_hdl::vfio_user::ServerOptions;
 use virtio_hdl_tests::guest::program_guest;
@@ -25,13 +25,14 @@ dd if=/dev/hwrng of=/words bs=64 count=16 2>/dev/null
 echo "and again"
 "#;
 
-/// A guest runs the job; meanwhile the program is asked on its console what it has counted.
-fn reads_random_numbers(append: &str) -> Report {
+/// Meanwhile the program is asked on its console what it has counted.
+#[test]
+fn linux_reads_random_numbers_from_a_program() {
     let config = example("rng");
     let typist = Typist::default();
     let port = ConsolePort::of_program(Box::new(typist.console()), config.link.clock_hz);
     let served = Served::start(&config, Box::new(port), BridgeOptions::default(), ServerOptions::default());
-    let guest = program_guest(JOB).append(append).device(vfio_user_pci(&served.socket(), &[]));
+    let guest = program_guest(JOB).device(vfio_user_pci(&served.socket(), &[]));
     let mut running = guest.start(|_| {}).unwrap();
     running.wait_for("4096 numbers", TIMEOUT).unwrap_or_else(|error| panic!("{error}"));
     typist.type_in(b"stats\r");
@@ -48,15 +49,4 @@ fn reads_random_numbers(append: &str) -> Report {
     assert!(text.starts_with("virtio-hdl rng "), "{text}");
     let report = served.end();
     check_clean(&report);
-    report
-}
-
-#[test]
-fn linux_reads_random_numbers_from_a_program() {
-    reads_random_numbers("");
-}
-
-#[test]
-fn linux_reads_random_numbers_from_a_program_without_msi() {
-    reads_random_numbers("pci=nomsi");
 }
