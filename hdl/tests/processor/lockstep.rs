@@ -199,7 +199,7 @@ fn random_instructions_do_what_the_specification_says() {
     for _ in 0..3 {
         world.cycle(1, 50, true);
     }
-    for cycle in 0..100_000u64 {
+    for cycle in 0..160_000u64 {
         let every = 1 + cycle / 1000 % 4 * 2 / 3;
         // long sleeps: the cycles must be counted meanwhile
         let levels = if cycle / 10_000 % 4 == 3 { 1500 } else { 60 };
