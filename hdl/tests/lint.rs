@@ -7,12 +7,18 @@ fn check<U: Block>(uut: U, top: &str) {
     check_where(uut, top, &[]);
 }
 
+/// The Verilog of a block, which the tools accept.
+fn accepted_verilog<U: Block>(uut: &mut U, top: &str) -> verilog::Design {
+    uut.connect_all();
+    check_all(uut).unwrap_or_else(|error| panic!("{top}: {error:?}"));
+    let design = verilog::print(uut, top).unwrap_or_else(|error| panic!("{error}"));
+    accepted(&design);
+    design
+}
+
 /// With inputs that are not high at any time: see [`starts_known_where`].
 fn check_where<U: Block>(mut uut: U, top: &str, allowed: &[(&str, &str)]) {
-    uut.connect_all();
-    check_all(&uut).unwrap_or_else(|error| panic!("{top}: {error:?}"));
-    let design = verilog::print(&uut, top).unwrap_or_else(|error| panic!("{error}"));
-    accepted(&design);
+    let design = accepted_verilog(&mut uut, top);
     let ports = verilog::ports(&uut).unwrap_or_else(|error| panic!("{error}"));
     starts_known_where(&design, &ports, allowed);
 }
@@ -34,10 +40,7 @@ fn head_guess() {
 /// Combinational: before the reset it knows as much as what is around it.
 #[test]
 fn register_switch() {
-    let mut uut = endpoint::register_switch::RegisterSwitch::default();
-    uut.connect_all();
-    check_all(&uut).unwrap_or_else(|error| panic!("{error:?}"));
-    accepted(&verilog::print(&uut, "register_switch").unwrap_or_else(|error| panic!("{error}")));
+    accepted_verilog(&mut endpoint::register_switch::RegisterSwitch::default(), "register_switch");
 }
 
 /// Only a context that there is can be freed, once.

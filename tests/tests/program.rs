@@ -28,35 +28,41 @@ const TRAPPED: usize = HUNG + 1;
 
 /// Instructions of RV32I (The RISC-V Instruction Set Manual, volume I, chapter 2), as far as these programs need them. x0 is 0.
 mod rv32i {
+    const fn register_type(function: u32, rd: u32, rs1: u32, rs2: u32) -> u32 {
+        rs2 << 20 | rs1 << 15 | function << 12 | rd << 7 | 0x33
+    }
+    const fn immediate_type(opcode: u32, function: u32, rd: u32, rs1: u32, immediate: u32) -> u32 {
+        immediate << 20 | rs1 << 15 | function << 12 | rd << 7 | opcode
+    }
     pub const fn lui(rd: u32, upper: u32) -> u32 {
         upper & 0xffff_f000 | rd << 7 | 0x37
     }
     pub const fn addi(rd: u32, rs1: u32, immediate: u32) -> u32 {
-        immediate << 20 | rs1 << 15 | rd << 7 | 0x13
+        immediate_type(0x13, 0, rd, rs1, immediate)
     }
     pub const fn slli(rd: u32, rs1: u32, bits: u32) -> u32 {
-        bits << 20 | rs1 << 15 | 1 << 12 | rd << 7 | 0x13
+        immediate_type(0x13, 1, rd, rs1, bits)
     }
     pub const fn srli(rd: u32, rs1: u32, bits: u32) -> u32 {
-        bits << 20 | rs1 << 15 | 5 << 12 | rd << 7 | 0x13
-    }
-    pub const fn xor(rd: u32, rs1: u32, rs2: u32) -> u32 {
-        rs2 << 20 | rs1 << 15 | 4 << 12 | rd << 7 | 0x33
-    }
-    pub const fn and(rd: u32, rs1: u32, rs2: u32) -> u32 {
-        rs2 << 20 | rs1 << 15 | 7 << 12 | rd << 7 | 0x33
-    }
-    pub const fn or(rd: u32, rs1: u32, rs2: u32) -> u32 {
-        rs2 << 20 | rs1 << 15 | 6 << 12 | rd << 7 | 0x33
+        immediate_type(0x13, 5, rd, rs1, bits)
     }
     pub const fn andi(rd: u32, rs1: u32, immediate: u32) -> u32 {
-        immediate << 20 | rs1 << 15 | 7 << 12 | rd << 7 | 0x13
+        immediate_type(0x13, 7, rd, rs1, immediate)
     }
     pub const fn lw(rd: u32, rs1: u32, offset: u32) -> u32 {
-        offset << 20 | rs1 << 15 | 2 << 12 | rd << 7 | 0x03
+        immediate_type(0x03, 2, rd, rs1, offset)
     }
     pub const fn lbu(rd: u32, rs1: u32, offset: u32) -> u32 {
-        offset << 20 | rs1 << 15 | 4 << 12 | rd << 7 | 0x03
+        immediate_type(0x03, 4, rd, rs1, offset)
+    }
+    pub const fn xor(rd: u32, rs1: u32, rs2: u32) -> u32 {
+        register_type(4, rd, rs1, rs2)
+    }
+    pub const fn or(rd: u32, rs1: u32, rs2: u32) -> u32 {
+        register_type(6, rd, rs1, rs2)
+    }
+    pub const fn and(rd: u32, rs1: u32, rs2: u32) -> u32 {
+        register_type(7, rd, rs1, rs2)
     }
     pub const fn sw(rs2: u32, rs1: u32, offset: u32) -> u32 {
         (offset >> 5) << 25 | rs2 << 20 | rs1 << 15 | 2 << 12 | (offset & 31) << 7 | 0x23

@@ -29,12 +29,10 @@ struct Ports {
 pub struct ConsolePort {
     /// What its ports' names begin with.
     device: &'static str,
-    /// It has ports for a size.
-    has_size: bool,
     backend: Box<dyn ConsoleBackend>,
     clock_hz: u64,
-    /// Where the other end has none.
-    default_size: TerminalSize,
+    /// Where the other end has none; nothing where the endpoint has no ports for a size.
+    default_size: Option<TerminalSize>,
     size: Option<TerminalSize>,
     ports: Option<Ports>,
     /// Printed bytes that the other end has not taken.
@@ -53,10 +51,9 @@ impl ConsolePort {
     pub fn new(backend: Box<dyn ConsoleBackend>, default_size: TerminalSize, clock_hz: u64) -> Self {
         ConsolePort {
             device: "console",
-            has_size: true,
             backend,
             clock_hz,
-            default_size,
+            default_size: Some(default_size),
             size: None,
             ports: None,
             waiting: VecDeque::new(),
@@ -70,8 +67,13 @@ impl ConsolePort {
 
     /// The bytes of a device that is a program (`firmware`): what it says, and what it is told. They have no size.
     pub fn of_program(backend: Box<dyn ConsoleBackend>, clock_hz: u64) -> Self {
-        let no_size = TerminalSize { cols: 0, rows: 0 };
-        ConsolePort { device: "firmware", has_size: false, ..Self::new(backend, no_size, clock_hz) }
+        let unused = TerminalSize { cols: 0, rows: 0 };
+        ConsolePort { device: "firmware", default_size: None, ..Self::new(backend, unused, clock_hz) }
+    }
+
+    /// The size of the terminal, where the driver is told of it.
+    fn terminal_size(&self) -> Option<TerminalSize> {
+        self.default_size.map(|default| self.backend.size().unwrap_or(default))
     }
 
     /// Looks at the other end at once, and not when it is time to.
@@ -127,11 +129,11 @@ impl DeviceSide for ConsolePort {
         let ports = Ports {
             printed: endpoint.add_stream(&format!("{}_tx", self.device), Direction::Output, byte)?,
             typed: endpoint.add_stream(&format!("{}_rx", self.device), Direction::Input, byte)?,
-            size: match self.has_size {
-                true => {
+            size: match self.default_size {
+                Some(_) => {
                     Some((endpoint.model().input_level("console_cols")?, endpoint.model().input_level("console_rows")?))
                 }
-                false => None,
+                None => None,
             },
         };
         endpoint.model().set_low_water(ports.typed, TYPED_BYTES / 2)?;
@@ -153,10 +155,10 @@ impl DeviceSide for ConsolePort {
         self.now = endpoint.cycle();
         self.print(ports, endpoint)?;
         self.read(ports, endpoint)?;
-        let size = self.backend.size().unwrap_or(self.default_size);
-        if self.size != Some(size) {
-            self.size = Some(size);
-            if let Some((cols, rows)) = ports.size {
+        let size = self.terminal_size();
+        if self.size != size {
+            self.size = size;
+            if let (Some(size), Some((cols, rows))) = (size, ports.size) {
                 endpoint.model().set(cols, size.cols.into());
                 endpoint.model().set(rows, size.rows.into());
             }
@@ -180,7 +182,7 @@ impl DeviceSide for ConsolePort {
 
     fn control(&mut self, command: &Command, _endpoint: &mut Endpoint) -> Result<(), Refusal> {
         let Command::Size { cols, rows } = *command else { return Err(Refusal::OtherDevice) };
-        if !self.has_size {
+        if self.default_size.is_none() {
             return Err(Refusal::OtherDevice);
         }
         if let Some(TerminalSize { cols, rows }) = self.backend.size() {
@@ -191,15 +193,12 @@ impl DeviceSide for ConsolePort {
             return Err(Refusal::Because("a terminal has at least one column and one row".into()));
         }
         // It is shown by the next poll, which follows.
-        self.default_size = TerminalSize { cols, rows };
+        self.default_size = Some(TerminalSize { cols, rows });
         Ok(())
     }
 
     fn state(&self) -> Map<String, Value> {
-        if !self.has_size {
-            return Map::new();
-        }
-        let TerminalSize { cols, rows } = self.backend.size().unwrap_or(self.default_size);
+        let Some(TerminalSize { cols, rows }) = self.terminal_size() else { return Map::new() };
         [("cols".to_string(), json!(cols)), ("rows".to_string(), json!(rows))].into_iter().collect()
     }
 
